@@ -1,0 +1,54 @@
+# Every job of this repository; `make help` lists them. Needs Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS ?= embedded,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt migrate bench lock clean
+
+help: ## list the jobs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml scripts/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "pgrouter needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version`. Name another: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing packages into $(VENV) (once; a minute or two) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+run: $(STAMP) ## set everything up and serve: Postgres, demo memory, proxy (PORT, PGROUTER_HOME, DATABASE_URL)
+	@exec $(BIN)/pgrouter serve
+
+test: $(STAMP) ## set everything up and run the tests on a real Postgres
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, types, SQL lint, tests: what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/python -m pytest
+
+fmt: $(STAMP) ## format Python and SQL
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
+	$(BIN)/pgrouter migrate
+
+bench: $(STAMP) ## run the benchmarks (QUICK=1 for under a minute each)
+	@for script in scripts/bench_*.py; do $(BIN)/python $$script $(if $(QUICK),--quick) || exit 1; done
+
+lock: ## refresh scripts/constraints.txt to the newest versions that pass
+	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check '.[embedded,minilm,dev]'
+	@$(VENV)-lock/bin/python -m pip freeze --exclude pgrouter > scripts/constraints.txt
+	@rm -rf $(VENV)-lock
+
+clean: ## remove the environment, the caches and the local state folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist .pgrouter
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""What can go wrong, as classes: each knows its HTTP status and says itself in OpenAI's shape.
+
+RouterError
+├── BadRequest            400  a field is missing, of the wrong type or out of range
+├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
+├── NotFound              404  no such model, policy, memory or decision for this tenant
+├── TooLarge              413  the body is over the limit
+├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
+└── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
+
+A routing step that cannot decide is none of these: it declines, and the request is served.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class RouterError(Exception):
+    """An error with the fields of OpenAI's error object.
+
+    `message` is for people, `param` names the offending field in the body (`scores.gpt-4o`, `messages[0].content`)
+    or header, `code` is for programs. `headers` go out with the response.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code if code is not None else self.default_code
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        """The response body: `{"error": {"message", "type", "param", "code"}}`."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class BadRequest(RouterError):
+    """A field of the request is missing, of the wrong type or out of range; `param` names it."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(RouterError):
+    """The API key is missing, malformed, unknown, revoked or expired."""
+
+    status = 401
+    type = "invalid_request_error"
+    default_code = "invalid_api_key"
+
+
+class NotFound(RouterError):
+    """Nothing of that name belongs to this tenant; another tenant's is as absent as one that never was."""
+
+    status = 404
+    type = "invalid_request_error"
+    default_code = "not_found"
+
+
+class TooLarge(RouterError):
+    """The request body is over `ROUTER_MAX_BODY_BYTES`."""
+
+    status = 413
+    type = "invalid_request_error"
+    default_code = "request_too_large"
+
+
+class UpstreamUnavailable(RouterError):
+    """No provider could be reached; `timed_out` makes it 504."""
+
+    status = 502
+    type = "upstream_error"
+    default_code = "upstream_unavailable"
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message, code="upstream_timeout" if timed_out else None)
+        if timed_out:
+            self.status = 504  # type: ignore[misc]
+
+
+class MemoryUnavailable(RouterError):
+    """Postgres cannot be reached, and the call cannot be answered without it."""
+
+    status = 503
+    type = "server_error"
+    default_code = "memory_unavailable"
+
+
+class ConfigurationError(Exception):
+    """The process cannot start as it is configured; the message names the variable or the command that mends it."""

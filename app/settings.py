@@ -1,0 +1,100 @@
+"""What the environment says about this process, read once and frozen; routing policy lives in rows, not here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.errors import ConfigurationError
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The process's own facts. Times are in seconds, sizes in bytes; the variable of each field is in `from_environment`."""
+
+    database_url: str | None = field(default=None, repr=False)
+    home: Path = Path(".pgrouter")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    routing: bool = True
+    embedder: str = "static"
+    embedding_url: str | None = None
+    embedding_cache: int = 20_000
+    embedding_deadline: float = 1.0
+    decision_deadline: float = 0.5
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 600.0
+    idle_timeout: float = 600.0
+    max_body: int = 20 * MEBIBYTE
+    pool_size: int = 8
+    ledger_queue: int = 10_000
+    drain: float = 8.0
+    log_level: str = "info"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read `environ`; a value that cannot be understood raises `ConfigurationError` naming its variable."""
+        reader = _Reader(environ)
+        backend = reader.text("ROUTER_BACKEND") or "knn"
+        if backend not in BACKENDS:
+            raise ConfigurationError(f"ROUTER_BACKEND={backend!r}: choose one of {', '.join(BACKENDS)}.")
+        default = cls()
+        return cls(
+            database_url=reader.text("DATABASE_URL"),
+            home=Path(reader.text("PGROUTER_HOME") or default.home).expanduser().absolute(),
+            host=reader.text("HOST") or default.host,
+            port=reader.integer("PORT", default.port, 0, 65535),
+            routing=backend != "none",
+            embedder=reader.text("ROUTER_EMBEDDER") or default.embedder,
+            embedding_url=reader.text("ROUTER_EMBEDDING_URL"),
+            embedding_cache=reader.integer("ROUTER_EMBEDDING_CACHE", default.embedding_cache, 0, 10_000_000),
+            embedding_deadline=reader.number("ROUTER_EMBEDDING_DEADLINE", default.embedding_deadline),
+            decision_deadline=reader.number("ROUTER_DECISION_DEADLINE", default.decision_deadline),
+            connect_timeout=reader.number("ROUTER_CONNECT_TIMEOUT", default.connect_timeout),
+            first_byte_timeout=reader.number("ROUTER_FIRST_BYTE_TIMEOUT", default.first_byte_timeout),
+            idle_timeout=reader.number("ROUTER_IDLE_TIMEOUT", default.idle_timeout),
+            max_body=reader.integer("ROUTER_MAX_BODY_BYTES", default.max_body, 1024, 1024 * MEBIBYTE),
+            pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
+            ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),
+            drain=reader.number("ROUTER_DRAIN", default.drain),
+            log_level=(reader.text("LOG_LEVEL") or default.log_level).lower(),
+        )
+
+
+BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    environ: Mapping[str, str]
+
+    def text(self, name: str) -> str | None:
+        return self.environ.get(name, "").strip() or None
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            value = int(text)
+        except ValueError:
+            raise ConfigurationError(f"{name}={text!r} is not a whole number.") from None
+        if not low <= value <= high:
+            raise ConfigurationError(f"{name}={value} is outside {low} to {high}.")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            raise ConfigurationError(f"{name}={text!r} is not a number of seconds.") from None
+        if not 0 < value < 86_400:
+            raise ConfigurationError(f"{name}={text} is outside 0 to 86400 seconds.")
+        return value
