@@ -1,0 +1,48 @@
+"""Runs the revisions against DATABASE_URL in one transaction, one migrator at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import Connection, pool, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+SCHEMA = "router"
+# Any number two migrators agree on; it spells "pgrouter" in ASCII.
+ADVISORY_LOCK = 0x7067726F75746572
+
+
+def _url() -> str:
+    url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
+    if not url:
+        raise SystemExit("DATABASE_URL is not set: it names the database to migrate.")
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+def _run(connection: Connection) -> None:
+    connection.execute(text("set local lock_timeout = '5s'"))
+    connection.execute(text(f"select pg_advisory_xact_lock({ADVISORY_LOCK})"))
+    connection.execute(text(f"create schema if not exists {SCHEMA}"))
+    context.configure(connection=connection, version_table_schema=SCHEMA)
+    context.run_migrations()
+
+
+async def _online() -> None:
+    engine = create_async_engine(_url(), poolclass=pool.NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", version_table_schema=SCHEMA)
+    with context.begin_transaction():
+        context.execute(f"create schema if not exists {SCHEMA}")
+        context.run_migrations()
+else:
+    asyncio.run(_online())

@@ -1,0 +1,60 @@
+"""Puts what stands in `sql/` into the database: one released file at a time, by name and version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import context, op
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+SQL = Path(__file__).parents[1] / "sql"
+
+
+def execute(statements: str) -> None:
+    """Run one or more SQL statements as they stand: no bind parameters, no escapes.
+
+    The driver's simple protocol takes several statements at once and leaves `:name` in comments alone, which
+    `op.execute` does not. `alembic upgrade --sql` prints the same text.
+    """
+    if context.is_offline_mode():
+        context.get_context().impl.static_output(statements.strip())
+        return
+    # SQLAlchemy opens its transaction with its own first statement; the driver's call alone would run outside of one.
+    op.get_bind().exec_driver_sql("select 1")
+    op.run_async(_on_driver, statements)
+
+
+async def _on_driver(connection: AsyncConnection, statements: str) -> None:
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert driver is not None
+    await driver.execute(statements)
+
+
+def install(name: str, version: int, *, to: str = "") -> None:
+    """Run `sql/NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
+    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    execute(f"revoke all on function router.{name} from public;")
+    if to:
+        execute(f"grant execute on function router.{name} to {to};")
+
+
+def install_view(name: str, version: int, *, to: str) -> None:
+    """Run `sql/NAME.vVERSION.sql` and let the roles in `to` read the view."""
+    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    execute(f"grant select on router.{name} to {to};")
+
+
+def isolate(*tables: str) -> None:
+    """Turn row level security on: a tenant's rows are visible only while `router.tenant_id` names that tenant.
+
+    The setting is '' and not NULL after a transaction that had set it, hence nullif. Readers see every tenant.
+    """
+    for table in tables:
+        execute(f"""
+            alter table router.{table} enable row level security;
+            alter table router.{table} force row level security;
+            create policy {table}_of_tenant on router.{table}
+                using (tenant_id = (select nullif(current_setting('router.tenant_id', true), '')::int));
+            create policy {table}_of_reader on router.{table} for select to router_reader using (true);
+        """)

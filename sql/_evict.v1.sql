@@ -1,0 +1,41 @@
+create function router._evict(p_tenant int, p_space smallint) returns int
+language plpgsql volatile
+as $$
+declare
+    v_cap int;
+    v_excess int;
+    v_space smallint;
+    v_gone bigint[];
+    v_evicted int := 0;
+begin
+    select memory_cap into v_cap from router.tenants where tenant_id = p_tenant;
+    select sum(memories) - v_cap into v_excess from router.memory_counts where tenant_id = p_tenant;
+    if v_excess <= ceil(v_cap * 0.02) then
+        return 0;
+    end if;
+    for v_space in
+        select space_id from router.memory_counts where tenant_id = p_tenant order by space_id = p_space, space_id
+    loop
+        with gone as (
+            delete from router.memories
+            where tenant_id = p_tenant and memory_id in (
+                select memory_id from router.memories
+                where tenant_id = p_tenant and space_id = v_space
+                order by created_at, memory_id
+                limit v_excess
+            )
+            returning memory_id
+        )
+        select coalesce(array_agg(memory_id), '{}') into v_gone from gone;
+        delete from router.memory_texts where tenant_id = p_tenant and memory_id = any (v_gone);
+        v_evicted := v_evicted + cardinality(v_gone);
+        v_excess := v_excess - cardinality(v_gone);
+        exit when v_excess <= 0;
+    end loop;
+    return v_evicted;
+end;
+$$;
+
+comment on function router._evict is
+'Forgets what a tenant has past its cap, stale spaces first, then the oldest; returns how many.
+Works in batches of 2% of the cap, so the bound is cap plus 2%; the caller holds the tenant''s row of memory_counts.';

@@ -1,0 +1,22 @@
+create function router._open_day(p_day date) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_name text := format('decisions_%s', to_char(p_day, 'YYYYMMDD'));
+begin
+    if to_regclass('router.' || v_name) is not null then
+        return;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('router._open_day', 0));
+    if to_regclass('router.' || v_name) is null then
+        execute format(
+            'create table router.%I partition of router.decisions for values from (%L) to (%L)',
+            v_name, p_day::timestamp at time zone 'UTC', (p_day + 1)::timestamp at time zone 'UTC'
+        );
+        execute format('comment on table router.%I is %L', v_name, 'The ledger of ' || p_day || ' (UTC).');
+    end if;
+end;
+$$;
+
+comment on function router._open_day is
+'Makes the ledger''s partition of a day (UTC) if it is missing. Runs as its owner: the proxy may not create tables.';

@@ -1,0 +1,16 @@
+create function router.authenticate(p_key_hash bytea, p_now timestamptz default now())
+returns table (tenant_id int, tenant text, key_id int, expires_at timestamptz, route_explicit boolean)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+    select t.tenant_id, t.name, k.key_id, k.expires_at, t.route_explicit
+    from router.api_keys as k
+    inner join router.tenants as t on t.tenant_id = k.tenant_id
+    where
+        k.key_hash = p_key_hash
+        and k.revoked_at is null
+        and (k.expires_at is null or k.expires_at > p_now);
+end;
+
+comment on function router.authenticate is
+'Whose key this is: one row for the SHA-256 of a valid key, none otherwise.
+Runs as its owner, because it finds the tenant and so cannot be inside one.';

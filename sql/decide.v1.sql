@@ -1,0 +1,119 @@
+create function router.decide(
+    p_tenant int,
+    p_policy int,
+    p_space smallint,
+    p_embedding halfvec,
+    p_task text,
+    p_prompt_tokens int,
+    p_default smallint,
+    p_models smallint[] default null,
+    p_alpha double precision default null,
+    p_conversation bytea default null,
+    p_continues boolean default false,
+    p_random double precision default 0,
+    p_now timestamptz default now()
+) returns table (
+    model_id smallint, reason router.reason, confidence real, quality real, cost_usd real, score real, labels int
+)
+language plpgsql stable
+as $$
+declare
+    v_policy router.policies;
+    v_reason router.reason;
+    v_memories int;
+    v_current smallint;
+    v_cached int;
+begin
+    perform router._enter(p_tenant);
+    select * into v_policy from router.policies as p where p.tenant_id = p_tenant and p.policy_id = p_policy;
+    if not found then
+        raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
+    end if;
+    if p_conversation is not null and p_continues then
+        select c.model_id, c.prompt_tokens into v_current, v_cached
+        from router.conversations as c
+        where
+            c.tenant_id = p_tenant and c.policy_id = p_policy and c.conversation = p_conversation
+            and c.expires_at > p_now
+            and (
+                c.model_id = p_default or (
+                    (p_models is null or c.model_id = any (p_models))
+                    and exists (
+                        select from router.policy_models as m
+                        where m.tenant_id = p_tenant and m.policy_id = p_policy and m.model_id = c.model_id
+                    )
+                )
+            );
+    end if;
+    select c.memories into v_memories
+    from router.memory_counts as c
+    where c.tenant_id = p_tenant and c.space_id = p_space;
+
+    v_reason := case
+        when v_policy.backend = 'none' then 'default'
+        when v_policy.backend <> 'knn' then v_policy.backend::text
+        when v_current is not null and v_policy.granularity = 'conversation' then 'sticky'
+        when coalesce(v_memories, 0) < v_policy.seed_count or v_memories is null then 'cold'
+        when p_embedding is null then 'no_signal'
+        else 'learned'
+    end;
+
+    return query
+    with estimated as materialized (
+        select e.*
+        from router.estimates(
+            p_tenant, p_policy, p_space, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
+            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0)
+        ) as e
+    ),
+    keyed as (
+        -- The key of the order, highest first; NULL when this candidate cannot be ranked by the policy's backend.
+        select e.*, case v_reason
+            when 'learned' then e.score
+            when 'cheapest' then -e.cost_usd
+            when 'fastest' then -f.first_token_ms
+            -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight.
+            when 'weighted' then case when w.weight > 0 then
+                power((hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823) / 1073741824.0, 1 / w.weight)
+            end
+            when 'sticky' then (e.model_id = v_current)::int
+        end as key
+        from estimated as e
+        left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = e.model_id
+        left join router.policy_models as w
+            on w.tenant_id = p_tenant and w.policy_id = p_policy and w.model_id = e.model_id
+    ),
+    judged as (
+        select case
+            when v_reason in ('default', 'cold', 'no_signal', 'sticky') then v_reason
+            when count(*) = 1 then 'single_candidate'
+            when v_reason in ('learned', 'cheapest') and bool_or(k.cost_usd is null) then 'unpriced'
+            when v_reason = 'fastest' and bool_and(k.key is null) then 'cold'
+            when v_reason = 'learned' and (
+                bool_or(k.model_id = p_default and k.quality is null)
+                or (array_agg(k.confidence order by k.key desc nulls last, k.cost_usd))[1] < v_policy.confidence_floor
+                or (array_agg(k.labels order by k.key desc nulls last, k.cost_usd))[1] = 0
+            ) then 'low_support'
+            else v_reason
+        end as reason
+        from keyed as k
+    )
+    select
+        k.model_id, j.reason, k.confidence::real, k.quality::real, k.cost_usd::real, k.score::real, k.labels::int
+    from keyed as k
+    cross join judged as j
+    order by
+        case when j.reason in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then 0
+            else (k.model_id = p_default)::int end desc,
+        case when j.reason = v_reason then k.key end desc nulls last,
+        k.score desc nulls last,
+        k.cost_usd,
+        k.model_id;
+end;
+$$;
+
+comment on function router.decide is
+'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row. Only reads.
+Declines put p_default first: cold (fewer memories than seed_count), no_signal, low_support, unpriced, default.
+p_prompt_tokens: tokens of the request. p_models: candidates that can serve it, NULL: all. p_conversation: 16 bytes, with
+p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`. Raises RT002 for an unknown policy.';

@@ -1,0 +1,14 @@
+create function router.delete_tenant(p_tenant int) returns boolean
+language plpgsql volatile
+as $$
+begin
+    perform router._enter(p_tenant);
+    delete from router.decisions where tenant_id = p_tenant;
+    delete from router.memories where tenant_id = p_tenant;
+    delete from router.tenants where tenant_id = p_tenant;
+    return found;
+end;
+$$;
+
+comment on function router.delete_tenant is
+'Deletes a tenant with everything it has: keys, policies, memories, ledger. False when there is no such tenant.';

@@ -1,0 +1,116 @@
+create function router.estimates(
+    p_tenant int,
+    p_policy int,
+    p_space smallint,
+    p_embedding halfvec,
+    p_task text,
+    p_prompt_tokens int,
+    p_default smallint,
+    p_models smallint[] default null,
+    p_alpha double precision default null,
+    p_current smallint default null,
+    p_cached_tokens int default 0
+) returns table (
+    model_id smallint, quality double precision, labels bigint, confidence double precision,
+    completion_tokens double precision, cost_usd double precision, score double precision
+)
+language sql stable
+begin atomic
+    with settings as (
+        select p.*, k.task_id
+        from router.policies as p
+        left join router.tasks as k on k.tenant_id = p_tenant and k.name = p_task
+        where p.tenant_id = p_tenant and p.policy_id = p_policy
+    ),
+    candidates as materialized (
+        select m.model_id, m.input_price, coalesce(m.cached_input_price, m.input_price) as cached_price, m.output_price
+        from router.models as m
+        where m.enabled and (
+            m.model_id = p_default or (
+                (p_models is null or m.model_id = any (p_models))
+                and exists (
+                    select from router.policy_models as c
+                    where c.tenant_id = p_tenant and c.policy_id = p_policy and c.model_id = m.model_id
+                )
+            )
+        )
+    ),
+    votes as (
+        select
+            c.model_id,
+            count(l.quality) as labels,
+            sum(l.weight) filter (where l.quality is not null) as support,
+            sum(l.weight * l.quality) as quality,
+            sum(l.weight) filter (where l.tokens is not null) as token_support,
+            sum(l.weight * l.tokens) as tokens
+        from settings as s
+        cross join lateral router.neighbours(p_tenant, p_space, p_embedding, s.k) as n
+        cross join candidates as c
+        cross join lateral (
+            select
+                exp((n.similarity - 1) / s.tau) as weight, n.quality[c.model_id] as quality,
+                n.completion_tokens[c.model_id] as tokens
+        ) as l
+        where p_embedding is not null
+        group by c.model_id
+    ),
+    priors as (
+        select
+            c.model_id,
+            case when k.labels > 0 then s.n0_task else s.n0 end as n0,
+            (coalesce(k.quality_sum, 0) + s.n1 * a.quality_sum / nullif(a.labels, 0))
+            / nullif(coalesce(k.labels, 0) + s.n1, 0) as shrunk,
+            a.quality_sum / nullif(a.labels, 0) as mean,
+            (coalesce(k.completion_sum, 0) + s.n1 * a.completion_sum / nullif(a.completions, 0))
+            / nullif(coalesce(k.completions, 0) + s.n1, 0) as shrunk_tokens,
+            a.completion_sum / nullif(a.completions, 0) as mean_tokens
+        from candidates as c
+        cross join settings as s
+        left join router.priors as a
+            on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = c.model_id
+        left join router.priors as k
+            on k.tenant_id = p_tenant and k.space_id = p_space and k.task_id = s.task_id and k.model_id = c.model_id
+    ),
+    blended as (
+        select
+            c.*,
+            coalesce(v.labels, 0) as labels,
+            coalesce(v.support, 0) / nullif(coalesce(v.support, 0) + p.n0, 0) as confidence,
+            case when coalesce(p.shrunk, p.mean) is null then v.quality / nullif(v.support, 0)
+                else (coalesce(v.quality, 0) + p.n0 * coalesce(p.shrunk, p.mean))
+                    / nullif(coalesce(v.support, 0) + p.n0, 0)
+            end as quality,
+            case when coalesce(p.shrunk_tokens, p.mean_tokens) is null then v.tokens / nullif(v.token_support, 0)
+                else (coalesce(v.tokens, 0) + p.n0 * coalesce(p.shrunk_tokens, p.mean_tokens))
+                    / nullif(coalesce(v.token_support, 0) + p.n0, 0)
+            end as tokens
+        from candidates as c
+        inner join priors as p on p.model_id = c.model_id
+        left join votes as v on v.model_id = c.model_id
+    ),
+    costed as (
+        select b.*, (
+            (p_prompt_tokens - b.cached) * b.input_price + b.cached * b.cached_price + b.expected_tokens * b.output_price
+        ) / 1e6 as cost
+        from (
+            select
+                blended.*,
+                coalesce(tokens, avg(tokens) over (), 256) as expected_tokens,
+                case when model_id = p_current then least(p_cached_tokens, p_prompt_tokens) else 0 end as cached
+            from blended
+        ) as b
+    )
+    select
+        c.model_id, c.quality, c.labels, coalesce(c.confidence, 0), c.expected_tokens, c.cost,
+        c.quality
+        - coalesce(p_alpha, s.alpha) * coalesce(c.cost / nullif(max(c.cost) over (), 0), 0)
+        - case when p_current <> c.model_id then s.switch_penalty else 0 end
+    from costed as c
+    cross join settings as s;
+end;
+
+comment on function router.estimates is
+'Expected quality (0 to 1), cost (USD) and score of each candidate of a policy for one prompt.
+w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk by
+n1 to the tenant''s; score = quality - alpha cost / max cost - switch_penalty. A model without any label has NULL quality.
+p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone.';

@@ -1,0 +1,77 @@
+create function router.log_decisions(p_entries router.decision_entry[]) returns int
+language plpgsql volatile
+as $$
+declare
+    v_tenant int;
+    v_day date;
+    v_logged int := 0;
+    v_count int;
+begin
+    for v_day in
+        select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
+        from unnest(p_entries) as e
+        order by 1
+    loop
+        perform router._open_day(v_day);
+    end loop;
+    for v_tenant in select distinct e.tenant_id from unnest(p_entries) as e order by 1 loop
+        perform router._enter(v_tenant);
+        -- A tenant deleted since has no ledger to write to.
+        continue when not exists (select from router.tenants where tenant_id = v_tenant);
+        insert into router.decisions (
+            tenant_id, decision_id, decided_at, key_id, policy_id, requested, task, reason, model_id, confidence,
+            candidates, quality, cost_usd, score, attempts, status, streamed, prompt_tokens, cached_tokens,
+            completion_tokens, spent_usd, default_usd, overhead_ms, first_token_ms, duration_ms
+        )
+        select
+            e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
+            e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.attempts,
+            e.status, e.streamed, e.prompt_tokens, e.cached_tokens, e.completion_tokens,
+            router._price(m, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
+            router._price(d, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
+            e.overhead_ms, e.first_token_ms, e.duration_ms
+        from unnest(p_entries) as e
+        inner join router.models as m on m.model_id = e.model_id
+        left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
+        left join router.models as d on d.model_id = p.default_model
+        where e.tenant_id = v_tenant
+        on conflict on constraint decisions_pkey do nothing;
+        get diagnostics v_count = row_count;
+        v_logged := v_logged + v_count;
+
+        insert into router.conversations as c (
+            tenant_id, policy_id, conversation, model_id, prompt_tokens, updated_at, expires_at
+        )
+        select distinct on (e.policy_id, e.conversation)
+            v_tenant, e.policy_id, e.conversation, e.model_id, e.prompt_tokens, t.decided_at,
+            t.decided_at + make_interval(secs => p.sticky_seconds)
+        from unnest(p_entries) as e
+        cross join lateral (select uuid_extract_timestamp(e.decision_id) as decided_at) as t
+        inner join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
+        where
+            e.tenant_id = v_tenant and e.conversation is not null and e.status < 400 and p.sticky_seconds > 0
+            -- A decline is no reason to stay: once there is a memory to ask, the conversation may be decided.
+            and e.reason in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'fallback', 'explore')
+        order by e.policy_id, e.conversation, e.decision_id desc
+        on conflict on constraint conversations_pkey do update set
+            model_id = excluded.model_id, prompt_tokens = excluded.prompt_tokens, updated_at = excluded.updated_at,
+            expires_at = excluded.expires_at
+        where c.updated_at <= excluded.updated_at;
+
+        insert into router.speeds as s (tenant_id, model_id, first_token_ms, samples, updated_at)
+        select v_tenant, e.model_id, avg(e.first_token_ms), count(*), max(uuid_extract_timestamp(e.decision_id))
+        from unnest(p_entries) as e
+        where e.tenant_id = v_tenant and e.status < 400 and e.first_token_ms is not null
+        group by e.model_id
+        order by e.model_id
+        on conflict on constraint speeds_pkey do update set
+            first_token_ms = s.first_token_ms + 0.2 * (excluded.first_token_ms - s.first_token_ms),
+            samples = s.samples + excluded.samples, updated_at = excluded.updated_at;
+    end loop;
+    return v_logged;
+end;
+$$;
+
+comment on function router.log_decisions is
+'Writes served requests of any tenants to the ledger, keeps conversations with the model that served them, and the speed
+of each model. Writing an entry again changes nothing. Returns how many were new.';

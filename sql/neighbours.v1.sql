@@ -1,0 +1,16 @@
+create function router.neighbours(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
+returns table (memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[])
+language sql stable
+begin atomic
+    select m.memory_id, 1 - (m.embedding <=> p_embedding), m.task_id, m.quality, m.completion_tokens
+    from router.memories as m
+    where
+        m.tenant_id = p_tenant
+        and m.space_id = p_space
+        and m.tier = (select t.tier from router.tenants as t where t.tenant_id = p_tenant)
+    order by m.embedding <=> p_embedding
+    limit p_k;
+end;
+
+comment on function router.neighbours is
+'The k memories of a tenant nearest to an embedding, nearest first; similarity is the cosine, -1 to 1.';

@@ -1,0 +1,49 @@
+create view router.overview with (security_invoker = true) as
+select
+    t.name as tenant,
+    p.name as policy,
+    p.backend,
+    d.name as default_model,
+    coalesce(n.memories, 0) as memories,
+    p.seed_count,
+    p.backend <> 'knn' or coalesce(n.memories, 0) >= greatest(p.seed_count, 1) as ready,
+    t.tier = 1 as graduated,
+    r.decisions,
+    r.to_default,
+    r.spent_usd,
+    r.default_usd,
+    round((100 * (1 - r.spent_usd / nullif(r.default_usd, 0)))::numeric, 1) as saved_percent
+from router.tenants as t
+inner join router.policies as p on p.tenant_id = t.tenant_id
+inner join router.models as d on d.model_id = p.default_model
+left join lateral (
+    -- The fullest space is the one in use: no other fills while it serves.
+    select max(c.memories) as memories from router.memory_counts as c where c.tenant_id = t.tenant_id
+) as n on true
+left join lateral (
+    select
+        count(*) as decisions,
+        count(*) filter (where l.model_id = p.default_model) as to_default,
+        sum(l.spent_usd) filter (where l.default_usd is not null) as spent_usd,
+        sum(l.default_usd) filter (where l.spent_usd is not null) as default_usd
+    from router.decisions as l
+    where
+        l.tenant_id = t.tenant_id and l.policy_id = p.policy_id
+        and l.decided_at > now() - interval '24 hours'
+) as r on true
+order by t.name, p.name;
+
+comment on view router.overview is 'Each policy at a glance: how warm it is, and its last 24 hours.';
+comment on column router.overview.tenant is 'Whose policy it is.';
+comment on column router.overview.policy is 'What requests say in `model`.';
+comment on column router.overview.backend is 'How it ranks.';
+comment on column router.overview.default_model is 'What serves when it declines.';
+comment on column router.overview.memories is 'Memories of the tenant in its fullest space.';
+comment on column router.overview.seed_count is 'Memories it needs.';
+comment on column router.overview.ready is 'Whether it decides by memory yet.';
+comment on column router.overview.graduated is 'Whether the tenant''s memories have a partition with HNSW.';
+comment on column router.overview.decisions is 'Requests in the last 24 hours.';
+comment on column router.overview.to_default is 'Those that the default model served.';
+comment on column router.overview.spent_usd is 'Their cost, where known.';
+comment on column router.overview.default_usd is 'What the default model would have cost for the same tokens.';
+comment on column router.overview.saved_percent is 'The difference, in percent.';

@@ -1,0 +1,36 @@
+create function router.recall(
+    p_tenant int, p_search text default null, p_after bigint default 0, p_limit int default 100
+) returns table (
+    memory_id bigint, space text, source text, task text, prompt text, models text[], scores real[],
+    completion_tokens real[], taught_at timestamptz
+)
+language plpgsql stable
+as $$
+begin
+    perform router._enter(p_tenant);
+    return query
+    select
+        x.memory_id, s.name, x.source, k.name, x.prompt, l.models, l.scores, l.tokens, m.created_at
+    from router.memory_texts as x
+    inner join router.memories as m on m.memory_id = x.memory_id and m.tenant_id = p_tenant
+    inner join router.spaces as s on s.space_id = x.space_id
+    left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
+    cross join lateral (
+        select array_agg(o.name order by o.name) as models, array_agg(u.quality order by o.name) as scores,
+            array_agg(u.tokens order by o.name) as tokens
+        from unnest(m.quality, m.completion_tokens) with ordinality as u (quality, tokens, model_id)
+        inner join router.models as o on o.model_id = u.model_id
+        where u.quality is not null
+    ) as l
+    where
+        x.tenant_id = p_tenant
+        and x.memory_id > p_after
+        and (p_search is null or x.prompt ilike '%' || replace(replace(replace(
+            p_search, '\', '\\'), '%', '\%'), '_', '\_') || '%')
+    order by x.memory_id
+    limit p_limit;
+end;
+$$;
+
+comment on function router.recall is
+'Memories of a tenant in order of their number, from after p_after on; p_search: whose prompt contains that text.';

@@ -1,0 +1,19 @@
+create function router.register_space(p_name text, p_dimensions int) returns smallint
+language plpgsql volatile
+as $$
+declare
+    v_space router.spaces;
+begin
+    -- Read first: the usual start finds it, and must work on a standby.
+    select * into v_space from router.spaces where name = p_name;
+    if not found then
+        insert into router.spaces (name, dimensions) values (p_name, p_dimensions)
+        on conflict (name) do update set dimensions = excluded.dimensions
+        returning * into v_space;
+    end if;
+    return v_space.space_id;
+end;
+$$;
+
+comment on function router.register_space is
+'The number of an embedding space, making it at its first use. Raises check_violation when it is wider than the column.';
