@@ -40,4 +40,4 @@ end;
 $$;
 
 comment on function router._count_memories is
-'Keeps memory_counts and priors equal to a recount, whoever changes memories: its argument says whether rows came or went.';
+'Keeps memory_counts and priors equal to a recount, whoever changes memories. Its argument says if rows came or went.';

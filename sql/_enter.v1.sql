@@ -5,4 +5,4 @@ begin atomic
 end;
 
 comment on function router._enter is
-'Makes the rows of one tenant visible until the end of the transaction; each function that takes a tenant calls it first.';
+'Makes the rows of one tenant visible until the transaction ends; each function that takes a tenant calls it first.';

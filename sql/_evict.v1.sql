@@ -27,7 +27,7 @@ begin
             returning memory_id
         )
         select coalesce(array_agg(memory_id), '{}') into v_gone from gone;
-        delete from router.memory_texts where tenant_id = p_tenant and memory_id = any (v_gone);
+        delete from router.memory_texts where tenant_id = p_tenant and memory_id = any(v_gone);
         v_evicted := v_evicted + cardinality(v_gone);
         v_excess := v_excess - cardinality(v_gone);
         exit when v_excess <= 0;

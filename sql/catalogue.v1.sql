@@ -5,7 +5,9 @@ create function router.catalogue() returns table (
     base_url text,
     key_variable text,
     upstream_name text,
-    priced boolean,
+    input_price double precision,
+    cached_input_price double precision,
+    output_price double precision,
     context_window int,
     tools boolean,
     vision boolean,
@@ -15,8 +17,7 @@ language sql stable
 begin atomic
     select
         m.model_id, m.name, p.name, p.base_url, p.key_variable, m.upstream_name,
-        m.input_price is not null and m.output_price is not null,
-        m.context_window, m.tools, m.vision, m.json_schema
+        m.input_price, m.cached_input_price, m.output_price, m.context_window, m.tools, m.vision, m.json_schema
     from router.models as m
     inner join router.providers as p on p.provider_id = m.provider_id
     where m.enabled

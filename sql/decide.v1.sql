@@ -37,7 +37,7 @@ begin
             and c.expires_at > p_now
             and (
                 c.model_id = p_default or (
-                    (p_models is null or c.model_id = any (p_models))
+                    (p_models is null or c.model_id = any(p_models))
                     and exists (
                         select from router.policy_models as m
                         where m.tenant_id = p_tenant and m.policy_id = p_policy and m.model_id = c.model_id

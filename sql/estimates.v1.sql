@@ -27,9 +27,9 @@ begin atomic
         from router.models as m
         where m.enabled and (
             m.model_id = p_default or (
-                (p_models is null or m.model_id = any (p_models))
+                (p_models is null or m.model_id = any(p_models))
                 and exists (
-                    select from router.policy_models as c
+                    select 1 from router.policy_models as c
                     where c.tenant_id = p_tenant and c.policy_id = p_policy and c.model_id = m.model_id
                 )
             )
@@ -47,8 +47,9 @@ begin atomic
         cross join lateral router.neighbours(p_tenant, p_space, p_embedding, s.k) as n
         cross join candidates as c
         cross join lateral (
+            -- Below exp(-700) the server reports an underflow; so little a weight is none.
             select
-                exp((n.similarity - 1) / s.tau) as weight, n.quality[c.model_id] as quality,
+                exp(greatest((n.similarity - 1) / s.tau, -700)) as weight, n.quality[c.model_id] as quality,
                 n.completion_tokens[c.model_id] as tokens
         ) as l
         where p_embedding is not null
@@ -88,17 +89,20 @@ begin atomic
         inner join priors as p on p.model_id = c.model_id
         left join votes as v on v.model_id = c.model_id
     ),
+    sized as (
+        select
+            b.*,
+            coalesce(b.tokens, avg(b.tokens) over (), 256) as expected_tokens,
+            case when b.model_id = p_current then least(p_cached_tokens, p_prompt_tokens) else 0 end as cached
+        from blended as b
+    ),
     costed as (
         select b.*, (
-            (p_prompt_tokens - b.cached) * b.input_price + b.cached * b.cached_price + b.expected_tokens * b.output_price
+            (p_prompt_tokens - b.cached) * b.input_price
+            + b.cached * b.cached_price
+            + b.expected_tokens * b.output_price
         ) / 1e6 as cost
-        from (
-            select
-                blended.*,
-                coalesce(tokens, avg(tokens) over (), 256) as expected_tokens,
-                case when model_id = p_current then least(p_cached_tokens, p_prompt_tokens) else 0 end as cached
-            from blended
-        ) as b
+        from sized as b
     )
     select
         c.model_id, c.quality, c.labels, coalesce(c.confidence, 0), c.expected_tokens, c.cost,

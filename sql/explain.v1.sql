@@ -9,7 +9,7 @@ begin
     perform router._enter(p_tenant);
     return query
     select
-        n.memory_id, n.similarity::real, exp((n.similarity - 1) / p.tau)::real, k.name, x.source, x.prompt,
+        n.memory_id, n.similarity::real, exp(greatest((n.similarity - 1) / p.tau, -80))::real, k.name, x.source, x.prompt,
         l.models, l.scores
     from router.policies as p
     cross join lateral router.neighbours(p_tenant, p_space, p_embedding, least(p.k, p_limit)) as n

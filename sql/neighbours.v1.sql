@@ -1,5 +1,7 @@
 create function router.neighbours(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
-returns table (memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[])
+returns table (
+    memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[]
+)
 language sql stable
 begin atomic
     select m.memory_id, 1 - (m.embedding <=> p_embedding), m.task_id, m.quality, m.completion_tokens

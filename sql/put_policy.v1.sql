@@ -24,7 +24,7 @@ begin
     end if;
     select m.name into v_missing
     from router.models as m
-    where m.name = any (p_models || p_default) and (m.input_price is null or m.output_price is null)
+    where m.name = any(p_models || p_default) and (m.input_price is null or m.output_price is null)
         and p_backend in ('knn', 'cheapest')
     order by m.name
     limit 1;
@@ -71,5 +71,5 @@ end;
 $$;
 
 comment on function router.put_policy is
-'Adds a policy to a tenant, or changes the one of that name; settings given as NULL keep their value or take the default.
+'Adds a policy to a tenant, or changes the one of that name; settings that are NULL stay or take the default.
 Raises RT003 for an unknown model and RT004 for one without a price where the backend weighs cost.';

@@ -21,7 +21,7 @@ left join router.policies as p on p.tenant_id = d.tenant_id and p.policy_id = d.
 where d.decided_at > now() - interval '24 hours'
 order by d.decided_at desc;
 
-comment on view router.recent_decisions is 'The last 24 hours of the ledger, newest first: who asked what, who served it and why.';
+comment on view router.recent_decisions is 'The last 24 hours of the ledger, newest first: who served whom, and why.';
 comment on column router.recent_decisions.decided_at is 'When.';
 comment on column router.recent_decisions.tenant is 'Whose request.';
 comment on column router.recent_decisions.asked is 'What the request said in `model`.';

@@ -16,4 +16,4 @@ end;
 $$;
 
 comment on function router.register_space is
-'The number of an embedding space, making it at its first use. Raises check_violation when it is wider than the column.';
+'The number of an embedding space, made at its first use. Raises check_violation when it is wider than the column.';

@@ -159,6 +159,7 @@ def upgrade() -> None:
         create trigger memories_count_old after update on router.memories
             referencing old table as changed for each statement execute function router._count_memories('-1');
     """)
+    install("embedding_width", 1, to=BOTH)
     install("register_space", 1, to="router_app")
     install("_task", 1, to="router_app")
     install("_evict", 1, to="router_app")
@@ -175,7 +176,7 @@ def downgrade() -> None:
     execute("""
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router.recall, router.forget, router.record,
-            router._evict, router._task, router.register_space;
+            router._evict, router._task, router.register_space, router.embedding_width;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;

@@ -1,0 +1,159 @@
+"""The connections to Postgres: a pool that knows when the server is away and then says so at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from pgvector.asyncpg import register_vector
+
+from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
+
+#: The schema this version speaks to: the last revision of `migrations/`.
+REVISION = "0003"
+APP_ROLE = "router_app"
+#: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
+PAUSE = 0.5
+
+# One generic plan per function is right for every tenant (each tier lacks the index that would mislead it), and
+# planning anew costs more than the functions do. JIT and parallel workers only add latency to calls this short.
+SESSION = {
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "hnsw.ef_search": "100",
+    "timezone": "UTC",
+}
+
+REFUSALS: dict[str, type[RouterError]] = {
+    "RT001": NotFound,  # no such tenant
+    "RT002": NotFound,  # no such policy
+    "RT003": BadRequest,  # no such model or provider
+    "RT004": BadRequest,  # a model without a price
+    "RT005": BadRequest,  # too many task tags
+}
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A pool of connections as one role.
+
+    `role` is taken on at connection, so that the login of `dsn` may have more rights than the process uses; `None`
+    keeps the login's own (the command line's administration). Every failure to reach the server, the pool's exhaustion
+    included, is `MemoryUnavailable`; what `sql/` raises comes as the class in `REFUSALS`.
+    """
+
+    def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE) -> None:
+        self.dsn = dsn
+        self.size = size
+        self.role = role
+        self.failures = 0
+        self._pool: asyncpg.Pool | None = None
+        self._retry_at = 0.0
+
+    @property
+    def available(self) -> bool:
+        """Whether the last call reached the server."""
+        return self._pool is not None and not self._retry_at
+
+    async def open(self) -> None:
+        """Connect. Raises `ConfigurationError` when the server cannot be reached or refuses the role."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=1,
+                max_size=self.size,
+                timeout=10,
+                init=_prepare,
+                reset=_keep,
+                server_settings=self._session(),
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
+
+    async def close(self) -> None:
+        """Close the connections; one that does not close within two seconds is cut."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 2)
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> list[asyncpg.Record]:  # noqa: ASYNC109
+        """The rows of one statement, the wait for a connection included in `timeout` (seconds)."""
+        assert self._pool is not None, "open() comes first"
+        now = time.monotonic()
+        if self._retry_at:
+            if now < self._retry_at:
+                raise MemoryUnavailable("The routing memory cannot be reached.")
+            self._retry_at = now + PAUSE
+        try:
+            async with self._pool.acquire(timeout=timeout) as connection:
+                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=timeout)
+        except _AWAY as error:
+            self.failures += 1
+            self._retry_at = time.monotonic() + PAUSE
+            raise MemoryUnavailable("The routing memory cannot be reached.") from error
+        except asyncpg.PostgresError as error:
+            self._retry_at = 0.0
+            refusal = REFUSALS.get(error.sqlstate or "")
+            if refusal is None:
+                raise
+            raise refusal(f"{error.message}.", param=error.column_name) from error
+        self._retry_at = 0.0
+        return rows
+
+    async def check_revision(self) -> None:
+        """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
+        try:
+            found = (await self.fetch("select router.revision()"))[0][0]
+        except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
+            found = None
+        if found != REVISION:
+            stands = "has no schema `router`" if found is None else f"is at schema revision {found}"
+            hint = "upgrade pgrouter" if found is not None and found > REVISION else "run `pgrouter migrate`"
+            raise ConfigurationError(f"The database {stands}, this version needs {REVISION}: {hint}.")
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `heard` at every NOTIFY on `channel`; the event yielded is set when the connection is lost."""
+        lost = asyncio.Event()
+        try:
+            connection = await asyncpg.connect(self.dsn, timeout=5, server_settings=self._session())
+        except (*_AWAY, asyncpg.PostgresError) as error:
+            raise MemoryUnavailable("The routing memory cannot be reached.") from error
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(channel, lambda *_: heard())
+            yield lost
+        finally:
+            connection.terminate()
+
+    def _session(self) -> dict[str, str]:
+        role = {"role": self.role} if self.role else {}
+        return {"application_name": "pgrouter", **SESSION, **role}
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    schema = await connection.fetchval(
+        "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector'"
+    )
+    if schema is not None:
+        await register_vector(connection, schema=schema)
+
+
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Releasing costs no round trip: no call here leaves anything in the session to be reset."""

@@ -1,0 +1,81 @@
+"""What tenants taught: recording, listing, forgetting, and how far they have come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from pgvector import HalfVector
+
+from app.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One thing to teach: `scores` (0 to 1) and `completion_tokens` by model number; `embedding` fills the column."""
+
+    prompt: str
+    source: str
+    task: str | None
+    scores: Mapping[int, float]
+    completion_tokens: Mapping[int, float]
+    embedding: HalfVector
+
+
+async def register_space(db: Database, name: str, dimensions: int) -> int:
+    """The number of an embedding space, made at its first use."""
+    return int((await db.fetch("select router.register_space($1, $2)", name, dimensions))[0][0])
+
+
+async def width(db: Database) -> int:
+    """Dimensions of the embedding column, as chosen at the first migration."""
+    rows = await db.fetch("select router.embedding_width()")
+    return int(rows[0][0])
+
+
+async def record(
+    db: Database, tenant_id: int, space_id: int, key_id: int | None, examples: Sequence[Example]
+) -> list[tuple[int, bool]]:
+    """Teach all examples or none: for each, in order, its memory's number and whether it is a new one."""
+    rows = await db.fetch(
+        "select memory, created from router.record($1, $2, $3, $4)",
+        tenant_id,
+        space_id,
+        key_id,
+        [_composite(example) for example in examples],
+        timeout=60,
+    )
+    return [(row["memory"], row["created"]) for row in rows]
+
+
+async def forget(db: Database, tenant_id: int, memory_ids: Sequence[int] | None) -> int:
+    """Forget these memories, or all for None; returns how many there were."""
+    rows = await db.fetch("select router.forget($1, $2)", tenant_id, memory_ids, timeout=60)
+    return int(rows[0][0])
+
+
+async def recall(
+    db: Database, tenant_id: int, *, search: str | None = None, after: int = 0, limit: int = 100
+) -> list[Mapping[str, Any]]:
+    """Memories in order of their number, from `after` on; `search`: those whose prompt contains it."""
+    return await db.fetch("select * from router.recall($1, $2, $3, $4)", tenant_id, search, after, limit, timeout=30)
+
+
+async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
+    """How warm each policy is: a row per policy and task."""
+    return await db.fetch("select * from router.status($1, $2)", tenant_id, space_id)
+
+
+def _composite(example: Example) -> tuple[Any, ...]:
+    size = max(example.scores.keys() | example.completion_tokens.keys())
+    return (
+        sha256(example.prompt.encode()).digest(),
+        example.prompt,
+        example.source,
+        example.task,
+        [example.scores.get(model) for model in range(1, size + 1)],
+        [example.completion_tokens.get(model) for model in range(1, size + 1)],
+        example.embedding,
+    )

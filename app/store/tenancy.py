@@ -1,0 +1,195 @@
+"""Who may ask for what: keys, models, policies; and the commands that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from app.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as requests name it; prices in USD per million tokens, None: unknown."""
+
+    model_id: int
+    name: str
+    provider: str
+    base_url: str
+    key_variable: str | None
+    upstream_name: str
+    input_price: float | None
+    cached_input_price: float | None
+    output_price: float | None
+    context_window: int | None
+    tools: bool | None
+    vision: bool | None
+    json_schema: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A name that asks for routing, with the numbers of its default model and of its candidates."""
+
+    policy_id: int
+    name: str
+    backend: str
+    granularity: str
+    default_model: int
+    models: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a key belongs to, and the tenant's policies by name."""
+
+    tenant_id: int
+    tenant: str
+    key_id: int
+    expires_at: datetime | None
+    route_explicit: bool
+    policies: Mapping[str, Policy]
+
+
+async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
+    """The caller of a key's SHA-256, or None for a key that is unknown, revoked or expired. Two round trips."""
+    rows = await db.fetch("select * from router.authenticate($1)", key_hash)
+    if not rows:
+        return None
+    row = rows[0]
+    found = await policies(db, row["tenant_id"])
+    return Caller(
+        tenant_id=row["tenant_id"],
+        tenant=row["tenant"],
+        key_id=row["key_id"],
+        expires_at=row["expires_at"],
+        route_explicit=row["route_explicit"],
+        policies=MappingProxyType({policy.name: policy for policy in found}),
+    )
+
+
+async def policies(db: Database, tenant_id: int) -> list[Policy]:
+    """The policies of a tenant by name."""
+    rows = await db.fetch("select * from router.candidates($1)", tenant_id)
+    return [
+        Policy(
+            policy_id=row["policy_id"],
+            name=row["policy"],
+            backend=row["backend"],
+            granularity=row["granularity"],
+            default_model=row["default_model"],
+            models=tuple(row["models"]),
+        )
+        for row in rows
+    ]
+
+
+async def models(db: Database) -> list[Model]:
+    """Every enabled model by name."""
+    return [Model(**row) for row in await db.fetch("select * from router.catalogue()")]
+
+
+async def put_provider(db: Database, name: str, base_url: str, key_variable: str | None) -> int:
+    """Add or change a provider; returns its number."""
+    rows = await db.fetch("select router.put_provider($1, $2, $3)", name, base_url, key_variable)
+    return int(rows[0][0])
+
+
+async def put_model(
+    db: Database,
+    name: str,
+    provider: str,
+    *,
+    upstream_name: str | None = None,
+    input_price: float | None = None,
+    cached_input_price: float | None = None,
+    output_price: float | None = None,
+    priced_on: date | None = None,
+    context_window: int | None = None,
+    tools: bool | None = None,
+    vision: bool | None = None,
+    json_schema: bool | None = None,
+    enabled: bool = True,
+) -> int:
+    """Add or change a model; None keeps what is known. Returns its number; `BadRequest` for an unknown provider."""
+    rows = await db.fetch(
+        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        name,
+        provider,
+        upstream_name or name,
+        input_price,
+        cached_input_price,
+        output_price,
+        priced_on,
+        context_window,
+        tools,
+        vision,
+        json_schema,
+        enabled,
+    )
+    return int(rows[0][0])
+
+
+async def create_tenant(
+    db: Database, name: str, *, memory_cap: int = 5000, store_prompts: bool = True, route_explicit: bool = False
+) -> int:
+    """Make a tenant; returns its number. Raises asyncpg's UniqueViolationError when the name is taken."""
+    rows = await db.fetch(
+        "select router.create_tenant($1, $2, $3, $4)", name, memory_cap, store_prompts, route_explicit
+    )
+    return int(rows[0][0])
+
+
+async def delete_tenant(db: Database, tenant_id: int) -> bool:
+    """Delete a tenant with everything it has; False when there is none of that number."""
+    return bool((await db.fetch("select router.delete_tenant($1)", tenant_id, timeout=600))[0][0])
+
+
+async def create_key(
+    db: Database, tenant_id: int, key_hash: bytes, hint: str, name: str = "", expires_at: datetime | None = None
+) -> int:
+    """Store the SHA-256 of a new key; returns the key's number."""
+    rows = await db.fetch(
+        "select router.create_key($1, $2, $3, $4, $5)", tenant_id, key_hash, hint, name, expires_at
+    )
+    return int(rows[0][0])
+
+
+async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
+    """Refuse a key from now on; False when the tenant has none of that number."""
+    return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
+
+
+#: What a policy's decision is set by, in the order of the SQL type `policy_settings`; README.md says each in a line.
+POLICY_SETTINGS = (
+    "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
+    "sticky_seconds",
+)  # fmt: skip
+
+
+async def put_policy(
+    db: Database,
+    tenant_id: int,
+    name: str,
+    *,
+    backend: str,
+    default: str,
+    models: Sequence[str],
+    weights: Sequence[float] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Add or change a policy; returns its number. `BadRequest` for an unknown model, or one without a price."""
+    rows = await db.fetch(
+        "select router.put_policy($1, $2, $3, $4, $5, $6, $7)",
+        tenant_id,
+        name,
+        backend,
+        default,
+        list(models),
+        weights,
+        tuple(settings.get(setting) for setting in POLICY_SETTINGS),
+    )
+    return int(rows[0][0])
