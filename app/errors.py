@@ -23,7 +23,7 @@ class RouterError(Exception):
     or header, `code` is for programs. `headers` go out with the response.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str | None] = None
 
@@ -80,7 +80,7 @@ class UpstreamUnavailable(RouterError):
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
         if timed_out:
-            self.status = 504  # type: ignore[misc]
+            self.status = 504
 
 
 class MemoryUnavailable(RouterError):

@@ -14,7 +14,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The process's own facts. Times are in seconds, sizes in bytes; the variable of each field is in `from_environment`."""
+    """The process's own facts, times in seconds and sizes in bytes; `from_environment` names each field's variable."""
 
     database_url: str | None = field(default=None, repr=False)
     home: Path = Path(".pgrouter")
@@ -32,7 +32,7 @@ class Settings:
     max_body: int = 20 * MEBIBYTE
     pool_size: int = 8
     ledger_queue: int = 10_000
-    drain: float = 8.0
+    drain: float = 5.0
     log_level: str = "info"
 
     @classmethod

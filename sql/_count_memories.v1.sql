@@ -5,12 +5,21 @@ declare
     v_sign int := tg_argv[0]::int;
 begin
     if v_sign > 0 then
-        insert into router.memory_counts as c (tenant_id, space_id, memories)
-        select tenant_id, space_id, count(*) from changed group by tenant_id, space_id order by tenant_id, space_id
-        on conflict on constraint memory_counts_pkey do update set memories = c.memories + excluded.memories;
+        insert into router.memory_counts as c (tenant_id, space_id, memories, prompt_tokens)
+        select tenant_id, space_id, count(*), sum(prompt_tokens)
+        from changed
+        group by tenant_id, space_id
+        order by tenant_id, space_id
+        on conflict on constraint memory_counts_pkey do update set
+            memories = c.memories + excluded.memories, prompt_tokens = c.prompt_tokens + excluded.prompt_tokens;
     else
-        update router.memory_counts as c set memories = c.memories - d.memories
-        from (select tenant_id, space_id, count(*) as memories from changed group by tenant_id, space_id) as d
+        update router.memory_counts as c set
+            memories = c.memories - d.memories, prompt_tokens = c.prompt_tokens - d.prompt_tokens
+        from (
+            select tenant_id, space_id, count(*) as memories, sum(prompt_tokens) as prompt_tokens
+            from changed
+            group by tenant_id, space_id
+        ) as d
         where c.tenant_id = d.tenant_id and c.space_id = d.space_id;
     end if;
     insert into router.priors as p (

@@ -75,6 +75,7 @@ begin atomic
     blended as (
         select
             c.*,
+            p.mean_tokens,
             coalesce(v.labels, 0) as labels,
             coalesce(v.support, 0) / nullif(coalesce(v.support, 0) + p.n0, 0) as confidence,
             case when coalesce(p.shrunk, p.mean) is null then v.quality / nullif(v.support, 0)
@@ -97,17 +98,26 @@ begin atomic
         from blended as b
     ),
     costed as (
-        select b.*, (
-            (p_prompt_tokens - b.cached) * b.input_price
-            + b.cached * b.cached_price
-            + b.expected_tokens * b.output_price
-        ) / 1e6 as cost
+        select
+            b.*,
+            (
+                (p_prompt_tokens - b.cached) * b.input_price
+                + b.cached * b.cached_price
+                + b.expected_tokens * b.output_price
+            ) / 1e6 as cost,
+            -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
+            -- would hide that a long prompt is dearer than a short one, which is half of what there is to gain.
+            max(
+                coalesce(t.prompt_tokens::double precision / nullif(t.memories, 0), p_prompt_tokens) * b.input_price
+                + coalesce(b.mean_tokens, b.expected_tokens) * b.output_price
+            ) over () / 1e6 as unit
         from sized as b
+        left join router.memory_counts as t on t.tenant_id = p_tenant and t.space_id = p_space
     )
     select
         c.model_id, c.quality, c.labels, coalesce(c.confidence, 0), c.expected_tokens, c.cost,
         c.quality
-        - coalesce(p_alpha, s.alpha) * coalesce(c.cost / nullif(max(c.cost) over (), 0), 0)
+        - coalesce(p_alpha, s.alpha) * coalesce(c.cost / nullif(c.unit, 0), 0)
         - case when p_current <> c.model_id then s.switch_penalty else 0 end
     from costed as c
     cross join settings as s;
@@ -116,5 +126,6 @@ end;
 comment on function router.estimates is
 'Expected quality (0 to 1), cost (USD) and score of each candidate of a policy for one prompt.
 w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk by
-n1 to the tenant''s; score = quality - alpha cost / max cost - switch_penalty. A model without any label has NULL quality.
+n1 to the tenant''s; score = quality - alpha cost / unit - switch_penalty, the unit being what the dearest candidate
+costs for the tenant''s average prompt. A model without any label has NULL quality.
 p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone.';

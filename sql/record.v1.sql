@@ -11,7 +11,8 @@ begin
     if not found then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';
     end if;
-    insert into router.memory_counts (tenant_id, space_id, memories) values (p_tenant, p_space, 0)
+    insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
+    values (p_tenant, p_space, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;
     perform from router.memory_counts as c where c.tenant_id = p_tenant order by c.space_id for update;
     perform router._task(p_tenant, array(select e.task from unnest(p_examples) as e));
@@ -20,7 +21,7 @@ begin
     with input as materialized (
         select distinct on (e.prompt_hash, e.source) e.*, t.task_id
         from unnest(p_examples) with ordinality as e (
-            prompt_hash, prompt, source, task, quality, completion_tokens, embedding, position
+            prompt_hash, prompt, source, task, prompt_tokens, quality, completion_tokens, embedding, position
         )
         left join router.tasks as t on t.tenant_id = p_tenant and t.name = e.task
         order by e.prompt_hash, e.source, e.position desc
@@ -39,18 +40,20 @@ begin
     ),
     changed as (
         update router.memories as m set
-            created_at = p_now, task_id = i.task_id, quality = i.quality, completion_tokens = i.completion_tokens,
-            embedding = i.embedding
+            created_at = p_now, task_id = i.task_id, prompt_tokens = i.prompt_tokens, quality = i.quality,
+            completion_tokens = i.completion_tokens, embedding = i.embedding
         from texts as x
         inner join input as i on i.prompt_hash = x.prompt_hash and i.source = x.source
         where not x.created and m.memory_id = x.memory_id and m.tenant_id = p_tenant
     ),
     added as (
         insert into router.memories (
-            tenant_id, memory_id, created_at, tier, space_id, task_id, quality, completion_tokens, embedding
+            tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens,
+            embedding
         )
         select
-            p_tenant, x.memory_id, p_now, t.tier, p_space, i.task_id, i.quality, i.completion_tokens, i.embedding
+            p_tenant, x.memory_id, p_now, t.tier, p_space, i.task_id, i.prompt_tokens, i.quality, i.completion_tokens,
+            i.embedding
         from texts as x
         inner join input as i on i.prompt_hash = x.prompt_hash and i.source = x.source
         inner join router.tenants as t on t.tenant_id = p_tenant
@@ -58,7 +61,7 @@ begin
     )
     select x.memory_id, x.created
     from unnest(p_examples) with ordinality as e (
-        prompt_hash, prompt, source, task, quality, completion_tokens, embedding, position
+        prompt_hash, prompt, source, task, prompt_tokens, quality, completion_tokens, embedding, position
     )
     inner join texts as x on x.prompt_hash = e.prompt_hash and x.source = e.source
     order by e.position;

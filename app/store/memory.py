@@ -19,6 +19,7 @@ class Example:
     prompt: str
     source: str
     task: str | None
+    prompt_tokens: int
     scores: Mapping[int, float]
     completion_tokens: Mapping[int, float]
     embedding: HalfVector
@@ -75,6 +76,7 @@ def _composite(example: Example) -> tuple[Any, ...]:
         example.prompt,
         example.source,
         example.task,
+        example.prompt_tokens,
         [example.scores.get(model) for model in range(1, size + 1)],
         [example.completion_tokens.get(model) for model in range(1, size + 1)],
         example.embedding,

@@ -152,9 +152,7 @@ async def create_key(
     db: Database, tenant_id: int, key_hash: bytes, hint: str, name: str = "", expires_at: datetime | None = None
 ) -> int:
     """Store the SHA-256 of a new key; returns the key's number."""
-    rows = await db.fetch(
-        "select router.create_key($1, $2, $3, $4, $5)", tenant_id, key_hash, hint, name, expires_at
-    )
+    rows = await db.fetch("select router.create_key($1, $2, $3, $4, $5)", tenant_id, key_hash, hint, name, expires_at)
     return int(rows[0][0])
 
 

@@ -161,7 +161,7 @@ comment on column router.policies.name is 'What requests say in `model`; `auto` 
 comment on column router.policies.backend is 'knn learns from the memory; the others need no labels.';
 comment on column router.policies.default_model is 'Serves whenever the decision is declined.';
 comment on column router.policies.granularity is 'Embed the first user message (conversation) or the latest (step).';
-comment on column router.policies.alpha is 'Quality points one would give up to save the whole cost of the dearest candidate; 0 ignores cost.';
+comment on column router.policies.alpha is 'Quality points one would give up to save what the dearest candidate costs for an average prompt; 0 ignores cost.';
 comment on column router.policies.k is 'Neighbours consulted.';
 comment on column router.policies.tau is 'Kernel width: a neighbour weighs exp((similarity - 1) / tau); infinity makes all weigh 1.';
 comment on column router.policies.n0 is 'Weight of the prior in an estimate, in neighbours.';

@@ -43,6 +43,7 @@ create table router.memories (
     tier smallint not null default 0,
     space_id smallint not null constraint memories_space_fkey references router.spaces,
     task_id smallint,
+    prompt_tokens int not null constraint memories_prompt_tokens_check check (prompt_tokens >= 0),
     quality real[] not null,
     completion_tokens real[] not null,
     embedding halfvec({width}) not null
@@ -55,6 +56,7 @@ comment on column router.memories.created_at is 'When it was last taught; the ol
 comment on column router.memories.tier is 'Partition key, the tenant''s tier: 0 exact scan, 1 a partition of its own.';
 comment on column router.memories.space_id is 'The embedding''s space.';
 comment on column router.memories.task_id is 'Task tag, NULL: none.';
+comment on column router.memories.prompt_tokens is 'Tokens of the prompt, estimated where no tokenizer is known.';
 comment on column router.memories.quality is 'Quality 0 to 1 by model_id, NULL: unknown.';
 comment on column router.memories.completion_tokens is 'Tokens of the answer by model_id, NULL: unknown.';
 comment on column router.memories.embedding is 'Unit vector, padded with zeros to the column''s width; stored in the row, not beside it.';
@@ -97,12 +99,14 @@ create table router.memory_counts (
     tenant_id int not null constraint memory_counts_tenant_fkey references router.tenants on delete cascade,
     space_id smallint not null constraint memory_counts_space_fkey references router.spaces,
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
+    prompt_tokens bigint not null,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
 comment on column router.memory_counts.tenant_id is 'Whose memories.';
 comment on column router.memory_counts.space_id is 'In which space.';
 comment on column router.memory_counts.memories is 'How many.';
+comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,
@@ -130,6 +134,7 @@ create type router.example as (
     prompt text,
     source text,
     task text,
+    prompt_tokens int,
     quality real[],
     completion_tokens real[],
     embedding halfvec

@@ -1,0 +1,247 @@
+"""POST /v1/chat/completions and its like: plan, send the bytes up, pass the bytes down, write it down.
+
+This is the hot path: plain ASGI, no request or response object, one task to notice a client that leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app import metrics
+from app.body import with_model
+from app.endpoints.http import ClientGone, bearer, parse_object, read_body, send_bytes, send_error
+from app.errors import BadRequest, RouterError, UpstreamUnavailable
+from app.ledger import Entry, decision_id
+from app.router import NO_OPTIONS, Options, Plan
+from app.services import Services, services_of
+from app.store.tenancy import Caller, Model
+from app.upstream import RawHeaders, Reply
+from app.usage import UNKNOWN, Passing
+
+#: Of these the provider is the cause, not the request: another model may do better.
+PROVIDERS_FAULT = frozenset((401, 403, 404, 408, 429, *range(500, 600)))
+#: The status the ledger gives to a client that left before its answer was through (nginx's convention).
+CLIENT_GONE = 499
+#: An answer of known length up to this is read whole and sent at once.
+WHOLE = 1024 * 1024
+
+
+class Completions:
+    """An ASGI endpoint that serves a `model` from a provider, routing it where it names a policy.
+
+    `path` is that of the provider below its base URL; `routed` False leaves policies alone (embeddings).
+    """
+
+    def __init__(self, path: str, *, routed: bool) -> None:
+        self.path = path
+        self.routed = routed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        arrived = time.perf_counter()
+        exchange = _Exchange(services_of(scope), scope, send, self.path, arrived)
+        status = 500
+        try:
+            await exchange.prepare(receive, routed=self.routed)
+            await self._until_gone(exchange, receive)
+            status = exchange.status
+        except ClientGone:
+            status = CLIENT_GONE
+        except RouterError as error:
+            status = error.status
+            if exchange.started:
+                # Half an answer is out: only an abrupt end can tell the client that the rest will not come.
+                exchange.status = status
+                raise
+            await send_error(send, error)
+        finally:
+            exchange.write_down(status)
+            metrics.requests.labels(self.path, status).inc()
+
+    @staticmethod
+    async def _until_gone(exchange: _Exchange, receive: Receive) -> None:
+        """Serve; a client that leaves meanwhile ends it, and with it the provider's work."""
+        task = asyncio.current_task()
+        assert task is not None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            task.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            await exchange.serve()
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            task.uncancel()
+            raise ClientGone from None
+        finally:
+            watcher.cancel()
+
+
+class _Exchange:
+    """One request on its way up and down."""
+
+    def __init__(self, services: Services, scope: Scope, send: Send, path: str, arrived: float) -> None:
+        self.services = services
+        self.path = path
+        self.query: bytes = scope["query_string"]
+        self.raw_headers: RawHeaders = scope["headers"]
+        self.headers = dict(self.raw_headers)
+        self.send = send
+        self.arrived = arrived
+        self.started = False
+        self.status = 0
+        self.attempts = 0
+        self.caller: Caller | None = None
+        self.plan: Plan | None = None
+        self.served_by: Model | None = None
+        self.passed: Passing | None = None
+        self.overhead = 0.0
+        self.first_token: float | None = None
+
+    async def prepare(self, receive: Receive, *, routed: bool) -> None:
+        """Authenticate, read, plan. Raises whatever is wrong with the request."""
+        services = self.services
+        self.caller = await services.directory.caller(bearer(self.headers))
+        self.raw = await read_body(receive, self.headers, services.settings.max_body)
+        self.body: dict[str, Any] = parse_object(self.raw)
+        if not isinstance(self.body.get("model"), str) or not self.body["model"]:
+            raise BadRequest("`model` must be the name of a model or of a policy.", param="model")
+        self.options = Options.of(self.headers) if routed else NO_OPTIONS
+        catalogue = await services.directory.catalogue()
+        if routed:
+            self.plan = await services.router.plan(self.caller, self.body, self.options, catalogue)
+        else:
+            self.plan = Plan((catalogue.get(self.body["model"]),), "off")
+        self.decision = decision_id()
+
+    async def serve(self) -> None:
+        """Try the plan's models in order until one answers; pass its answer on."""
+        assert self.plan is not None
+        reply = None
+        for position, model in enumerate(self.plan.models):
+            last = position == len(self.plan.models) - 1 or not self.plan.routed
+            self.attempts += 1
+            self.served_by = model
+            try:
+                reply = await self._attempt(model)
+            except UpstreamUnavailable:
+                metrics.upstream_failures.labels(model.name).inc()
+                if last:
+                    raise
+                continue
+            if last or reply.status not in PROVIDERS_FAULT:
+                break
+            metrics.upstream_failures.labels(model.name).inc()
+            reply.close()
+        assert reply is not None
+        try:
+            await self._pass_on(reply)
+        finally:
+            reply.close()
+
+    async def _attempt(self, model: Model) -> Reply:
+        same = model.upstream_name == self.body["model"]
+        body = self.raw if same else with_model(self.raw, self.body, model.upstream_name)
+        sent = time.perf_counter()
+        if self.attempts == 1:
+            self.overhead = sent - self.arrived
+        reply = await self.services.upstream.send(model, self.path, self.query, self.raw_headers, body)
+        self.first_token = time.perf_counter() - sent
+        return reply
+
+    async def _pass_on(self, reply: Reply) -> None:
+        encoding = reply.header(b"content-encoding")
+        self.passed = Passing(streamed=reply.streamed, encoding=encoding.decode("latin-1") if encoding else None)
+        self.status = reply.status
+        headers = reply.headers
+        assert self.plan is not None
+        if self.plan.routed:
+            headers = headers + self._router_headers()
+        length = reply.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) <= WHOLE:
+            body = await reply.read()
+            self.passed.feed(body)
+            self.started = True
+            await send_bytes(self.send, reply.status, headers, body)
+            return
+        self.started = True
+        await self.send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        async for chunk in reply.chunks():
+            self.passed.feed(chunk)
+            await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    @property
+    def reason(self) -> str:
+        """The plan's reason, or `fallback` once it did not work out."""
+        assert self.plan is not None
+        return "fallback" if self.attempts > 1 else self.plan.reason
+
+    def _router_headers(self) -> list[tuple[bytes, bytes]]:
+        assert self.plan is not None
+        assert self.served_by is not None
+        headers = [
+            (b"x-router-model", self.served_by.name.encode()),
+            (b"x-router-reason", self.reason.encode()),
+            (b"x-router-decision", str(self.decision).encode()),
+            (b"x-router-overhead-ms", b"%.2f" % (self.overhead * 1000)),
+        ]
+        if self.plan.confidence is not None:
+            headers.append((b"x-router-confidence", b"%.3f" % self.plan.confidence))
+        return headers
+
+    def write_down(self, status: int) -> None:
+        """Put the request into the ledger, if it came as far as a provider."""
+        plan, caller, model = self.plan, self.caller, self.served_by
+        if plan is None or caller is None or model is None:
+            return
+        duration = time.perf_counter() - self.arrived
+        rows = plan.ranking
+        self.services.ledger.add(
+            Entry(
+                tenant_id=caller.tenant_id,
+                decision_id=self.decision,
+                key_id=caller.key_id,
+                policy_id=plan.policy.policy_id if plan.policy else None,
+                requested=self.body["model"],
+                task=self.options.task,
+                reason=self.reason,
+                model_id=model.model_id,
+                confidence=plan.confidence,
+                candidates=[row["model_id"] for row in rows] or None,
+                quality=[row["quality"] for row in rows] or None,
+                cost_usd=[row["cost_usd"] for row in rows] or None,
+                score=[row["score"] for row in rows] or None,
+                attempts=self.attempts,
+                status=status,
+                streamed=self.body.get("stream") is True,
+                overhead_ms=self.overhead * 1000,
+                first_token_ms=self.first_token * 1000 if self.first_token is not None else None,
+                duration_ms=duration * 1000,
+                conversation=plan.conversation,
+                usage=self.passed or UNKNOWN,
+            )
+        )
+        metrics.decisions.labels(self.reason, model.name).inc()
+        metrics.overhead.labels(str(plan.routed).lower()).observe(self.overhead)
+        metrics.operation.labels(self.body["model"], model.name).observe(duration)
+        if self.first_token is not None:
+            metrics.first_token.labels(model.name).observe(self.first_token)
+
+
+routes = [
+    Route("/v1/chat/completions", Completions("/chat/completions", routed=True), methods=["POST"]),
+    Route("/v1/completions", Completions("/completions", routed=False), methods=["POST"]),
+    Route("/v1/embeddings", Completions("/embeddings", routed=False), methods=["POST"]),
+]

@@ -1,0 +1,112 @@
+"""The few things every endpoint does with ASGI: read a body within its limit, find the key, answer, refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Send
+
+from app.errors import BadRequest, RouterError, TooLarge, Unauthorized
+from app.services import Services, services_of
+from app.store.tenancy import Caller
+
+Headers = Mapping[bytes, bytes]
+M = TypeVar("M", bound=BaseModel)
+
+
+class ClientGone(Exception):
+    """The client closed its connection; there is nobody to answer."""
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole request body. Raises `TooLarge` past `limit` bytes, `ClientGone` when the client leaves."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"The request body is over {limit} bytes.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The request body is over {limit} bytes.")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """`raw` as a JSON object. Raises `BadRequest` when it is none."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The request body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The request body must be a JSON object.")
+    return body
+
+
+def bearer(headers: Headers) -> str:
+    """The API key of a request. Raises `Unauthorized` when there is none."""
+    value = headers.get(b"authorization", b"")
+    if value[:7].lower() != b"bearer " or not value[7:].strip():
+        raise Unauthorized("No API key: send `Authorization: Bearer rk-…`.")
+    return value[7:].strip().decode("latin-1")
+
+
+async def send_bytes(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    """A whole response at once."""
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: RouterError) -> None:
+    """An error in OpenAI's shape."""
+    body = orjson.dumps(error.body())
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    await send_bytes(send, error.status, headers, body)
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """A JSON response; uuids, dates and mappings included."""
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+async def called(request: Request) -> tuple[Services, Caller]:
+    """The process's services and who is calling. Raises `Unauthorized`."""
+    services = services_of(request.scope)
+    return services, await services.directory.caller(bearer(dict(request.scope["headers"])))
+
+
+async def parsed(request: Request, model: type[M]) -> M:
+    """The request's body as `model`. Raises `BadRequest` naming the first field that is wrong."""
+    raw = await read_body(request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body)
+    return validated(model, parse_object(raw))
+
+
+def validated(model: type[M], body: dict[str, Any]) -> M:
+    """`body` as `model`. Raises `BadRequest` naming the first field that is wrong."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        param = field_path(first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadRequest(f"{param}: {message}." if param else f"{message}.", param=param) from None
+
+
+def field_path(location: Iterable[str | int]) -> str | None:
+    """`("examples", 3, "scores", "gpt-4o")` as `examples[3].scores.gpt-4o`."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path or None

@@ -1,0 +1,147 @@
+"""Writes down what was served, in batches, off the hot path; forgets only what it must, and counts what it forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from app import metrics
+from app.errors import MemoryUnavailable
+from app.store import routing
+from app.store.database import Database
+from app.usage import UNKNOWN, Passing, Usage
+
+BATCH = 500
+#: How long entries gather before they are written, seconds.
+GATHER = 0.1
+#: Between attempts while the database is away, seconds.
+RETRY = 0.5
+
+log = logging.getLogger("pgrouter.ledger")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One served request; the fields are the columns of `router.decisions`, times in milliseconds."""
+
+    tenant_id: int
+    decision_id: UUID
+    key_id: int
+    policy_id: int | None
+    requested: str
+    task: str | None
+    reason: str
+    model_id: int
+    confidence: float | None = None
+    candidates: list[int] | None = None
+    quality: list[float | None] | None = None
+    cost_usd: list[float | None] | None = None
+    score: list[float | None] | None = None
+    attempts: int = 1
+    status: int = 0
+    streamed: bool = False
+    overhead_ms: float = 0.0
+    first_token_ms: float | None = None
+    duration_ms: float = 0.0
+    conversation: bytes | None = None
+    usage: Usage | Passing = UNKNOWN
+
+    def composite(self) -> tuple[object, ...]:
+        """The entry in the order of the SQL type `decision_entry`."""
+        usage = self.usage.usage() if isinstance(self.usage, Passing) else self.usage
+        return (
+            self.tenant_id, self.decision_id, self.key_id, self.policy_id, self.requested, self.task, self.reason,
+            self.model_id, self.confidence, self.candidates, self.quality, self.cost_usd, self.score, self.attempts,
+            self.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
+            self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation,
+        )  # fmt: skip
+
+
+class Ledger:
+    """A bounded queue of entries and the one task (`run`) that writes them."""
+
+    def __init__(self, db: Database, *, size: int) -> None:
+        self._db = db
+        self._size = size
+        self._queue: deque[tuple[object, ...] | Entry] = deque()
+        self._some = asyncio.Event()
+        self._closing = False
+        self.dropped = 0
+
+    def add(self, entry: Entry) -> None:
+        """Queue an entry; past the bound it is dropped and counted."""
+        if len(self._queue) >= self._size:
+            if self.dropped % 1000 == 0:
+                log.error("the ledger is full; dropping entries (%d so far)", self.dropped + 1)
+            self.dropped += 1
+            metrics.ledger_dropped.inc()
+            return
+        self._queue.append(entry)
+        self._some.set()
+
+    @property
+    def queued(self) -> int:
+        """Entries not yet written."""
+        return len(self._queue)
+
+    async def run(self) -> None:
+        """Write entries as they come, until `close`; while the database is away they wait."""
+        while not self._closing or self._queue:
+            if not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            if not self._closing:
+                await asyncio.sleep(GATHER)
+            try:
+                await self._write_batch()
+            except MemoryUnavailable:
+                await asyncio.sleep(RETRY)
+
+    async def close(self, task: asyncio.Task[None], within: float) -> None:
+        """Let the task running `run` write what is left, for `within` seconds at most; what remains is counted."""
+        self._closing = True
+        self._some.set()
+        _, pending = await asyncio.wait({task}, timeout=within)
+        if pending:
+            task.cancel()
+            await asyncio.wait({task})
+            log.error("the database is away; %d ledger entries are lost", len(self._queue))
+
+    async def _write_batch(self) -> None:
+        batch = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
+        rows = [entry.composite() if isinstance(entry, Entry) else entry for entry in batch]
+        try:
+            await self._write(rows)
+        except MemoryUnavailable:
+            # The answers' bytes need not be held while waiting: the rows have their usage.
+            for i, row in enumerate(rows):
+                self._queue[i] = row
+            raise
+        for _ in rows:
+            self._queue.popleft()
+
+    async def _write(self, rows: list[tuple[object, ...]]) -> None:
+        try:
+            metrics.ledger_written.inc(await routing.log_decisions(self._db, rows))
+        except (asyncpg.PostgresError, asyncpg.DataError, ValueError) as error:
+            if len(rows) == 1:
+                log.error("a ledger entry was refused: %s", type(error).__name__)
+                self.dropped += 1
+                metrics.ledger_dropped.inc()
+                return
+            # One bad row must not take the others with it.
+            for row in rows:
+                await self._write([row])
+
+
+def decision_id() -> UUID:
+    """A UUIDv7 (RFC 9562): the time in milliseconds, then 74 random bits."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62))

@@ -1,0 +1,84 @@
+"""The Starlette application: routes, lifespan and handlers as plain data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from app.demo import provider
+from app.endpoints import chat, decisions, health, memories, models, preferences
+from app.endpoints.http import ClientGone, answer
+from app.errors import RouterError
+from app.services import running
+from app.settings import Settings
+
+log = logging.getLogger("pgrouter")
+
+routes = [
+    *chat.routes,
+    *models.routes,
+    *preferences.routes,
+    *memories.routes,
+    *decisions.routes,
+    *health.routes,
+    Mount("/demo/v1", routes=provider.routes),
+]
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """A `RouterError` in OpenAI's shape."""
+    assert isinstance(error, RouterError)
+    response = answer(error.body(), error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+async def no_such_path(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in OpenAI's shape."""
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path} is not served here: {error.detail}."
+    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "unknown_url"}}
+    response = answer(body, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def nobody(request: Request, error: Exception) -> Response:
+    """The client has left; whatever is said is not heard."""
+    return Response(status_code=chat.CLIENT_GONE)
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours or of the database: logged by class alone, for a message may quote a prompt."""
+    log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    body = {"error": {"message": "Internal error.", "type": "server_error", "param": None, "code": "internal_error"}}
+    return answer(body, 500)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application of one process; its services live as long as its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with running(settings) as services:
+            app.state.services = services
+            yield
+
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={
+            RouterError: refuse,
+            HTTPException: no_such_path,
+            ClientGone: nobody,
+            asyncpg.PostgresError: unexpected,
+        },
+    )

@@ -1,0 +1,204 @@
+"""Turns a request into a plan: which models are tried, in which order, and why."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app import signal
+from app.capability import needs_of
+from app.catalogue import Catalogue
+from app.embedder import CachedEmbedder, EmbeddingFailed
+from app.errors import BadRequest, MemoryUnavailable
+from app.store import routing
+from app.store.database import Database
+from app.store.tenancy import Caller, Model, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the request's headers ask of the router; None: nothing was said."""
+
+    routed: bool = True
+    conversation: str | None = None
+    task: str | None = None
+    alpha: float | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[bytes, bytes]) -> Options:
+        """Read the `X-Router*` headers (lower-case names). Raises `BadRequest` naming the header."""
+        switch = headers.get(b"x-router", b"on").decode("latin-1").strip().lower()
+        if switch not in ("on", "off"):
+            raise BadRequest(f"X-Router is `on` or `off`, not {switch!r}.", param="X-Router")
+        alpha = headers.get(b"x-router-alpha")
+        return cls(
+            routed=switch == "on",
+            conversation=_text(headers, b"x-router-conversation", "X-Router-Conversation", 1000),
+            task=_text(headers, b"x-router-task", "X-Router-Task", 100),
+            alpha=None if alpha is None else _alpha(alpha),
+        )
+
+
+NO_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
+
+    `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
+    """
+
+    models: tuple[Model, ...]
+    reason: str
+    policy: Policy | None = None
+    confidence: float | None = None
+    ranking: tuple[Mapping[str, Any], ...] = ()
+    conversation: bytes | None = None
+
+    @property
+    def routed(self) -> bool:
+        """Whether the request asked for a policy, so that the answer says who served it and another model may."""
+        return self.policy is not None
+
+
+class Router:
+    """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
+
+    def __init__(
+        self, db: Database, embedder: CachedEmbedder, space_id: int, *, enabled: bool, deadline: float
+    ) -> None:
+        self._db = db
+        self._embedder = embedder
+        self._space_id = space_id
+        self._enabled = enabled
+        self._deadline = deadline
+        self._cold: set[tuple[int, int]] = set()
+
+    async def plan(self, caller: Caller, body: dict[str, Any], options: Options, catalogue: Catalogue) -> Plan:
+        """Who serves `body`, a chat request. Raises `NotFound` for an unknown model, `BadRequest` for bad messages."""
+        name = body["model"]
+        policy = caller.policies.get(name)
+        if policy is not None:
+            default = catalogue.by_id.get(policy.default_model)
+            if default is None:
+                raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
+        else:
+            default = catalogue.get(name)
+            policy = self._explicit_policy(caller, default)
+            if policy is None or not self._enabled or not options.routed:
+                return Plan((default,), "off")
+        if not self._enabled or not options.routed:
+            return Plan((default,), "off", policy)
+        return await self._decide(caller, policy, default, body, options, catalogue)
+
+    async def _decide(
+        self,
+        caller: Caller,
+        policy: Policy,
+        default: Model,
+        body: dict[str, Any],
+        options: Options,
+        catalogue: Catalogue,
+    ) -> Plan:
+        messages = signal.messages_of(body)
+        tokens = signal.prompt_tokens(body, messages)
+        pool = _pool(policy, default, catalogue)
+        able = [model for model in pool if needs_of(body, messages, tokens).met_by(model)]
+        if not able:
+            # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
+            return Plan((default,), "capability", policy)
+        if len(able) == 1:
+            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy)
+        if default not in able:
+            default = able[0]
+        conversation = signal.conversation_key(messages, options.conversation, options.task)
+        question: dict[str, Any] = {
+            "tenant_id": caller.tenant_id,
+            "policy_id": policy.policy_id,
+            "space_id": self._space_id,
+            "task": options.task,
+            "prompt_tokens": tokens,
+            "default_model": default.model_id,
+            "models": None if len(able) == len(pool) else [model.model_id for model in able],
+            "alpha": options.alpha,
+            "conversation": conversation,
+            "continues": signal.continues(messages),
+            "random": random.random(),  # noqa: S311  (a share of traffic, not a secret)
+            "deadline": self._deadline,
+        }
+        try:
+            rows, reason = await self._ask(policy, signal.task_signal(messages, policy.granularity), question)
+        except MemoryUnavailable:
+            rest = (model for model in able if model is not default)
+            return Plan((default, *rest), "memory_unavailable", policy)
+        return Plan(
+            models=tuple(catalogue.by_id[row["model_id"]] for row in rows if row["model_id"] in catalogue.by_id),
+            reason=reason or rows[0]["reason"],
+            policy=policy,
+            confidence=rows[0]["confidence"],
+            ranking=tuple(rows),
+            conversation=conversation,
+        )
+
+    async def _ask(
+        self, policy: Policy, text: str, question: dict[str, Any]
+    ) -> tuple[list[Mapping[str, Any]], str | None]:
+        """Rows of the decision, and a reason that overrides theirs.
+
+        A tenant that was cold the last time is asked without an embedding first: most likely it still is.
+        """
+        tenant = (question["tenant_id"], policy.policy_id)
+        if policy.backend != "knn" or tenant in self._cold:
+            rows = await routing.decide(self._db, embedding=None, **question)
+            if rows[0]["reason"] != "no_signal":
+                return rows, None
+            self._cold.discard(tenant)
+        failed = None
+        embedding = None
+        if text:
+            try:
+                embedding = await self._embedder.embed_one(text)
+            except EmbeddingFailed:
+                failed = "embedding_failed"
+        rows = await routing.decide(self._db, embedding=embedding, **question)
+        reason = rows[0]["reason"]
+        if reason == "cold" and len(self._cold) < 1_000_000:
+            self._cold.add(tenant)
+        return rows, failed if reason == "no_signal" else None
+
+    @staticmethod
+    def _explicit_policy(caller: Caller, model: Model) -> Policy | None:
+        """The policy that routes a request naming a real model: `auto`, where the tenant wants that."""
+        policy = caller.policies.get("auto") if caller.route_explicit else None
+        return policy if policy is not None and model.model_id in policy.models else None
+
+
+def _pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:
+    others = (catalogue.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
+    return [default, *(model for model in others if model is not None)]
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    try:
+        text = value.decode().strip()
+    except UnicodeDecodeError:
+        raise BadRequest(f"{shown} is not UTF-8.", param=shown) from None
+    if len(text) > longest or "\0" in text:
+        raise BadRequest(f"{shown} is longer than {longest} characters.", param=shown)
+    return text or None
+
+
+def _alpha(value: bytes) -> float:
+    try:
+        alpha = float(value)
+    except ValueError:
+        alpha = -1.0
+    if not 0 <= alpha <= 100:
+        raise BadRequest("X-Router-Alpha is a number from 0 to 100.", param="X-Router-Alpha")
+    return alpha

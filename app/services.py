@@ -1,0 +1,98 @@
+"""What one process has: built when it starts, handed to every endpoint, torn down when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.types import Scope
+
+from app import embedder, metrics
+from app.directory import Directory
+from app.embedder import CachedEmbedder
+from app.errors import ConfigurationError
+from app.ledger import Ledger
+from app.router import Router
+from app.settings import Settings
+from app.store import memory
+from app.store.database import Database
+from app.upstream import Upstream
+
+
+#: What the last entries of the ledger may take to be written at the end, seconds.
+FLUSH = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running proxy. `space_id` is the embedder's number in the database."""
+
+    settings: Settings
+    db: Database
+    directory: Directory
+    embedder: CachedEmbedder
+    space_id: int
+    router: Router
+    upstream: Upstream
+    ledger: Ledger
+
+
+def services_of(scope: Scope) -> Services:
+    """The services of the application that serves this request."""
+    return cast(Services, scope["app"].state.services)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Services]:
+    """Services for as long as the context lasts.
+
+    Raises `ConfigurationError` when the database cannot be reached, its schema is not known, or the embedder does not
+    fit its column. On the way out the ledger is written to its end, for up to `FLUSH` seconds.
+    """
+    if settings.database_url is None:
+        raise ConfigurationError("DATABASE_URL is not set.")
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(settings.database_url, size=settings.pool_size)
+        await db.open()
+        stack.push_async_callback(db.close)
+        await db.check_revision()
+        embedding = embedder.create(settings, await memory.width(db))
+        stack.push_async_callback(embedding.close)
+        space_id = await memory.register_space(db, embedding.space, embedding.dimensions)
+        upstream = Upstream(
+            connect_timeout=settings.connect_timeout,
+            first_byte_timeout=settings.first_byte_timeout,
+            idle_timeout=settings.idle_timeout,
+        )
+        await upstream.open()
+        stack.push_async_callback(upstream.close)
+        ledger = Ledger(db, size=settings.ledger_queue)
+        writer = asyncio.create_task(ledger.run(), name="ledger")
+        stack.push_async_callback(ledger.close, writer, FLUSH)
+        directory = Directory(db)
+        watcher = asyncio.create_task(directory.watch(), name="directory")
+        stack.push_async_callback(_cancel, watcher)
+        metrics.ledger_queued.set_function(lambda: ledger.queued)
+        metrics.memory_available.set_function(lambda: db.available)
+        metrics.embedding_cache.labels("hit").set_function(lambda: embedding.hits)
+        metrics.embedding_cache.labels("miss").set_function(lambda: embedding.misses)
+        yield Services(
+            settings=settings,
+            db=db,
+            directory=directory,
+            embedder=embedding,
+            space_id=space_id,
+            router=Router(db, embedding, space_id, enabled=settings.routing, deadline=settings.decision_deadline),
+            upstream=upstream,
+            ledger=ledger,
+        )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

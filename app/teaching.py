@@ -1,0 +1,115 @@
+"""Turns what a request or a file wants taught into examples, or says which field is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from app import signal
+from app.catalogue import Catalogue
+from app.embedder import CachedEmbedder
+from app.errors import BadRequest
+from app.store.memory import Example
+
+MOST = 1000
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("the text holds a NUL character, which Postgres cannot store")
+    if not text.strip():
+        raise ValueError("the text is empty")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Tag = Annotated[str, Field(max_length=100), AfterValidator(_storable)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Tokens = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
+
+
+class Prompted(BaseModel):
+    """A prompt as text, or as the messages of a chat request whose task signal is the prompt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Text | None = None
+    messages: list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either `prompt` or `messages`")
+        return self
+
+    def text(self, param: str = "") -> str:
+        """The text that is embedded. Raises `BadRequest` when the messages have none; `param` leads its path."""
+        if self.prompt is not None:
+            return self.prompt.strip()
+        try:
+            text = signal.task_signal(signal.messages_of({"messages": self.messages}), "conversation")
+            if not text:
+                raise BadRequest("The messages have no text of a user.", param="messages")
+            _storable(text)
+        except ValueError as error:
+            raise BadRequest(f"{param}messages: {error}.", param=f"{param}messages") from None
+        except BadRequest as error:
+            raise BadRequest(error.message, param=f"{param}{error.param}") from None
+        return text
+
+
+class Lesson(Prompted):
+    """One example: how good each model's answer to the prompt was, 0 to 1; ties are worth teaching too."""
+
+    scores: dict[str, Score] = Field(min_length=1)
+    completion_tokens: dict[str, Tokens] = Field(default_factory=dict)
+    task: Tag | None = None
+    source: Literal["human", "judge", "import", "feedback"] = "human"
+
+
+class Lessons(BaseModel):
+    """A batch of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    examples: list[Lesson] = Field(min_length=1, max_length=MOST)
+
+
+async def examples_of(
+    lessons: Sequence[Lesson], catalogue: Catalogue, embedder: CachedEmbedder, *, batch: bool
+) -> list[Example]:
+    """Lessons with their models looked up and their prompts embedded.
+
+    Raises `BadRequest` naming the field (led by `examples[i].` in a `batch`) and `EmbeddingFailed`.
+    """
+    leads = [f"examples[{position}]." if batch else "" for position in range(len(lessons))]
+    texts = [lesson.text(lead) for lesson, lead in zip(lessons, leads, strict=True)]
+    labels = [
+        (
+            {catalogue.taught(name, f"{lead}scores.{name}").model_id: score for name, score in lesson.scores.items()},
+            {
+                catalogue.taught(name, f"{lead}completion_tokens.{name}").model_id: float(count)
+                for name, count in lesson.completion_tokens.items()
+            },
+        )
+        for lesson, lead in zip(lessons, leads, strict=True)
+    ]
+    vectors = await embedder.embed_many(texts)
+    found = []
+    for lesson, lead, text, (scores, tokens), vector in zip(lessons, leads, texts, labels, vectors, strict=True):
+        if vector is None:
+            raise BadRequest("The prompt has nothing to embed.", param=f"{lead}prompt")
+        found.append(
+            Example(
+                prompt=text,
+                source=lesson.source,
+                task=lesson.task and lesson.task.strip(),
+                prompt_tokens=signal.tokens_of(text),
+                scores=scores,
+                completion_tokens=tokens,
+                embedding=vector,
+            )
+        )
+    return found
