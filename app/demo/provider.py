@@ -1,0 +1,228 @@
+"""An OpenAI-compatible provider that replays recorded answers, so that everything can be tried without an API key."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from app.demo.recordings import MODELS, by_prompt, recordings
+from app.errors import BadRequest, NotFound, RouterError, TooLarge
+
+MAX_BODY = 32 * 1024 * 1024
+MAX_CHOICES = 128
+CLIENT_LEFT = 499
+LONGEST = 1.0
+"""Seconds that writing an answer takes at most, after its first token."""
+
+PACE = {"gpt-4o-mini": (0.030, 0.0025), "claude-3-5-haiku": (0.040, 0.0030), "gpt-4o": (0.060, 0.0040)}
+"""Seconds to the first token and for each word after it: chosen to look real, not measured on any provider."""
+
+FINGERPRINT = "fp_pgrouter_demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What will be answered `choices` times over, and how its tokens are counted."""
+
+    model: str
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    choices: int
+
+    def usage(self) -> dict[str, Any]:
+        completion = self.completion_tokens * self.choices
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": completion,
+            "total_tokens": self.prompt_tokens + completion,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        }
+
+    def words(self) -> list[str]:
+        """The text in pieces of a word and the white space before it."""
+        return re.findall(r"\s*\S+|\s+\Z", self.text)
+
+
+async def chat_completions(request: Request) -> Response:
+    """`POST /chat/completions`: 200, or 400, 404, 413 in OpenAI's shape; a client that leaves stops the answer."""
+    try:
+        body = _object(await _read(request))
+        reply = _reply(body)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)
+    except RouterError as error:
+        return Response(orjson.dumps(error.body()), error.status, media_type="application/json")
+    if body.get("stream") is True:
+        options = body.get("stream_options")
+        include_usage = isinstance(options, dict) and options.get("include_usage") is True
+        return StreamingResponse(_events(reply, include_usage), media_type="text/event-stream")
+    first, word = _pace(reply.model, len(reply.words()))
+    if await _abandoned(request, first + word * len(reply.words())):
+        return Response(status_code=CLIENT_LEFT)
+    return Response(orjson.dumps(_completion(reply)), media_type="application/json")
+
+
+async def models(_: Request) -> Response:
+    """`GET /models`: the recorded models in OpenAI's list shape."""
+    data = [{"id": name, "object": "model", "created": 1735689600, "owned_by": "pgrouter-demo"} for name in MODELS]
+    return Response(orjson.dumps({"object": "list", "data": data}), media_type="application/json")
+
+
+routes: list[BaseRoute] = [
+    Route("/chat/completions", chat_completions, methods=["POST"]),
+    Route("/models", models, methods=["GET"]),
+]
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"The demo provider reads at most {MAX_BODY} bytes.")
+    return bytes(body)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The request body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The request body must be a JSON object.")
+    return body
+
+
+def _reply(body: dict[str, Any]) -> Reply:
+    model, messages = body.get("model"), body.get("messages")
+    if not isinstance(model, str) or not model:
+        raise BadRequest("You must provide a model parameter.", param="model", code="missing_required_parameter")
+    if model not in MODELS:
+        known = ", ".join(MODELS)
+        message = f"The model `{model}` does not exist: the demo provider has {known}."
+        raise NotFound(message, param="model", code="model_not_found")
+    if messages is None:
+        raise BadRequest("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
+    if not isinstance(messages, list) or not messages:
+        raise BadRequest("'messages' must be a list of at least one message.", param="messages")
+    for position, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise BadRequest(f"'messages[{position}]' must be an object.", param=f"messages[{position}]")
+    text, completion_tokens = _answer(model, messages)
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    finish_reason = "stop"
+    if type(limit) is int and 0 < limit < completion_tokens:
+        # A recorded count may be of a longer original than the text; only text that is cut was stopped by the limit.
+        finish_reason = "length" if len(text) > limit * 4 else "stop"
+        text, completion_tokens = text[: limit * 4], limit
+    count = body.get("n")
+    choices = min(max(count, 1), MAX_CHOICES) if isinstance(count, int) else 1
+    prompt_tokens = max(1, sum(len(_text(message)) for message in messages) // 4)
+    return Reply(model, text, finish_reason, prompt_tokens, completion_tokens, choices)
+
+
+def _answer(model: str, messages: list[dict[str, Any]]) -> tuple[str, int]:
+    asked = [_text(message) for message in messages if message.get("role") == "user"]
+    recording = by_prompt().get(asked[-1].strip()) if asked else None
+    recording = recording or by_prompt().get("\n".join(map(_text, messages)).strip())
+    if recording is not None:
+        answer = recording.answers[model]
+        return answer.text, answer.completion_tokens
+    text = (
+        f"This is pgrouter's demo provider, in the place of {model}. There is no model behind it: it has only "
+        f"recorded answers to the {len(recordings())} prompts bundled with pgrouter, and this is not one of them. "
+        "For real answers, set OPENAI_API_KEY and restart pgrouter."
+    )
+    return text, max(1, len(text) // 4)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _envelope(kind: str, reply: Reply) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid4().hex[:29]}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": reply.model,
+        "service_tier": "default",
+        "system_fingerprint": FINGERPRINT,
+    }
+
+
+def _completion(reply: Reply) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None, "annotations": []}
+    choices = [
+        {"index": index, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
+        for index in range(reply.choices)
+    ]
+    return {**_envelope("chat.completion", reply), "choices": choices, "usage": reply.usage()}
+
+
+async def _events(reply: Reply, include_usage: bool) -> AsyncIterator[bytes]:
+    envelope = _envelope("chat.completion.chunk", reply)
+    if include_usage:
+        envelope["usage"] = None
+
+    def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunks = ({**envelope, "choices": [{"index": index, **choice}]} for index in range(reply.choices))
+        return b"".join(_sse(chunk) for chunk in chunks)
+
+    words = reply.words()
+    first, word = _pace(reply.model, len(words))
+    due = asyncio.get_running_loop().time() + first
+    await _sleep_until(due)
+    yield event({"role": "assistant", "content": "", "refusal": None})
+    for piece in words:
+        due += word
+        await _sleep_until(due)
+        yield event({"content": piece})
+    yield event({}, reply.finish_reason)
+    if include_usage:
+        yield _sse({**envelope, "choices": [], "usage": reply.usage()})
+    yield b"data: [DONE]\n\n"
+
+
+def _sse(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _pace(model: str, words: int) -> tuple[float, float]:
+    first, word = PACE[model]
+    return first, min(word, LONGEST / max(words, 1))
+
+
+async def _sleep_until(due: float) -> None:
+    # Against a clock and not word by word, so that a coarse timer does not add up over a long answer.
+    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+
+async def _abandoned(request: Request, seconds: float) -> bool:
+    """Wait so long; True as soon as the client has gone."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
