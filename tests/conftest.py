@@ -1,0 +1,171 @@
+"""A real Postgres for every test, and a running proxy in front of a fake provider."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+
+from app.schema import migrate
+from tests.fake_upstream import Running, running_upstream
+from tests.proxy import Proxy, running_proxy
+
+T = TypeVar("T")
+IMAGE = "pgvector/pgvector:pg18"
+
+
+def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end from synchronous code, whether or not a loop is running in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
+def _docker_answers() -> bool:
+    import docker
+
+    try:
+        client = docker.from_env(timeout=3)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except docker.errors.DockerException:
+        return False
+
+
+@contextmanager
+def _embedded() -> Iterator[str]:
+    from app.postgres import EmbeddedPostgres
+
+    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
+        # Nothing here has to outlive a crash of the machine.
+        settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+        with EmbeddedPostgres(Path(folder) / "home", settings=settings) as postgres:
+            yield postgres.dsn
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.community.postgres import PostgresContainer
+
+    with PostgresContainer(IMAGE, driver=None) as container:
+        yield container.get_connection_url()
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> Iterator[str]:
+    """A database whose login may create databases: TEST_DATABASE_URL, else a container, else the embedded one."""
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url:
+        yield url
+        return
+    with _container() if _docker_answers() else _embedded() as dsn:
+        yield dsn
+
+
+class Databases:
+    """Databases made from a migrated template, dropped when done."""
+
+    def __init__(self, server_dsn: str) -> None:
+        self.server_dsn = server_dsn
+        self._prefix = f"pgrouter_test_{os.getpid()}"
+        self._made = 0
+        self.template = f"{self._prefix}_template"
+        self.execute(f"create database {self.template}")
+        migrate(self.dsn(self.template))
+
+    def dsn(self, name: str) -> str:
+        """The DSN of a database on the test server."""
+        head, _, _ = self.server_dsn.partition("?")[0].rpartition("/")
+        return f"{head}/{name}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement on the server's own database."""
+
+        async def run() -> None:
+            connection = await asyncpg.connect(self.server_dsn)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        blocking(run)
+
+    @contextmanager
+    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
+        """The DSN of a new database, with the schema or empty."""
+        self._made += 1
+        name = f"{self._prefix}_{self._made}"
+        self.execute(f"create database {name}" + (f" template {self.template}" if migrated else ""))
+        try:
+            yield self.dsn(name)
+        finally:
+            self.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def databases(server_dsn: str) -> Iterator[Databases]:
+    """The maker of databases."""
+    made = Databases(server_dsn)
+    yield made
+    made.execute(f"drop database {made.template} with (force)")
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[str]:
+    """The DSN of a migrated, empty database, whose login owns it."""
+    with databases.fresh() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[str]:
+    """The DSN of a database without the schema."""
+    with databases.fresh(migrated=False) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to `database` with the owner's rights."""
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Running]:
+    """The fake provider's process."""
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+async def proxy(database: str, upstream: Running) -> AsyncIterator[Proxy]:
+    """A proxy in this process with one tenant and the models `cheap` and `strong` of the fake provider."""
+    upstream.clear()
+    async with running_proxy(database, upstream.url) as running:
+        yield running
+
+
+ProxyFactory = Callable[..., Any]
+
+
+@pytest.fixture
+def proxies(database: str, upstream: Running) -> ProxyFactory:
+    """Start more proxies on the same database: `async with proxies(…settings…) as proxy`."""
+
+    @asynccontextmanager
+    async def start(**settings: Any) -> AsyncIterator[Proxy]:
+        async with running_proxy(database, upstream.url, **settings) as running:
+            yield running
+
+    return start

@@ -1,0 +1,129 @@
+"""Starts the real application on a real port inside the test's event loop, with a tenant to call it as."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import openai
+import uvicorn
+
+from app.keys import hash_of, hint_of, make_key
+from app.main import create_app
+from app.services import Services
+from app.settings import Settings
+from app.store import tenancy
+from app.store.database import Database
+
+CHEAP, STRONG = "cheap", "strong"
+#: USD per million tokens, input and output.
+PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
+
+
+@dataclass
+class Proxy:
+    """A running proxy and one of its tenants."""
+
+    url: str
+    key: str
+    tenant_id: int
+    key_id: int
+    admin: Database
+    services: Services
+
+    def client(self, key: str | None = None, **options: Any) -> openai.AsyncOpenAI:
+        """The official client, changed in `base_url` and `api_key` alone."""
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, **options)
+
+    def http(self, key: str | None = None) -> aiohttp.ClientSession:
+        """A plain HTTP client with the key."""
+        return aiohttp.ClientSession(
+            self.url, headers={"authorization": f"Bearer {key or self.key}"}, auto_decompress=False
+        )
+
+    async def rank(self, examples: Sequence[dict[str, Any]], key: str | None = None) -> None:
+        """Teach a batch over HTTP."""
+        async with self.http(key) as http, http.post("/v1/router/preferences/rank", json={"examples": examples}) as r:
+            assert r.status == 200, await r.text()
+
+    async def new_tenant(self, name: str, **policy: Any) -> tuple[int, str]:
+        """Another tenant with a policy `auto`; returns its number and a key."""
+        return await make_tenant(self.admin, name, **policy)
+
+    async def ledger(self, count: int = 1) -> list[Any]:
+        """The newest `count` rows of the ledger once that many are there, oldest first."""
+        for _ in range(100):
+            rows = await self.admin.fetch("select * from router.decisions order by decided_at desc, decision_id desc")
+            if len(rows) >= count and not self.services.ledger.queued:
+                return list(reversed(rows[:count]))
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the ledger has {len(rows)} rows, not {count}")
+
+
+async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, str]:
+    """A tenant with policy `auto` over `cheap` and `strong`; `policy` overrides arguments and settings of it."""
+    route_explicit = policy.pop("route_explicit", False)
+    store_prompts = policy.pop("store_prompts", True)
+    cap = policy.pop("memory_cap", 5000)
+    tenant_id = await tenancy.create_tenant(
+        admin, name, route_explicit=route_explicit, store_prompts=store_prompts, memory_cap=cap
+    )
+    await tenancy.put_policy(
+        admin,
+        tenant_id,
+        "auto",
+        backend=policy.pop("backend", "knn"),
+        default=policy.pop("default", STRONG),
+        models=policy.pop("models", (CHEAP, STRONG)),
+        weights=policy.pop("weights", None),
+        settings=policy,
+    )
+    key = make_key()
+    await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
+    return tenant_id, key
+
+
+@asynccontextmanager
+async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **options: Any) -> AsyncIterator[Proxy]:
+    """A proxy on `dsn`; `options` are fields of `Settings`, or of the tenant's policy under `policy`."""
+    policy = options.pop("policy", {})
+    admin = Database(dsn, size=2, role=None)
+    await admin.open()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY")
+        for model, (input_price, output_price) in PRICES.items():
+            await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+        known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
+        tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
+        if name in known:
+            await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
+        app = create_app(Settings(database_url=dsn, **{"pool_size": 4, **options}))
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False)
+        server = uvicorn.Server(config)
+        server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            assert not task.done(), "the proxy did not start"
+            await asyncio.sleep(0.01)
+        caller = await app.state.services.directory.caller(key)
+        try:
+            yield Proxy(url, key, tenant_id, caller.key_id, admin, app.state.services)
+        finally:
+            server.should_exit = True
+            await task
+            await admin.close()
+
+
+class _nothing:  # noqa: N801
+    """pytest keeps its own signal handlers."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
