@@ -8,10 +8,10 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 
 from app.catalogue import Catalogue
 from app.errors import MemoryUnavailable, Unauthorized
+from app.keys import hash_of
 from app.store import tenancy
 from app.store.database import Database
 from app.store.tenancy import Caller
@@ -51,7 +51,7 @@ class Directory:
 
     async def caller(self, key: str) -> Caller:
         """Whom `key` belongs to. Raises `Unauthorized`, or `MemoryUnavailable` for a key not seen within the hour."""
-        key_hash = sha256(key.encode("utf-8", "surrogateescape")).digest()
+        key_hash = hash_of(key)
         entry = self._callers.get(key_hash)
         if entry is None or not self._is_fresh(entry.loaded_at, entry.generation):
             entry = await self._load(key_hash, entry)

@@ -1,10 +1,8 @@
-"""The Starlette application: routes, lifespan and handlers as plain data."""
+"""The Starlette application: routes and handlers as plain data."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 from starlette.applications import Starlette
@@ -17,8 +15,7 @@ from app.demo import provider
 from app.endpoints import chat, decisions, health, memories, models, preferences
 from app.endpoints.http import ClientGone, answer
 from app.errors import RouterError
-from app.services import running
-from app.settings import Settings
+from app.services import Services
 
 log = logging.getLogger("pgrouter")
 
@@ -57,28 +54,23 @@ async def nobody(request: Request, error: Exception) -> Response:
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """A fault of ours or of the database: logged by class alone, for a message may quote a prompt."""
+    """A fault of ours or of the database; the server logs where, and the client is told no more."""
     log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
     body = {"error": {"message": "Internal error.", "type": "server_error", "param": None, "code": "internal_error"}}
     return answer(body, 500)
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application of one process; its services live as long as its lifespan."""
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with running(settings) as services:
-            app.state.services = services
-            yield
-
-    return Starlette(
+def create_app(services: Services) -> Starlette:
+    """The application of one process, serving with what is running already."""
+    app = Starlette(
         routes=routes,
-        lifespan=lifespan,
         exception_handlers={
             RouterError: refuse,
             HTTPException: no_such_path,
             ClientGone: nobody,
             asyncpg.PostgresError: unexpected,
+            Exception: unexpected,
         },
     )
+    app.state.services = services
+    return app

@@ -35,8 +35,12 @@ def configuration(url: str | None = None) -> Config:
     package = Path(__file__).parent
     root = package / "deploy" if (package / "deploy").exists() else package.parent
     config = Config()
-    config.set_main_option("script_location", str(root / "migrations"))
-    config.set_main_option("prepend_sys_path", str(root))
+    for option, value in (
+        ("script_location", str(root / "migrations")),
+        ("prepend_sys_path", str(root)),
+        ("path_separator", "newline"),
+    ):
+        config.set_main_option(option, value.replace("%", "%%"))
     config.attributes["url"] = url
     return config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 
@@ -21,6 +22,9 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _NOT_FORWARDED = HOP_BY_HOP | {b"host", b"content-length", b"authorization", b"cookie", b"accept-encoding", b"expect"}
 _ROUTER_HEADERS = b"x-router"
+
+#: A body over this many bytes is written in pieces.
+LARGE = 1024 * 1024
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -121,7 +125,12 @@ class Upstream:
         try:
             async with asyncio.timeout(self._first_byte_timeout):
                 response = await self._session.request(
-                    method, self._url(model.base_url, path, query), data=body, headers=sent, allow_redirects=False
+                    method,
+                    self._url(model.base_url, path, query),
+                    # A large body goes in pieces, so that others get a turn in between.
+                    data=body if len(body) <= LARGE else io.BytesIO(body),
+                    headers=sent,
+                    allow_redirects=False,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             timed_out = _timed_out(error)

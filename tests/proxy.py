@@ -15,7 +15,7 @@ import uvicorn
 
 from app.keys import hash_of, hint_of, make_key
 from app.main import create_app
-from app.services import Services
+from app.services import Services, running
 from app.settings import Settings
 from app.store import tenancy
 from app.store.database import Database
@@ -104,21 +104,23 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
         tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
         if name in known:
             await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
-        app = create_app(Settings(database_url=dsn, **{"pool_size": 4, **options}))
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False)
-        server = uvicorn.Server(config)
-        server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            assert not task.done(), "the proxy did not start"
-            await asyncio.sleep(0.01)
-        caller = await app.state.services.directory.caller(key)
-        try:
-            yield Proxy(url, key, tenant_id, caller.key_id, admin, app.state.services)
-        finally:
-            server.should_exit = True
-            await task
-            await admin.close()
+        async with running(Settings(database_url=dsn, **{"pool_size": 4, **options})) as services:
+            config = uvicorn.Config(
+                create_app(services), log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none"
+            )
+            server = uvicorn.Server(config)
+            server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
+            task = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started:
+                assert not task.done(), "the proxy did not start"
+                await asyncio.sleep(0.01)
+            caller = await services.directory.caller(key)
+            try:
+                yield Proxy(url, key, tenant_id, caller.key_id, admin, services)
+            finally:
+                server.should_exit = True
+                await task
+    await admin.close()
 
 
 class _nothing:  # noqa: N801

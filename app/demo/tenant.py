@@ -61,7 +61,7 @@ async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> Non
         known |= set(prices.chat_models("openai"))
     for name in sorted(known | set(recordings.MODELS)):
         from_openai = real and name in known
-        price = prices.lookup(name, None if name in recordings.MODELS else "openai")
+        price = prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
         await tenancy.put_model(
             db,
             name,
@@ -69,7 +69,7 @@ async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> Non
             input_price=price and price.input,
             cached_input_price=price and price.cached_input,
             output_price=price and price.output,
-            priced_on=price and price.as_of,
+            priced_on=price and price.on.date(),
             context_window=price and price.context_window,
             enabled=from_openai if real else name in recordings.MODELS,
         )

@@ -9,6 +9,7 @@ import asyncio
 import time
 from typing import Any
 
+import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -54,10 +55,9 @@ class Completions:
         except RouterError as error:
             status = error.status
             if exchange.started:
-                # Half an answer is out: only an abrupt end can tell the client that the rest will not come.
-                exchange.status = status
-                raise
-            await send_error(send, error)
+                await exchange.break_off(error)
+            else:
+                await send_error(send, error)
         finally:
             exchange.write_down(status)
             metrics.requests.labels(self.path, status).inc()
@@ -100,6 +100,7 @@ class _Exchange:
         self.send = send
         self.arrived = arrived
         self.started = False
+        self.streamed = False
         self.status = 0
         self.attempts = 0
         self.caller: Caller | None = None
@@ -162,7 +163,8 @@ class _Exchange:
 
     async def _pass_on(self, reply: Reply) -> None:
         encoding = reply.header(b"content-encoding")
-        self.passed = Passing(streamed=reply.streamed, encoding=encoding.decode("latin-1") if encoding else None)
+        self.streamed = reply.streamed
+        self.passed = Passing(streamed=self.streamed, encoding=encoding.decode("latin-1") if encoding else None)
         self.status = reply.status
         headers = reply.headers
         assert self.plan is not None
@@ -181,6 +183,12 @@ class _Exchange:
             self.passed.feed(chunk)
             await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self.send({"type": "http.response.body", "body": b""})
+
+    async def break_off(self, error: RouterError) -> None:
+        """End an answer of which half is out: a stream with an error event, another by a closed connection."""
+        if self.streamed:
+            event = b"\n\ndata: " + orjson.dumps(error.body()) + b"\n\n"
+            await self.send({"type": "http.response.body", "body": event})
 
     @property
     def reason(self) -> str:

@@ -99,7 +99,7 @@ async def one_decision(request: Request) -> Response:
         {"model": model, "quality": quality, "cost_usd": cost, "score": score}
         for model, quality, cost, score in zip(*estimates, strict=True)
     ]
-    return answer({"object": "router.decision", "id": found.pop("decision_id"), **found})
+    return answer({"object": "router.decision", "id": str(found.pop("decision_id")), **found})
 
 
 routes = [
