@@ -32,6 +32,7 @@ def serve() -> None:
     """Serve until SIGINT or SIGTERM: Postgres, schema and demo tenant first, unless DATABASE_URL is set."""
     settings = Settings.from_environment()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _leave)
     with contextlib.suppress(KeyboardInterrupt), _listening(settings) as (listener, url), _database(settings) as served:

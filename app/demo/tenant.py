@@ -69,7 +69,7 @@ async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> Non
             input_price=price and price.input,
             cached_input_price=price and price.cached_input,
             output_price=price and price.output,
-            priced_on=price and price.on.date(),
+            priced_on=price and price.on,
             context_window=price and price.context_window,
             enabled=from_openai if real else name in recordings.MODELS,
         )
