@@ -13,9 +13,9 @@ from typing import IO, Any, cast
 
 import orjson
 
-from app.endpoints.http import validated
 from app.errors import BadRequest, ConfigurationError
 from app.teaching import Lesson
+from app.validation import validated
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 

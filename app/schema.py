@@ -8,6 +8,8 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import ConfigurationError
 
@@ -25,7 +27,7 @@ def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
             command.downgrade(config, revision)
         else:
             command.upgrade(config, revision)
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, SQLAlchemyError, CommandError) as error:
         raise ConfigurationError(f"The database could not be migrated: {error}") from error
     return before, _revision_of(url)
 

@@ -22,7 +22,6 @@ from app.store import memory
 from app.store.database import Database
 from app.upstream import Upstream
 
-
 #: What the last entries of the ledger may take to be written at the end, seconds.
 FLUSH = 2.0
 

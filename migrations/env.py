@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 SCHEMA = "router"
@@ -19,7 +19,7 @@ def _url() -> str:
     url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit("DATABASE_URL is not set: it names the database to migrate.")
-    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+    return url
 
 
 def _run(connection: Connection) -> None:
@@ -31,7 +31,11 @@ def _run(connection: Connection) -> None:
 
 
 async def _online() -> None:
-    engine = create_async_engine(_url(), poolclass=pool.NullPool)
+    url = _url()
+    # asyncpg reads the URL itself, as it does in the proxy: SQLAlchemy would not pass on `sslmode` and its like.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=pool.NullPool
+    )
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_run)

@@ -22,6 +22,11 @@ begin
         ) as d
         where c.tenant_id = d.tenant_id and c.space_id = d.space_id;
     end if;
+    if tg_op = 'DELETE' then
+        -- A text left behind would make teaching the prompt again an overwrite of nothing.
+        delete from router.memory_texts as x using changed as d
+        where x.tenant_id = d.tenant_id and x.memory_id = d.memory_id;
+    end if;
     insert into router.priors as p (
         tenant_id, space_id, task_id, model_id, labels, quality_sum, completions, completion_sum
     )
@@ -49,4 +54,5 @@ end;
 $$;
 
 comment on function router._count_memories is
-'Keeps memory_counts and priors equal to a recount, whoever changes memories. Its argument says if rows came or went.';
+'Keeps memory_counts and priors equal to a recount, whoever changes memories, and takes the texts of deleted ones along.
+Its argument says if rows came or went.';

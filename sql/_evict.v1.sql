@@ -5,7 +5,7 @@ declare
     v_cap int;
     v_excess int;
     v_space smallint;
-    v_gone bigint[];
+    v_gone int;
     v_evicted int := 0;
 begin
     select memory_cap into v_cap from router.tenants where tenant_id = p_tenant;
@@ -16,20 +16,16 @@ begin
     for v_space in
         select space_id from router.memory_counts where tenant_id = p_tenant order by space_id = p_space, space_id
     loop
-        with gone as (
-            delete from router.memories
-            where tenant_id = p_tenant and memory_id in (
-                select memory_id from router.memories
-                where tenant_id = p_tenant and space_id = v_space
-                order by created_at, memory_id
-                limit v_excess
-            )
-            returning memory_id
-        )
-        select coalesce(array_agg(memory_id), '{}') into v_gone from gone;
-        delete from router.memory_texts where tenant_id = p_tenant and memory_id = any(v_gone);
-        v_evicted := v_evicted + cardinality(v_gone);
-        v_excess := v_excess - cardinality(v_gone);
+        delete from router.memories
+        where tenant_id = p_tenant and memory_id in (
+            select memory_id from router.memories
+            where tenant_id = p_tenant and space_id = v_space
+            order by created_at, memory_id
+            limit v_excess
+        );
+        get diagnostics v_gone = row_count;
+        v_evicted := v_evicted + v_gone;
+        v_excess := v_excess - v_gone;
         exit when v_excess <= 0;
     end loop;
     return v_evicted;

@@ -3,8 +3,8 @@ returns double precision
 language sql immutable
 begin atomic
     select (
-        (p_prompt - coalesce(p_cached, 0)) * (p_model).input_price
-        + coalesce(p_cached, 0) * coalesce((p_model).cached_input_price, (p_model).input_price)
+        (p_prompt - least(coalesce(p_cached, 0), p_prompt)) * (p_model).input_price
+        + least(coalesce(p_cached, 0), p_prompt) * coalesce((p_model).cached_input_price, (p_model).input_price)
         + p_completion * (p_model).output_price
     ) / 1e6;
 end;

@@ -13,7 +13,8 @@ create function router.decide(
     p_random double precision default 0,
     p_now timestamptz default now()
 ) returns table (
-    model_id smallint, reason router.reason, confidence real, quality real, cost_usd real, score real, labels int
+    model_id smallint, reason router.reason, confidence double precision, quality double precision,
+    cost_usd double precision, score double precision, labels int
 )
 language plpgsql stable
 as $$
@@ -51,9 +52,9 @@ begin
 
     v_reason := case
         when v_policy.backend = 'none' then 'default'
-        when v_policy.backend <> 'knn' then v_policy.backend::text
         when v_current is not null and v_policy.granularity = 'conversation' then 'sticky'
-        when coalesce(v_memories, 0) < v_policy.seed_count or v_memories is null then 'cold'
+        when v_policy.backend <> 'knn' then v_policy.backend::text
+        when coalesce(v_memories, 0) < greatest(v_policy.seed_count, 1) then 'cold'
         when p_embedding is null then 'no_signal'
         else 'learned'
     end;
@@ -72,9 +73,10 @@ begin
             when 'learned' then e.score
             when 'cheapest' then -e.cost_usd
             when 'fastest' then -f.first_token_ms
-            -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight.
+            -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
             when 'weighted' then case when w.weight > 0 then
-                power((hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823) / 1073741824.0, 1 / w.weight)
+                ln(((hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824)
+                / w.weight::float8
             end
             when 'sticky' then (e.model_id = v_current)::int
         end as key
@@ -99,7 +101,7 @@ begin
         from keyed as k
     )
     select
-        k.model_id, j.reason, k.confidence::real, k.quality::real, k.cost_usd::real, k.score::real, k.labels::int
+        k.model_id, j.reason, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int
     from keyed as k
     cross join judged as j
     order by

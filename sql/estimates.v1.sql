@@ -47,9 +47,9 @@ begin atomic
         cross join lateral router.neighbours(p_tenant, p_space, p_embedding, s.k) as n
         cross join candidates as c
         cross join lateral (
-            -- Below exp(-700) the server reports an underflow; so little a weight is none.
+            -- The server reports an underflow where a product would be too small; so little a weight is none.
             select
-                exp(greatest((n.similarity - 1) / s.tau, -700)) as weight, n.quality[c.model_id] as quality,
+                exp(greatest((n.similarity - 1) / s.tau, -600)) as weight, n.quality[c.model_id] as quality,
                 n.completion_tokens[c.model_id] as tokens
         ) as l
         where p_embedding is not null

@@ -5,7 +5,7 @@ declare
     v_tenant int;
     v_day date;
     v_logged int := 0;
-    v_count int;
+    v_new uuid[];
 begin
     for v_day in
         select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
@@ -18,26 +18,29 @@ begin
         perform router._enter(v_tenant);
         -- A tenant deleted since has no ledger to write to.
         continue when not exists (select from router.tenants where tenant_id = v_tenant);
-        insert into router.decisions (
-            tenant_id, decision_id, decided_at, key_id, policy_id, requested, task, reason, model_id, confidence,
-            candidates, quality, cost_usd, score, attempts, status, streamed, prompt_tokens, cached_tokens,
-            completion_tokens, spent_usd, default_usd, overhead_ms, first_token_ms, duration_ms
+        with written as (
+            insert into router.decisions (
+                tenant_id, decision_id, decided_at, key_id, policy_id, requested, task, reason, model_id, confidence,
+                candidates, quality, cost_usd, score, attempts, status, streamed, prompt_tokens, cached_tokens,
+                completion_tokens, spent_usd, default_usd, overhead_ms, first_token_ms, duration_ms
+            )
+            select
+                e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
+                e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.attempts,
+                e.status, e.streamed, e.prompt_tokens, e.cached_tokens, e.completion_tokens,
+                router._price(m, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
+                router._price(d, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
+                e.overhead_ms, e.first_token_ms, e.duration_ms
+            from unnest(p_entries) as e
+            inner join router.models as m on m.model_id = e.model_id
+            left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
+            left join router.models as d on d.model_id = p.default_model
+            where e.tenant_id = v_tenant
+            on conflict on constraint decisions_pkey do nothing
+            returning decision_id
         )
-        select
-            e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
-            e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.attempts,
-            e.status, e.streamed, e.prompt_tokens, e.cached_tokens, e.completion_tokens,
-            router._price(m, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
-            router._price(d, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
-            e.overhead_ms, e.first_token_ms, e.duration_ms
-        from unnest(p_entries) as e
-        inner join router.models as m on m.model_id = e.model_id
-        left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
-        left join router.models as d on d.model_id = p.default_model
-        where e.tenant_id = v_tenant
-        on conflict on constraint decisions_pkey do nothing;
-        get diagnostics v_count = row_count;
-        v_logged := v_logged + v_count;
+        select coalesce(array_agg(decision_id), '{}') into v_new from written;
+        v_logged := v_logged + cardinality(v_new);
 
         insert into router.conversations as c (
             tenant_id, policy_id, conversation, model_id, prompt_tokens, updated_at, expires_at
@@ -61,7 +64,7 @@ begin
         insert into router.speeds as s (tenant_id, model_id, first_token_ms, samples, updated_at)
         select v_tenant, e.model_id, avg(e.first_token_ms), count(*), max(uuid_extract_timestamp(e.decision_id))
         from unnest(p_entries) as e
-        where e.tenant_id = v_tenant and e.status < 400 and e.first_token_ms is not null
+        where e.decision_id = any(v_new) and e.status < 400 and e.first_token_ms is not null
         group by e.model_id
         order by e.model_id
         on conflict on constraint speeds_pkey do update set

@@ -4,14 +4,19 @@ returns table (
 )
 language sql stable
 begin atomic
-    select m.memory_id, 1 - (m.embedding <=> p_embedding), m.task_id, m.quality, m.completion_tokens
-    from router.memories as m
-    where
-        m.tenant_id = p_tenant
-        and m.space_id = p_space
-        and m.tier = (select t.tier from router.tenants as t where t.tenant_id = p_tenant)
-    order by m.embedding <=> p_embedding
-    limit p_k;
+    -- Two levels, or the distance would be computed a second time for the similarity of every row scanned.
+    select n.memory_id, 1 - n.distance, n.task_id, n.quality, n.completion_tokens
+    from (
+        select m.memory_id, m.embedding <=> p_embedding as distance, m.task_id, m.quality, m.completion_tokens
+        from router.memories as m
+        where
+            m.tenant_id = p_tenant
+            and m.space_id = p_space
+            and m.tier = (select t.tier from router.tenants as t where t.tenant_id = p_tenant)
+        order by m.embedding <=> p_embedding
+        limit p_k
+    ) as n
+    order by n.distance;
 end;
 
 comment on function router.neighbours is

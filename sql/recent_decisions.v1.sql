@@ -2,7 +2,7 @@ create view router.recent_decisions with (security_invoker = true) as
 select
     d.decided_at,
     t.name as tenant,
-    coalesce(p.name, d.requested) as asked,
+    d.requested as asked,
     m.name as served_by,
     d.reason,
     round(d.confidence::numeric, 2) as confidence,
@@ -17,7 +17,6 @@ select
 from router.decisions as d
 inner join router.tenants as t on t.tenant_id = d.tenant_id
 inner join router.models as m on m.model_id = d.model_id
-left join router.policies as p on p.tenant_id = d.tenant_id and p.policy_id = d.policy_id
 where d.decided_at > now() - interval '24 hours'
 order by d.decided_at desc;
 

@@ -34,6 +34,7 @@ begin
             p_tenant, nextval('router.memory_ids'), p_space, i.prompt_hash, i.source,
             case when v_store then i.prompt end, p_key, p_now
         from input as i
+        order by i.position
         on conflict on constraint memory_texts_prompt_key do update
             set prompt = excluded.prompt, key_id = excluded.key_id
         returning new.memory_id, new.prompt_hash, new.source, old.memory_id is null as created

@@ -7,9 +7,8 @@ begin
     -- Read first: the usual start finds it, and must work on a standby.
     select * into v_space from router.spaces where name = p_name;
     if not found then
-        insert into router.spaces (name, dimensions) values (p_name, p_dimensions)
-        on conflict (name) do update set dimensions = excluded.dimensions
-        returning * into v_space;
+        insert into router.spaces (name, dimensions) values (p_name, p_dimensions) on conflict (name) do nothing;
+        select * into v_space from router.spaces where name = p_name;
     end if;
     return v_space.space_id;
 end;

@@ -1,5 +1,36 @@
 """The `pgrouter` command."""
 
+from __future__ import annotations
+
 import typer
 
-main = typer.Typer(no_args_is_help=True, add_completion=False)
+from app.cli import database, memory, models, policies, tenancy
+from app.cli.common import Command
+
+main = typer.Typer(
+    cls=Command,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An OpenAI base URL that learns which prompts a cheaper model answers well enough; its memory is in Postgres. "
+    "Commands work on DATABASE_URL, or on the embedded Postgres of PGROUTER_HOME while `pgrouter serve` runs.",
+)
+
+
+@main.command()
+def serve() -> None:
+    """Serve until SIGINT or SIGTERM; with no DATABASE_URL, a Postgres and a demo tenant of its own come first."""
+    # Here, because the whole proxy comes with it, and every other command would wait for that.
+    from app.cli.serve import serve
+
+    serve()
+
+
+main.add_typer(tenancy.tenants, name="tenant")
+main.add_typer(tenancy.keys, name="key")
+main.add_typer(models.providers, name="provider")
+main.add_typer(models.models, name="model")
+main.add_typer(policies.policies, name="policy")
+memory.add_to(main)
+database.add_to(main)

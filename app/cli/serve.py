@@ -47,7 +47,7 @@ def _leave(signum: int, frame: FrameType | None) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 @contextmanager
@@ -130,7 +130,7 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[]
 @contextlib.asynccontextmanager
 async def _announcing(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
     async def wait() -> None:
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110  (uvicorn has a flag, not an event)
             await asyncio.sleep(0.02)
         ready()
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.body import with_model
-from app.endpoints.http import ClientGone, bearer, parse_object, read_body, send_bytes, send_error
+from app.endpoints.http import ClientGone, bearer, read_body, send_bytes, send_error
 from app.errors import BadRequest, RouterError, UpstreamUnavailable
 from app.ledger import Entry, decision_id
 from app.router import NO_OPTIONS, Options, Plan
@@ -23,6 +23,7 @@ from app.services import Services, services_of
 from app.store.tenancy import Caller, Model
 from app.upstream import RawHeaders, Reply
 from app.usage import UNKNOWN, Passing
+from app.validation import parse_object
 
 #: Of these the provider is the cause, not the request: another model may do better.
 PROVIDERS_FAULT = frozenset((401, 403, 404, 408, 429, *range(500, 600)))

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Send
 
-from app.errors import BadRequest, RouterError, TooLarge, Unauthorized
+from app.errors import RouterError, TooLarge, Unauthorized
 from app.services import Services, services_of
 from app.store.tenancy import Caller
+from app.validation import parse_object, validated
 
 Headers = Mapping[bytes, bytes]
 M = TypeVar("M", bound=BaseModel)
@@ -41,17 +42,6 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """`raw` as a JSON object. Raises `BadRequest` when it is none."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The request body is not JSON: {error}.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The request body must be a JSON object.")
-    return body
 
 
 def bearer(headers: Headers) -> str:
@@ -91,22 +81,3 @@ async def parsed(request: Request, model: type[M]) -> M:
     """The request's body as `model`. Raises `BadRequest` naming the first field that is wrong."""
     raw = await read_body(request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body)
     return validated(model, parse_object(raw))
-
-
-def validated(model: type[M], body: dict[str, Any]) -> M:
-    """`body` as `model`. Raises `BadRequest` naming the first field that is wrong."""
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        param = field_path(first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise BadRequest(f"{param}: {message}." if param else f"{message}.", param=param) from None
-
-
-def field_path(location: Iterable[str | int]) -> str | None:
-    """`("examples", 3, "scores", "gpt-4o")` as `examples[3].scores.gpt-4o`."""
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    return path or None

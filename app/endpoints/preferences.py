@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.embedder import EmbeddingFailed
-from app.endpoints.http import answer, called, parse_object, parsed, read_body, validated
+from app.endpoints.http import answer, called, parsed, read_body
 from app.errors import BadRequest, MemoryUnavailable, UpstreamUnavailable
 from app.ledger import Entry, decision_id
 from app.services import services_of
@@ -23,6 +23,7 @@ from app.store import memory
 from app.store.tenancy import Caller, Model
 from app.teaching import Lesson, Lessons, Prompted, examples_of
 from app.usage import Usage
+from app.validation import parse_object, validated
 
 
 async def rank(request: Request) -> Response:

@@ -16,6 +16,8 @@ from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFou
 #: The schema this version speaks to: the last revision of `migrations/`.
 REVISION = "0003"
 APP_ROLE = "router_app"
+#: Calls in a row that may time out before the server counts as away.
+PATIENCE = 3
 #: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
 PAUSE = 0.5
 
@@ -61,7 +63,7 @@ class Database:
         self.dsn = dsn
         self.size = size
         self.role = role
-        self.failures = 0
+        self._failures = 0
         self._pool: asyncpg.Pool | None = None
         self._retry_at = 0.0
 
@@ -108,17 +110,26 @@ class Database:
             async with self._pool.acquire(timeout=timeout) as connection:
                 rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=timeout)
         except _AWAY as error:
-            self.failures += 1
-            self._retry_at = time.monotonic() + PAUSE
+            if isinstance(error, ValueError):
+                # asyncpg could not encode an argument: a fault of the call, not of the server.
+                raise
+            self._failures += 1
+            # One slow statement is no reason to keep everyone from asking; a server that hangs is.
+            if not isinstance(error, TimeoutError) or self._failures >= PATIENCE:
+                self._retry_at = time.monotonic() + PAUSE
             raise MemoryUnavailable("The routing memory cannot be reached.") from error
         except asyncpg.PostgresError as error:
-            self._retry_at = 0.0
+            self._reached()
             refusal = REFUSALS.get(error.sqlstate or "")
             if refusal is None:
                 raise
             raise refusal(f"{error.message}.", param=error.column_name) from error
-        self._retry_at = 0.0
+        self._reached()
         return rows
+
+    def _reached(self) -> None:
+        self._failures = 0
+        self._retry_at = 0.0
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""

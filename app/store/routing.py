@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from pgvector import HalfVector
 
+from app.errors import MemoryUnavailable
 from app.store.database import Database
+
+log = logging.getLogger("pgrouter.store")
 
 _DECIDE = "select * from router.decide($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
@@ -30,23 +35,31 @@ async def decide(
     random: float,
     deadline: float,
 ) -> list[Mapping[str, Any]]:
-    """The candidates best first, as rows of `router.decide`; `deadline` in seconds, past it `MemoryUnavailable`."""
-    return await db.fetch(
-        _DECIDE,
-        tenant_id,
-        policy_id,
-        space_id,
-        embedding,
-        task,
-        prompt_tokens,
-        default_model,
-        models,
-        alpha,
-        conversation,
-        continues,
-        random,
-        timeout=deadline,
-    )
+    """The candidates best first, as rows of `router.decide`.
+
+    Raises `MemoryUnavailable` past `deadline` (seconds), and for whatever else keeps Postgres from deciding: a request
+    is not to fail for that.
+    """
+    try:
+        return await db.fetch(
+            _DECIDE,
+            tenant_id,
+            policy_id,
+            space_id,
+            embedding,
+            task,
+            prompt_tokens,
+            default_model,
+            models,
+            alpha,
+            conversation,
+            continues,
+            random,
+            timeout=deadline,
+        )
+    except asyncpg.PostgresError as error:
+        log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
+        raise MemoryUnavailable("Postgres could not decide.") from error
 
 
 async def explain(

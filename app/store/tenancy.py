@@ -54,6 +54,22 @@ class Caller:
     policies: Mapping[str, Policy]
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies."""
+
+    tenant_id: int
+    name: str
+    memory_cap: int
+    memories: int
+    keys: int
+    policies: int
+    graduated: bool
+    store_prompts: bool
+    route_explicit: bool
+    created_at: datetime
+
+
 async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
     """The caller of a key's SHA-256, or None for a key that is unknown, revoked or expired. Two round trips."""
     rows = await db.fetch("select * from router.authenticate($1)", key_hash)
@@ -191,3 +207,36 @@ async def put_policy(
         tuple(settings.get(setting) for setting in POLICY_SETTINGS),
     )
     return int(rows[0][0])
+
+
+async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
+    """Delete a policy; False when the tenant has none of that name."""
+    return bool((await db.fetch("select router.delete_policy($1, $2)", tenant_id, name))[0][0])
+
+
+# What there is, for the command line: rows as the functions of `sql/` give them. All need the owner's rights.
+
+
+async def tenants(db: Database, name: str | None = None) -> list[Tenant]:
+    """Every tenant by name, or the one of that name."""
+    return [Tenant(**row) for row in await db.fetch("select * from router.tenancies($1)", name, timeout=30)]
+
+
+async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+    """The keys of a tenant, revoked ones too; never their hashes."""
+    return await db.fetch("select * from router.credentials($1)", tenant_id)
+
+
+async def upstreams(db: Database) -> list[Mapping[str, Any]]:
+    """Every provider by name."""
+    return await db.fetch("select * from router.upstreams()")
+
+
+async def inventory(db: Database) -> list[Mapping[str, Any]]:
+    """Every model by name, disabled ones too."""
+    return await db.fetch("select * from router.inventory()")
+
+
+async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+    """The policies of a tenant with every setting, and their candidates with weights."""
+    return await db.fetch("select * from router.settings($1)", tenant_id)

@@ -20,6 +20,8 @@ begin
         if not exists (select from pg_roles where rolname = v_role) then
             begin
                 execute format('create role %I nologin', v_role);
+                -- Else a login that is no superuser could not take the role on, though it made it.
+                execute format('grant %I to current_user', v_role);
             exception
                 when duplicate_object or unique_violation then null;  -- another database's migration was faster
                 when insufficient_privilege then
@@ -109,9 +111,9 @@ create table router.models (
     name text not null constraint models_name_key unique constraint models_name_check check (name <> ''),
     provider_id smallint not null constraint models_provider_fkey references router.providers,
     upstream_name text not null constraint models_upstream_name_check check (upstream_name <> ''),
-    input_price double precision constraint models_input_price_check check (input_price >= 0),
-    cached_input_price double precision constraint models_cached_input_price_check check (cached_input_price >= 0),
-    output_price double precision constraint models_output_price_check check (output_price >= 0),
+    input_price double precision constraint models_input_price_check check (input_price >= 0 and input_price < 'infinity'),
+    cached_input_price double precision constraint models_cached_input_price_check check (cached_input_price >= 0 and cached_input_price < 'infinity'),
+    output_price double precision constraint models_output_price_check check (output_price >= 0 and output_price < 'infinity'),
     priced_on date,
     context_window int constraint models_context_window_check check (context_window > 0),
     tools boolean,
@@ -143,7 +145,7 @@ create table router.policies (
     granularity router.granularity not null default 'conversation',
     alpha double precision not null default 0.3 constraint policies_alpha_check check (alpha between 0 and 100),
     k int not null default 100 constraint policies_k_check check (k between 1 and 1000),
-    tau double precision not null default 0.2 constraint policies_tau_check check (tau > 0),
+    tau double precision not null default 0.2 constraint policies_tau_check check (tau between 0.0001 and 'infinity'),
     n0 double precision not null default 2 constraint policies_n0_check check (n0 between 0 and 1000000),
     n0_task double precision not null default 10 constraint policies_n0_task_check check (n0_task between 0 and 1000000),
     n1 double precision not null default 5 constraint policies_n1_check check (n1 between 0 and 1000000),
@@ -212,7 +214,7 @@ def upgrade() -> None:
     execute(TABLES)
     isolate("tenants", "api_keys", "policies", "policy_models")
     execute(OWNER)
-    install("_enter", 1, to=APP)
+    install("_enter", 1, to=f"{APP}, router_reader")
     install("_announce", 1)
     for table in ANNOUNCED:
         execute(f"""
@@ -229,13 +231,19 @@ def upgrade() -> None:
     install("put_policy", 1)
     install("create_key", 1)
     install("revoke_key", 1)
+    install("delete_policy", 1)
+    install("credentials", 1)
+    install("upstreams", 1)
+    install("inventory", 1)
+    install("settings", 1)
 
 
 def downgrade() -> None:
     # The version table stays, or there would be nowhere to write that nothing is left.
     execute("""
         drop function router.revision, router.authenticate, router.catalogue, router.candidates, router.put_provider,
-            router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key, router._enter;
+            router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key,
+            router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._enter;
         drop table router.policy_models, router.policies, router.models, router.providers, router.api_keys,
             router.tenants;
         drop function router._announce;

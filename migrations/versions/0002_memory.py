@@ -44,9 +44,10 @@ create table router.memories (
     space_id smallint not null constraint memories_space_fkey references router.spaces,
     task_id smallint,
     prompt_tokens int not null constraint memories_prompt_tokens_check check (prompt_tokens >= 0),
-    quality real[] not null,
-    completion_tokens real[] not null,
-    embedding halfvec({width}) not null
+    quality real[] not null constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality)),
+    completion_tokens real[] not null
+        constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens)),
+    embedding halfvec({width}) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
 ) partition by list (tier);
 alter table router.memories alter column embedding set storage plain;
 comment on table router.memories is 'What was taught: an embedding with one label per model. Dense, for the scan; texts are in memory_texts.';
@@ -192,6 +193,6 @@ def downgrade() -> None:
 def _width() -> int:
     """Dimensions of the embedding column: ROUTER_EMBEDDING_DIMENSIONS at the first migration, 384 by default."""
     text = os.environ.get("ROUTER_EMBEDDING_DIMENSIONS", "384")
-    if not text.isdigit() or not 1 <= int(text) <= 3072:
+    if not text.isdecimal() or not 1 <= int(text) <= 3072:
         raise SystemExit(f"ROUTER_EMBEDDING_DIMENSIONS={text!r} is not a whole number from 1 to 3072.")
     return int(text)

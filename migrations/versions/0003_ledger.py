@@ -126,6 +126,7 @@ def upgrade() -> None:
     install("decide", 1, to=BOTH)
     install("explain", 1, to=BOTH)
     install("decision", 1, to=BOTH)
+    install("tenancies", 1)
     install("delete_tenant", 1)
     install_view("overview", 1, to="router_reader")
     install_view("recent_decisions", 1, to="router_reader")
@@ -134,7 +135,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.overview, router.recent_decisions;
-        drop function router.delete_tenant, router.decision, router.explain, router.decide, router.log_decisions, router._price, router._open_day;
+        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router.decide, router.log_decisions, router._price, router._open_day;
         drop table router.decisions, router.speeds, router.conversations;
         drop type router.decision_entry;
     """)

@@ -1,0 +1,182 @@
+"""`pgrouter tenant` and `pgrouter key`: who routes, and with which keys."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
+from app.errors import NotFound
+from app.keys import hash_of, hint_of, make_key
+from app.policy_defaults import choose, names_in, policy_defaults
+from app.store import tenancy
+from app.store.database import Database
+
+tenants = typer.Typer(no_args_is_help=True, help="Make, list and delete tenants.")
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Its name.")]
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+@tenants.command("create")
+def create_tenant(
+    name: Annotated[str, typer.Argument(help="Letters, digits, spaces and _.@-")],
+    memory_cap: Annotated[int, typer.Option(min=1, max=2**31 - 1, help="Memories kept; the oldest go.")] = 5000,
+    store_prompts: Annotated[bool, typer.Option(help="Keep the text of taught prompts.")] = True,
+    route_explicit: Annotated[
+        bool, typer.Option("--route-explicit", help="Route requests that name a candidate of policy auto, too.")
+    ] = False,
+    candidates: Annotated[
+        str, typer.Option(help="Models of policy auto, commas between; else ROUTER_CANDIDATES, else by price.")
+    ] = "",
+    default: Annotated[
+        str | None, typer.Option(help="Default model of policy auto; else the dearest candidate.")
+    ] = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Make no API key.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a tenant with its policy `auto`, and show its first API key, once."""
+    defaults = policy_defaults()
+
+    async def work(db: Database) -> dict[str, Any]:
+        # Before anything is made, so that a misspelt model leaves no tenant behind.
+        chosen = choose(await tenancy.models(db), names_in(candidates) or defaults.candidates, default)
+        tenant_id = await tenancy.create_tenant(
+            db, name, memory_cap=memory_cap, store_prompts=store_prompts, route_explicit=route_explicit
+        )
+        try:
+            if chosen is not None:
+                await tenancy.put_policy(
+                    db,
+                    tenant_id,
+                    "auto",
+                    backend=defaults.backend,
+                    models=chosen[0],
+                    default=chosen[1],
+                    settings=defaults.settings,
+                )
+            key = None if no_key else await _new_key(db, tenant_id, "made with the tenant", None)
+        except BaseException:
+            await tenancy.delete_tenant(db, tenant_id)
+            raise
+        policy = chosen and {"policy": "auto", "models": chosen[0], "default_model": chosen[1]}
+        return {"tenant": name, "tenant_id": tenant_id, "policy": policy, "api_key": key and key["api_key"]}
+
+    made = with_database(work)
+    if as_json:
+        show_json(made)
+        return
+    policy = made["policy"]
+    typer.echo(f"tenant = {made['tenant']}")
+    if policy:
+        typer.echo(f"auto = {', '.join(policy['models'])}; default {policy['default_model']}")
+    else:
+        note(f"No model has a price yet, so there is no policy: add models, then `pgrouter policy put {name!r} auto`.")
+    if made["api_key"]:
+        typer.echo(f"api_key = {made['api_key']}")
+        note("Keep the key: it is stored as a hash and cannot be shown again.")
+
+
+@tenants.command("list")
+def list_tenants(as_json: AsJson = False) -> None:
+    """Every tenant, with how much it has."""
+    found = [
+        {setting: getattr(tenant, setting) for setting in tenant.__slots__} for tenant in with_database(tenancy.tenants)
+    ]
+    show(found, as_json=as_json, empty="There are no tenants; `pgrouter tenant create NAME` makes one.")
+
+
+@tenants.command("delete")
+def delete_tenant(
+    name: TenantArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Say that it is meant.")] = False,
+) -> None:
+    """Delete a tenant with its keys, policies, memories and ledger."""
+
+    async def work(db: Database) -> None:
+        tenant = await tenant_of(db, name)
+        if not yes:
+            raise typer.BadParameter(
+                f"this deletes {name!r} for good, with {tenant.memories} memories, {tenant.keys} keys and its ledger; "
+                "add --yes if that is meant",
+                param_hint="--yes",
+            )
+        await tenancy.delete_tenant(db, tenant.tenant_id)
+
+    with_database(work)
+    typer.echo(f"Deleted tenant {name}.")
+
+
+@keys.command("create")
+def create_key(
+    tenant: TenantArgument,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    expires: Annotated[
+        str | None, typer.Option(metavar="30d|2026-12-31", help="Refused from then on: in hours, days, weeks; or UTC.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key and show it, once."""
+    expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
+
+    async def work(db: Database) -> dict[str, Any]:
+        return await _new_key(db, (await tenant_of(db, tenant)).tenant_id, name, expires_at)
+
+    made = with_database(work)
+    if as_json:
+        show_json(made)
+        return
+    typer.echo(f"api_key = {made['api_key']}")
+    note("Keep it: it is stored as a hash and cannot be shown again.")
+
+
+@keys.command("list")
+def list_keys(tenant: TenantArgument, as_json: AsJson = False) -> None:
+    """A tenant's keys, the revoked ones too; of each only its first characters."""
+
+    async def work(db: Database) -> list[Any]:
+        return list(await tenancy.credentials(db, (await tenant_of(db, tenant)).tenant_id))
+
+    show(with_database(work), as_json=as_json, empty="The tenant has no keys.")
+
+
+@keys.command("revoke")
+def revoke_key(
+    tenant: TenantArgument,
+    key_id: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Its number in `pgrouter key list`.")],
+) -> None:
+    """Refuse a key from now on."""
+
+    async def work(db: Database) -> None:
+        if not await tenancy.revoke_key(db, (await tenant_of(db, tenant)).tenant_id, key_id):
+            raise NotFound(f"The tenant {tenant!r} has no key {key_id}; `pgrouter key list {tenant!r}` shows them.")
+
+    with_database(work)
+    typer.echo(f"Revoked key {key_id} of {tenant}.")
+
+
+def expiry(text: str, now: datetime) -> datetime:
+    """`12h`, `30d`, `8w` from `now`, or a date or time in ISO 8601, UTC unless it says otherwise. In the future."""
+    relative = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    try:
+        when = now + int(relative[1]) * _UNITS[relative[2]] if relative else datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is neither a span like 12h, 30d or 8w nor a date like 2026-12-31", param_hint="--expires"
+        ) from None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    if when <= now:
+        raise typer.BadParameter(f"{text!r} is past", param_hint="--expires")
+    return when
+
+
+async def _new_key(db: Database, tenant_id: int, name: str, expires_at: datetime | None) -> dict[str, Any]:
+    key = make_key()
+    key_id = await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at)
+    return {"key_id": key_id, "api_key": key, "name": name, "expires_at": expires_at}

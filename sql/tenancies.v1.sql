@@ -1,0 +1,49 @@
+create function router.tenancies(p_name text default null) returns table (
+    tenant_id int,
+    name text,
+    memory_cap int,
+    memories bigint,
+    keys bigint,
+    policies bigint,
+    graduated boolean,
+    store_prompts boolean,
+    route_explicit boolean,
+    created_at timestamptz
+)
+language plpgsql stable
+as $$
+declare
+    v_tenant router.tenants;
+begin
+    -- One tenant after the other: row level security shows the rows of one at a time, to the owner as well.
+    for v_tenant in
+        select t.* from router.tenants as t where p_name is null or t.name = p_name order by t.name
+    loop
+        perform router._enter(v_tenant.tenant_id);
+        return query
+        select
+            v_tenant.tenant_id,
+            v_tenant.name,
+            v_tenant.memory_cap,
+            (
+                select coalesce(sum(c.memories), 0)
+                from router.memory_counts as c
+                where c.tenant_id = v_tenant.tenant_id
+            ),
+            (
+                select count(*)
+                from router.api_keys as k
+                where k.tenant_id = v_tenant.tenant_id and k.revoked_at is null
+            ),
+            (select count(*) from router.policies as p where p.tenant_id = v_tenant.tenant_id),
+            v_tenant.tier = 1,
+            v_tenant.store_prompts,
+            v_tenant.route_explicit,
+            v_tenant.created_at;
+    end loop;
+end;
+$$;
+
+comment on function router.tenancies is
+'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, keys that are not
+revoked, policies. For the owner: any other role sees no tenant that it has not entered.';

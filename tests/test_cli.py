@@ -1,0 +1,708 @@
+"""Promises of the command line, on a real database; `serve` has its own tests."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from app import prices
+from app.cli import main
+from app.cli.tenancy import expiry
+from app.errors import BadRequest, ConfigurationError
+from app.keys import hash_of, hint_of, make_key
+from app.lessons import LessonFile
+from app.policy_defaults import policy_defaults
+from app.postgres import EmbeddedPostgres
+from app.store import tenancy
+from app.store.database import Database
+
+T = TypeVar("T")
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command in this process on a fresh database, and expects the exit code `code`."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    for name in [name for name in os.environ if name.startswith("ROUTER_")]:
+        monkeypatch.delenv(name)
+
+    def invoke(*arguments: str | Path, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        assert "Traceback" not in result.stderr
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def acme(run: Command, database: str) -> Command:
+    """The same with the models gpt-4o and gpt-4o-mini at their list prices, and the tenant acme with a key."""
+
+    async def prepare(db: Database) -> None:
+        await tenancy.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+        for name, (paid_in, cached, paid_out) in {"gpt-4o": (2.5, 1.25, 10), "gpt-4o-mini": (0.15, 0.075, 0.6)}.items():
+            await tenancy.put_model(
+                db, name, "openai", input_price=paid_in, cached_input_price=cached, output_price=paid_out
+            )
+        tenant_id = await tenancy.create_tenant(db, "acme")
+        await tenancy.put_policy(
+            db, tenant_id, "auto", backend="knn", models=["gpt-4o", "gpt-4o-mini"], default="gpt-4o"
+        )
+        await tenancy.create_key(db, tenant_id, hash_of("rk-acme"), hint_of("rk-acme"))
+
+    asyncio.run(_with(database, prepare))
+    return run
+
+
+async def _with(dsn: str, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    db = Database(dsn, size=1, role=None)
+    await db.open()
+    try:
+        return await work(db)
+    finally:
+        await db.close()
+
+
+def printed(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def complaint(result: Result) -> str:
+    """What an expected error says: one line on stderr, nothing on stdout."""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert not result.stdout
+    return str(lines[0])
+
+
+def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "app", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def caller_of(dsn: str, key: str) -> tenancy.Caller | None:
+    """Whom the proxy would take the bearer of `key` for."""
+
+    return asyncio.run(_with(dsn, lambda db: tenancy.authenticate(db, hash_of(key))))
+
+
+def lines(path: Path, rows: Sequence[object]) -> Path:
+    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+GOOD = {"prompt": "What is 2+2?", "scores": {"gpt-4o": 1, "gpt-4o-mini": 0.1}}
+
+
+# Tenants and keys
+
+
+def test_the_key_of_a_new_tenant_is_accepted_by_the_proxy(acme: Command, database: str) -> None:
+    made = printed(acme("tenant", "create", "beta", "--json"))
+    assert made["api_key"].startswith("rk-")
+    caller = caller_of(database, made["api_key"])
+    assert caller is not None
+    assert (caller.tenant, list(caller.policies)) == ("beta", ["auto"])
+
+
+def test_auto_starts_with_the_usual_pair_and_the_dearer_as_default(acme: Command) -> None:
+    acme("model", "add", "gpt-4.1", "--provider", "openai")
+    policy = printed(acme("tenant", "create", "beta", "--json"))["policy"]
+    assert policy == {"policy": "auto", "models": ["gpt-4o-mini", "gpt-4o"], "default_model": "gpt-4o"}
+
+
+def test_router_candidates_names_the_models_of_auto(acme: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme("model", "add", "gpt-4.1", "--provider", "openai")
+    monkeypatch.setenv("ROUTER_CANDIDATES", "gpt-4.1, gpt-4o-mini")
+    policy = printed(acme("tenant", "create", "beta", "--json"))["policy"]
+    assert (policy["models"], policy["default_model"]) == (["gpt-4.1", "gpt-4o-mini"], "gpt-4.1")
+
+
+def test_without_priced_models_a_tenant_has_no_policy_and_is_told(run: Command) -> None:
+    made = run("tenant", "create", "acme")
+    assert "api_key = rk-" in made.stdout
+    assert "policy put 'acme' auto" in made.stderr
+    assert printed(run("policy", "list", "acme", "--json")) == []
+
+
+def test_settings_of_a_new_policy_come_from_the_environment(acme: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_ALPHA", "0.7")
+    monkeypatch.setenv("ROUTER_BACKEND", "cheapest")
+    monkeypatch.setenv("ROUTER_GRANULARITY", "step")
+    acme("tenant", "create", "beta")
+    policy = printed(acme("policy", "list", "beta", "--json"))[0]
+    assert (policy["alpha"], policy["backend"], policy["granularity"], policy["k"]) == (0.7, "cheapest", "step", 100)
+
+
+def test_a_bad_setting_in_the_environment_is_named(acme: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_ALPHA", "-1")
+    assert "ROUTER_ALPHA=-1 is outside 0 to 100" in complaint(acme("tenant", "create", "beta", code=1))
+
+
+def test_a_tenant_of_a_name_that_is_taken_is_refused(acme: Command) -> None:
+    assert "there is a tenant of that name already" in complaint(acme("tenant", "create", "acme", code=1))
+
+
+def test_a_misspelt_candidate_leaves_no_tenant_behind(acme: Command) -> None:
+    said = complaint(acme("tenant", "create", "beta", "--candidates", "gpt-4o,gtp-4o-mini", code=1))
+    assert "'gtp-4o-mini'" in said
+    assert [tenant["name"] for tenant in printed(acme("tenant", "list", "--json"))] == ["acme"]
+
+
+def test_an_unpriced_candidate_leaves_no_tenant_behind(acme: Command) -> None:
+    acme("model", "add", "mine", "--provider", "openai")
+    assert "mine has no price" in complaint(acme("tenant", "create", "beta", "--candidates", "mine", code=1))
+    assert [tenant["name"] for tenant in printed(acme("tenant", "list", "--json"))] == ["acme"]
+
+
+def test_a_tenant_is_deleted_only_when_it_is_meant(acme: Command) -> None:
+    assert "--yes" in acme("tenant", "delete", "acme", code=2).stderr
+    assert len(printed(acme("tenant", "list", "--json"))) == 1
+    acme("tenant", "delete", "acme", "--yes")
+    assert printed(acme("tenant", "list", "--json")) == []
+
+
+def test_tenants_are_counted_each_for_itself(acme: Command, tmp_path: Path) -> None:
+    acme("tenant", "create", "beta", "--no-key", "--memory-cap", "7", "--no-store-prompts", "--route-explicit")
+    acme("import", lines(tmp_path / "one.jsonl", [GOOD]), "--tenant", "acme")
+    listed = {tenant["name"]: tenant for tenant in printed(acme("tenant", "list", "--json"))}
+    assert [(listed[name]["memories"], listed[name]["keys"]) for name in ("acme", "beta")] == [(1, 1), (0, 0)]
+    assert (listed["beta"]["memory_cap"], listed["beta"]["store_prompts"], listed["beta"]["route_explicit"]) == (
+        7,
+        False,
+        True,
+    )
+
+
+def test_a_revoked_key_is_refused_and_stays_listed(acme: Command, database: str) -> None:
+    made = printed(acme("key", "create", "acme", "--name", "ci", "--json"))
+    assert caller_of(database, made["api_key"]) is not None
+    acme("key", "revoke", "acme", str(made["key_id"]))
+    assert caller_of(database, made["api_key"]) is None
+    listed = {key["name"]: key for key in printed(acme("key", "list", "acme", "--json"))}
+    assert listed["ci"]["revoked_at"] is not None
+    assert made["api_key"].startswith(listed["ci"]["hint"])
+
+
+def test_another_tenants_key_cannot_be_revoked(acme: Command, database: str) -> None:
+    made = printed(acme("key", "create", "acme", "--json"))
+    acme("tenant", "create", "beta")
+    assert "has no key" in complaint(acme("key", "revoke", "beta", str(made["key_id"]), code=1))
+    assert caller_of(database, made["api_key"]) is not None
+
+
+def test_keys_are_listed_without_what_would_let_anybody_in(acme: Command) -> None:
+    made = printed(acme("key", "create", "acme", "--json"))
+    told = acme("key", "list", "acme", "--json").stdout
+    assert made["api_key"] not in told
+    assert hash_of(made["api_key"]).hex() not in told
+
+
+def test_a_key_is_rk_and_32_bytes() -> None:
+    assert len(make_key()) == 46
+    assert make_key() != make_key()
+
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("12h", NOW + timedelta(hours=12)),
+        ("30d", NOW + timedelta(days=30)),
+        ("2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
+        ("2026-12-31T10:00+02:00", datetime(2026, 12, 31, 8, tzinfo=UTC)),
+    ],
+)
+def test_an_expiry_is_a_span_or_a_date(text: str, when: datetime) -> None:
+    assert expiry(text, NOW) == when
+
+
+@pytest.mark.parametrize("text", ["0d", "2026-11-22", "soon", "30", "-1d", "2026-13-01", ""])
+def test_an_expiry_that_is_past_or_no_time_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        expiry(text, NOW)
+
+
+def test_an_unknown_tenant_is_named(run: Command) -> None:
+    for command in (["key", "list", "nobody"], ["policy", "list", "nobody"], ["status", "--tenant", "nobody"]):
+        assert "no tenant 'nobody'" in complaint(run(*command, code=1))
+
+
+# Providers and models
+
+
+def test_prices_are_filled_in_where_they_are_known(acme: Command) -> None:
+    acme("model", "add", "small", "--provider", "openai", "--upstream-name", "gpt-4o-mini")
+    model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["small"]
+    assert (model["input_price"], model["cached_input_price"], model["output_price"]) == (0.15, 0.075, 0.6)
+    assert model["context_window"] == 128_000
+    assert model["priced_on"] is not None
+
+
+def test_a_price_of_ones_own_wins_over_the_list_price(acme: Command) -> None:
+    acme("model", "add", "gpt-4.1", "--provider", "openai", "--input-price", "1.5")
+    model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["gpt-4.1"]
+    assert (model["input_price"], model["cached_input_price"]) == (1.5, None)
+    assert model["output_price"] == 8.0
+
+
+def test_a_model_keeps_what_is_not_given_again(acme: Command) -> None:
+    acme("model", "add", "fast", "--provider", "openai", "--upstream-name", "gpt-4o-mini", "--no-vision")
+    acme("model", "add", "fast", "--input-price", "3")
+    model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["fast"]
+    assert (model["upstream_name"], model["vision"], model["input_price"], model["output_price"]) == (
+        "gpt-4o-mini",
+        False,
+        3.0,
+        0.6,
+    )
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf"])
+def test_a_price_is_a_number_of_0_or_more(price: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    result = CliRunner().invoke(main, ["model", "add", "mine", "--provider", "openai", f"--input-price={price}"])
+    assert result.exit_code == 2
+    assert "a price is 0 or more" in result.stderr
+
+
+def test_a_model_without_a_known_price_is_added_with_a_warning(acme: Command) -> None:
+    added = acme("model", "add", "mine", "--provider", "openai")
+    assert "no known price" in added.stderr
+
+
+def test_a_model_needs_a_provider_that_is_there(acme: Command) -> None:
+    said = complaint(acme("model", "add", "mine", "--provider", "nowhere", code=1))
+    assert "pgrouter provider add nowhere" in said
+
+
+def test_all_known_models_of_a_provider_are_added_with_prices(acme: Command) -> None:
+    acme("model", "add", "--all-known", "openai")
+    models = {model["name"]: model for model in printed(acme("model", "list", "--json"))}
+    assert {"gpt-4.1", "gpt-4o", "o3"} <= models.keys()
+    assert all(model["input_price"] is not None and model["output_price"] is not None for model in models.values())
+    assert not [name for name in models if "embedding" in name or "whisper" in name or "image" in name]
+
+
+def test_all_known_does_not_bring_back_a_disabled_model(acme: Command) -> None:
+    acme("model", "disable", "gpt-4o-mini")
+    acme("model", "add", "--all-known", "openai")
+    assert not {model["name"]: model for model in printed(acme("model", "list", "--json"))}["gpt-4o-mini"]["enabled"]
+
+
+def test_a_default_model_cannot_be_disabled(acme: Command) -> None:
+    said = complaint(acme("model", "disable", "gpt-4o", code=1))
+    assert "policy auto of tenant 'acme'" in said
+    assert {model["name"]: model for model in printed(acme("model", "list", "--json"))}["gpt-4o"]["enabled"]
+
+
+def test_a_disabled_model_comes_back_as_it_was(acme: Command) -> None:
+    before = acme("model", "list", "--json").stdout
+    acme("model", "disable", "gpt-4o-mini")
+    assert acme("model", "list", "--json").stdout != before
+    acme("model", "enable", "gpt-4o-mini")
+    assert acme("model", "list", "--json").stdout == before
+
+
+def test_a_provider_keeps_its_key_variable_when_it_moves(acme: Command) -> None:
+    acme("provider", "add", "openai", "--base-url", "http://127.0.0.1:9/v1/")
+    provider = printed(acme("provider", "list", "--json"))[0]
+    assert (provider["base_url"], provider["key_variable"], provider["models"]) == (
+        "http://127.0.0.1:9/v1",
+        "OPENAI_API_KEY",
+        2,
+    )
+
+
+def test_a_base_url_that_is_none_is_refused(run: Command) -> None:
+    assert "http://" in complaint(run("provider", "add", "x", "--base-url", "ftp://x", code=1))
+
+
+def test_prices_of_a_host_that_the_data_does_not_have_are_not_guessed() -> None:
+    assert prices.lookup("gpt-4o", "my-cluster", "http://10.0.0.1/v1") is None
+    assert prices.lookup("gpt-4o", "my-account", "https://api.openai.com/v1") is not None
+
+
+def test_a_price_with_tiers_is_the_lowest_tiers_and_one_that_changed_is_the_days() -> None:
+    tiered = prices.lookup("gemini-2.5-pro", "google")
+    assert tiered is not None
+    assert (tiered.input, tiered.output) == (1.25, 10.0)
+    changed = [prices.lookup("o3", "openai", now=datetime(year, 12, 1, tzinfo=UTC)) for year in (2024, 2025)]
+    assert [price and price.input for price in changed] == [10.0, 2.0]
+
+
+# Policies
+
+
+def test_a_policy_keeps_what_is_not_given_again(acme: Command) -> None:
+    acme("policy", "put", "acme", "auto", "--backend", "weighted", "--weights", "1,3", "--alpha", "0.5")
+    acme("policy", "put", "acme", "auto", "--tau", "inf")
+    policy = printed(acme("policy", "list", "acme", "--json"))[0]
+    assert (policy["backend"], policy["models"], policy["weights"], policy["alpha"]) == (
+        "weighted",
+        ["gpt-4o", "gpt-4o-mini"],
+        [1, 3],
+        0.5,
+    )
+
+
+def test_a_new_policy_is_added_beside_auto_and_deleted_again(acme: Command) -> None:
+    acme("policy", "put", "acme", "frugal", "--models", "gpt-4o-mini,gpt-4o", "--default", "gpt-4o-mini")
+    policies = {policy["name"]: policy for policy in printed(acme("policy", "list", "acme", "--json"))}
+    assert policies["frugal"]["default_model"] == "gpt-4o-mini"
+    acme("policy", "delete", "acme", "frugal")
+    assert [policy["name"] for policy in printed(acme("policy", "list", "acme", "--json"))] == ["auto"]
+    assert "no policy 'frugal'" in complaint(acme("policy", "delete", "acme", "frugal", code=1))
+
+
+def test_another_tenants_policy_cannot_be_deleted(acme: Command) -> None:
+    acme("tenant", "create", "beta")
+    acme("policy", "delete", "beta", "auto")
+    assert [policy["name"] for policy in printed(acme("policy", "list", "acme", "--json"))] == ["auto"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--alpha=-1",
+        "--alpha=nan",
+        "--k=0",
+        "--k=1.5",
+        "--tau=0",
+        "--confidence-floor=2",
+        "--granularity=x",
+        "--weights=1,-1",
+    ],
+)
+def test_a_setting_out_of_range_is_named(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is nobody to connect to: what is wrong with an option is said first.
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    result = CliRunner().invoke(main, ["policy", "put", "acme", "auto", option])
+    assert result.exit_code == 2
+    assert option.partition("=")[0] in result.stderr
+
+
+def test_weights_that_do_not_match_the_models_change_nothing(acme: Command) -> None:
+    before = acme("policy", "list", "acme", "--json").stdout
+    assert "--weights" in acme("policy", "put", "acme", "auto", "--weights", "1", code=2).stderr
+    assert acme("policy", "list", "acme", "--json").stdout == before
+
+
+def test_a_disabled_candidate_is_dropped_when_the_policy_is_put_again(acme: Command) -> None:
+    acme("model", "disable", "gpt-4o-mini")
+    assert "gpt-4o-mini: disabled" in acme("policy", "put", "acme", "auto", "--k", "50").stderr
+    assert printed(acme("policy", "list", "acme", "--json"))[0]["models"] == ["gpt-4o"]
+
+
+def test_routing_switched_off_for_the_process_is_not_written_into_new_policies() -> None:
+    assert policy_defaults({"ROUTER_BACKEND": "none"}).backend == "knn"
+    with pytest.raises(ConfigurationError, match="ROUTER_BACKEND"):
+        policy_defaults({"ROUTER_BACKEND": "best"})
+
+
+# Import, export, status
+
+
+def test_what_is_exported_can_be_imported_elsewhere(acme: Command, tmp_path: Path) -> None:
+    taught = [
+        {**GOOD, "task": "math", "completion_tokens": {"gpt-4o": 12}},
+        {"prompt": "Zwei\nZeilen „ä“", "scores": {"gpt-4o": 0.3}, "source": "human"},
+    ]
+    acme("import", lines(tmp_path / "a.jsonl", taught), "--tenant", "acme")
+    acme("export", "--tenant", "acme", "--output", tmp_path / "b.jsonl.gz")
+    acme("tenant", "create", "beta")
+    acme("import", tmp_path / "b.jsonl.gz", "--tenant", "beta")
+    exported = [json.loads(line) for line in acme("export", "--tenant", "beta").stdout.splitlines()]
+    assert exported == [{**taught[0], "source": "import"}, taught[1]]
+
+
+def test_importing_again_overwrites(acme: Command, tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", [GOOD, {**GOOD, "prompt": "Another"}])
+    acme("import", file, "--tenant", "acme")
+    again = printed(acme("import", file, "--tenant", "acme", "--json"))
+    assert (again["examples"], again["created"], again["overwritten"], again["memories"]) == (2, 0, 2, 2)
+
+
+def test_messages_are_taught_as_the_prompt_that_routing_sees(acme: Command, tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello there"}]
+    acme("import", lines(tmp_path / "a.jsonl", [{"messages": messages, "scores": {"gpt-4o": 1}}]), "--tenant", "acme")
+    assert json.loads(acme("export", "--tenant", "acme").stdout)["prompt"] == "Hello there"
+
+
+def test_a_file_of_more_than_one_batch_is_taught_whole(acme: Command, tmp_path: Path) -> None:
+    rows = [{**GOOD, "prompt": f"Prompt {i}"} for i in range(1001)]
+    result = printed(acme("import", lines(tmp_path / "a.jsonl", rows), "--tenant", "acme", "--json"))
+    assert (result["created"], result["memories"]) == (1001, 1001)
+    assert len(acme("export", "--tenant", "acme").stdout.splitlines()) == 1001
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_csv_is_taught_with_empty_scores_left_unknown(acme: Command, tmp_path: Path, zipped: bool) -> None:
+    text = '\ufeffprompt,note,task,q:gpt-4o,q:gpt-4o-mini\n"two\nlines, quoted",x,t,1,\n' + "b" * 200_000 + ",,,0.5,0\n"
+    file = tmp_path / ("a.csv.gz" if zipped else "a.csv")
+    file.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    acme("import", file, "--tenant", "acme", "--source", "judge")
+    exported = [json.loads(line) for line in acme("export", "--tenant", "acme").stdout.splitlines()]
+    assert sorted(exported, key=lambda row: str(row["prompt"]), reverse=True) == [
+        {"prompt": "two\nlines, quoted", "task": "t", "scores": {"gpt-4o": 1}, "source": "judge"},
+        {"prompt": "b" * 200_000, "scores": {"gpt-4o": 0.5, "gpt-4o-mini": 0}, "source": "judge"},
+    ]
+
+
+FINE = json.dumps(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "line", "what"),
+    [
+        ("a.jsonl", [FINE, "{"], 2, "not JSON"),
+        ("a.jsonl", [FINE, "", "[1]"], 3, "not a JSON object"),
+        ("a.jsonl", [FINE, '{"prompt": "x", "scores": {"gpt-4o": 1.5}}'], 2, "scores.gpt-4o"),
+        ("a.jsonl", [FINE, '{"prompt": "x", "scores": {"gpt-4o": NaN}}'], 2, "not JSON"),
+        ("a.jsonl", [FINE, '{"prompt": " ", "scores": {"gpt-4o": 1}}'], 2, "prompt"),
+        ("a.jsonl", [FINE, '{"prompt": "\\u0000", "scores": {"gpt-4o": 1}}'], 2, "NUL"),
+        ("a.jsonl", [FINE, '{"prompt": "x", "scores": {"gpt-4o": 1}, "score": 1}'], 2, "score"),
+        ("a.csv", ["prompt,gpt-4o", "x,1"], 1, "q:MODEL"),
+        ("a.csv", ["prompt,q:gpt-4o", '"x\ny",1', "z,high"], 4, "q:gpt-4o: 'high'"),
+        ("a.csv", ["prompt,q:gpt-4o", "x,nan"], 2, "finite"),
+        ("a.csv", ["prompt,q:gpt-4o", "x,1,2"], 2, "3 columns"),
+        ("a.csv", ["prompt,q:gpt-4o", "x,"], 2, "no score"),
+    ],
+)
+def test_a_mistake_is_named_by_its_line(tmp_path: Path, name: str, rows: list[str], line: int, what: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        list(LessonFile(lines(tmp_path / name, rows), "import"))
+    assert f"{name} line {line}: " in refused.value.message
+    assert what in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"prompt": "x", "scores": {"gpt-4o": 1.5}}, "scores.gpt-4o"),
+        ({"prompt": "x", "scores": {"gpt-5o": 1}}, "'gpt-5o'"),
+        ({"prompt": "x", "scores": {"gpt-4o": 1}, "completion_tokens": {"gpt-5o": 1}}, "'gpt-5o'"),
+        ({"messages": [{"role": "system"}], "scores": {"gpt-4o": 1}}, "no text of a user"),
+    ],
+)
+def test_of_a_file_with_a_mistake_nothing_is_stored(
+    acme: Command, tmp_path: Path, wrong: dict[str, Any], what: str
+) -> None:
+    said = complaint(acme("import", lines(tmp_path / "a.jsonl", [GOOD, wrong]), "--tenant", "acme", code=1))
+    assert "line 2: " in said
+    assert what in said
+    assert printed(acme("tenant", "list", "--json"))[0]["memories"] == 0
+
+
+def test_a_mistake_after_the_first_batch_stores_nothing_either(acme: Command, tmp_path: Path) -> None:
+    rows = [{**GOOD, "prompt": f"Prompt {i}"} for i in range(1001)]
+    file = lines(tmp_path / "a.jsonl", [*rows, {"prompt": "x", "scores": {}}])
+    assert "line 1002: scores" in complaint(acme("import", file, "--tenant", "acme", code=1))
+    assert printed(acme("tenant", "list", "--json"))[0]["memories"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"prompt,q:gpt-4o\na\xff,1\n"),
+        ("a.csv", b'prompt,q:gpt-4o\n"a,1\n'),
+        ("a.jsonl.gz", gzip.compress(b"x" * 1000)[:20]),
+        ("a.jsonl.gz", b"not gzip"),
+        ("a.txt", b"x"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((BadRequest, ConfigurationError), match=re.escape(str(tmp_path / name))) as refused:
+        list(LessonFile(tmp_path / name, "import"))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_empty_file_is_refused(acme: Command, tmp_path: Path) -> None:
+    assert "no examples" in complaint(acme("import", lines(tmp_path / "a.jsonl", []), "--tenant", "acme", code=1))
+
+
+def test_a_file_larger_than_the_tenants_memory_is_taught_with_a_warning(run: Command, tmp_path: Path) -> None:
+    run("provider", "add", "openai", "--base-url", "https://api.openai.com/v1")
+    run("model", "add", "gpt-4o", "--provider", "openai")
+    run("model", "add", "gpt-4o-mini", "--provider", "openai")
+    run("tenant", "create", "small", "--memory-cap", "10")
+    rows = [{**GOOD, "prompt": f"Prompt {i}"} for i in range(30)]
+    result = run("import", lines(tmp_path / "a.jsonl", rows), "--tenant", "small")
+    assert "keeps 10 memories" in result.stderr
+
+
+def test_memories_without_their_prompts_are_left_out_of_an_export_and_counted(acme: Command, tmp_path: Path) -> None:
+    acme("tenant", "create", "private", "--no-store-prompts")
+    acme("import", lines(tmp_path / "a.jsonl", [GOOD]), "--tenant", "private")
+    exported = acme("export", "--tenant", "private")
+    assert exported.stdout == ""
+    assert "1 memories are left out" in exported.stderr
+
+
+def test_an_export_that_fails_leaves_no_half_a_file(acme: Command, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    acme("export", "--tenant", "acme", "--output", tmp_path / "folder", code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_path: Path) -> None:
+    acme("import", lines(tmp_path / "a.jsonl", [{**GOOD, "task": "math"}]), "--tenant", "acme")
+    acme("tenant", "create", "beta")
+    acme_status, beta_status = printed(acme("status", "--json"))
+    assert (acme_status["tenant"], acme_status["memories"], acme_status["needed"]) == ("acme", 1, 99)
+    assert acme_status["tasks"] == {"math": 1}
+    assert (beta_status["tenant"], beta_status["memories"]) == ("beta", 0)
+    assert "teach 99 more examples" in acme("status", "--tenant", "acme").stdout
+
+
+# The database
+
+
+def test_migrate_says_from_where_to_where(empty_database: str) -> None:
+    first = program("migrate", DATABASE_URL=empty_database)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "from nothing to revision" in first.stdout
+    again = program("migrate", DATABASE_URL=empty_database)
+    assert "already" in again.stdout
+
+
+def test_migrate_prints_sql_without_a_database() -> None:
+    printed_sql = program("migrate", "--sql", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nowhere")
+    assert printed_sql.returncode == 0, printed_sql.stderr
+    assert "create function router.decide(" in printed_sql.stdout
+
+
+def test_migrate_to_a_revision_that_is_none_is_one_line(database: str) -> None:
+    result = program("migrate", "--revision", "9999", DATABASE_URL=database)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+
+
+def test_a_database_without_the_schema_names_the_command(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    result = CliRunner().invoke(main, ["tenant", "list"])
+    assert result.exit_code == 1
+    assert "pgrouter migrate" in complaint(result)
+
+
+def test_a_server_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    for command in (["tenant", "list"], ["migrate"]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert "cannot be used" in complaint(result)
+
+
+@pytest.mark.parametrize("command", [["tenant", "list"], ["dsn"], ["psql"], ["migrate"]])
+def test_without_any_database_every_command_says_how_to_get_one(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("PGROUTER_HOME", str(tmp_path / "home"))
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert "pgrouter serve" in complaint(result)
+    assert not (tmp_path / "home").exists()
+
+
+def test_dsn_prints_database_url(run: Command, database: str) -> None:
+    assert run("dsn").stdout == f"{database}\n"
+
+
+def test_psql_gets_its_arguments_as_they_are(database: str) -> None:
+    result = program("psql", "-At", "-c", "select 1 + 1", "--no-psqlrc", DATABASE_URL=database)
+    assert (result.returncode, result.stdout) == (0, "2\n"), result.stderr
+
+
+def test_the_embedded_database_is_reached_while_it_runs_and_not_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as name:
+        Path(name).chmod(0o755)  # Postgres's account has to get there
+        home = Path(name) / "home"
+        with EmbeddedPostgres(home, settings={"fsync": "off", "shared_buffers": "16MB"}) as postgres:
+            assert program("dsn", PGROUTER_HOME=str(home)).stdout == f"{postgres.dsn}\n"
+            asked = program("psql", "-At", "-c", "select current_database()", PGROUTER_HOME=str(home))
+            assert (asked.returncode, asked.stdout) == (0, "pgrouter\n"), asked.stderr
+        stopped = program("psql", "-At", "-c", "select 1", PGROUTER_HOME=str(home))
+        assert (stopped.returncode, stopped.stdout) == (1, "")
+        assert "pgrouter serve" in stopped.stderr
+
+
+def test_psql_hands_on_its_exit_code_and_help(database: str) -> None:
+    assert program("psql", "-c", "select nonsense", DATABASE_URL=database).returncode == 1
+    assert "psql is the PostgreSQL interactive terminal" in program("psql", "--help", DATABASE_URL=database).stdout
+
+
+def test_the_password_is_not_in_psqls_arguments(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    fake = tmp_path / "psql"
+    fake.write_text(f'#!/bin/sh\necho "$@" > {told}\necho "$PGPASSWORD" >> {told}\n')
+    fake.chmod(0o755)
+    code = (
+        "from pathlib import Path; from app import postgres; from app.cli import main; "
+        f"postgres.psql = lambda: Path({str(fake)!r}); main(['psql', '-l'])"
+    )
+    environment = {**os.environ, "DATABASE_URL": "postgresql://me:p%40ss@127.0.0.1:1/x?sslmode=disable"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert told.read_text().splitlines() == ["--dbname=postgresql://me@127.0.0.1:1/x?sslmode=disable -l", "p@ss"]
+
+
+def test_a_plain_owner_of_the_schema_may_administer(databases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"cli_owner_{os.getpid()}"
+    with databases.fresh(migrated=False) as dsn:
+        base, _, path = dsn.rpartition("/")
+        databases.execute(f"create role {name} login password 'secret'")
+        try:
+            databases.execute(f"grant router_app, router_reader to {name}")
+            databases.execute(f"alter database {path} owner to {name}")
+            _on(dsn, "create extension vector")
+            host = base.rpartition("@")[2].removeprefix("postgresql://")
+            monkeypatch.setenv("DATABASE_URL", f"postgresql://{name}:secret@{host}/{path}")
+            for command in (
+                ["migrate"],
+                ["provider", "add", "openai", "--base-url", "https://api.openai.com/v1"],
+                ["model", "add", "gpt-4o", "--provider", "openai"],
+                ["tenant", "create", "one"],
+                ["tenant", "create", "two"],
+                ["status"],
+            ):
+                result = CliRunner().invoke(main, command)
+                assert result.exit_code == 0, (command, result.stderr)
+            listed = printed(CliRunner().invoke(main, ["tenant", "list", "--json"]))
+            assert [(tenant["name"], tenant["keys"], tenant["policies"]) for tenant in listed] == [
+                ("one", 1, 1),
+                ("two", 1, 1),
+            ]
+        finally:
+            _on(dsn, f"drop owned by {name} cascade")
+            databases.execute(f"alter database {path} owner to current_user")
+            databases.execute(f"drop role {name}")
+
+
+def _on(dsn: str, statement: str) -> None:
+    asyncio.run(_with(dsn, lambda db: db.fetch(statement)))
