@@ -1,0 +1,102 @@
+"""What is done to bytes on their way: one name replaced, usage read, nothing else touched."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import pairwise
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.body import with_model
+from app.usage import TAIL, UNKNOWN, Passing, Usage
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
+text = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["model", "x", "y"]) | text, inner),
+    max_leaves=12,
+)
+
+
+@given(fields=st.dictionaries(text, values, max_size=4), asked=text, name=text)
+def test_the_models_name_is_replaced_and_every_other_field_survives(
+    fields: dict[str, Any], asked: str, name: str
+) -> None:
+    body = {**fields, "model": asked}
+    raw = orjson.dumps(body, option=orjson.OPT_INDENT_2)
+    assert orjson.loads(with_model(raw, body, name)) == {**body, "model": name}
+
+
+def test_bytes_around_the_models_name_are_left_alone() -> None:
+    raw = b'{ "x":1.50,\n"messages":[{"content":"\\"model\\": \\"auto\\""}], "model" :\t"au\\u0074o" }'
+    assert with_model(raw, orjson.loads(raw), 'a"b') == raw.replace(b'"au\\u0074o"', b'"a\\"b"')
+
+
+def test_a_nested_field_of_that_name_is_left_alone() -> None:
+    raw = b'{"tools":[{"model":"auto"}],"model":"auto"}'
+    assert orjson.loads(with_model(raw, orjson.loads(raw), "m")) == {"tools": [{"model": "auto"}], "model": "m"}
+
+
+def chunked(body: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    return [body[start:end] for start, end in pairwise(edges)]
+
+
+def passed(body: bytes, cuts: list[int], *, streamed: bool, encoding: str | None = None) -> Usage:
+    passing = Passing(streamed=streamed, encoding=encoding)
+    for chunk in chunked(body, cuts):
+        passing.feed(chunk)
+    return passing.usage()
+
+
+def stream(answer: str, usage: Any = USAGE, separator: bytes = b"\n\n") -> bytes:
+    events: list[Any] = [{"choices": [{"delta": {"content": answer}}], "usage": None}]
+    if usage is not None:
+        events.append({"choices": [], "usage": usage})
+    return separator.join([*(b"data: " + orjson.dumps(event) for event in events), b"data: [DONE]", b""])
+
+
+@given(answer=text, cuts=st.lists(st.integers(0, 10_000), max_size=20), crlf=st.booleans())
+def test_a_streams_usage_is_read_however_it_was_cut(answer: str, cuts: list[int], crlf: bool) -> None:
+    body = stream(answer, separator=b"\r\n\r\n" if crlf else b"\n\n")
+    assert passed(body, cuts, streamed=True) == Usage(11, 3, 7)
+
+
+@given(cuts=st.lists(st.integers(0, 10_000), max_size=20), streamed=st.booleans())
+def test_compressed_answers_are_read_too(cuts: list[int], streamed: bool) -> None:
+    body = gzip.compress(stream("hi") if streamed else orjson.dumps({"usage": USAGE}))
+    assert passed(body, cuts, streamed=streamed, encoding="gzip") == Usage(11, 3, 7)
+
+
+@given(st.binary(max_size=200), st.booleans(), st.sampled_from([None, "gzip", "br"]))
+def test_bytes_that_say_nothing_are_unknown_and_not_zero(body: bytes, streamed: bool, encoding: str | None) -> None:
+    assert passed(body, [], streamed=streamed, encoding=encoding) == UNKNOWN
+
+
+def test_a_stream_without_usage_is_unknown() -> None:
+    assert passed(stream("hi", usage=None), [], streamed=True) == UNKNOWN
+
+
+def test_an_answer_that_talks_about_usage_is_not_taken_for_it() -> None:
+    assert passed(stream('"usage": {"prompt_tokens": 9}', usage=None), [], streamed=True) == UNKNOWN
+
+
+def test_a_long_stream_costs_no_more_memory_than_its_tail() -> None:
+    passing = Passing(streamed=True, encoding=None)
+    for _ in range(10_000):
+        passing.feed(b"data: " + b"x" * 1000 + b"\n\n")
+    passing.feed(stream("end"))
+    assert sum(len(chunk) for chunk in passing._chunks) < TAIL + 2000
+    assert passing.usage() == Usage(11, 3, 7)
+
+
+def test_counts_that_cannot_be_are_unknown() -> None:
+    odd = {"prompt_tokens": -1, "completion_tokens": "7", "prompt_tokens_details": [], "x": 1}
+    assert passed(orjson.dumps({"usage": odd}), [], streamed=False) == Usage(None, None, None)
+    assert passed(orjson.dumps({"usage": {"prompt_tokens": True, "completion_tokens": 2**40}}), [], streamed=False) == (
+        Usage(None, None, None)
+    )

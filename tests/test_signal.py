@@ -1,0 +1,97 @@
+"""What the router looks at in a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import signal
+from app.capability import needs_of
+from app.store.tenancy import Model
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+ANSWER = {"role": "assistant", "content": "Yes."}
+
+
+def test_the_signal_is_the_first_user_message_or_the_latest() -> None:
+    messages = [SYSTEM, user("first"), ANSWER, user("last")]
+    assert signal.task_signal(messages, "conversation") == "first"
+    assert signal.task_signal(messages, "step") == "last"
+
+
+def test_only_text_parts_are_a_signal() -> None:
+    parts = [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": "data:"}},
+        {"type": "text", "text": "b"},
+    ]
+    assert signal.task_signal([user(parts)], "conversation") == "a\nb"
+    assert signal.task_signal([user(parts[1:2])], "conversation") == ""
+    assert signal.task_signal([SYSTEM], "conversation") == ""
+
+
+def test_a_conversation_keeps_its_key_as_it_grows() -> None:
+    opening = [SYSTEM, user("hello")]
+    key = signal.conversation_key(opening, None, None)
+    assert len(key) == 16
+    assert signal.conversation_key([*opening, ANSWER, user("more")], None, None) == key
+    assert signal.conversation_key([SYSTEM, user("hello!")], None, None) != key
+
+
+def test_a_named_conversation_is_its_name_and_tasks_are_kept_apart() -> None:
+    one, two = [user("a")], [user("b")]
+    assert signal.conversation_key(one, "c-1", None) == signal.conversation_key(two, "c-1", None)
+    assert signal.conversation_key(one, "c-1", None) != signal.conversation_key(one, "c-2", None)
+    assert signal.conversation_key(one, "c-1", "sql") != signal.conversation_key(one, "c-1", None)
+
+
+def test_only_an_answer_makes_a_request_go_on() -> None:
+    assert not signal.continues([SYSTEM, user("a"), user("b")])
+    assert signal.continues([user("a"), ANSWER, user("b")])
+
+
+def model(**known: Any) -> Model:
+    return Model(
+        **{
+            "model_id": 1, "name": "m", "provider": "p", "base_url": "http://x", "key_variable": None,
+            "upstream_name": "m", "input_price": None, "cached_input_price": None, "output_price": None,
+            "context_window": None, "tools": None, "vision": None, "json_schema": None, **known,
+        }
+    )  # fmt: skip
+
+
+def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:
+    messages = body.setdefault("messages", [user("hi")])
+    return needs_of(body, messages, tokens).met_by(model(**known))
+
+
+def test_what_a_request_needs_is_read_from_it() -> None:
+    schema = {"type": "json_schema", "json_schema": {}}
+    image = [user([{"type": "image_url", "image_url": {"url": "data:"}}])]
+    assert not met({"tools": False}, tools=[{}])
+    assert not met({"tools": False}, functions=[{}])
+    assert not met({"json_schema": False}, response_format=schema)
+    assert not met({"vision": False}, messages=image)
+    assert met({"tools": False, "json_schema": False, "vision": False}, tools=[], response_format={"type": "text"})
+
+
+def test_what_is_not_known_of_a_model_is_taken_as_a_yes() -> None:
+    assert met({}, tools=[{}], response_format={"type": "json_schema"}, tokens=10**9)
+
+
+def test_a_context_window_holds_the_prompt_and_the_answer_with_a_margin() -> None:
+    assert met({"context_window": 1200}, tokens=1000)
+    assert not met({"context_window": 1200}, tokens=1001)
+    assert not met({"context_window": 1200}, tokens=600, max_tokens=401)
+    assert not met({"context_window": 1200}, tokens=600, max_completion_tokens=401)
+    assert met({"context_window": 1200}, tokens=600, max_tokens="many")
+
+
+def test_tokens_are_estimated_from_characters_and_tools_count() -> None:
+    assert signal.prompt_tokens({}, [user("x" * 400)]) == 104
+    assert signal.prompt_tokens({"tools": [{"a": "x" * 400}]}, [user("x" * 400)]) > 200
+    assert signal.tokens_of("x" * 400) == 104
