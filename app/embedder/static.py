@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,6 +98,7 @@ def _package() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+@cache
 def _load(package: Path) -> tuple[Tokenizer, NDArray[np.float32]]:
     vocabulary = package / "tokenizers" / "l2_supercat_tokenizer_config.json"
     weights = package / "weights" / "l2_supercat_256.safetensors"
