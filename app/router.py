@@ -201,4 +201,5 @@ def _alpha(value: bytes) -> float:
         alpha = -1.0
     if not 0 <= alpha <= 100:
         raise BadRequest("X-Router-Alpha is a number from 0 to 100.", param="X-Router-Alpha")
-    return alpha
+    # Anything finer is lost beside a quality of 0 to 1, and at the end of the range Postgres reports an underflow.
+    return round(alpha, 9)

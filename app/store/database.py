@@ -28,6 +28,8 @@ SESSION = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "hnsw.ef_search": "100",
+    # With few tenants the planner would read everybody's memories rather than follow the index to one tenant's.
+    "random_page_cost": "1.1",
     "timezone": "UTC",
 }
 
@@ -87,6 +89,12 @@ class Database:
                 server_settings=self._session(),
             )
             await self._pool.fetchval("select 1")
+        except asyncpg.InsufficientPrivilegeError as error:
+            hint = f"; as an administrator: grant {self.role} to its login" if self.role else ""
+            raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}{hint}.") from error
+        except asyncpg.InvalidParameterValueError as error:
+            # The role is made by the migrations.
+            raise ConfigurationError(f"The database is not ready ({error}): run `pgrouter migrate`.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
 

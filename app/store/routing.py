@@ -41,7 +41,7 @@ async def decide(
     is not to fail for that.
     """
     try:
-        return await db.fetch(
+        rows = await db.fetch(
             _DECIDE,
             tenant_id,
             policy_id,
@@ -60,6 +60,10 @@ async def decide(
     except asyncpg.PostgresError as error:
         log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
         raise MemoryUnavailable("Postgres could not decide.") from error
+    if not rows:
+        # The default model was disabled a moment ago, and nothing else is left.
+        raise MemoryUnavailable("Postgres knows no candidate.")
+    return rows
 
 
 async def explain(
