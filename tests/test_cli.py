@@ -185,6 +185,16 @@ def test_a_tenant_is_deleted_only_when_it_is_meant(acme: Command) -> None:
     assert printed(acme("tenant", "list", "--json")) == []
 
 
+def test_a_tenant_is_changed_and_what_is_not_given_stays(acme: Command, tmp_path: Path) -> None:
+    lesson = {"prompt": "two and two", "scores": {"gpt-4o": 1}}
+    acme("import", str(lines(tmp_path / "one.jsonl", [lesson])), "--tenant", "acme")
+    acme("tenant", "set", "acme", "--memory-cap", "7")
+    acme("tenant", "set", "acme", "--no-store-prompts")
+    (tenant,) = [each for each in printed(acme("tenant", "list", "--json")) if each["name"] == "acme"]
+    assert (tenant["memory_cap"], tenant["store_prompts"], tenant["route_explicit"]) == (7, False, False)
+    assert acme("export", "--tenant", "acme").stdout == "", "the prompts that were stored are erased"
+
+
 def test_tenants_are_counted_each_for_itself(acme: Command, tmp_path: Path) -> None:
     acme("tenant", "create", "beta", "--no-key", "--memory-cap", "7", "--no-store-prompts", "--route-explicit")
     acme("import", lines(tmp_path / "one.jsonl", [GOOD]), "--tenant", "acme")

@@ -24,9 +24,9 @@ FOR_READERS = {
     "revision", "status",
 }  # fmt: skip
 WRITERS = {
-    "_announce", "_count_memories", "_enter", "_evict", "_open_day", "_task", "create_key", "create_tenant",
-    "delete_policy", "delete_tenant", "forget", "log_decisions", "put_model", "put_policy", "put_provider", "record",
-    "register_space", "revoke_key",
+    "_announce", "_count_memories", "_enter", "_evict", "_open_day", "_task", "change_tenant", "create_key",
+    "create_tenant", "delete_policy", "delete_tenant", "forget", "log_decisions", "put_model", "put_policy",
+    "put_provider", "record", "register_space", "revoke_key",
 }  # fmt: skip
 FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
 TABLES = """

@@ -15,7 +15,7 @@ from app.policy_defaults import choose, names_in, policy_defaults
 from app.store import tenancy
 from app.store.database import Database
 
-tenants = typer.Typer(no_args_is_help=True, help="Make, list and delete tenants.")
+tenants = typer.Typer(no_args_is_help=True, help="Make, list, change and delete tenants.")
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Its name.")]
@@ -89,6 +89,32 @@ def list_tenants(as_json: AsJson = False) -> None:
         {setting: getattr(tenant, setting) for setting in tenant.__slots__} for tenant in with_database(tenancy.tenants)
     ]
     show(found, as_json=as_json, empty="There are no tenants; `pgrouter tenant create NAME` makes one.")
+
+
+@tenants.command("set")
+def change_tenant(
+    name: TenantArgument,
+    memory_cap: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Memories kept; the oldest go.")] = None,
+    store_prompts: Annotated[
+        bool | None, typer.Option(help="Keep the text of taught prompts; --no-store-prompts erases what is kept.")
+    ] = None,
+    route_explicit: Annotated[
+        bool | None, typer.Option(help="Route requests that name a candidate of policy auto, too.")
+    ] = None,
+) -> None:
+    """Change a tenant; what is not given stays."""
+
+    async def work(db: Database) -> None:
+        await tenancy.change_tenant(
+            db,
+            (await tenant_of(db, name)).tenant_id,
+            memory_cap=memory_cap,
+            store_prompts=store_prompts,
+            route_explicit=route_explicit,
+        )
+
+    with_database(work)
+    typer.echo(f"Changed tenant {name}.")
 
 
 @tenants.command("delete")

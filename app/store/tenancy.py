@@ -159,6 +159,21 @@ async def create_tenant(
     return int(rows[0][0])
 
 
+async def change_tenant(
+    db: Database,
+    tenant_id: int,
+    *,
+    memory_cap: int | None = None,
+    store_prompts: bool | None = None,
+    route_explicit: bool | None = None,
+) -> bool:
+    """Change what is not None; `store_prompts` False erases the stored ones. False when there is no such tenant."""
+    rows = await db.fetch(
+        "select router.change_tenant($1, $2, $3, $4)", tenant_id, memory_cap, store_prompts, route_explicit, timeout=600
+    )
+    return bool(rows[0][0])
+
+
 async def delete_tenant(db: Database, tenant_id: int) -> bool:
     """Delete a tenant with everything it has; False when there is none of that number."""
     return bool((await db.fetch("select router.delete_tenant($1)", tenant_id, timeout=600))[0][0])

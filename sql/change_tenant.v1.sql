@@ -1,0 +1,28 @@
+create function router.change_tenant(
+    p_tenant int,
+    p_memory_cap int default null,
+    p_store_prompts boolean default null,
+    p_route_explicit boolean default null
+) returns boolean
+language plpgsql volatile
+as $$
+begin
+    perform router._enter(p_tenant);
+    update router.tenants set
+        memory_cap = coalesce(p_memory_cap, memory_cap),
+        store_prompts = coalesce(p_store_prompts, store_prompts),
+        route_explicit = coalesce(p_route_explicit, route_explicit)
+    where tenant_id = p_tenant;
+    if not found then
+        return false;
+    end if;
+    if not p_store_prompts then
+        update router.memory_texts set prompt = null where tenant_id = p_tenant and prompt is not null;
+    end if;
+    return true;
+end;
+$$;
+
+comment on function router.change_tenant is
+'Changes a tenant; NULL leaves a setting as it is. Storing no prompts any more erases those that are stored.
+A smaller cap is kept from the next teaching on. False when there is no such tenant.';
