@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import orjson
 
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+# A JSON text is a row of these: strings, brackets, colons and commas; numbers and words lie between.
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]')
 
 
-def with_model(raw: bytes, body: dict[str, Any], name: str) -> bytes:
-    """`raw`, which parses to `body`, with `name` in its `model`.
-
-    The value is replaced in place where `"model": "…"` stands once in the bytes: a quotation inside a string is
-    escaped, so that one occurrence is the request's own. Otherwise the whole is written anew.
-    """
-    matches = list(_MODEL.finditer(raw))
-    if len(matches) == 1 and orjson.loads(matches[0][1]) == body["model"]:
-        start, end = matches[0].span(1)
-        return raw[:start] + orjson.dumps(name) + raw[end:]
-    return orjson.dumps({**body, "model": name})
+def with_model(raw: bytes, name: str) -> bytes:
+    """`raw`, a JSON object with a `model`, with `name` in its place; of two such keys the last counts."""
+    depth = 0
+    before = b""
+    is_model = False
+    found = (0, 0)
+    for match in _TOKEN.finditer(raw):
+        token = match[0]
+        if token in b"{[":
+            depth += 1
+        elif token in b"}]":
+            depth -= 1
+        elif depth == 1 and token[0] == 0x22:
+            if before in (b"{", b","):
+                is_model = token == b'"model"' or (b"\\u" in token and orjson.loads(token) == "model")
+            elif is_model and before == b":":
+                found = match.span()
+        before = token
+    start, end = found
+    return raw[:start] + orjson.dumps(name) + raw[end:]

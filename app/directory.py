@@ -8,10 +8,11 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from app.catalogue import Catalogue
 from app.errors import MemoryUnavailable, Unauthorized
-from app.keys import hash_of
+from app.keys import hash_of, is_key
 from app.store import tenancy
 from app.store.database import Database
 from app.store.tenancy import Caller
@@ -21,15 +22,21 @@ CHANNEL = "router_changed"
 GRACE = 3600.0
 #: With notifications working nothing goes stale; this bounds the harm if one is ever missed.
 FRESH = 300.0
+#: Callers remembered, and keys that were refused.
 REMEMBERED = 100_000
+UNKNOWN = 10_000
 RECONNECT = 1.0
+
+_WRONG_KEY = "Incorrect API key provided: it is unknown, revoked or expired."
+
+V = TypeVar("V")
 
 log = logging.getLogger("pgrouter.directory")
 
 
 @dataclass(slots=True)
 class _Entry:
-    caller: Caller | None
+    caller: Caller
     loaded_at: float
     generation: int
 
@@ -44,6 +51,9 @@ class Directory:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._callers: OrderedDict[bytes, _Entry] = OrderedDict()
+        # Apart from the callers, whom a flood of made-up keys must not push out.
+        self._unknown: OrderedDict[bytes, int] = OrderedDict()
+        self._loading: dict[bytes, asyncio.Task[_Entry]] = {}
         self._catalogue: Catalogue | None = None
         self._catalogue_loaded = (0.0, -1)
         self._generation = 0
@@ -51,13 +61,17 @@ class Directory:
 
     async def caller(self, key: str) -> Caller:
         """Whom `key` belongs to. Raises `Unauthorized`, or `MemoryUnavailable` for a key not seen within the hour."""
+        if not is_key(key):
+            raise Unauthorized(_WRONG_KEY)
         key_hash = hash_of(key)
         entry = self._callers.get(key_hash)
         if entry is None or not self._is_fresh(entry.loaded_at, entry.generation):
             entry = await self._load(key_hash, entry)
+        else:
+            self._callers.move_to_end(key_hash)
         caller = entry.caller
-        if caller is None or (caller.expires_at is not None and caller.expires_at <= datetime.now(UTC)):
-            raise Unauthorized("Incorrect API key provided: it is unknown, revoked or expired.")
+        if caller.expires_at is not None and caller.expires_at <= datetime.now(UTC):
+            raise Unauthorized(_WRONG_KEY)
         return caller
 
     async def catalogue(self) -> Catalogue:
@@ -98,16 +112,41 @@ class Directory:
         return self._watching and generation == self._generation and time.monotonic() - loaded_at < FRESH
 
     async def _load(self, key_hash: bytes, known: _Entry | None) -> _Entry:
-        before = self._generation
+        if self._watching and self._unknown.get(key_hash) == self._generation:
+            raise Unauthorized(_WRONG_KEY)
+        loading = self._loading.get(key_hash)
+        if loading is None:
+            # After a change everybody's next request comes here; of those with one key, one asks.
+            loading = asyncio.create_task(self._ask(key_hash))
+            self._loading[key_hash] = loading
+            loading.add_done_callback(lambda task: self._loaded(key_hash, task))
         try:
-            caller = await tenancy.authenticate(self._db, key_hash)
+            return await asyncio.shield(loading)
         except MemoryUnavailable:
             if known is not None and time.monotonic() - known.loaded_at < GRACE:
                 return known
             raise
+
+    def _loaded(self, key_hash: bytes, task: asyncio.Task[_Entry]) -> None:
+        del self._loading[key_hash]
+        if not task.cancelled():
+            # Looked at here in case everybody who waited has left: asyncio complains of errors that nobody saw.
+            task.exception()
+
+    async def _ask(self, key_hash: bytes) -> _Entry:
+        before = self._generation
+        caller = await tenancy.authenticate(self._db, key_hash)
+        if caller is None:
+            self._callers.pop(key_hash, None)
+            _keep(self._unknown, key_hash, before, UNKNOWN)
+            raise Unauthorized(_WRONG_KEY)
         entry = _Entry(caller, time.monotonic(), before)
-        self._callers[key_hash] = entry
-        self._callers.move_to_end(key_hash)
-        if len(self._callers) > REMEMBERED:
-            self._callers.popitem(last=False)
+        _keep(self._callers, key_hash, entry, REMEMBERED)
         return entry
+
+
+def _keep(cache: OrderedDict[bytes, V], key: bytes, value: V, most: int) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > most:
+        cache.popitem(last=False)

@@ -6,7 +6,8 @@ RouterError
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── TooLarge              413  the body is over the limit
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
-└── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
+├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
+└── ShuttingDown          503  the process ends before the answer did
 
 A routing step that cannot decide is none of these: it declines, and the request is served.
 """
@@ -89,6 +90,13 @@ class MemoryUnavailable(RouterError):
     status = 503
     type = "server_error"
     default_code = "memory_unavailable"
+
+
+class ShuttingDown(RouterError):
+    """The process is told to stop, and the answer was not through when its patience ended."""
+
+    status = 503
+    default_code = "shutting_down"
 
 
 class ConfigurationError(Exception):

@@ -6,6 +6,7 @@ import secrets
 from hashlib import sha256
 
 PREFIX = "rk-"
+LENGTH = 46
 
 
 def make_key() -> str:
@@ -21,3 +22,8 @@ def hash_of(key: str) -> bytes:
 def hint_of(key: str) -> str:
     """The key's first 9 characters: six of its 43 random ones, too few to help anybody."""
     return key[:9]
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` has the form of a key at all; what has not need not be looked up."""
+    return len(text) == LENGTH and text.startswith(PREFIX)

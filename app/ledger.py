@@ -83,7 +83,8 @@ class Ledger:
             self.dropped += 1
             metrics.ledger_dropped.inc()
             return
-        self._queue.append(entry)
+        # Past a batch the writer is behind, or the database away: keep the row, not the answer's bytes.
+        self._queue.append(entry if len(self._queue) < BATCH else entry.composite())
         self._some.set()
 
     @property
@@ -102,6 +103,9 @@ class Ledger:
             try:
                 await self._write_batch()
             except MemoryUnavailable:
+                await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("the ledger could not be written; trying again")
                 await asyncio.sleep(RETRY)
 
     async def close(self, task: asyncio.Task[None], within: float) -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from app.demo import provider
 from app.endpoints import chat, decisions, health, memories, models, preferences
-from app.endpoints.http import ClientGone, answer
+from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.services import Services
 
@@ -26,8 +26,9 @@ routes = [
     *memories.routes,
     *decisions.routes,
     *health.routes,
-    Mount("/demo/v1", routes=provider.routes),
 ]
+#: Only where the process has a database of its own: there its models are served by itself.
+demo_routes = [Mount("/demo/v1", routes=provider.routes)]
 
 
 async def refuse(request: Request, error: Exception) -> Response:
@@ -50,7 +51,7 @@ async def no_such_path(request: Request, error: Exception) -> Response:
 
 async def nobody(request: Request, error: Exception) -> Response:
     """The client has left; whatever is said is not heard."""
-    return Response(status_code=chat.CLIENT_GONE)
+    return Response(status_code=CLIENT_GONE)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
@@ -63,7 +64,7 @@ async def unexpected(request: Request, error: Exception) -> Response:
 def create_app(services: Services) -> Starlette:
     """The application of one process, serving with what is running already."""
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *demo_routes] if services.settings.demo else routes,
         exception_handlers={
             RouterError: refuse,
             HTTPException: no_such_path,
@@ -72,5 +73,7 @@ def create_app(services: Services) -> Starlette:
             Exception: unexpected,
         },
     )
+    # A redirect's empty body is not what a client of OpenAI expects.
+    app.router.redirect_slashes = False
     app.state.services = services
     return app

@@ -106,7 +106,8 @@ class Router:
         messages = signal.messages_of(body)
         tokens = signal.prompt_tokens(body, messages)
         pool = _pool(policy, default, catalogue)
-        able = [model for model in pool if needs_of(body, messages, tokens).met_by(model)]
+        needs = needs_of(body, messages, tokens)
+        able = [model for model in pool if needs.met_by(model)]
         if not able:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
             return Plan((default,), "capability", policy)
@@ -190,13 +191,13 @@ def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int)
     except UnicodeDecodeError:
         raise BadRequest(f"{shown} is not UTF-8.", param=shown) from None
     if len(text) > longest or "\0" in text:
-        raise BadRequest(f"{shown} is longer than {longest} characters.", param=shown)
+        raise BadRequest(f"{shown} has up to {longest} characters, none of them NUL.", param=shown)
     return text or None
 
 
 def _alpha(value: bytes) -> float:
     try:
-        alpha = float(value)
+        alpha = -1.0 if b"_" in value else float(value)
     except ValueError:
         alpha = -1.0
     if not 0 <= alpha <= 100:

@@ -18,6 +18,7 @@ class Settings:
 
     database_url: str | None = field(default=None, repr=False)
     home: Path = Path(".pgrouter")
+    demo: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
     routing: bool = True
@@ -39,9 +40,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read `environ`; a value that cannot be understood raises `ConfigurationError` naming its variable."""
         reader = _Reader(environ)
-        backend = reader.text("ROUTER_BACKEND") or "knn"
-        if backend not in BACKENDS:
-            raise ConfigurationError(f"ROUTER_BACKEND={backend!r}: choose one of {', '.join(BACKENDS)}.")
+        backend = reader.choice("ROUTER_BACKEND", "knn", BACKENDS)
         default = cls()
         return cls(
             database_url=reader.text("DATABASE_URL"),
@@ -61,10 +60,11 @@ class Settings:
             pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
             ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),
             drain=reader.number("ROUTER_DRAIN", default.drain),
-            log_level=(reader.text("LOG_LEVEL") or default.log_level).lower(),
+            log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
         )
 
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
 
 
@@ -74,6 +74,12 @@ class _Reader:
 
     def text(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = (self.text(name) or default).lower()
+        if value not in choices:
+            raise ConfigurationError(f"{name}={value!r}: choose one of {', '.join(choices)}.")
+        return value
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import blake2b
 from typing import Any
 
@@ -65,7 +66,7 @@ def conversation_key(messages: list[dict[str, Any]], named: str | None, task: st
         opening = b"named\0" + named.encode("utf-8", "surrogatepass")
     else:
         end = next((i for i, message in enumerate(messages) if message.get("role") == "assistant"), len(messages))
-        opening = b"opens\0" + orjson.dumps(messages[:end])
+        opening = b"opens\0" + _written(messages[:end])
     return blake2b((task or "").encode("utf-8", "surrogatepass") + b"\0" + opening, digest_size=16).digest()
 
 
@@ -79,5 +80,13 @@ def prompt_tokens(body: dict[str, Any], messages: list[dict[str, Any]]) -> int:
     characters = sum(len(text_of(message)) for message in messages)
     tools = body.get("tools")
     if tools:
-        characters += len(orjson.dumps(tools))
+        characters += len(_written(tools))
     return characters // CHARACTERS_PER_TOKEN + TOKENS_PER_MESSAGE * len(messages)
+
+
+def _written(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # What orjson does not read it does not write either: half a surrogate pair, numbers past 64 bits.
+        return json.dumps(value).encode()

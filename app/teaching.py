@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +19,10 @@ MOST = 1000
 def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("the text holds a NUL character, which Postgres cannot store")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half a surrogate pair, which is no character") from None
     if not text.strip():
         raise ValueError("the text is empty")
     return text
@@ -44,12 +48,12 @@ class Prompted(BaseModel):
             raise ValueError("give either `prompt` or `messages`")
         return self
 
-    def text(self, param: str = "") -> str:
+    def text(self, param: str = "", granularity: str = "conversation") -> str:
         """The text that is embedded. Raises `BadRequest` when the messages have none; `param` leads its path."""
         if self.prompt is not None:
             return self.prompt.strip()
         try:
-            text = signal.task_signal(signal.messages_of({"messages": self.messages}), "conversation")
+            text = signal.task_signal(signal.messages_of({"messages": self.messages}), granularity)
             if not text:
                 raise BadRequest("The messages have no text of a user.", param="messages")
             _storable(text)
@@ -88,11 +92,8 @@ async def examples_of(
     texts = [lesson.text(lead) for lesson, lead in zip(lessons, leads, strict=True)]
     labels = [
         (
-            {catalogue.taught(name, f"{lead}scores.{name}").model_id: score for name, score in lesson.scores.items()},
-            {
-                catalogue.taught(name, f"{lead}completion_tokens.{name}").model_id: float(count)
-                for name, count in lesson.completion_tokens.items()
-            },
+            _by_model(lesson.scores, catalogue, f"{lead}scores"),
+            _by_model(lesson.completion_tokens, catalogue, f"{lead}completion_tokens"),
         )
         for lesson, lead in zip(lessons, leads, strict=True)
     ]
@@ -112,4 +113,15 @@ async def examples_of(
                 embedding=vector,
             )
         )
+    return found
+
+
+def _by_model(values: Mapping[str, float], catalogue: Catalogue, param: str) -> dict[int, float]:
+    """`values` by model number; a model spelled two ways at once is refused."""
+    found: dict[int, float] = {}
+    for name, value in values.items():
+        model_id = catalogue.taught(name, f"{param}.{name}").model_id
+        if model_id in found:
+            raise BadRequest(f"{name!r} names a model that is named already.", param=f"{param}.{name}")
+        found[model_id] = float(value)
     return found

@@ -117,6 +117,11 @@ class Upstream:
             for name, value in headers
             if name not in _NOT_FORWARDED and not name.startswith(_ROUTER_HEADERS)
         ]
+        named = next((value for name, value in headers if name == b"connection"), b"")
+        if named and named.lower() not in (b"keep-alive", b"close"):
+            # RFC 9110, 7.6.1: what the client's connection names is for this hop alone.
+            dropped = {name.strip() for name in named.decode("latin-1").lower().split(",")}
+            sent = [(name, value) for name, value in sent if name not in dropped]
         # What passes by is read for its usage, so it must come uncompressed.
         sent.append(("accept-encoding", "identity"))
         key = self._environ.get(model.key_variable) if model.key_variable else None

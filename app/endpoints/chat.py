@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.body import with_model
-from app.endpoints.http import ClientGone, bearer, read_body, send_bytes, send_error
-from app.errors import BadRequest, RouterError, UpstreamUnavailable
+from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, read_body, send_bytes, send_error, until_gone
+from app.errors import BadRequest, RouterError, ShuttingDown, UpstreamUnavailable
 from app.ledger import Entry, decision_id
 from app.router import NO_OPTIONS, Options, Plan
 from app.services import Services, services_of
@@ -28,8 +28,6 @@ from app.validation import parse_object
 
 #: Of these the provider is the cause, not the request: another model may do better.
 PROVIDERS_FAULT = frozenset((401, 403, 404, 408, 429, *range(500, 600)))
-#: The status the ledger gives to a client that left before its answer was through (nginx's convention).
-CLIENT_GONE = 499
 #: The metrics by their labels; prometheus_client's own look-up takes longer than the counting.
 _requests = cache(metrics.requests.labels)
 _decisions = cache(metrics.decisions.labels)
@@ -56,44 +54,22 @@ class Completions:
         status = 500
         try:
             await exchange.prepare(receive, routed=self.routed)
-            await self._until_gone(exchange, receive)
+            await until_gone(receive, exchange.serve())
             status = exchange.status
         except ClientGone:
             status = CLIENT_GONE
-        except RouterError as error:
+        except (RouterError, asyncio.CancelledError) as caught:
+            # Cancelled by the server, which stops and has waited long enough: the client is still to know.
+            error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
             status = error.status
             if exchange.started:
                 await exchange.break_off(error)
             else:
+                error.headers |= exchange.router_headers()
                 await send_error(send, error)
         finally:
             exchange.write_down(status)
             _requests(self.path, status).inc()
-
-    @staticmethod
-    async def _until_gone(exchange: _Exchange, receive: Receive) -> None:
-        """Serve; a client that leaves meanwhile ends it, and with it the provider's work."""
-        task = asyncio.current_task()
-        assert task is not None
-        gone = False
-
-        async def watch() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            task.cancel()
-
-        watcher = asyncio.create_task(watch())
-        try:
-            await exchange.serve()
-        except asyncio.CancelledError:
-            if not gone:
-                raise
-            task.uncancel()
-            raise ClientGone from None
-        finally:
-            watcher.cancel()
 
 
 class _Exchange:
@@ -161,7 +137,7 @@ class _Exchange:
 
     async def _attempt(self, model: Model) -> Reply:
         same = model.upstream_name == self.body["model"]
-        body = self.raw if same else with_model(self.raw, self.body, model.upstream_name)
+        body = self.raw if same else with_model(self.raw, model.upstream_name)
         sent = time.perf_counter()
         if self.attempts == 1:
             self.overhead = sent - self.arrived
@@ -175,9 +151,11 @@ class _Exchange:
         self.passed = Passing(streamed=self.streamed, encoding=encoding.decode("latin-1") if encoding else None)
         self.status = reply.status
         headers = reply.headers
-        assert self.plan is not None
-        if self.plan.routed:
-            headers = headers + self._router_headers()
+        own = self.router_headers()
+        if own:
+            # A provider that is a router too says who serves there; here it is what this one chose.
+            headers = [(name, value) for name, value in headers if not name.startswith(b"x-router-")]
+            headers += [(name.encode(), value.encode()) for name, value in own.items()]
         length = reply.header(b"content-length")
         if length is not None and length.isdigit() and int(length) <= WHOLE:
             body = await reply.read()
@@ -204,17 +182,18 @@ class _Exchange:
         assert self.plan is not None
         return "fallback" if self.attempts > 1 else self.plan.reason
 
-    def _router_headers(self) -> list[tuple[bytes, bytes]]:
-        assert self.plan is not None
-        assert self.served_by is not None
-        headers = [
-            (b"x-router-model", self.served_by.name.encode()),
-            (b"x-router-reason", self.reason.encode()),
-            (b"x-router-decision", str(self.decision).encode()),
-            (b"x-router-overhead-ms", b"%.2f" % (self.overhead * 1000)),
-        ]
+    def router_headers(self) -> dict[str, str]:
+        """Who serves a routed request and why; nothing for another, or before a model was tried."""
+        if self.plan is None or not self.plan.routed or self.served_by is None:
+            return {}
+        headers = {
+            "x-router-model": self.served_by.name,
+            "x-router-reason": self.reason,
+            "x-router-decision": str(self.decision),
+            "x-router-overhead-ms": f"{self.overhead * 1000:.2f}",
+        }
         if self.plan.confidence is not None:
-            headers.append((b"x-router-confidence", b"%.3f" % self.plan.confidence))
+            headers["x-router-confidence"] = f"{self.plan.confidence:.3f}"
         return headers
 
     def write_down(self, status: int) -> None:

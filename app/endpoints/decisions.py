@@ -32,11 +32,11 @@ async def explain(request: Request) -> Response:
     """Who would serve a prompt and why: the ranking with its estimates, and the memories that speak for it."""
     services, caller = await called(request)
     wanted = await parsed(request, Question)
-    text = wanted.text()
     policy = caller.policies.get(wanted.model)
     if policy is None:
         raise NotFound(f"There is no policy {wanted.model!r}.", param="model", code="model_not_found")
     catalogue = await services.directory.catalogue()
+    text = wanted.text(granularity=policy.granularity)
     messages = wanted.messages or [{"role": "user", "content": text}]
     options = Options(task=wanted.task, alpha=wanted.alpha)
     plan = await services.router.plan(caller, {"model": wanted.model, "messages": messages}, options, catalogue)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -18,6 +19,11 @@ from app.validation import parse_object, validated
 
 Headers = Mapping[bytes, bytes]
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+#: The status the ledger gives to a client that left before its answer was through (nginx's convention).
+CLIENT_GONE = 499
 
 
 class ClientGone(Exception):
@@ -42,6 +48,31 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def until_gone(receive: Receive, work: Awaitable[T]) -> T:
+    """The result of `work`. A client that leaves meanwhile ends it, and with it the provider's work: `ClientGone`."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        watcher.cancel()
 
 
 def bearer(headers: Headers) -> str:

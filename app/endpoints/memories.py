@@ -11,6 +11,8 @@ from app.errors import BadRequest, NotFound
 from app.store import memory
 
 MOST = 1000
+#: Of the largest bigint; int() refuses very long ones with an error of its own.
+DIGITS = 19
 
 
 async def list_memories(request: Request) -> Response:
@@ -43,7 +45,7 @@ async def forget_memory(request: Request) -> Response:
     services, caller = await called(request)
     text = request.path_params["memory_id"]
     forgotten = 0
-    if text.isdecimal() and int(text) < 2**63:
+    if len(text) <= DIGITS and text.isdecimal() and int(text) < 2**63:
         forgotten = await memory.forget(services.db, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
@@ -62,7 +64,7 @@ def _number(request: Request, name: str, default: int, low: int, high: int) -> i
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or not low <= int(text) <= high:
+    if len(text) > DIGITS or not text.isdecimal() or not low <= int(text) <= high:
         raise BadRequest(f"{name} is a whole number from {low} to {high}.", param=name)
     return int(text)
 

@@ -9,31 +9,31 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.endpoints.http import answer, called
-from app.errors import NotFound
 
 OWNER = "pgrouter"
 
 
 async def list_models(request: Request) -> Response:
     """OpenAI's list of models: policies first, then models by name."""
-    return answer({"object": "list", "data": await _models(request)})
+    services, caller = await called(request)
+    owners = dict.fromkeys(caller.policies, OWNER)
+    for model in (await services.directory.catalogue()).models:
+        owners.setdefault(model.name, model.provider)
+    return answer({"object": "list", "data": [_shown(name, owner) for name, owner in owners.items()]})
 
 
 async def one_model(request: Request) -> Response:
     """One of them. Raises `NotFound`."""
     name = request.path_params["name"]
-    for model in await _models(request):
-        if model["id"] == name:
-            return answer(model)
-    raise NotFound(f"The model {name!r} does not exist here.", param="model", code="model_not_found")
-
-
-async def _models(request: Request) -> list[dict[str, Any]]:
     services, caller = await called(request)
-    catalogue = await services.directory.catalogue()
-    owners = dict.fromkeys(caller.policies, OWNER)
-    owners |= {model.name: model.provider for model in catalogue.models if model.name not in owners}
-    return [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owners.items()]
+    if name in caller.policies:
+        return answer(_shown(name, OWNER))
+    model = (await services.directory.catalogue()).get(name)
+    return answer(_shown(model.name, model.provider))
+
+
+def _shown(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
 routes = [

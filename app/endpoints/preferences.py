@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from hashlib import blake2b
 from typing import Annotated, Any
 
-import openai
+import orjson
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.embedder import EmbeddingFailed
-from app.endpoints.http import answer, called, parsed, read_body
-from app.errors import BadRequest, MemoryUnavailable, UpstreamUnavailable
+from app.endpoints.http import CLIENT_GONE, answer, called, parsed, read_body, until_gone
+from app.errors import BadRequest, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
-from app.services import services_of
+from app.services import Services, services_of
 from app.store import memory
 from app.store.tenancy import Caller, Model
 from app.teaching import Lesson, Lessons, Prompted, examples_of
-from app.usage import Usage
+from app.usage import UNKNOWN, Passing, Usage
 from app.validation import parse_object, validated
+
+_JSON = ((b"content-type", b"application/json"),)
 
 
 async def rank(request: Request) -> Response:
@@ -51,7 +52,7 @@ async def rank(request: Request) -> Response:
 
 
 class Comparison(Prompted):
-    """A prompt and the models whose answers are wanted; `blind` hides the names behind labels in a stable order."""
+    """A prompt and the models whose answers are wanted; `blind` keeps names apart from the answers, in `labels`."""
 
     models: list[str] = Field(min_length=2, max_length=8)
     max_tokens: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
@@ -67,10 +68,12 @@ async def compare(request: Request) -> Response:
     models = [catalogue.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("Each model once.", param="models")
-    messages = wanted.messages or [{"role": "user", "content": prompt}]
-    results = await asyncio.gather(*(_ask(model, messages, wanted.max_tokens) for model in models))
-    for model, result in zip(models, results, strict=True):
-        services.ledger.add(_entry(caller, model, result))
+    question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
+    if wanted.max_tokens is not None:
+        question["max_tokens"] = wanted.max_tokens
+    results = await until_gone(
+        request.receive, asyncio.gather(*(_ask(services, caller, model, question) for model in models))
+    )
     if wanted.blind:
         order = sorted(range(len(models)), key=lambda i: _shuffle(prompt, models[i].name))
     else:
@@ -78,50 +81,19 @@ async def compare(request: Request) -> Response:
     labels = {chr(ord("A") + place): models[i].name for place, i in enumerate(order)}
     answers = []
     for label, i in zip(labels, order, strict=True):
-        named = {} if wanted.blind else {"model": models[i].name}
-        answers.append({"label": label, **named, **results[i]})
+        result = results[i]
+        if wanted.blind:
+            # What an answer cost tells whose it is.
+            answers.append({"label": label, **{name: result[name] for name in ("text", "finish_reason", "error")}})
+        else:
+            answers.append({"label": label, "model": models[i].name, **result})
     return answer({"object": "router.comparison", "prompt": prompt, "answers": answers, "labels": labels})
 
 
-async def _ask(model: Model, messages: list[dict[str, Any]], max_tokens: int | None) -> dict[str, Any]:
-    key = os.environ.get(model.key_variable) if model.key_variable else None
+async def _ask(services: Services, caller: Caller, model: Model, question: dict[str, Any]) -> dict[str, Any]:
+    """One model's answer, or its error, written to the ledger either way: comparing costs money too."""
     started = time.perf_counter()
-    async with openai.AsyncOpenAI(base_url=model.base_url, api_key=key or "none", max_retries=1) as client:
-        try:
-            completion = await client.chat.completions.create(
-                model=model.upstream_name,
-                messages=messages,  # type: ignore[arg-type]
-                max_tokens=openai.omit if max_tokens is None else max_tokens,
-            )
-        except openai.OpenAIError as error:
-            return {
-                "text": None,
-                "latency_ms": _since(started),
-                "error": {"message": str(error), "status": getattr(error, "status_code", None)},
-            }
-    usage = completion.usage
-    choice = completion.choices[0] if completion.choices else None
-    return {
-        "text": choice.message.content if choice else None,
-        "finish_reason": choice.finish_reason if choice else None,
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "cost_usd": _cost(model, usage.prompt_tokens, usage.completion_tokens) if usage else None,
-        "latency_ms": _since(started),
-        "error": None,
-    }
-
-
-def _cost(model: Model, prompt_tokens: int, completion_tokens: int) -> float | None:
-    if model.input_price is None or model.output_price is None:
-        return None
-    return (prompt_tokens * model.input_price + completion_tokens * model.output_price) / 1e6
-
-
-def _entry(caller: Caller, model: Model, result: dict[str, Any]) -> Entry:
-    """The ledger's entry for one answer: comparing costs money too."""
-    error = result["error"]
-    return Entry(
+    entry = Entry(
         tenant_id=caller.tenant_id,
         decision_id=decision_id(),
         key_id=caller.key_id,
@@ -130,14 +102,56 @@ def _entry(caller: Caller, model: Model, result: dict[str, Any]) -> Entry:
         task=None,
         reason="off",
         model_id=model.model_id,
-        status=200 if error is None else error["status"] or UpstreamUnavailable.status,
-        duration_ms=result["latency_ms"],
-        usage=Usage(result.get("prompt_tokens"), None, result.get("completion_tokens")),
+        status=CLIENT_GONE,
     )
+    result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
+    try:
+        body = orjson.dumps({"model": model.upstream_name, **question})
+        reply = await services.upstream.send(model, "/chat/completions", b"", _JSON, body)
+        try:
+            raw = await reply.read()
+        finally:
+            reply.close()
+        entry.status = reply.status
+        passed = Passing(streamed=False, encoding=None)
+        passed.feed(raw)
+        entry.usage = passed.usage()
+        result |= _read(raw, reply.status)
+    except RouterError as error:
+        entry.status = error.status
+        result["error"] = {"message": error.message, "status": error.status}
+    finally:
+        entry.duration_ms = (time.perf_counter() - started) * 1000
+        services.ledger.add(entry)
+    usage = entry.usage if isinstance(entry.usage, Usage) else UNKNOWN
+    return {
+        **result,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost_usd": _cost(model, usage),
+        "latency_ms": round(entry.duration_ms, 1),
+    }
 
 
-def _since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 1)
+def _read(raw: bytes, status: int) -> dict[str, Any]:
+    """Text and finish reason of a chat completion, or the error that it is instead."""
+    try:
+        body = orjson.loads(raw)
+        if status < 400:
+            choice = body["choices"][0]
+            return {"text": choice["message"].get("content"), "finish_reason": choice.get("finish_reason")}
+        message = body["error"]["message"]
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        message = "The provider's answer is no chat completion."
+    return {"error": {"message": str(message), "status": status}}
+
+
+def _cost(model: Model, usage: Usage) -> float | None:
+    if model.input_price is None or model.output_price is None:
+        return None
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    return (usage.prompt_tokens * model.input_price + usage.completion_tokens * model.output_price) / 1e6
 
 
 def _shuffle(prompt: str, model: str) -> bytes:

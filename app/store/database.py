@@ -107,7 +107,7 @@ class Database:
                 self._pool.terminate()
 
     async def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> list[asyncpg.Record]:  # noqa: ASYNC109
-        """The rows of one statement, the wait for a connection included in `timeout` (seconds)."""
+        """The rows of one statement; it and the wait for a connection together take `timeout` seconds at most."""
         assert self._pool is not None, "open() comes first"
         now = time.monotonic()
         if self._retry_at:
@@ -116,7 +116,8 @@ class Database:
             self._retry_at = now + PAUSE
         try:
             async with self._pool.acquire(timeout=timeout) as connection:
-                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=timeout)
+                left = max(0.001, timeout - (time.monotonic() - now))
+                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
         except _AWAY as error:
             if isinstance(error, ValueError):
                 # asyncpg could not encode an argument: a fault of the call, not of the server.

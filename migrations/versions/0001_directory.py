@@ -30,6 +30,14 @@ begin
                                             v_role, v_role, current_user);
             end;
         end if;
+        if not pg_has_role(current_user, v_role, 'member') then
+            begin
+                execute format('grant %I to current_user', v_role);
+            exception
+                when insufficient_privilege then
+                    raise warning 'an administrator has to run: grant % to %;', v_role, current_user;
+            end;
+        end if;
     end loop;
 end
 $$;
@@ -108,7 +116,8 @@ comment on column router.providers.key_variable is 'Environment variable of the 
 
 create table router.models (
     model_id smallint generated always as identity constraint models_pkey primary key,
-    name text not null constraint models_name_key unique constraint models_name_check check (name <> ''),
+    name text not null constraint models_name_key unique
+        constraint models_name_check check (name ~ '^[^[:cntrl:][:space:]]([^[:cntrl:]]{0,198}[^[:cntrl:][:space:]])?$'),
     provider_id smallint not null constraint models_provider_fkey references router.providers,
     upstream_name text not null constraint models_upstream_name_check check (upstream_name <> ''),
     input_price double precision constraint models_input_price_check check (input_price >= 0 and input_price < 'infinity'),
