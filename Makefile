@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml scripts/constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
-run: $(STAMP) ## set everything up and serve: Postgres, demo memory, proxy (PORT, PGROUTER_HOME, DATABASE_URL)
+run: $(STAMP) ## set everything up and serve: Postgres, demo memory, proxy (PORT, HOST, PGROUTER_HOME, DATABASE_URL)
 	@exec $(BIN)/pgrouter serve
 
 test: $(STAMP) ## set everything up and run the tests on a real Postgres

@@ -39,10 +39,12 @@ class Row:
     sign: str = field(default="", compare=False)
 
     def as_json(self) -> dict[str, object]:
-        """The row as `--json` writes it; a baseline is `{"name", "value"}` or null."""
+        """The row as `--json` writes it: `baseline` is a number in the row's unit, whose name is in `params`."""
         row = asdict(self)
         del row["sign"]
-        return {**row, "baseline": self.baseline._asdict() if self.baseline else None}
+        if self.baseline is None:
+            return row
+        return {**row, "params": {**self.params, "baseline": self.baseline.name}, "baseline": self.baseline.value}
 
     def cells(self) -> tuple[str, ...]:
         """The row as the table shows it."""

@@ -57,7 +57,9 @@ def psql(
     url, environment = _without_password(dsn())
     program = _psql()
     sys.stdout.flush()
-    os.execve(program, [str(program), f"--dbname={url}", *(arguments or [])], environment)  # noqa: S606
+    # Rows too wide for the screen, as those of `\\df+`, are shown one column a line.
+    given = [str(program), f"--dbname={url}", "--pset=expanded=auto", *(arguments or [])]
+    os.execve(program, given, environment)  # noqa: S606
 
 
 def add_to(main: typer.Typer) -> None:
