@@ -19,6 +19,7 @@ import pytest
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.proxy import Proxy, running_proxy
+from tests.sql_world import World, world_of
 
 T = TypeVar("T")
 IMAGE = "pgvector/pgvector:pg18"
@@ -138,6 +139,21 @@ async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database)
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_world(databases: Databases) -> AsyncIterator[World]:
+    """One database for a module's tests of the SQL: making one for each takes longer than they do."""
+    with databases.fresh() as dsn:
+        async with world_of(dsn) as world:
+            yield world
+
+
+@pytest.fixture
+async def world(shared_world: World) -> World:
+    """The module's database, empty."""
+    await shared_world.reset()
+    return shared_world
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,23 +15,9 @@ import numpy as np
 import pytest
 from pgvector import HalfVector
 
-from tests.conftest import Databases
 from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector, world_of
 
 CONVERSATION = b"0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-async def shared(databases: Databases) -> AsyncIterator[World]:
-    with databases.fresh() as dsn:
-        async with world_of(dsn) as world:
-            yield world
-
-
-@pytest.fixture
-async def world(shared: World) -> World:
-    await shared.reset()
-    return shared
 
 
 def order(rows: Sequence[Mapping[str, Any]]) -> list[int]:

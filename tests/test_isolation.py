@@ -9,8 +9,7 @@ import asyncpg
 import pytest
 
 from app.store.database import APP_ROLE
-from tests.conftest import Databases
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7, world_of
+from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
@@ -36,19 +35,6 @@ TABLES = """
         and exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'tenant_id')
     order by 1
 """
-
-
-@pytest.fixture(scope="module")
-async def shared(databases: Databases) -> AsyncIterator[World]:
-    with databases.fresh() as dsn:
-        async with world_of(dsn) as world:
-            yield world
-
-
-@pytest.fixture
-async def world(shared: World) -> World:
-    await shared.reset()
-    return shared
 
 
 @pytest.fixture

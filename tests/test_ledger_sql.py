@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,23 +10,9 @@ import asyncpg
 import pytest
 
 from app.ledger import decision_id
-from tests.conftest import Databases
-from tests.sql_world import START, Lesson, World, direction, uuid7, world_of
+from tests.sql_world import START, Lesson, World, direction, uuid7
 
 CONVERSATION = b"0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-async def shared(databases: Databases) -> AsyncIterator[World]:
-    with databases.fresh() as dsn:
-        async with world_of(dsn) as world:
-            yield world
-
-
-@pytest.fixture
-async def world(shared: World) -> World:
-    await shared.reset()
-    return shared
 
 
 async def routed(world: World, name: str = "acme") -> dict[str, Any]:

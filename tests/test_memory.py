@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.conftest import Databases
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector, world_of
+from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector
 
 RECOUNT = """
     select tenant_id, space_id, count(*) as memories, sum(prompt_tokens) as prompt_tokens
@@ -38,19 +37,6 @@ PRIORS = """
     select tenant_id, space_id, task_id, model_id, labels, quality_sum, completions, completion_sum
     from router.priors where labels > 0 or completions > 0 order by 1, 2, 3, 4
 """
-
-
-@pytest.fixture(scope="module")
-async def shared(databases: Databases) -> AsyncIterator[World]:
-    with databases.fresh() as dsn:
-        async with world_of(dsn) as world:
-            yield world
-
-
-@pytest.fixture
-async def world(shared: World) -> World:
-    await shared.reset()
-    return shared
 
 
 async def assert_every_sum_is_a_recount(world: World) -> None:

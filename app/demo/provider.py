@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.demo.recordings import MODELS, by_prompt, recordings
 from app.errors import BadRequest, NotFound, RouterError, TooLarge
+from app.validation import parse_object
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_CHOICES = 128
@@ -59,7 +60,7 @@ class Reply:
 async def chat_completions(request: Request) -> Response:
     """`POST /chat/completions`: 200, or 400, 404, 413 in OpenAI's shape; a client that leaves stops the answer."""
     try:
-        body = _object(await _read(request))
+        body = parse_object(await _read(request))
         reply = _reply(body)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)
@@ -94,16 +95,6 @@ async def _read(request: Request) -> bytes:
         if len(body) > MAX_BODY:
             raise TooLarge(f"The demo provider reads at most {MAX_BODY} bytes.")
     return bytes(body)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The request body is not JSON: {error}.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The request body must be a JSON object.")
-    return body
 
 
 def _reply(body: dict[str, Any]) -> Reply:
