@@ -106,7 +106,7 @@ begin atomic
                 + b.expected_tokens * b.output_price
             ) / 1e6 as cost,
             -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
-            -- would hide that a long prompt is dearer than a short one, which is half of what there is to gain.
+            -- would hide that a long prompt is dearer than a short one, and where there is most to save.
             max(
                 coalesce(t.prompt_tokens::double precision / nullif(t.memories, 0), p_prompt_tokens) * b.input_price
                 + coalesce(b.mean_tokens, b.expected_tokens) * b.output_price

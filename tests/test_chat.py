@@ -177,6 +177,15 @@ async def test_a_failing_model_gives_way_to_the_next_of_the_ranking(proxy: Proxy
     assert (row["reason"], row["attempts"], row["status"]) == ("fallback", 2, 200)
 
 
+async def test_an_answer_that_breaks_off_before_any_of_it_went_out_gives_way_too(
+    proxy: Proxy, upstream: Running
+) -> None:
+    await proxy.rank(lessons(120))
+    upstream.script(CHEAP, "die")
+    async with proxy.client() as client:
+        assert await served(client, easy(1)) == (STRONG, "fallback")
+
+
 async def test_the_last_models_failure_is_passed_on_as_it_is(proxy: Proxy, upstream: Running) -> None:
     upstream.script(CHEAP, "status=500")
     upstream.script(STRONG, "status=429;retry-after=7")

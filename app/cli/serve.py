@@ -125,7 +125,7 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[]
             backlog=2048,
         )
         server = uvicorn.Server(config)
-        # What is loaded stays; looking through it again and again held every request up for 80 ms at a time.
+        # What is loaded stays; looking through it again and again holds every request up for tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)

@@ -91,6 +91,7 @@ class _Exchange:
         self.plan: Plan | None = None
         self.served_by: Model | None = None
         self.passed: Passing | None = None
+        self.whole: bytes | None = None
         self.overhead = 0.0
         self.first_token: float | None = None
 
@@ -143,6 +144,15 @@ class _Exchange:
             self.overhead = sent - self.arrived
         reply = await self.services.upstream.send(model, self.path, self.query, self.raw_headers, body)
         self.first_token = time.perf_counter() - sent
+        self.whole = None
+        length = reply.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) <= WHOLE:
+            # Read before anything goes out, so that an answer that breaks off can still be another model's.
+            try:
+                self.whole = await reply.read()
+            except UpstreamUnavailable:
+                reply.close()
+                raise
         return reply
 
     async def _pass_on(self, reply: Reply) -> None:
@@ -156,12 +166,10 @@ class _Exchange:
             # A provider that is a router too says who serves there; here it is what this one chose.
             headers = [(name, value) for name, value in headers if not name.startswith(b"x-router-")]
             headers += [(name.encode(), value.encode()) for name, value in own.items()]
-        length = reply.header(b"content-length")
-        if length is not None and length.isdigit() and int(length) <= WHOLE:
-            body = await reply.read()
-            self.passed.feed(body)
+        if self.whole is not None:
+            self.passed.feed(self.whole)
             self.started = True
-            await send_bytes(self.send, reply.status, headers, body)
+            await send_bytes(self.send, reply.status, headers, self.whole)
             return
         self.started = True
         await self.send({"type": "http.response.start", "status": reply.status, "headers": headers})
