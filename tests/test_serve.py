@@ -179,6 +179,28 @@ def test_a_stream_that_is_open_at_the_end_is_told_so(home: Path) -> None:
     assert "Traceback" not in server.output
 
 
+def test_signals_that_keep_coming_disturb_no_shutdown(home: Path) -> None:
+    with running_upstream() as upstream:
+        upstream.script("gpt-4o", "gap=0.2;chunks=200")
+        environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": upstream.url, "ROUTER_DRAIN": "1"}
+        server = Serve(PGROUTER_HOME=str(home), **environ)
+        with client(server.until_ready()) as caller:
+            next(
+                caller.chat.completions.create(
+                    model="gpt-4o", messages=[{"role": "user", "content": "hello"}], stream=True
+                )
+            )
+            for _ in range(300):
+                if server.process.poll() is not None:
+                    break
+                server.process.send_signal(signal.SIGTERM)
+                time.sleep(0.01)
+        assert server.stop(signal.SIGTERM) < 10
+    assert "Traceback" not in server.output
+    assert server.process.returncode == 0, server.output
+    assert dsn_of(home) is None
+
+
 def test_what_was_acknowledged_survives_kill_9(home: Path) -> None:
     first = Serve(PGROUTER_HOME=str(home))
     printed = first.until_ready()

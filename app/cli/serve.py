@@ -27,6 +27,8 @@ from app.store import memory
 from app.store.database import Database
 
 Say = Callable[[str], None]
+#: What asks the process to end; the first one raises KeyboardInterrupt until the server runs.
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve() -> None:
@@ -35,7 +37,7 @@ def serve() -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
+    for stop in STOPS[1:]:
         signal.signal(stop, _leave)
     with contextlib.suppress(KeyboardInterrupt), _listening(settings) as (listener, url), _database(settings) as served:
         key = None
@@ -86,7 +88,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, database_url=postgres.dsn, demo=True)
     finally:
         # A second Ctrl-C must not leave the server behind.
-        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for stop in STOPS:
             signal.signal(stop, signal.SIG_IGN)
         postgres.stop()
 
@@ -124,13 +126,24 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[]
             timeout_graceful_shutdown=max(1, round(settings.drain)),
             backlog=2048,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
         # What is loaded stays; looking through it again and again holds every request up for tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
         async with _announcing(server, ready):
             await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that stays in charge of signals: a second one, while all is being closed, raises nothing anywhere."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have every signal end the server; its own method gives them back before the last request is done."""
+        for stop in STOPS:
+            signal.signal(stop, self.handle_exit)
+        yield
 
 
 @contextlib.asynccontextmanager
