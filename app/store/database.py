@@ -14,7 +14,7 @@ from pgvector.asyncpg import register_vector
 from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0003"
+REVISION = "0007"
 APP_ROLE = "router_app"
 #: Calls in a row that may time out before the server counts as away.
 PATIENCE = 3

@@ -1,0 +1,16 @@
+"""Another embedder: a tenant's memory moves to a new space while the old one serves."""
+
+from __future__ import annotations
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
