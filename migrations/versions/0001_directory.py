@@ -161,7 +161,8 @@ create table router.policies (
         constraint policies_confidence_floor_check check (confidence_floor between 0 and 1),
     switch_penalty double precision not null default 0 constraint policies_switch_penalty_check check (switch_penalty between 0 and 100),
     sticky_seconds int not null default 86400 constraint policies_sticky_seconds_check check (sticky_seconds >= 0),
-    constraint policies_name_key unique (tenant_id, name)
+    constraint policies_name_key unique (tenant_id, name),
+    constraint policies_tenant_key unique (tenant_id, policy_id)
 );
 comment on table router.policies is 'Names a request may give as `model` to be routed, with the settings of the decision.';
 comment on column router.policies.policy_id is 'Number of the policy.';
@@ -183,10 +184,12 @@ comment on column router.policies.sticky_seconds is 'How long a conversation sta
 
 create table router.policy_models (
     tenant_id int not null,
-    policy_id int not null constraint policy_models_policy_fkey references router.policies on delete cascade,
+    policy_id int not null,
     model_id smallint not null constraint policy_models_model_fkey references router.models,
     weight real not null default 1 constraint policy_models_weight_check check (weight >= 0 and weight < 'infinity'),
-    constraint policy_models_pkey primary key (tenant_id, policy_id, model_id)
+    constraint policy_models_pkey primary key (tenant_id, policy_id, model_id),
+    constraint policy_models_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
 );
 comment on table router.policy_models is 'The candidates of each policy.';
 comment on column router.policy_models.tenant_id is 'Whose policy it is.';
