@@ -254,7 +254,7 @@ async def work(dsn: str) -> None:
             assert await world.app.fetchval(f"select router.{move}($1)", tenant) == 1
             assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "learned"
         await world.teach(tenant, Lesson("q", {world.small: 1.0}))
-        due = await world.app.fetch("select chore, amount from router.chores(5, 90)")
+        due = await world.app.fetch("select chore, amount from router.chores(6, 90)")
         assert ("shrink", 2) in {tuple(row) for row in due}
         decision = await world.owner.fetchval("select uuidv7()")
         assert await world.log({"tenant_id": tenant, "policy_id": policy, "decision_id": decision}) == 1
