@@ -99,7 +99,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(moves, min_size=4, max_size=20))
 async def test_every_sum_is_a_recount_after_anything_in_any_order(shared_world: World, order: list[Move]) -> None:
     numbers, spaces = await inhabited(shared_world)

@@ -13,7 +13,7 @@ APP = "router_app"
 
 # The upkeep runs as the owner and looks across tenants; of conversations it also removes what has expired.
 OWNER = """
-create policy conversations_expired on router.conversations for delete to current_user using (expires_at <= now());
+create policy conversations_expired_of_owner on router.conversations for delete to current_user using (expires_at <= now());
 """
 
 
@@ -35,5 +35,5 @@ def downgrade() -> None:
     execute("""
         drop function router.chores, router.settle_churn, router.expire_conversations, router.drop_day, router.sweep,
             router.shrink, router.graduate, router._attach_partition, router._build_partition, router._move;
-        drop policy conversations_expired on router.conversations;
+        drop policy conversations_expired_of_owner on router.conversations;
     """)
