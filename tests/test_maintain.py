@@ -390,7 +390,7 @@ async def test_the_command_says_what_is_due_and_does_it(world: World, monkeypatc
     ]
     assert await places(world, tenant) == {"memories_small": 25}
     result = await command(world, monkeypatch, "--graduate-at", "25")
-    assert result.stdout.startswith(f"graduate: tenant acme, space {world.space} - 25 in ")
+    assert result.stdout.startswith(f"graduate: tenant acme, space {world.space}, 25 memories in ")
     assert len(result.stdout.splitlines()) == 1
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 25}
     again = await command(world, monkeypatch, "--graduate-at", "25")
