@@ -73,7 +73,7 @@ class Attack:
                 self.heard += [str(tuple(row)) for row in await self.connection.fetch(statement)]
         except asyncpg.PostgresError as error:
             self.heard.append(str(error.as_dict()))
-            return error.sqlstate
+            return str(error.sqlstate)
         finally:
             await transaction.rollback()
         return None
@@ -291,3 +291,8 @@ async def test_a_policy_of_another_tenant_is_no_model(proxy: Proxy) -> None:
 
 async def test_the_proxy_is_the_role_that_is_attacked_here(proxy: Proxy) -> None:
     assert (await proxy.services.db.fetch("select current_user::text"))[0][0] == APP_ROLE
+
+
+async def test_nothing_is_looked_up_on_the_logins_search_path(proxy: Proxy) -> None:
+    for db in (proxy.services.db, proxy.admin):
+        assert (await db.fetch("show search_path"))[0][0] == "pg_catalog, pg_temp"
