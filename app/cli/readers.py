@@ -16,7 +16,7 @@ readers = typer.Typer(
 )
 
 RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="A login or a group of Postgres, as it is spelt.")]
-TenantArgument = Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Its name.")]
+TenantArgument = Annotated[str | None, typer.Argument(metavar="TENANT", help="Its name.")]
 
 
 @readers.command("grant")
