@@ -18,13 +18,12 @@ ARGUED = ("PS001", "PS005", "PS016", "PS017")
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    """The SQL of all migrations. pgspot cannot read `begin atomic`: it is given such bodies as text."""
+    """The SQL of all migrations, as pgspot can read it: bodies in `begin atomic` as text, and no comment lines."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "migrate", "--sql"], capture_output=True, text=True, check=True, timeout=60
     )
-    text, bodies = re.subn(
-        r"\nbegin atomic\n(.*?)\nend;\n", r"\nas $body$\n\1\n$body$;\n", done.stdout, flags=re.DOTALL
-    )
+    text = re.sub(r"^ *--.*\n", "", done.stdout, flags=re.MULTILINE)
+    text, bodies = re.subn(r"\nbegin atomic\n(.*?)\nend;\n", r"\nas $body$\n\1\n$body$;\n", text, flags=re.DOTALL)
     assert bodies >= 10
     return text
 
