@@ -174,6 +174,7 @@ def upgrade() -> None:
     install("record", 1, to="router_app")
     install("forget", 1, to="router_app")
     install("change_tenant", 1)
+    install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
     install("neighbours", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
@@ -185,7 +186,7 @@ def downgrade() -> None:
     execute("""
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router.recall, router.forget, router.record,
-            router.change_tenant, router._evict, router._task, router.register_space, router.embedding_width;
+            router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;
