@@ -14,18 +14,18 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_open_day", "_price", "_task", "authenticate", "candidates", "catalogue",
-    "decide", "decision", "embedding_width", "estimates", "explain", "forget", "log_decisions", "neighbours", "recall",
-    "record", "register_space", "revision", "status",
+    "_count_memories", "_enter", "_evict", "_labels", "_open_day", "_price", "_task", "authenticate", "candidates",
+    "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "export", "forget", "log_decisions",
+    "neighbours", "recall", "record", "register_space", "revision", "status",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "neighbours", "recall",
-    "revision", "status",
+    "_enter", "_labels", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "export",
+    "neighbours", "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
     "_announce", "_count_memories", "_enter", "_evict", "_open_day", "_task", "change_tenant", "create_key",
     "create_tenant", "delete_policy", "delete_tenant", "forget", "log_decisions", "put_model", "put_policy",
-    "put_provider", "record", "register_space", "revoke_key",
+    "put_provider", "record", "record_staged", "register_space", "revoke_key", "stage",
 }  # fmt: skip
 FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
 TABLES = """

@@ -136,7 +136,7 @@ def _fitting(contents: Contents, tenant: Tenant, file: Path, *, trim: bool) -> i
         name = shlex.quote(tenant.name)
         raise BadRequest(
             f"{file} makes {contents.memories} memories, and {tenant.name} keeps {tenant.memory_cap}. Raise that with "
-            f"`pgrouter tenant change {name} --memory-cap {contents.memories}`, or teach only the last "
+            f"`pgrouter tenant set {name} --memory-cap {contents.memories}`, or teach only the last "
             f"{tenant.memory_cap} with --trim."
         )
     if skip:
