@@ -40,6 +40,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT003": BadRequest,  # no such model or provider
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
+    "RT009": BadRequest,  # a role that cannot be a reader
 }
 
 _AWAY = (
