@@ -18,8 +18,8 @@ FOR_THE_APP = {
     "neighbours", "recall", "record", "register_space", "revision", "status",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_reads", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "export",
-    "neighbours", "recall", "revision", "status",
+    "_enter", "_labels", "_reads", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain",
+    "export", "neighbours", "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
     "_announce", "_count_memories", "_enter", "_evict", "_open_day", "_task", "change_tenant", "create_key",
