@@ -133,10 +133,10 @@ def _fitting(contents: Contents, tenant: Tenant, file: Path, *, trim: bool) -> i
     """How many examples to leave out at the beginning. Raises `BadRequest` when there are more than may be kept."""
     skip = contents.before(tenant.memory_cap)
     if skip and not trim:
-        name = shlex.quote(tenant.name)
+        name, cap = shlex.quote(tenant.name), tenant.memories + contents.memories
         raise BadRequest(
             f"{file} makes {contents.memories} memories, and {tenant.name} keeps {tenant.memory_cap}. Raise that with "
-            f"`pgrouter tenant set {name} --memory-cap {contents.memories}`, or teach only the last "
+            f"`pgrouter tenant set {name} --memory-cap {cap}`, which leaves room for those it has, or teach only the last "
             f"{tenant.memory_cap} with --trim."
         )
     if skip:
@@ -193,4 +193,4 @@ def _writing(output: Path) -> Iterator[IO[bytes]]:
 
 
 def _opened(path: Path, *, zipped: bool) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "wb")) if zipped else path.open("wb")
+    return cast(IO[bytes], gzip.open(path, "wb", compresslevel=6)) if zipped else path.open("wb")
