@@ -136,8 +136,8 @@ def _fitting(contents: Contents, tenant: Tenant, file: Path, *, trim: bool) -> i
         name, cap = shlex.quote(tenant.name), tenant.memories + contents.memories
         raise BadRequest(
             f"{file} makes {contents.memories} memories, and {tenant.name} keeps {tenant.memory_cap}. Raise that with "
-            f"`pgrouter tenant set {name} --memory-cap {cap}`, which leaves room for those it has, or teach only the last "
-            f"{tenant.memory_cap} with --trim."
+            f"`pgrouter tenant set {name} --memory-cap {cap}`, which leaves room for those it has, or teach only "
+            f"the last {tenant.memory_cap} with --trim."
         )
     if skip:
         note(f"{tenant.name} keeps {tenant.memory_cap} memories: the first {skip} examples are left out.")
