@@ -304,3 +304,29 @@ def test_an_owner_who_is_no_superuser_can_do_everything(ordinary: str) -> None:
     assert migrate(ordinary) == (None, REVISION)
     blocking(lambda: work(ordinary))
     assert migrate(ordinary, "base") == (REVISION, None)
+
+
+def test_an_owner_who_is_no_superuser_has_readers(ordinary: str, databases: Databases) -> None:
+    migrate(ordinary)
+    reader, stranger = (f"{urlsplit(ordinary).username}_{kind}" for kind in ("reader", "stranger"))
+    databases.execute(f"create role {reader} in role router_reader")
+    databases.execute(f"create role {stranger}")
+
+    async def work() -> None:
+        async with world_of(ordinary) as world:
+            tenant = await world.tenant()
+            assert await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
+            assert not await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
+            rows = await world.owner.fetch("select role, tenants from router.readers() where role = $1", reader)
+            assert [tuple(row) for row in rows] == [(reader, ["acme"])]
+            with pytest.raises(
+                asyncpg.PostgresError, match=f"an administrator has to: grant router_reader to {stranger}"
+            ):
+                await world.owner.fetchval("select router.grant_tenant($1, $2)", stranger, tenant)
+            assert await world.owner.fetchval("select router.revoke_tenant($1, null)", reader) == 1
+
+    try:
+        blocking(work)
+    finally:
+        databases.execute(f"drop role {reader}")
+        databases.execute(f"drop role {stranger}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
@@ -168,9 +168,44 @@ class Database:
         finally:
             connection.terminate()
 
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own, to the primary, for work that spans statements; what they left goes with it.
+
+        What fails in it is wrapped by `translated`. Raises `MemoryUnavailable` when the server cannot be reached.
+        """
+        with translated():
+            connection = await asyncpg.connect(
+                self.dsn, timeout=10, target_session_attrs="primary", server_settings=self._session()
+            )
+        try:
+            with translated():
+                await _prepare(connection)
+            yield connection
+        finally:
+            # Nobody waits for a goodbye; the server rolls back what is open.
+            connection.terminate()
+
     def _session(self) -> dict[str, str]:
         role = {"role": self.role} if self.role else {}
-        return {"application_name": "pgrouter", **SESSION, **role}
+        # Whoever may create functions in a schema on the login's path could else have ours call theirs.
+        return {"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **role}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
+    try:
+        yield
+    except _AWAY as error:
+        if isinstance(error, ValueError):
+            raise
+        raise MemoryUnavailable("The routing memory cannot be reached.") from error
+    except asyncpg.PostgresError as error:
+        refusal = REFUSALS.get(error.sqlstate or "")
+        if refusal is None:
+            raise
+        raise refusal(f"{error.message}.", param=error.column_name) from error
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
