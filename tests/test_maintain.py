@@ -43,7 +43,8 @@ async def login(world: World) -> AsyncIterator[Database]:
 
 async def kept(db: Database, owner: Database | None = None, **limits: int) -> list[Step]:
     """The steps of a round, but those of the ledger's days to come."""
-    steps = [step async for step in maintain(db, owner, **{"graduate_at": 20, "ledger_days": 90, **limits})]
+    at, retention = limits.get("graduate_at", 20), limits.get("ledger_days", 90)
+    steps = [step async for step in maintain(db, owner, graduate_at=at, ledger_days=retention)]
     return [step for step in steps if step.chore.chore != "open_day"]
 
 
