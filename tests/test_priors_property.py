@@ -138,9 +138,8 @@ async def test_every_sum_is_a_recount_after_all_of_it_at_once(shared_world: Worl
                         async with connection.transaction():
                             await connection.execute(f"select router._enter({tenant})")
                             await connection.execute(
-                                "update router.memory_counts set moved_at = null where tenant_id = $1 and space_id = $2",
-                                tenant, space,
-                            )  # fmt: skip
+                                "update router.memory_counts set moved_at = null where space_id = $1", space
+                            )
                         with contextlib.suppress(asyncpg.LockNotAvailableError):
                             await connection.fetch("select router.sweep($1, $2)", tenant, space)
                     case move:
