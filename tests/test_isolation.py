@@ -23,11 +23,11 @@ FOR_READERS = {
     "estimates", "explain", "export", "neighbours", "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
-    "_announce", "_attach_partition", "_build_partition", "_count_memories", "_enter", "_evict", "_move", "_open_day",
-    "_task", "change_tenant", "create_key", "create_tenant", "delete_policy", "delete_tenant", "drop_day",
-    "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy",
-    "put_provider", "record", "record_staged", "register_space", "revoke_key", "revoke_tenant", "settle_churn",
-    "shrink", "stage", "sweep",
+    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
+    "_index_partition", "_move", "_open_day", "_task", "change_tenant", "create_key", "create_tenant", "delete_policy",
+    "delete_tenant", "drop_day", "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions",
+    "put_model", "put_policy", "put_provider", "record", "record_staged", "register_space", "revoke_key",
+    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep",
 }  # fmt: skip
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
