@@ -20,11 +20,12 @@ SETTINGS = {"shared_buffers": "16MB", "max_connections": "60"}
 
 
 class Server:
-    """A server in a home of its own, which can be killed and started again."""
+    """A server in a home of its own, which can be killed and started again; `settings` are Postgres's."""
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
         self.data = home / "postgres"
+        self._settings = settings
         self._postgres = EmbeddedPostgres(home, settings={**SETTINGS, **settings})
 
     @property
@@ -71,8 +72,10 @@ class Server:
         (home / "postgres-password").write_bytes((self.home / "postgres-password").read_bytes())
         (home / "postgres").mkdir(mode=0o700)
         account_for(self.data).give(home / "postgres")
-        self._run("pg_basebackup", "-R", "-X", "stream", "-c", "fast", "-d", self.dsn, "-D", home / "postgres")
-        server = Server(home)
+        self._run(
+            "pg_basebackup", "-R", "-X", "stream", "--no-sync", "-c", "fast", "-d", self.dsn, "-D", home / "postgres"
+        )
+        server = Server(home, **self._settings)
         server.start()
         return server
 

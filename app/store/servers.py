@@ -104,10 +104,9 @@ def each(dsn: str) -> list[str]:
     ports *= len(names) if len(ports) == 1 else 1
     if len(ports) != len(names):
         return [dsn]
+    address = dsn.partition("?")[0]
     return [
-        parts._replace(
-            query=urlencode({**query, "host": [name], **({"port": [port]} if port else {})}, doseq=True)
-        ).geturl()
+        f"{address}?{urlencode({**query, 'host': [name], **({'port': [port]} if port else {})}, doseq=True)}"
         for name, port in zip(names, ports, strict=True)
     ]
 
