@@ -103,7 +103,9 @@ class Teacher:
         """Until the server is killed."""
         try:
             while True:
-                mine = [p for p, state in self.tenant.prompts.items() if p.startswith(self.name) and state.memory_id]
+                mine = [
+                    p for p, state in self.tenant.prompts.items() if p.startswith(f"{self.name} ") and state.memory_id
+                ]
                 if mine and self.chance.random() < 0.15:
                     await self.forget(connection, self.chance.sample(mine, min(2, len(mine))))
                 elif mine and self.chance.random() < 0.3:
