@@ -47,3 +47,5 @@ primary_available = Gauge(
 embedding_cache = Gauge(
     "pgrouter_embedding_cache", "Embeddings asked of the cache since the start.", ["result"], registry=REGISTRY
 )
+upkeep = Counter("pgrouter_upkeep_total", "Chores of the upkeep.", ["chore", "outcome"], registry=REGISTRY)
+upkeep_seconds = Counter("pgrouter_upkeep_seconds_total", "Time they took.", ["chore"], registry=REGISTRY)

@@ -13,6 +13,11 @@ depends_on = None
 
 BOTH = "router_app, router_reader"
 
+# A scan for neighbours reads every memory of a small tenant: from a covering index that takes half the time that it takes
+# from the table, where they lie among everyone else's. Longer vectors do not fit into an entry with their labels.
+COVERED = 768
+COVERING = "include (tier, task_id, quality, completion_tokens, embedding)"
+
 TABLES = """
 create table router.spaces (
     space_id smallint generated always as identity constraint spaces_pkey primary key,
@@ -44,9 +49,13 @@ create table router.memories (
     space_id smallint not null constraint memories_space_fkey references router.spaces,
     task_id smallint,
     prompt_tokens int not null constraint memories_prompt_tokens_check check (prompt_tokens >= 0),
-    quality real[] not null constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality)),
+    quality real[] not null
+        constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality))
+        -- An entry of a btree holds 2,704 bytes.
+        constraint memories_labels_check check (cardinality(array_remove(quality, null)) <= 64),
     completion_tokens real[] not null
-        constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens)),
+        constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens))
+        constraint memories_answers_check check (cardinality(array_remove(completion_tokens, null)) <= 64),
     embedding halfvec({width}) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
 ) partition by list (tier);
 alter table router.memories alter column embedding set storage plain;
@@ -65,8 +74,9 @@ comment on column router.memories.embedding is 'Unit vector, padded with zeros t
 create table router.memories_small partition of router.memories (
     constraint memories_small_pkey primary key (memory_id)
 ) for values in (0) with (autovacuum_vacuum_insert_scale_factor = 0.02);
-create index memories_small_age on router.memories_small (tenant_id, space_id, created_at, memory_id);
+create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) {covering};
 comment on table router.memories_small is 'Tenants of up to about 10,000 memories: a btree and exact scans, never a vector index.';
+comment on index router.memories_small_scan is 'A tenant''s memories side by side, the oldest first; holds all that a scan for neighbours reads, where that fits.';
 
 create table router.memories_large partition of router.memories for values in (1) partition by list (tenant_id);
 comment on table router.memories_large is 'Graduated tenants: a partition each, by space, with an HNSW of its own and never a btree on the tenant.';
@@ -102,6 +112,7 @@ create table router.memory_counts (
     tier smallint not null default 0 constraint memory_counts_tier_check check (tier in (0, 1)),
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
     prompt_tokens bigint not null,
+    churn int not null default 0,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
@@ -110,6 +121,7 @@ comment on column router.memory_counts.space_id is 'In which space.';
 comment on column router.memory_counts.tier is '0: its rows are in memories_small, exact scan. 1: graduated, in a partition of their own with HNSW.';
 comment on column router.memory_counts.memories is 'How many.';
 comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
+comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW was built.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,
@@ -154,7 +166,8 @@ grant usage on sequence router.memory_ids to router_app;
 
 
 def upgrade() -> None:
-    execute(TABLES.format(width=_width()))
+    width = _width()
+    execute(TABLES.format(width=width, covering=COVERING if width <= COVERED else ""))
     isolate("tasks", "memories", "memory_texts", "memory_counts", "priors")
     install("_count_memories", 1, to="router_app")
     execute("""
