@@ -120,10 +120,10 @@ class Pool:
             self._reached()
             await self._pool.expire_connections()
             raise MemoryUnavailable(self._away) from error
-        except asyncpg.TransactionRollbackError as error:
-            # A deadlock; or a standby could not keep rows any longer that the primary has removed.
+        except asyncpg.SerializationError as error:
+            # A standby could not wait any longer to take away what the primary had removed.
             self._reached()
-            raise MemoryUnavailable(f"Postgres gave the call up ({error}): try again.") from error
+            raise MemoryUnavailable(f"The routing memory gave the call up ({error}): try again.") from error
         except asyncpg.PostgresError as error:
             self._reached()
             refusal = self._refusals.get(error.sqlstate or "")
