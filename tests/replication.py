@@ -51,10 +51,21 @@ class Server:
         assert postmaster is not None
         # Stopped first, so that it starts no further process while they are counted.
         os.kill(postmaster.pid, signal.SIGSTOP)
-        for pid in [postmaster.pid, *_children(postmaster.pid)]:
-            os.kill(pid, signal.SIGKILL)
+        self._signal(postmaster.pid, signal.SIGKILL)
         while self._postgres.running:
             time.sleep(0.005)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It holds its connections, takes new ones, and answers nobody."""
+        postmaster = Postmaster.find(self.data)
+        assert postmaster is not None
+        os.kill(postmaster.pid, signal.SIGSTOP)
+        self._signal(postmaster.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(postmaster.pid, signal.SIGCONT)
 
     def sql(self, statement: str) -> str:
         """What psql prints for one statement."""
@@ -78,6 +89,10 @@ class Server:
         server = Server(home, **self._settings)
         server.start()
         return server
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        for each in [pid, *_children(pid)]:
+            os.kill(each, number)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         account = account_for(self.data)

@@ -19,10 +19,11 @@ from alembic.command import upgrade
 from typer.testing import CliRunner
 
 from app.cli import main
+from app.errors import MemoryUnavailable
 from app.schema import configuration, migrate
 from app.settings import Settings
-from app.store import tenancy
-from app.store.database import REVISION
+from app.store import pool, tenancy
+from app.store.database import REVISION, Database
 from tests.fake_upstream import Running
 from tests.lessons import easy, hard, lessons
 from tests.proxy import CHEAP, STRONG, Proxy, running_proxy, serving
@@ -75,7 +76,8 @@ class Pair:
 async def a_pair(upstream: Running) -> AsyncIterator[Pair]:
     """A warm pair."""
     upstream.clear()
-    with folder() as path:
+    with folder() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "LOOK", 0.3)
         primary = Server(path / "one", fsync="off")
         await asyncio.to_thread(primary.start)
         await asyncio.to_thread(migrate, primary.dsn)
@@ -215,7 +217,11 @@ async def test_commands_and_migrations_go_to_the_primary(pair: Pair, monkeypatch
         await asyncio.to_thread(run, "tenant", "delete", "by-command", "--yes")
 
 
-async def test_when_the_standby_dies_decisions_go_on_from_the_primary_within_5_seconds(pair: Pair) -> None:
+async def test_when_the_standby_dies_decisions_go_on_from_the_primary_until_it_is_back(pair: Pair) -> None:
+    async def on_standby() -> bool:
+        return bool((await pair.proxy.services.db.read("select pg_is_in_recovery()"))[0][0])
+
+    assert await on_standby()
     async with pair.proxy.http() as http:
         await asyncio.to_thread(pair.standby.kill)
         killed = time.monotonic()
@@ -228,7 +234,27 @@ async def test_when_the_standby_dies_decisions_go_on_from_the_primary_within_5_s
             (200, "memory_unavailable"),
         }
         assert (await teach(http, "Taught while the standby is gone")).status == 200
+        assert not await on_standby()
         await asyncio.to_thread(pair.standby.start)
+        await until(on_standby)
+
+
+async def test_a_standby_that_hangs_is_left_for_the_primary(pair: Pair) -> None:
+    db = Database(pair.dsn, size=2, standbys=True)
+    await db.open()
+    try:
+        assert (await db.read("select pg_is_in_recovery()"))[0][0]
+        with pair.standby.hanging():
+            answers: list[bool] = []
+            for _ in range(20):
+                try:
+                    answers.append((await db.read("select pg_is_in_recovery()", timeout=0.5))[0][0])
+                except MemoryUnavailable:
+                    await asyncio.sleep(0.1)
+            assert len(answers) > 5
+            assert not any(answers)
+    finally:
+        await db.close()
 
 
 @dataclass

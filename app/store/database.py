@@ -100,6 +100,13 @@ class Database:
         With a standby at hand it is enough if that is reached.
         """
         try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        try:
             await self._reads.open()
             if self.replicated:
                 try:

@@ -17,6 +17,8 @@ from app.store.servers import Servers
 PATIENCE = 3
 #: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
 PAUSE = 0.5
+#: Where several servers will do, a better one than the present is looked for that often, seconds.
+LOOK = 15.0
 
 AWAY = (
     OSError,
@@ -55,6 +57,7 @@ class Pool:
         self._failures = 0
         self._pool: asyncpg.Pool | None = None
         self._retry_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
@@ -75,6 +78,8 @@ class Pool:
             server_settings=self._session,
             connect=self._servers.connect if self._servers else None,
         )
+        if self._servers:
+            self._looking = asyncio.create_task(self._look(self._servers), name="servers")
         try:
             await self._pool.fetchval("select 1")
         except OSError:
@@ -83,6 +88,9 @@ class Pool:
 
     async def close(self, within: float) -> None:
         """Close the connections; one that does not close within so many seconds is cut."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), within)
@@ -142,6 +150,14 @@ class Pool:
             raise MemoryUnavailable(self._away) from error
         self._reached()
         return connection
+
+    async def _look(self, servers: Servers) -> None:
+        """Have calls go back to a standby that was away, or over to one that is new."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if await servers.moved(server_settings=self._session):
+                assert self._pool is not None
+                await self._pool.expire_connections()
 
     def _reached(self) -> None:
         self._failures = 0

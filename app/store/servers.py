@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -50,9 +50,22 @@ class Servers:
 
         `options` are those of `asyncpg.connect`, whose own DSN is passed over.
         """
+        return await self._connect(self._wanted, options)
+
+    async def moved(self, **options: Any) -> bool:
+        """Whether the best that now answers is another than `latest`, which it becomes; asked by connecting to it."""
+        before = self.latest
+        try:
+            connection = await self._connect(self._wanted[:1], options)
+            await connection.close(timeout=PATIENCE)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return self.latest != before
+
+    async def _connect(self, wanted: Sequence[str], options: Mapping[str, Any]) -> asyncpg.Connection:
         reasons: dict[str, str] = {}
-        for attribute in self._wanted:
-            for dsn in list(self._order(avoiding=attribute != self._wanted[-1])):
+        for attribute in wanted:
+            for dsn in list(self._order(avoiding=attribute != wanted[-1])):
                 began = time.monotonic()
                 chosen = {**options, "target_session_attrs": attribute, "timeout": PATIENCE}
                 try:
