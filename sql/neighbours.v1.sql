@@ -12,7 +12,9 @@ begin atomic
         where
             m.tenant_id = p_tenant
             and m.space_id = p_space
-            and m.tier = (select t.tier from router.tenants as t where t.tenant_id = p_tenant)
+            and m.tier = (
+                select c.tier from router.memory_counts as c where c.tenant_id = p_tenant and c.space_id = p_space
+            )
         order by m.embedding <=> p_embedding
         limit p_k
     ) as n

@@ -7,7 +7,7 @@ select
     coalesce(n.memories, 0) as memories,
     p.seed_count,
     p.backend <> 'knn' or coalesce(n.memories, 0) >= greatest(p.seed_count, 1) as ready,
-    t.tier = 1 as graduated,
+    coalesce(n.tier = 1, false) as graduated,
     r.decisions,
     r.to_default,
     r.spent_usd,
@@ -18,7 +18,11 @@ inner join router.policies as p on p.tenant_id = t.tenant_id
 inner join router.models as d on d.model_id = p.default_model
 left join lateral (
     -- The fullest space is the one in use: no other fills while it serves.
-    select max(c.memories) as memories from router.memory_counts as c where c.tenant_id = t.tenant_id
+    select c.memories, c.tier
+    from router.memory_counts as c
+    where c.tenant_id = t.tenant_id
+    order by c.memories desc, c.space_id desc
+    limit 1
 ) as n on true
 left join lateral (
     select

@@ -57,7 +57,7 @@ begin
             i.embedding
         from texts as x
         inner join input as i on i.prompt_hash = x.prompt_hash and i.source = x.source
-        inner join router.tenants as t on t.tenant_id = p_tenant
+        inner join router.memory_counts as t on t.tenant_id = p_tenant and t.space_id = p_space
         where x.created
     )
     select x.memory_id, x.created

@@ -9,7 +9,7 @@ begin
     return query
     select
         p.name, p.backend, d.name, c.models, n.memories, p.seed_count, s.needed,
-        s.needed = 0 or p.backend <> 'knn', k.name, k.memories, n.others, t.tier = 1,
+        s.needed = 0 or p.backend <> 'knn', k.name, k.memories, n.others, n.graduated,
         case
             when p.backend <> 'knn' then format('policy %s needs no memory', p.name)
             when n.memories = 0 and n.others > 0 then format(
@@ -25,7 +25,8 @@ begin
     cross join lateral (
         select
             coalesce(sum(m.memories) filter (where m.space_id = p_space), 0)::int as memories,
-            coalesce(sum(m.memories) filter (where m.space_id is distinct from p_space), 0)::int as others
+            coalesce(sum(m.memories) filter (where m.space_id is distinct from p_space), 0)::int as others,
+            coalesce(bool_or(m.tier = 1) filter (where m.space_id = p_space), false) as graduated
         from router.memory_counts as m
         where m.tenant_id = p_tenant
     ) as n

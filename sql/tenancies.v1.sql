@@ -36,7 +36,7 @@ begin
                 where k.tenant_id = v_tenant.tenant_id and k.revoked_at is null
             ),
             (select count(*) from router.policies as p where p.tenant_id = v_tenant.tenant_id),
-            v_tenant.tier = 1,
+            exists (select from router.memory_counts as c where c.tenant_id = v_tenant.tenant_id and c.tier = 1),
             v_tenant.store_prompts,
             v_tenant.route_explicit,
             v_tenant.created_at;

@@ -54,7 +54,7 @@ comment on table router.memories is 'What was taught: an embedding with one labe
 comment on column router.memories.tenant_id is 'Whose memory it is.';
 comment on column router.memories.memory_id is 'Number of the memory, unique over all tenants.';
 comment on column router.memories.created_at is 'When it was last taught; the oldest are forgotten first.';
-comment on column router.memories.tier is 'Partition key, the tenant''s tier: 0 exact scan, 1 a partition of its own.';
+comment on column router.memories.tier is 'Partition key, as in memory_counts: 0 exact scan, 1 a partition of its own.';
 comment on column router.memories.space_id is 'The embedding''s space.';
 comment on column router.memories.task_id is 'Task tag, NULL: none.';
 comment on column router.memories.prompt_tokens is 'Tokens of the prompt, estimated where no tokenizer is known.';
@@ -69,7 +69,7 @@ create index memories_small_age on router.memories_small (tenant_id, space_id, c
 comment on table router.memories_small is 'Tenants of up to about 10,000 memories: a btree and exact scans, never a vector index.';
 
 create table router.memories_large partition of router.memories for values in (1) partition by list (tenant_id);
-comment on table router.memories_large is 'Graduated tenants: one partition each with its own HNSW, never a btree on the tenant.';
+comment on table router.memories_large is 'Graduated tenants: a partition each, by space, with an HNSW of its own and never a btree on the tenant.';
 
 create sequence router.memory_ids owned by router.memories.memory_id;
 comment on sequence router.memory_ids is 'Numbers of memories.';
@@ -99,6 +99,7 @@ comment on column router.memory_texts.first_taught_at is 'When it was first taug
 create table router.memory_counts (
     tenant_id int not null constraint memory_counts_tenant_fkey references router.tenants on delete cascade,
     space_id smallint not null constraint memory_counts_space_fkey references router.spaces,
+    tier smallint not null default 0 constraint memory_counts_tier_check check (tier in (0, 1)),
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
     prompt_tokens bigint not null,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
@@ -106,6 +107,7 @@ create table router.memory_counts (
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
 comment on column router.memory_counts.tenant_id is 'Whose memories.';
 comment on column router.memory_counts.space_id is 'In which space.';
+comment on column router.memory_counts.tier is '0: its rows are in memories_small, exact scan. 1: graduated, in a partition of their own with HNSW.';
 comment on column router.memory_counts.memories is 'How many.';
 comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
 
