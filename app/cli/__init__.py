@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, memory, models, policies, tenancy
+from app.cli import database, maintain, memory, models, policies, tenancy
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -34,3 +34,4 @@ main.add_typer(models.models, name="model")
 main.add_typer(policies.policies, name="policy")
 memory.add_to(main)
 database.add_to(main)
+maintain.add_to(main)

@@ -102,6 +102,7 @@ create table router.memory_counts (
     tier smallint not null default 0 constraint memory_counts_tier_check check (tier in (0, 1)),
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
     prompt_tokens bigint not null,
+    churn int not null default 0,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
@@ -110,6 +111,7 @@ comment on column router.memory_counts.space_id is 'In which space.';
 comment on column router.memory_counts.tier is '0: its rows are in memories_small, exact scan. 1: graduated, in a partition of their own with HNSW.';
 comment on column router.memory_counts.memories is 'How many.';
 comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
+comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW was built.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,

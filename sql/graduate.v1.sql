@@ -1,0 +1,48 @@
+create function router.graduate(p_tenant int, p_space smallint default null) returns int
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_count router.memory_counts;
+    v_leaf text;
+    v_new boolean;
+    v_moved int;
+begin
+    perform router._move(p_tenant);
+    select * into v_count
+    from router.memory_counts
+    where tenant_id = p_tenant and (p_space is null or space_id = p_space)
+    order by memories desc, space_id desc
+    limit 1;
+    if not found or v_count.tier = 1 then
+        return 0;
+    end if;
+    v_leaf := format('memories_large_%s_%s', p_tenant, v_count.space_id);
+    -- One that was left by a shrink is filled as it stands, slowly; the upkeep drops those first.
+    v_new := to_regclass(format('router.%I', v_leaf)) is null;
+    if v_new then
+        perform router._build_partition(p_tenant, v_count.space_id, v_count.memories);
+    else
+        insert into router.memories_large (
+            tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens,
+            embedding
+        )
+        select
+            tenant_id, memory_id, created_at, 1, space_id, task_id, prompt_tokens, quality, completion_tokens, embedding
+        from router.memories_small
+        where tenant_id = p_tenant and space_id = v_count.space_id;
+    end if;
+    -- In the partition itself, where no trigger counts: the memories stay.
+    delete from router.memories_small where tenant_id = p_tenant and space_id = v_count.space_id;
+    get diagnostics v_moved = row_count;
+    update router.memory_counts set tier = 1, churn = 0 where tenant_id = p_tenant and space_id = v_count.space_id;
+    if v_new then
+        perform router._attach_partition(p_tenant, v_count.space_id);
+    end if;
+    return v_moved;
+end;
+$$;
+
+comment on function router.graduate is
+'Moves a tenant''s memories of one space (NULL: its fullest) to a partition of their own with an HNSW index; returns how
+many, 0 when there is nothing to move. One transaction: the tenant''s teaching waits for it, reading does not.
+Runs as its owner: the proxy may not create tables. Raises RT001, and RT006 while another session moves memories.';
