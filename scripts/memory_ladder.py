@@ -24,8 +24,8 @@ BIG, BIG_TARGET = 20_000, 4.0
 RECALL_TARGET, SAME_TARGET = 0.95, 0.97
 #: Settings of the index scan that are tried beside the product's own.
 EF_SEARCH = (100, 150, 200, 300, 400)
-#: Recall is asked of this many prompts at most: past that it changes in the fourth digit.
-RECALLED = 300
+#: Recall is asked of this many prompts at most: past that it changes in the third digit. An exact scan is asked of few.
+RECALLED = {EXACT: 50, GRADUATED: 300}
 
 
 class Ladder:
@@ -98,7 +98,7 @@ class Ladder:
         self, tenant: Tenant, search: str, embeddings: Sequence[HalfVector], kth: list[float], **settings: str
     ) -> None:
         k = min(K, tenant.memories)
-        found = await similarities(self._dsn, tenant, embeddings[:RECALLED], k, **settings)
+        found = await similarities(self._dsn, tenant, embeddings[: RECALLED[search]], k, **settings)
         shares = [recall(each, least, k) for each, least in zip(found, kth, strict=False)]
         over = RECALL_TARGET if tenant.memories >= BIG and search == GRADUATED and not settings else None
         params = {**self._params(tenant, search), **settings}
