@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -719,3 +719,41 @@ def test_a_plain_owner_of_the_schema_may_administer(databases: Any, monkeypatch:
 
 def _on(dsn: str, statement: str) -> None:
     asyncio.run(_with(dsn, lambda db: db.fetch(statement)))
+
+
+# Readers
+
+
+@pytest.fixture
+def looker(database: str) -> Iterator[str]:
+    """A role of Postgres that is nobody yet."""
+    name = "Looker of " + database.rpartition("/")[2]
+
+    def say(statement: str) -> None:
+        asyncio.run(_with(database, lambda db: db.fetch(statement)))
+
+    say(f'create role "{name}"')
+    yield name
+    say(f'drop role "{name}"')
+
+
+def test_a_reader_is_granted_listed_and_revoked(acme: Command, looker: str) -> None:
+    assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme.\n"
+    assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme already.\n"
+    (row,) = printed(acme("reader", "list", "--json"))
+    assert row == {"role": looker, "every": False, "tenants": ["acme"], "member": True}
+    acme("reader", "grant", looker, "--all")
+    assert acme("reader", "list").stdout.splitlines()[1].split()[-1] == "all"
+    assert "reads every tenant: revoke that" in complaint(acme("reader", "revoke", looker, "acme", code=1))
+    assert "any tenant any more" in acme("reader", "revoke", looker, "--all").stdout
+    assert "was not granted tenant acme" in complaint(acme("reader", "revoke", looker, "acme", code=1))
+    assert acme("reader", "list").stdout.splitlines()[1].split()[-1] == "-"
+
+
+def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None:
+    assert 'there is no role "no one"' in complaint(acme("reader", "grant", "no one", "acme", code=1))
+    assert "There is no tenant 'nobody'" in complaint(acme("reader", "grant", looker, "nobody", code=1))
+    assert "no grant limits what it sees" in complaint(acme("reader", "grant", "router_app", "acme", code=1))
+    for arguments in ((looker,), (looker, "acme", "--all")):
+        assert "name one tenant, or say --all" in acme("reader", "grant", *arguments, code=2).stderr
+    assert "There are no readers" in acme("reader", "list").stderr

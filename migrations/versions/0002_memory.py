@@ -13,6 +13,11 @@ depends_on = None
 
 BOTH = "router_app, router_reader"
 
+# A scan for neighbours reads every memory of a small tenant: from a covering index that takes half the time that it takes
+# from the table, where they lie among everyone else's. Longer vectors do not fit into an entry with their labels.
+COVERED = 768
+COVERING = "include (tier, task_id, quality, completion_tokens, embedding)"
+
 TABLES = """
 create table router.spaces (
     space_id smallint generated always as identity constraint spaces_pkey primary key,
@@ -44,9 +49,13 @@ create table router.memories (
     space_id smallint not null constraint memories_space_fkey references router.spaces,
     task_id smallint,
     prompt_tokens int not null constraint memories_prompt_tokens_check check (prompt_tokens >= 0),
-    quality real[] not null constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality)),
+    quality real[] not null
+        constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality))
+        -- An entry of a btree holds 2,704 bytes.
+        constraint memories_labels_check check (cardinality(array_remove(quality, null)) <= 64),
     completion_tokens real[] not null
-        constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens)),
+        constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens))
+        constraint memories_answers_check check (cardinality(array_remove(completion_tokens, null)) <= 64),
     embedding halfvec({width}) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
 ) partition by list (tier);
 alter table router.memories alter column embedding set storage plain;
@@ -65,8 +74,9 @@ comment on column router.memories.embedding is 'Unit vector, padded with zeros t
 create table router.memories_small partition of router.memories (
     constraint memories_small_pkey primary key (memory_id)
 ) for values in (0) with (autovacuum_vacuum_insert_scale_factor = 0.02);
-create index memories_small_age on router.memories_small (tenant_id, space_id, created_at, memory_id);
+create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) {covering};
 comment on table router.memories_small is 'Tenants of up to about 10,000 memories: a btree and exact scans, never a vector index.';
+comment on index router.memories_small_scan is 'A tenant''s memories side by side, the oldest first; holds all that a scan for neighbours reads, where that fits.';
 
 create table router.memories_large partition of router.memories for values in (1) partition by list (tenant_id);
 comment on table router.memories_large is 'Graduated tenants: a partition each, by space, with an HNSW of its own and never a btree on the tenant.';
@@ -156,7 +166,8 @@ grant usage on sequence router.memory_ids to router_app;
 
 
 def upgrade() -> None:
-    execute(TABLES.format(width=_width()))
+    width = _width()
+    execute(TABLES.format(width=width, covering=COVERING if width <= COVERED else ""))
     isolate("tasks", "memories", "memory_texts", "memory_counts", "priors")
     install("_count_memories", 1, to="router_app")
     execute("""

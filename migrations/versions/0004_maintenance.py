@@ -11,10 +11,8 @@ depends_on = None
 
 APP = "router_app"
 
-# The upkeep runs as the owner and looks across tenants: at how much each has, and at what has expired.
+# The upkeep runs as the owner and looks across tenants; of conversations it also removes what has expired.
 OWNER = """
-create policy memory_counts_of_owner on router.memory_counts for select to current_user using (true);
-create policy conversations_of_owner on router.conversations for select to current_user using (expires_at <= now());
 create policy conversations_expired on router.conversations for delete to current_user using (expires_at <= now());
 """
 
@@ -38,6 +36,4 @@ def downgrade() -> None:
         drop function router.chores, router.settle_churn, router.expire_conversations, router.drop_day, router.sweep,
             router.shrink, router.graduate, router._attach_partition, router._build_partition, router._move;
         drop policy conversations_expired on router.conversations;
-        drop policy conversations_of_owner on router.conversations;
-        drop policy memory_counts_of_owner on router.memory_counts;
     """)
