@@ -35,13 +35,11 @@ say so.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -50,9 +48,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # Read when numpy is imported: one processor, like the backend that it is compared with.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from scripts import corpus, memory_world
+from scripts import corpus, memory_plan, memory_world
 from scripts.bench import Baseline, Params, Report, options, say
 from scripts.memory_ladder import EXACT, Ladder
+from scripts.memory_plan import CROSSING, Plan
 from scripts.memory_speed import asking, halfvectors, per_second
 from scripts.memory_upkeep import Upkeep
 from scripts.memory_world import Tenant
@@ -61,44 +60,11 @@ from scripts.scratch import scratch_database
 #: The dimensions of the database's column, as migrated by default.
 WIDTH = 384
 APART = 1_000
-SMALL, MIDDLE = 50, 5_000
 CONNECTIONS = (1, 4, 8, 16)
 RATE_TARGET = 2_000.0
 #: Other tenants may make a small tenant's decision this much slower, percent.
 OTHERS_TARGET = 10.0
 BLOCK = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much is measured: sizes with one other tenant and with `others` of `each` memories, and for how long."""
-
-    alone: tuple[int, ...]
-    among: tuple[int, ...]
-    graduated: frozenset[int]
-    swept: frozenset[int]
-    others: int
-    each: int
-    in_use: int
-    blocks: int
-    seconds: float
-    prompts: int | None
-
-    def questions(self, memories: int) -> int:
-        """Prompts asked of a tenant of this size: fewer where an exact scan takes long."""
-        return max(200, min(1000, 10_000_000 // memories)) if self.prompts is None else 150
-
-
-QUICK = Plan(
-    alone=(), among=(SMALL, 500, MIDDLE), graduated=frozenset({MIDDLE}), swept=frozenset(), others=1_000, each=50,
-    in_use=2_000, blocks=16, seconds=0.4, prompts=7_000,
-)  # fmt: skip
-CROSSING = (1_000, 2_000, 5_000, 10_000, 20_000)
-FULL = Plan(
-    alone=(SMALL, 500, MIDDLE, 20_000, 100_000), among=(SMALL, 500, *CROSSING),
-    graduated=frozenset({*CROSSING, 100_000}), swept=frozenset({20_000, 100_000}), others=10_000, each=100,
-    in_use=20_000, blocks=100, seconds=3.0, prompts=None,
-)  # fmt: skip
 
 
 class Bench:
@@ -144,17 +110,18 @@ class Bench:
 
     async def _among(self, dsn: str, quiet: str) -> None:
         plan = self.plan
-        own = (*plan.among, MIDDLE, plan.in_use)
+        own = (*plan.among, plan.taught, plan.in_use)
+        least = plan.among[0]
         owner, other_owner = await memory_world.owner(dsn), await memory_world.owner(quiet)
         try:
-            say(f"A tenant of {SMALL} memories and one more; {len(own)} tenants and {plan.others:,} more.")
-            (small, *_), _ = await memory_world.make(other_owner, self.stored, (SMALL,), 1, plan.each)
+            say(f"A tenant of {least} memories and one more; {len(own)} tenants and {plan.others:,} more.")
+            (small, *_), _ = await memory_world.make(other_owner, self.stored, (least,), 1, plan.each)
             tenants, others = await memory_world.make(owner, self.stored, own, plan.others, plan.each)
             *climbing, kept, moved = tenants
             await self._others(quiet, small, dsn, tenants[0])
             for name, asked in (
-                (f"one of {SMALL}", tenants[:1]), (f"any of the others, {plan.each} each", others),
-                (f"one of {MIDDLE}", [kept]),
+                (f"one of {least}", tenants[:1]), (f"any of the others, {plan.each} each", others),
+                (f"one of {plan.taught}", [kept]),
             ):  # fmt: skip
                 await self._rates(dsn, name, asked, target=asked[0] is not kept)
             upkeep = Upkeep(self.report, dsn, owner, self.asked)
@@ -180,7 +147,7 @@ class Bench:
                 order = (0, 1) if number % 2 else (1, 0)
                 taken = {which: (await pair[which][0].decisions(pair[which][1], embeddings))[0] for which in order}
                 turns.append((taken[0], taken[1]))
-        params: Params = {"memories": SMALL, "search": EXACT, "other tenants": self.plan.others}
+        params: Params = {"memories": among.memories, "search": EXACT, "other tenants": self.plan.others}
         one, many = (statistics.median(turn[which].p50 for turn in turns) for which in (0, 1))
         self.report.add("decide p50, in turns", many, "ms", params=params, baseline=Baseline("1 other tenant", one))
         ratios = {"decide p50": [many.p50 / one.p50 for one, many in turns]}
@@ -208,7 +175,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="tenants of 100,000 and of --rows too; takes long")
     parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="memories of the largest (1,000,000)")
     given = parser.parse_args()
-    plan = _plan(given)
+    plan = memory_plan.chosen(quick=given.quick, large=given.rows if given.large else None)
     report = Report(given)
     settings = {"shared_buffers": "4GB"} if given.large else None
     with scratch_database(settings=settings) as server:
@@ -217,18 +184,6 @@ def main() -> None:
             bench.alone(size)
         bench.among()
     report.finish()
-
-
-def _plan(given: argparse.Namespace) -> Plan:
-    if given.quick:
-        return QUICK
-    if not given.large:
-        return FULL
-    more = (100_000, given.rows)
-    return Plan(
-        (*FULL.alone, given.rows), (*FULL.among, *more), FULL.graduated | {given.rows}, FULL.swept | {given.rows},
-        FULL.others, FULL.each, FULL.in_use, FULL.blocks, FULL.seconds, None,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

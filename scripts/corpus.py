@@ -26,6 +26,10 @@ FILES = ("routellm.csv.gz", "llmrouter.csv.gz")
 CHOICES = frozenset({"mmlu", "openbook_qa", "arc_challenge", "commonsense_qa", "gpqa"})
 CHOICE_TOKENS, TEXT_TOKENS = 2.0, 150.0
 
+#: The share of `Corpus.copies`, and how many are made at a time.
+JITTER = 0.55
+CHUNK = 10_000
+
 Vectors = NDArray[np.float16]
 
 
@@ -49,28 +53,24 @@ class Corpus:
         """Some of the prompts."""
         return Corpus(self.prompts[start:stop], self.vectors[start:stop])
 
-    def copies(self, many: int, size: int = 10_000) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        """`many` embeddings in chunks, with the prompts they come from: each prompt once, then copies with jitter.
+    def copies(self, many: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        """`many` embeddings in chunks of `CHUNK`, with the prompts they come from: each once, then copies with jitter.
 
         A copy is a prompt's embedding moved by a share of the difference of two others, so that copies scatter in the
-        directions in which prompts do. The share puts a copy about as far from its prompt (cosine 0.8) as a prompt is
-        from its nearest neighbour.
+        directions in which prompts do. Two copies of a prompt are about as near to each other (cosine 0.64) as a prompt
+        is to its nearest neighbour. Fewer are the beginning of more.
         """
         rng = np.random.default_rng(1)
         real = self.vectors.astype(np.float32)
-        for start in range(0, many, size):
-            numbers = np.arange(start, min(many, start + size), dtype=np.int64)
+        for start in range(0, many, CHUNK):
+            numbers = np.arange(start, start + CHUNK, dtype=np.int64)
             source = numbers % len(real)
             rows = real[source]
             copied = numbers >= len(real)
             pairs = rng.integers(0, len(real), (2, int(copied.sum())))
             rows[copied] += JITTER * (real[pairs[0]] - real[pairs[1]])
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-            yield source, rows.astype(np.float16)
-
-
-#: The share of `Corpus.copies`.
-JITTER = 0.55
+            yield source[: many - start], rows[: many - start].astype(np.float16)
 
 
 def load(width: int, limit: int | None = None) -> Corpus:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.corpus import Corpus, Vectors
+from scripts.corpus import CHUNK, Corpus, Vectors
 
 #: Postgres and numpy round differently; two memories this close in similarity are equally near.
 TIE = 2e-6
@@ -19,7 +19,7 @@ class Exact:
     def __init__(self, corpus: Corpus, memories: int) -> None:
         """The memories that `memory_world.make` gives a tenant of this size."""
         self._rows = np.empty((memories, corpus.vectors.shape[1]), np.float32)
-        for start, (_, rows) in zip(range(0, memories, 10_000), corpus.copies(memories), strict=True):
+        for start, (_, rows) in zip(range(0, memories, CHUNK), corpus.copies(memories), strict=True):
             self._rows[start : start + len(rows)] = rows
         self._rows /= np.linalg.norm(self._rows, axis=1, keepdims=True)
 

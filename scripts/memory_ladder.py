@@ -13,8 +13,8 @@ from pgvector import HalfVector
 from scripts.bench import Baseline, Params, Report, say
 from scripts.corpus import Corpus
 from scripts.exact import Exact, recall
+from scripts.memory_graduation import graduate
 from scripts.memory_speed import Asker, Scores, Taken, asking, halfvectors, similarities
-from scripts.memory_upkeep import graduate
 from scripts.memory_world import K, Tenant
 
 EXACT, GRADUATED = "exact", "graduated"
