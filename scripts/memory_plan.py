@@ -32,13 +32,13 @@ class Plan:
 
 QUICK = Plan(
     alone=(), among=(50, 500, 5_000), graduated=frozenset({5_000}), swept=frozenset(), others=1_000, each=50,
-    taught=5_000, in_use=2_000, blocks=16, seconds=0.4, prompts=7_000,
+    taught=5_000, in_use=2_000, blocks=100, seconds=0.4, prompts=7_000,
 )  # fmt: skip
 CROSSING = (1_000, 2_000, 5_000, 10_000, 20_000)
 FULL = Plan(
     alone=(50, 500, 5_000, 20_000, 100_000), among=(50, 500, *CROSSING),
     graduated=frozenset({*CROSSING, 100_000}), swept=frozenset({20_000, 100_000}), others=10_000, each=100,
-    taught=5_000, in_use=20_000, blocks=100, seconds=3.0, prompts=None,
+    taught=5_000, in_use=20_000, blocks=500, seconds=3.0, prompts=None,
 )  # fmt: skip
 
 

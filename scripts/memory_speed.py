@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any
 
 from pgvector import HalfVector
@@ -55,7 +56,7 @@ class Asker:
         self, tenant: Tenant, embeddings: Sequence[HalfVector], warm: int = 10
     ) -> tuple[Taken, list[Scores]]:
         """One decision after the other for all `embeddings`, after `warm` that are not timed."""
-        for embedding in embeddings[:warm]:
+        for embedding in islice(cycle(embeddings), warm):
             await decide(self.db, tenant, embedding)
         waiting = iter(embeddings)
         answers: list[Scores] = []

@@ -99,7 +99,8 @@ async def make(
         Tenant(row["tenant"], row["policy"], space, default, count) for row, count in zip(rows, counts, strict=True)
     ]
     own, rest = tenants[: len(sizes)], tenants[len(sizes) :]
-    await owner.execute("set session_replication_role = replica")
+    # The proxy's settings suit calls that read one tenant; what follows reads them all.
+    await owner.execute("set session_replication_role = replica; set enable_seqscan = on; set enable_bitmapscan = on")
     await owner.copy_to_table(
         "memories_small",
         schema_name="router",
@@ -116,7 +117,7 @@ async def make(
         """,
         [tenant.number for tenant in own],
     )
-    await owner.execute("reset session_replication_role")
+    await owner.execute("reset session_replication_role; reset enable_seqscan; reset enable_bitmapscan")
     await owner.execute("vacuum (analyze)")
     return own, rest
 
