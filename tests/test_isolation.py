@@ -13,12 +13,12 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_open_day", "_price", "_task", "authenticate", "candidates", "catalogue",
+    "_count_memories", "_enter", "_evict", "_open_day", "_price", "_scan", "_search", "_task", "authenticate", "candidates", "catalogue",
     "decide", "decision", "embedding_width", "estimates", "explain", "forget", "log_decisions", "neighbours", "recall",
     "record", "register_space", "revision", "status",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_reads", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "neighbours",
+    "_enter", "_reads", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "neighbours",
     "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
@@ -175,6 +175,10 @@ async def test_each_policy_is_for_one_kind_of_role(world: World) -> None:
         elif name.endswith("_of_reader"):
             assert (roles, row["cmd"]) == ({READER}, "SELECT"), name
             assert row["qual"] != "true", name
+        elif name == "conversations_expired":
+            # The upkeep takes away what has ended, whosoever it was.
+            assert (roles, row["cmd"]) == ({owner}, "DELETE")
+            assert "expires_at <= now()" in row["qual"]
         else:
             assert name.endswith("_of_owner"), name
             assert roles == {owner}, name
