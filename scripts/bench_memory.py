@@ -21,6 +21,7 @@ copies with jitter too (scripts/corpus.py says how); its rows say so: `jittered`
 remember the same prompts, have a policy each, and no texts. All memories are loaded by COPY in random turns of the
 tenants, then counted and vacuumed.
 
+`part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
 `hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four
 connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. Teaching is one
 example a call, commits durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the
@@ -29,8 +30,7 @@ with Postgres; targets are for two cores.
 
 Postgres is embedded, with the settings that users have (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
 or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants of
-50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 2,000; the params
-say so.
+50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 2,000; the params say so.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from scripts import corpus, memory_plan, memory_world
 from scripts.bench import Baseline, Params, Report, options, say
 from scripts.memory_ladder import EXACT, Ladder
+from scripts.memory_parts import parts
 from scripts.memory_plan import CROSSING, Plan
 from scripts.memory_speed import asking, halfvectors, per_second
 from scripts.memory_upkeep import Upkeep
@@ -125,6 +126,8 @@ class Bench:
                 (f"one of {plan.taught}", [kept]),
             ):  # fmt: skip
                 await self._rates(dsn, name, asked, target=asked[0] is not kept)
+            for tenant in (tenants[0], kept):
+                await parts(self.report, dsn, tenant, halfvectors(self.asked.vectors[: plan.blocks]), plan.others)
             upkeep = Upkeep(self.report, dsn, owner, self.asked)
             await upkeep.small(kept)
             ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.asked)

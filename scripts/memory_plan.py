@@ -32,7 +32,7 @@ class Plan:
 
 QUICK = Plan(
     alone=(), among=(50, 500, 5_000), graduated=frozenset({5_000}), swept=frozenset(), others=1_000, each=50,
-    taught=5_000, in_use=2_000, blocks=100, seconds=0.4, prompts=7_000,
+    taught=5_000, in_use=2_000, blocks=100, seconds=0.25, prompts=7_000,
 )  # fmt: skip
 CROSSING = (1_000, 2_000, 5_000, 10_000, 20_000)
 FULL = Plan(
