@@ -740,14 +740,14 @@ def looker(database: str) -> Iterator[str]:
 def test_a_reader_is_granted_listed_and_revoked(acme: Command, looker: str) -> None:
     assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme.\n"
     assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme already.\n"
-    (row,) = printed(acme("reader", "list", "--json"))
+    (row,) = [row for row in printed(acme("reader", "list", "--json")) if row["role"] == looker]
     assert row == {"role": looker, "every": False, "tenants": ["acme"], "member": True}
     acme("reader", "grant", looker, "--all")
-    assert acme("reader", "list").stdout.splitlines()[1].split()[-1] == "all"
+    assert f"{looker}  all" in acme("reader", "list").stdout
     assert "reads every tenant: revoke that" in complaint(acme("reader", "revoke", looker, "acme", code=1))
     assert "any tenant any more" in acme("reader", "revoke", looker, "--all").stdout
     assert "was not granted tenant acme" in complaint(acme("reader", "revoke", looker, "acme", code=1))
-    assert acme("reader", "list").stdout.splitlines()[1].split()[-1] == "-"
+    assert f"{looker}  nothing" in acme("reader", "list").stdout
 
 
 def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None:
@@ -756,4 +756,3 @@ def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None
     assert "no grant limits what it sees" in complaint(acme("reader", "grant", "router_app", "acme", code=1))
     for arguments in ((looker,), (looker, "acme", "--all")):
         assert "name one tenant, or say --all" in acme("reader", "grant", *arguments, code=2).stderr
-    assert "There are no readers" in acme("reader", "list").stderr

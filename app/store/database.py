@@ -170,7 +170,8 @@ class Database:
 
     def _session(self) -> dict[str, str]:
         role = {"role": self.role} if self.role else {}
-        return {"application_name": "pgrouter", **SESSION, **role}
+        # Whoever may create functions in a schema on the login's path could else have ours call theirs.
+        return {"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **role}
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
