@@ -20,7 +20,7 @@ from scripts.memory_world import Tenant
 #: Between two calls of those who wait for a graduation, seconds: they are to wait for locks, not for the processors.
 PAUSE = 0.01
 #: So long they are watched before it begins, seconds.
-BEFORE = 2.0
+BEFORE = 1.5
 
 _taught = itertools.count()
 

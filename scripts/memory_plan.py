@@ -27,12 +27,12 @@ class Plan:
 
     def questions(self, memories: int) -> int:
         """Prompts asked of a tenant of this size: fewer where an exact scan takes long."""
-        return min(1000, max(200, 10_000_000 // memories)) if self.prompts is None else 150
+        return min(1000, max(200, 10_000_000 // memories)) if self.prompts is None else 100
 
 
 QUICK = Plan(
     alone=(), among=(50, 500, 5_000), graduated=frozenset({5_000}), swept=frozenset(), others=1_000, each=50,
-    taught=5_000, in_use=2_000, blocks=100, seconds=0.25, prompts=7_000,
+    taught=5_000, in_use=1_000, blocks=60, seconds=0.2, prompts=6_500,
 )  # fmt: skip
 CROSSING = (1_000, 2_000, 5_000, 10_000, 20_000)
 FULL = Plan(

@@ -8,11 +8,11 @@ from app.store import memory
 from scripts.bench import Baseline, Params, Report, say
 from scripts.corpus import Corpus
 from scripts.memory_graduation import BEFORE, graduate_in_use, lessons
-from scripts.memory_speed import Taken, asking
-from scripts.memory_world import Tenant
+from scripts.memory_speed import Taken, asking, halfvectors, similarities
+from scripts.memory_world import K, Tenant
 
 #: Examples taught where nothing is forgotten.
-TAUGHT = 200
+TAUGHT = 100
 #: A batch is forgotten when the cap is exceeded by this share; so many batches are waited for.
 SLACK, BATCHES = 0.02, 3
 
@@ -45,6 +45,10 @@ async def sizes(owner: asyncpg.Connection, tenant: Tenant) -> dict[str, float]:
     return {row["name"]: row["bytes"] for row in rows}
 
 
+#: The share of a graduated tenant's memories that is forgotten at once, and the prompts asked afterwards.
+FORGOTTEN, ASKED = 0.25, 100
+
+
 class Upkeep:
     """One run's measurements of teaching, forgetting and graduating; the examples taught are those of `asked`."""
 
@@ -75,6 +79,18 @@ class Upkeep:
             )  # fmt: skip
         await self._bytes(tenant, "graduated")
         await self._teach(tenant, "graduated")
+        await self._thinned(tenant)
+
+    async def _thinned(self, tenant: Tenant) -> None:
+        """Forgotten memories stay in the index until it is built anew; they must not stand in for neighbours."""
+        async with asking(self._dsn) as asker:
+            rows = await self._owner.fetch("select memory_id from router.memories where tenant_id = $1", tenant.number)
+            known = [row["memory_id"] for row in rows]
+            await memory.forget(asker.db, tenant.number, known[:: round(1 / FORGOTTEN)])
+        found = await similarities(self._dsn, tenant, halfvectors(self._asked.vectors[:ASKED]), K)
+        params = {"memories": tenant.memories, "forgotten": FORGOTTEN}
+        share = sum(map(len, found)) / len(found) / K
+        self._report.add(f"neighbours found, of {K}", share, "share", params=params, over=0.999)
 
     async def _teach(self, tenant: Tenant, search: str) -> Taken:
         """Teach with room, then past the cap."""
