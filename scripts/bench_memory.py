@@ -23,11 +23,11 @@ tenants, then counted and vacuumed.
 
 `part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
 `hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four
-connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`:
-a quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call, commits
-durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the
-value is the median over the turns. Decisions a second: this process is the client, and shares the machine's processors
-with Postgres; targets are for two cores.
+connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`: a
+quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call, commits
+durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the median over
+the turns. Decisions a second: this process is the client, and shares the machine's processors with Postgres; targets
+are for two cores.
 
 Postgres is embedded, with the settings that users have (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
 or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants of

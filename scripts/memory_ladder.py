@@ -122,7 +122,7 @@ class Ladder:
 
     def grown(self, search: str, sizes: Sequence[int]) -> None:
         """How a decision's time grows from each size to the next."""
-        for small, large in pairwise(sizes):
+        for small, large in pairwise(sorted(sizes)):
             params: Params = {"from": small, "to": large, "search": search, "other tenants": self._others}
             ratio = self.taken[large, search].p50 / self.taken[small, search].p50
             self._report.add(

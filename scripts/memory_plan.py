@@ -27,7 +27,7 @@ class Plan:
 
     def questions(self, memories: int) -> int:
         """Prompts asked of a tenant of this size: fewer where an exact scan takes long."""
-        return min(1000, max(200, 10_000_000 // memories)) if self.prompts is None else 100
+        return min(1000, max(400, 10_000_000 // memories)) if self.prompts is None else 100
 
 
 QUICK = Plan(
