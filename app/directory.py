@@ -26,6 +26,8 @@ FRESH = 300.0
 REMEMBERED = 100_000
 UNKNOWN = 10_000
 RECONNECT = 1.0
+#: Without notifications what was loaded serves for so long, seconds: with no primary there are none, and few changes.
+UNWATCHED = 1.0
 
 _WRONG_KEY = "Incorrect API key provided: it is unknown, revoked or expired."
 
@@ -109,7 +111,9 @@ class Directory:
             await asyncio.sleep(RECONNECT)
 
     def _is_fresh(self, loaded_at: float, generation: int) -> bool:
-        return self._watching and generation == self._generation and time.monotonic() - loaded_at < FRESH
+        return generation == self._generation and time.monotonic() - loaded_at < (
+            FRESH if self._watching else UNWATCHED
+        )
 
     async def _load(self, key_hash: bytes, known: _Entry | None) -> _Entry:
         if self._watching and self._unknown.get(key_hash) == self._generation:

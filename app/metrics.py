@@ -41,6 +41,9 @@ ledger_queued = Gauge("pgrouter_ledger_queued", "Ledger entries waiting to be wr
 ledger_dropped = Counter("pgrouter_ledger_dropped_total", "Ledger entries lost for want of room.", registry=REGISTRY)
 ledger_written = Counter("pgrouter_ledger_written_total", "Ledger entries written.", registry=REGISTRY)
 memory_available = Gauge("pgrouter_memory_available", "1 while Postgres answers, else 0.", registry=REGISTRY)
+primary_available = Gauge(
+    "pgrouter_primary_available", "1 while the Postgres that takes writes answers, else 0.", registry=REGISTRY
+)
 embedding_cache = Gauge(
     "pgrouter_embedding_cache", "Embeddings asked of the cache since the start.", ["result"], registry=REGISTRY
 )

@@ -12,14 +12,17 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import ConfigurationError
+from app.store import servers
 
 
 def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
     """Migrate the database of `url` up, or down for an earlier `revision`; returns its revision before and after.
 
-    All of it happens in one transaction. Raises `ConfigurationError` when the database cannot be reached or its login
-    may not do what is needed. Not to be called inside a running event loop.
+    All of it happens in one transaction, on the primary where `url` names several servers. Raises `ConfigurationError`
+    when the database cannot be reached or its login may not do what is needed. Not to be called inside a running
+    event loop.
     """
+    url = _primary_of(url)
     before = _revision_of(url)
     config = configuration(url)
     try:
@@ -27,7 +30,7 @@ def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
             command.downgrade(config, revision)
         else:
             command.upgrade(config, revision)
-    except (OSError, asyncpg.PostgresError, SQLAlchemyError, CommandError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, SQLAlchemyError, CommandError) as error:
         raise ConfigurationError(f"The database could not be migrated: {error}") from error
     return before, _revision_of(url)
 
@@ -45,6 +48,13 @@ def configuration(url: str | None = None) -> Config:
         config.set_main_option(option, value.replace("%", "%%"))
     config.attributes["url"] = url
     return config
+
+
+def _primary_of(url: str) -> str:
+    try:
+        return asyncio.run(servers.primary_of(url))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise ConfigurationError(f"The database of DATABASE_URL has no primary to migrate: {error}") from error
 
 
 def _revision_of(url: str) -> str | None:

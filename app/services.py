@@ -56,7 +56,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     if settings.database_url is None:
         raise ConfigurationError("DATABASE_URL is not set.")
     async with contextlib.AsyncExitStack() as stack:
-        db = Database(settings.database_url, size=settings.pool_size)
+        db = Database(settings.database_url, size=settings.pool_size, standbys=True)
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
@@ -81,6 +81,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             stack.push_async_callback(_cancel, keeper)
         metrics.ledger_queued.set_function(lambda: ledger.queued)
         metrics.memory_available.set_function(lambda: db.available)
+        metrics.primary_available.set_function(lambda: db.writable)
         metrics.embedding_cache.labels("hit").set_function(lambda: embedding.hits)
         metrics.embedding_cache.labels("miss").set_function(lambda: embedding.misses)
         yield Services(

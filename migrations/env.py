@@ -32,9 +32,12 @@ def _run(connection: Connection) -> None:
 
 async def _online() -> None:
     url = _url()
-    # asyncpg reads the URL itself, as it does in the proxy: SQLAlchemy would not pass on `sslmode` and its like.
+    # asyncpg reads the URL itself, as it does in the proxy: SQLAlchemy would not pass on `sslmode` and its like, and
+    # of several servers only the primary can be migrated.
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=pool.NullPool
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, target_session_attrs="read-write"),
+        poolclass=pool.NullPool,
     )
     try:
         async with engine.begin() as connection:

@@ -94,17 +94,26 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
+    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY")
+    for model, (input_price, output_price) in PRICES.items():
+        await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+    known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
+    tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
+    if name in known:
+        await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
+    async with serving(Settings(database_url=dsn, **{"pool_size": 4, **options})) as (url, services):
+        caller = await services.directory.caller(key)
+        yield Proxy(url, key, tenant_id, caller.key_id, admin, services)
+    await admin.close()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
+    """The application and the URL of a free port it serves on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY")
-        for model, (input_price, output_price) in PRICES.items():
-            await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
-        known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
-        tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
-        if name in known:
-            await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
-        async with running(Settings(database_url=dsn, **{"pool_size": 4, **options})) as services:
+        async with running(settings) as services:
             config = uvicorn.Config(
                 create_app(services), log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none"
             )
@@ -114,13 +123,11 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
             while not server.started:
                 assert not task.done(), "the proxy did not start"
                 await asyncio.sleep(0.01)
-            caller = await services.directory.caller(key)
             try:
-                yield Proxy(url, key, tenant_id, caller.key_id, admin, services)
+                yield url, services
             finally:
                 server.should_exit = True
                 await task
-    await admin.close()
 
 
 class _nothing:  # noqa: N801

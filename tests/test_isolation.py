@@ -13,21 +13,21 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_open_day", "_price", "_scan", "_search", "_task", "authenticate",
-    "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width", "estimates",
-    "expire_conversations", "explain", "forget", "graduate", "log_decisions", "neighbours", "recall", "record",
-    "register_space", "revision", "shrink", "status", "sweep",
+    "_count_memories", "_enter", "_evict", "_labels", "_open_day", "_price", "_scan", "_search", "_task",
+    "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
+    "estimates", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
+    "recall", "record", "register_space", "revision", "shrink", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_reads", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates",
-    "explain", "neighbours", "recall", "revision", "status",
+    "_enter", "_labels", "_reads", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width",
+    "estimates", "explain", "export", "neighbours", "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
     "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
     "_index_partition", "_move", "_open_day", "_task", "change_tenant", "create_key", "create_tenant", "delete_policy",
     "delete_tenant", "drop_day", "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions",
-    "put_model", "put_policy", "put_provider", "record", "register_space", "revoke_key", "revoke_tenant",
-    "settle_churn", "shrink", "sweep",
+    "put_model", "put_policy", "put_provider", "record", "record_staged", "register_space", "revoke_key",
+    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep",
 }  # fmt: skip
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}

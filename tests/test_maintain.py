@@ -41,9 +41,11 @@ async def login(world: World) -> AsyncIterator[Database]:
         yield db
 
 
-async def kept(db: Database, owner: Database | None = None, **limits: int) -> list[Step]:
+async def kept(
+    db: Database, owner: Database | None = None, *, graduate_at: int = 20, ledger_days: int = 90
+) -> list[Step]:
     """The steps of a round, but those of the ledger's days to come."""
-    steps = [step async for step in maintain(db, owner, **{"graduate_at": 20, "ledger_days": 90, **limits})]
+    steps = [step async for step in maintain(db, owner, graduate_at=graduate_at, ledger_days=ledger_days)]
     return [step for step in steps if step.chore.chore != "open_day"]
 
 

@@ -14,6 +14,7 @@ import typer
 from app import postgres
 from app.cli.common import dsn
 from app.errors import ConfigurationError
+from app.store import servers
 
 
 def migrate(
@@ -55,6 +56,9 @@ def psql(
 ) -> None:
     """Run psql on the database; everything after `psql` is psql's own."""
     url, environment = _without_password(dsn())
+    # Of several servers the one where everything works; `target_session_attrs` of the DSN or the environment wins.
+    if len(servers.each(url)) > 1:
+        environment.setdefault("PGTARGETSESSIONATTRS", "read-write")
     program = _psql()
     sys.stdout.flush()
     # Rows too wide for the screen, as those of `\\df+`, are shown one column a line.

@@ -11,6 +11,7 @@ from app import __version__, metrics
 from app.endpoints.http import answer
 from app.errors import ConfigurationError, MemoryUnavailable
 from app.services import services_of
+from app.store.database import Database
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -59,11 +60,17 @@ async def console(request: Request) -> Response:
     return HTMLResponse(
         _PAGE.format(
             version=__version__,
-            memory="reachable" if services.db.available else "away: policies serve their default model",
+            memory=_state(services.db),
             embedder=services.embedder.space,
             queued=services.ledger.queued,
         )
     )
+
+
+def _state(db: Database) -> str:
+    if not db.available:
+        return "away: policies serve their default model"
+    return "reachable" if db.writable else "reachable, but its primary is away: nothing can be taught"
 
 
 routes = [

@@ -1,25 +1,39 @@
-"""The connections to Postgres: a pool that knows when the server is away and then says so at once."""
+"""What the process asks Postgres through: reads that a standby may answer, writes that find the primary."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
-from pgvector.asyncpg import register_vector
 
 from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
+from app.store import servers
+from app.store.pool import AWAY, NO_SERVER, Pool, prepare
+from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
 REVISION = "0007"
 APP_ROLE = "router_app"
-#: Calls in a row that may time out before the server counts as away.
-PATIENCE = 3
-#: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
-PAUSE = 0.5
+#: Whoever may create functions in a schema on the login's path could else have ours call theirs.
+PATH = "pg_catalog, pg_temp"
+#: What closing the connections may take, seconds.
+CLOSING = 2.0
+#: With standbys at hand the primary gets so long to say how a tenant is set up, seconds.
+HURRY = 1.0
+
+NO_PRIMARY = (
+    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back, "
+    "or another server is promoted."
+)
+
+Rows = Coroutine[Any, Any, list[asyncpg.Record]]
+
+log = logging.getLogger("pgrouter.store")
 
 # One generic plan per function is right for every tenant (each tier lacks the index that would mislead it), and
 # planning anew costs more than the functions do. JIT and parallel workers only add latency to calls this short.
@@ -43,56 +57,71 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT009": BadRequest,  # a role that cannot be a reader
 }
 
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server said goodbye to an idle connection that was then used
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
-
 
 class Database:
-    """A pool of connections as one role.
+    """Connections as one role, to the primary and, with `standbys`, to a standby for what only reads.
 
     `role` is taken on at connection, so that the login of `dsn` may have more rights than the process uses; `None`
-    keeps the login's own (the command line's administration). Every failure to reach the server, the pool's exhaustion
-    included, is `MemoryUnavailable`; what `sql/` raises comes as the class in `REFUSALS`.
+    keeps the login's own (the command line's administration). Every failure to reach a server, its pool's exhaustion
+    included, is `MemoryUnavailable`; what `sql/` raises comes as the class in `REFUSALS`. With one server in `dsn`
+    there is one pool, of up to `size` connections; with several there may be a second one for reads.
     """
 
-    def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE) -> None:
-        self.dsn = dsn
-        self.size = size
-        self.role = role
-        self._failures = 0
-        self._pool: asyncpg.Pool | None = None
-        self._retry_at = 0.0
+    def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
+        self._role = role
+        several = len(servers.each(dsn)) > 1
+        pool = partial(
+            Pool,
+            dsn,
+            size=size,
+            session={
+                "application_name": "pgrouter",
+                "search_path": PATH,
+                **SESSION,
+                **({"role": role} if role else {}),
+            },
+            refusals=REFUSALS,
+        )
+        self._writes = pool(servers=Servers(dsn, servers.PRIMARY), away=NO_PRIMARY) if several else pool()
+        wanted = servers.readers(dsn) if several and standbys else servers.PRIMARY
+        self._reads = self._writes if wanted == servers.PRIMARY else pool(servers=Servers(dsn, wanted))
+
+    @property
+    def replicated(self) -> bool:
+        """Whether reads and writes may go to different servers."""
+        return self._reads is not self._writes
 
     @property
     def available(self) -> bool:
-        """Whether the last call reached the server."""
-        return self._pool is not None and not self._retry_at
+        """Whether the last call that only reads reached a server."""
+        return self._reads.available
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last call to the primary reached it."""
+        return self._writes.available
 
     async def open(self) -> None:
-        """Connect. Raises `ConfigurationError` when the server cannot be reached or refuses the role."""
+        """Connect. Raises `ConfigurationError` when no server can be reached, or when it refuses the role.
+
+        With a standby at hand it is enough if that is reached.
+        """
         try:
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                # No floor: asyncpg restores one by itself and fills the log while the server is away.
-                min_size=0,
-                max_size=self.size,
-                max_inactive_connection_lifetime=0,
-                timeout=10,
-                init=_prepare,
-                reset=_keep,
-                server_settings=self._session(),
-            )
-            await self._pool.fetchval("select 1")
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        try:
+            await self._reads.open()
+            if self.replicated:
+                try:
+                    await self._writes.open()
+                except OSError as error:
+                    log.warning("no primary can be reached (%s); decisions are made, teaching has to wait", error)
         except asyncpg.InsufficientPrivilegeError as error:
-            hint = f"; as an administrator: grant {self.role} to its login" if self.role else ""
+            hint = f"; as an administrator: grant {self._role} to its login" if self._role else ""
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}{hint}.") from error
         except asyncpg.InvalidParameterValueError as error:
             # The role is made by the migrations.
@@ -102,50 +131,36 @@ class Database:
 
     async def close(self) -> None:
         """Close the connections; one that does not close within two seconds is cut."""
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), 2)
-            except TimeoutError:
-                self._pool.terminate()
+        await asyncio.gather(*(pool.close(CLOSING) for pool in {self._writes, self._reads}))
 
-    async def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> list[asyncpg.Record]:  # noqa: ASYNC109
-        """The rows of one statement; it and the wait for a connection together take `timeout` seconds at most."""
-        assert self._pool is not None, "open() comes first"
-        now = time.monotonic()
-        if self._retry_at:
-            if now < self._retry_at:
-                raise MemoryUnavailable("The routing memory cannot be reached.")
-            self._retry_at = now + PAUSE
+    def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
+        """The rows of one statement, from the primary; with the wait for a connection `timeout` seconds at most."""
+        return self._writes.fetch(statement, *arguments, timeout=timeout)
+
+    def read(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
+        """As `fetch`, but a standby may answer, which learns of every change a moment late."""
+        if self.replicated:
+            return self._read(statement, *arguments, timeout=timeout)
+        return self._reads.fetch(statement, *arguments, timeout=timeout)
+
+    async def read_newest(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """As `read`, but from the primary while that answers: for what its notifications say has changed."""
+        if self.replicated and self._writes.available:
+            with suppress(MemoryUnavailable):
+                return await self._writes.fetch(statement, *arguments, timeout=HURRY)
+        return await self._reads.fetch(statement, *arguments)
+
+    async def _read(self, statement: str, *arguments: Any, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109
         try:
-            async with self._pool.acquire(timeout=timeout) as connection:
-                left = max(0.001, timeout - (time.monotonic() - now))
-                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
-        except _AWAY as error:
-            if isinstance(error, ValueError):
-                # asyncpg could not encode an argument: a fault of the call, not of the server.
-                raise
-            self._failures += 1
-            # One slow statement is no reason to keep everyone from asking; a server that hangs is.
-            if not isinstance(error, TimeoutError) or self._failures >= PATIENCE:
-                self._retry_at = time.monotonic() + PAUSE
-            raise MemoryUnavailable("The routing memory cannot be reached.") from error
-        except asyncpg.PostgresError as error:
-            self._reached()
-            refusal = REFUSALS.get(error.sqlstate or "")
-            if refusal is None:
-                raise
-            raise refusal(f"{error.message}.", param=error.column_name) from error
-        self._reached()
-        return rows
-
-    def _reached(self) -> None:
-        self._failures = 0
-        self._retry_at = 0.0
+            return await self._reads.fetch(statement, *arguments, timeout=timeout)
+        except NotFound:
+            # What was made a moment ago is not on the standby yet.
+            return await self._writes.fetch(statement, *arguments, timeout=timeout)
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
         try:
-            found = (await self.fetch("select router.revision()"))[0][0]
+            found = (await self.read("select router.revision()"))[0][0]
         except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
             found = None
         if found != REVISION:
@@ -155,12 +170,12 @@ class Database:
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
-        """Call `heard` at every NOTIFY on `channel`; the event yielded is set when the connection is lost."""
+        """Call `heard` at every NOTIFY on `channel`; the event yielded is set when the connection is lost.
+
+        Only a primary passes notifications on; without one this is `MemoryUnavailable`.
+        """
         lost = asyncio.Event()
-        try:
-            connection = await asyncpg.connect(self.dsn, timeout=5, server_settings=self._session())
-        except (*_AWAY, asyncpg.PostgresError) as error:
-            raise MemoryUnavailable("The routing memory cannot be reached.") from error
+        connection = await self._writes.connect()
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(channel, lambda *_: heard())
@@ -168,19 +183,35 @@ class Database:
         finally:
             connection.terminate()
 
-    def _session(self) -> dict[str, str]:
-        role = {"role": self.role} if self.role else {}
-        # Whoever may create functions in a schema on the login's path could else have ours call theirs.
-        return {"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **role}
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own, to the primary, for work that spans statements; what they left goes with it.
+
+        What fails in it is wrapped by `translated`. Raises `MemoryUnavailable` when the server cannot be reached.
+        """
+        connection = await self._writes.connect()
+        try:
+            with translated():
+                await prepare(connection)
+            yield connection
+        finally:
+            # Nobody waits for a goodbye; the server rolls back what is open.
+            connection.terminate()
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
-    schema = await connection.fetchval(
-        "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector'"
-    )
-    if schema is not None:
-        await register_vector(connection, schema=schema)
-
-
-async def _keep(connection: asyncpg.Connection) -> None:
-    """Releasing costs no round trip: no call here leaves anything in the session to be reset."""
+@contextmanager
+def translated() -> Iterator[None]:
+    """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
+    try:
+        yield
+    except AWAY as error:
+        if isinstance(error, ValueError):
+            raise
+        raise MemoryUnavailable(NO_SERVER) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise MemoryUnavailable(NO_PRIMARY) from error
+    except asyncpg.PostgresError as error:
+        refusal = REFUSALS.get(error.sqlstate or "")
+        if refusal is None:
+            raise
+        raise refusal(f"{error.message}.", param=error.column_name) from error

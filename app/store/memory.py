@@ -9,6 +9,7 @@ from typing import Any
 
 from pgvector import HalfVector
 
+from app.errors import MemoryUnavailable
 from app.store.database import Database
 
 
@@ -24,15 +25,36 @@ class Example:
     completion_tokens: Mapping[int, float]
     embedding: HalfVector
 
+    def composite(self) -> tuple[Any, ...]:
+        """In the order of the SQL type `example`."""
+        size = max(self.scores.keys() | self.completion_tokens.keys())
+        return (
+            sha256(self.prompt.encode()).digest(),
+            self.prompt,
+            self.source,
+            self.task,
+            self.prompt_tokens,
+            [self.scores.get(model) for model in range(1, size + 1)],
+            [self.completion_tokens.get(model) for model in range(1, size + 1)],
+            self.embedding,
+        )
+
 
 async def register_space(db: Database, name: str, dimensions: int) -> int:
-    """The number of an embedding space, made at its first use."""
-    return int((await db.fetch("select router.register_space($1, $2)", name, dimensions))[0][0])
+    """The number of an embedding space, made at its first use; one that is known is found on a standby, too."""
+    statement = "select router.register_space($1, $2)"
+    try:
+        rows = await db.read(statement, name, dimensions)
+    except MemoryUnavailable:
+        if not db.replicated:
+            raise
+        rows = await db.fetch(statement, name, dimensions)
+    return int(rows[0][0])
 
 
 async def width(db: Database) -> int:
     """Dimensions of the embedding column, as chosen at the first migration."""
-    rows = await db.fetch("select router.embedding_width()")
+    rows = await db.read("select router.embedding_width()")
     return int(rows[0][0])
 
 
@@ -45,7 +67,7 @@ async def record(
         tenant_id,
         space_id,
         key_id,
-        [_composite(example) for example in examples],
+        [example.composite() for example in examples],
         timeout=60,
     )
     return [(row["memory"], row["created"]) for row in rows]
@@ -61,23 +83,9 @@ async def recall(
     db: Database, tenant_id: int, *, search: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Mapping[str, Any]]:
     """Memories in order of their number, from `after` on; `search`: those whose prompt contains it."""
-    return await db.fetch("select * from router.recall($1, $2, $3, $4)", tenant_id, search, after, limit, timeout=30)
+    return await db.read("select * from router.recall($1, $2, $3, $4)", tenant_id, search, after, limit, timeout=30)
 
 
 async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
     """How warm each policy is: a row per policy and task."""
-    return await db.fetch("select * from router.status($1, $2)", tenant_id, space_id)
-
-
-def _composite(example: Example) -> tuple[Any, ...]:
-    size = max(example.scores.keys() | example.completion_tokens.keys())
-    return (
-        sha256(example.prompt.encode()).digest(),
-        example.prompt,
-        example.source,
-        example.task,
-        example.prompt_tokens,
-        [example.scores.get(model) for model in range(1, size + 1)],
-        [example.completion_tokens.get(model) for model in range(1, size + 1)],
-        example.embedding,
-    )
+    return await db.read("select * from router.status($1, $2)", tenant_id, space_id)

@@ -41,7 +41,7 @@ async def decide(
     is not to fail for that.
     """
     try:
-        rows = await db.fetch(
+        rows = await db.read(
             _DECIDE,
             tenant_id,
             policy_id,
@@ -70,14 +70,14 @@ async def explain(
     db: Database, tenant_id: int, policy_id: int, space_id: int, embedding: HalfVector, limit: int
 ) -> list[Mapping[str, Any]]:
     """The memories nearest to an embedding with what they say, as rows of `router.explain`."""
-    return await db.fetch(
+    return await db.read(
         "select * from router.explain($1, $2, $3, $4, $5)", tenant_id, policy_id, space_id, embedding, limit
     )
 
 
 async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[str, Any] | None:
     """One decision of the ledger; None when this tenant has none of that number."""
-    rows = await db.fetch("select * from router.decision($1, $2)", tenant_id, decision_id)
+    rows = await db.read("select * from router.decision($1, $2)", tenant_id, decision_id)
     return rows[0] if rows else None
 
 

@@ -72,7 +72,7 @@ class Tenant:
 
 async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
     """The caller of a key's SHA-256, or None for a key that is unknown, revoked or expired. Two round trips."""
-    rows = await db.fetch("select * from router.authenticate($1)", key_hash)
+    rows = await db.read_newest("select * from router.authenticate($1)", key_hash)
     if not rows:
         return None
     row = rows[0]
@@ -89,7 +89,7 @@ async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
 
 async def policies(db: Database, tenant_id: int) -> list[Policy]:
     """The policies of a tenant by name."""
-    rows = await db.fetch("select * from router.candidates($1)", tenant_id)
+    rows = await db.read_newest("select * from router.candidates($1)", tenant_id)
     return [
         Policy(
             policy_id=row["policy_id"],
@@ -105,7 +105,7 @@ async def policies(db: Database, tenant_id: int) -> list[Policy]:
 
 async def models(db: Database) -> list[Model]:
     """Every enabled model by name."""
-    return [Model(**row) for row in await db.fetch("select * from router.catalogue()")]
+    return [Model(**row) for row in await db.read_newest("select * from router.catalogue()")]
 
 
 async def put_provider(db: Database, name: str, base_url: str, key_variable: str | None) -> int:

@@ -187,6 +187,7 @@ def upgrade() -> None:
     install("record", 1, to="router_app")
     install("forget", 1, to="router_app")
     install("change_tenant", 1)
+    install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
     install("_scan", 1, to=BOTH)
     install("_search", 1, to=BOTH)
@@ -200,7 +201,7 @@ def downgrade() -> None:
     execute("""
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
-            router.change_tenant, router._evict, router._task, router.register_space, router.embedding_width;
+            router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;
