@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, memory, models, policies, tenancy
+from app.cli import database, memory, models, policies, spaces, tenancy
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -33,4 +33,5 @@ main.add_typer(models.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(policies.policies, name="policy")
 memory.add_to(main)
+spaces.add_to(main)
 database.add_to(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 
 from app import embedder
 from app.catalogue import Catalogue
-from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
+from app.cli.common import AsJson, note, progress, show, show_json, tenant_of, with_database
 from app.embedder import CachedEmbedder
 from app.errors import BadRequest
 from app.settings import Settings
@@ -60,13 +60,13 @@ def import_file(
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
         catalogue = Catalogue(await tenancy.models(db))
-        async with _embedder(db) as (embedding, space_id):
+        async with _embedder(db, row.space) as (embedding, space_id):
             count = await _check(lessons, catalogue, embedding)
             if count > row.memory_cap:
                 note(f"{tenant} keeps {row.memory_cap} memories: of these {count} examples the first ones will go.")
             created = 0
             done = 0
-            with _progress("Teaching", count) as advance:
+            with progress("Teaching", count) as advance:
                 for batch in _batches(lessons):
                     try:
                         examples = await examples_of([lesson for _, lesson in batch], catalogue, embedding, batch=True)
@@ -123,15 +123,16 @@ def status(
 
     async def work(db: Database) -> list[dict[str, Any]]:
         found = await tenancy.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
-        async with _embedder(db) as (embedding, space_id):
+        async with _embedder(db) as (_, space_id):
             return [
-                {"tenant": each.name, "embedder": embedding.space, **policy}
+                {"tenant": each.name, "embedder": policy.pop("space"), **policy}
                 for each in found
                 for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
             ]
 
-    columns = ("tenant", "policy", "backend", "default_model", "memories", "seed_count", "ready", "tasks", "next_step")
     found = with_database(work)
+    columns = ["tenant", "policy", "backend", "default_model", "embedder", "memories", "seed_count", "ready", "tasks"]
+    columns += [*(["building", "built"] if any(row["building"] for row in found) else []), "next_step"]
     if not as_json:
         found = [{**row, "tasks": [f"{task}:{count}" for task, count in row["tasks"].items()] or None} for row in found]
     show(found, as_json=as_json, columns=columns, empty="There are no policies; `pgrouter tenant create NAME` begins.")
@@ -145,9 +146,10 @@ def add_to(main: typer.Typer) -> None:
 
 
 @asynccontextmanager
-async def _embedder(db: Database) -> AsyncIterator[tuple[CachedEmbedder, int]]:
-    """The embedder that a proxy with this environment would use, and its space's number."""
-    embedding = embedder.create(Settings.from_environment(), await memory.width(db))
+async def _embedder(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
+    """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
+    settings, width = Settings.from_environment(), await memory.width(db)
+    embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
     try:
         yield embedding, await memory.register_space(db, embedding.space, embedding.dimensions)
     finally:
@@ -157,7 +159,7 @@ async def _embedder(db: Database) -> AsyncIterator[tuple[CachedEmbedder, int]]:
 async def _check(file: LessonFile, catalogue: Catalogue, embedding: CachedEmbedder) -> int:
     """How many examples a file has. Raises `BadRequest` naming the line when one of them could not be taught."""
     count = 0
-    with _progress("Checking", file.size) as advance:
+    with progress("Checking", file.size) as advance:
         position = 0
         for count, (line, lesson) in enumerate(file, 1):
             for field in ("scores", "completion_tokens"):
@@ -220,16 +222,6 @@ def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if row["task"] is not None:
             policies[row["policy"]]["tasks"][row["task"]] = row["task_memories"]
     return list(policies.values())
-
-
-@contextmanager
-def _progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr where somebody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update
 
 
 @contextmanager

@@ -60,7 +60,7 @@ async def console(request: Request) -> Response:
         _PAGE.format(
             version=__version__,
             memory="reachable" if services.db.available else "away: policies serve their default model",
-            embedder=services.embedder.space,
+            embedder=services.spaces.own.embedder.space,
             queued=services.ledger.queued,
         )
     )

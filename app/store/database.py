@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
+from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError
 
 #: The schema this version speaks to: the last revision of `migrations/`.
 REVISION = "0007"
@@ -39,6 +39,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT003": BadRequest,  # no such model or provider
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
+    "RT007": Conflict,  # another space serves or is being built
 }
 
 _AWAY = (
