@@ -20,7 +20,7 @@ begin
     end if;
     with input as materialized (
         select
-            x.prompt_hash, x.prompt, x.source, x.key_id, x.first_taught_at, m.created_at, m.task_id, m.prompt_tokens,
+            x.memory_id, x.prompt_hash, x.prompt, x.source, x.key_id, x.first_taught_at, m.created_at, m.task_id, m.prompt_tokens,
             m.quality, m.completion_tokens, i.embedding
         from unnest(p_memories, p_embeddings) as i (memory_id, embedding)
         inner join router.memory_texts as x
@@ -47,6 +47,7 @@ begin
         select
             p_tenant, nextval('router.memory_ids'), p_to, i.prompt_hash, i.source, i.prompt, i.key_id, i.first_taught_at
         from input as i
+        order by i.memory_id
         on conflict on constraint memory_texts_prompt_key do update
             set prompt = excluded.prompt, key_id = excluded.key_id
         returning new.memory_id, new.prompt_hash, new.source, old.memory_id is null as created
@@ -73,14 +74,22 @@ begin
         where x.created
     )
     select count(*) into v_copied from texts;
-    -- While many are taught, copies of what was evicted meanwhile would pile up; they are older than all that serves.
+    -- While many are taught, copies of what was evicted meanwhile would pile up; none is younger than all that serves.
     if (select memories from router.memory_counts where tenant_id = p_tenant and space_id = p_to) > v_cap * 1.02 then
         delete from router.memories as m
         where
             m.tenant_id = p_tenant
             and m.space_id = p_to
-            and m.created_at < (
+            and m.created_at <= (
                 select min(o.created_at) from router.memories as o where o.tenant_id = p_tenant and o.space_id = p_from
+            )
+            and not exists (
+                select
+                from router.memory_texts as y
+                inner join router.memory_texts as x
+                    on x.tenant_id = p_tenant and x.space_id = p_from and x.prompt_hash = y.prompt_hash
+                        and x.source = y.source
+                where y.tenant_id = p_tenant and y.memory_id = m.memory_id
             );
     end if;
     return v_copied;

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -110,16 +108,6 @@ async def tenant_of(db: Database, name: str) -> Tenant:
 def note(text: str) -> None:
     """Something people should know that is no output: it goes to stderr."""
     typer.echo(text, err=True)
-
-
-@contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, with the time left, where somebody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update
 
 
 def show_json(value: Any) -> None:

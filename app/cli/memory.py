@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 
 from app import embedder
 from app.catalogue import Catalogue
-from app.cli.common import AsJson, note, progress, show, show_json, tenant_of, with_database
+from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
 from app.embedder import CachedEmbedder
 from app.errors import BadRequest
 from app.settings import Settings
@@ -60,7 +60,7 @@ def import_file(
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
         catalogue = Catalogue(await tenancy.models(db))
-        async with _embedder(db, row.space) as (embedding, space_id):
+        async with embedder_of(db, row.space) as (embedding, space_id):
             count = await _check(lessons, catalogue, embedding)
             if count > row.memory_cap:
                 note(f"{tenant} keeps {row.memory_cap} memories: of these {count} examples the first ones will go.")
@@ -123,7 +123,7 @@ def status(
 
     async def work(db: Database) -> list[dict[str, Any]]:
         found = await tenancy.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
-        async with _embedder(db) as (_, space_id):
+        async with embedder_of(db) as (_, space_id):
             return [
                 {"tenant": each.name, "embedder": policy.pop("space"), **policy}
                 for each in found
@@ -146,7 +146,7 @@ def add_to(main: typer.Typer) -> None:
 
 
 @asynccontextmanager
-async def _embedder(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
+async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
     """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
     settings, width = Settings.from_environment(), await memory.width(db)
     embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
@@ -222,6 +222,16 @@ def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if row["task"] is not None:
             policies[row["policy"]]["tasks"][row["task"]] = row["task_memories"]
     return list(policies.values())
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr where somebody watches."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
 
 
 @contextmanager

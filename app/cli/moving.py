@@ -10,7 +10,8 @@ from typing import Any
 
 import typer
 
-from app.cli.common import note, progress
+from app.cli.common import note
+from app.cli.memory import progress
 from app.embedder import CachedEmbedder
 from app.errors import BadRequest
 from app.store import spaces
