@@ -44,3 +44,5 @@ memory_available = Gauge("pgrouter_memory_available", "1 while Postgres answers,
 embedding_cache = Gauge(
     "pgrouter_embedding_cache", "Embeddings asked of the cache since the start.", ["result"], registry=REGISTRY
 )
+upkeep = Counter("pgrouter_upkeep_total", "Chores of the upkeep.", ["chore", "outcome"], registry=REGISTRY)
+upkeep_seconds = Counter("pgrouter_upkeep_seconds_total", "Time they took.", ["chore"], registry=REGISTRY)

@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.spaces import Embedding, Spaces
 from app.store import memory
 from app.store.database import Database
+from app.upkeep import Upkeep
 from app.upstream import Upstream
 
 #: What the last entries of the ledger may take to be written at the end, seconds.
@@ -77,6 +78,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         directory = Directory(db)
         watcher = asyncio.create_task(directory.watch(), name="directory")
         stack.push_async_callback(_cancel, watcher)
+        if settings.maintain_seconds:
+            keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
+            stack.push_async_callback(_cancel, keeper)
         metrics.ledger_queued.set_function(lambda: ledger.queued)
         metrics.memory_available.set_function(lambda: db.available)
         metrics.embedding_cache.labels("hit").set_function(lambda: spaces.hits)

@@ -34,6 +34,9 @@ class Settings:
     pool_size: int = 8
     ledger_queue: int = 10_000
     drain: float = 5.0
+    maintain_seconds: int = 60
+    graduate_at: int = 10_000
+    ledger_days: int = 90
     log_level: str = "info"
 
     @classmethod
@@ -60,6 +63,9 @@ class Settings:
             pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
             ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),
             drain=reader.number("ROUTER_DRAIN", default.drain),
+            maintain_seconds=reader.integer("ROUTER_MAINTAIN_SECONDS", default.maintain_seconds, 0, 86_400),
+            graduate_at=reader.integer("ROUTER_GRADUATE_AT", default.graduate_at, 1, 1_000_000_000),
+            ledger_days=reader.integer("ROUTER_LEDGER_DAYS", default.ledger_days, 1, 36_500),
             log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
         )
 

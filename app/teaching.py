@@ -14,6 +14,8 @@ from app.errors import BadRequest
 from app.store.memory import Example
 
 MOST = 1000
+#: Models that one example may score; the table holds no more.
+MODELS = 64
 
 
 def _storable(text: str) -> str:
@@ -67,8 +69,8 @@ class Prompted(BaseModel):
 class Lesson(Prompted):
     """One example: how good each model's answer to the prompt was, 0 to 1; ties are worth teaching too."""
 
-    scores: dict[str, Score] = Field(min_length=1)
-    completion_tokens: dict[str, Tokens] = Field(default_factory=dict)
+    scores: dict[str, Score] = Field(min_length=1, max_length=MODELS)
+    completion_tokens: dict[str, Tokens] = Field(default_factory=dict, max_length=MODELS)
     task: Tag | None = None
     source: Literal["human", "judge", "import", "feedback"] = "human"
 

@@ -46,15 +46,19 @@ def install_view(name: str, version: int, *, to: str) -> None:
 
 
 def isolate(*tables: str) -> None:
-    """Turn row level security on: a tenant's rows are visible only while `router.tenant_id` names that tenant.
+    """Turn row level security on, for the owner too, with a policy for each role; nobody else sees a row.
 
-    The setting is '' and not NULL after a transaction that had set it, hence nullif. Readers see every tenant.
+    The proxy and the owner touch the rows of the tenant that `router.tenant_id` names; the setting is '' and not NULL
+    after a transaction that had set it, hence nullif. The owner also reads everybody's, a reader those it was granted.
+    All are sub-selects without a reference to the row: they run once a statement, not once a row.
     """
     for table in tables:
         execute(f"""
             alter table router.{table} enable row level security;
             alter table router.{table} force row level security;
-            create policy {table}_of_tenant on router.{table}
+            create policy {table}_of_tenant on router.{table} to router_app, current_user
                 using (tenant_id = (select nullif(current_setting('router.tenant_id', true), '')::int));
-            create policy {table}_of_reader on router.{table} for select to router_reader using (true);
+            create policy {table}_of_owner on router.{table} for select to current_user using (true);
+            create policy {table}_of_reader on router.{table} for select to router_reader
+                using (tenant_id <@ (select router._reads()));
         """)

@@ -14,7 +14,8 @@ begin
             memories = c.memories + excluded.memories, prompt_tokens = c.prompt_tokens + excluded.prompt_tokens;
     else
         update router.memory_counts as c set
-            memories = c.memories - d.memories, prompt_tokens = c.prompt_tokens - d.prompt_tokens
+            memories = c.memories - d.memories, prompt_tokens = c.prompt_tokens - d.prompt_tokens,
+            churn = c.churn + d.memories * c.tier
         from (
             select tenant_id, space_id, count(*) as memories, sum(prompt_tokens) as prompt_tokens
             from changed

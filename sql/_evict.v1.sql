@@ -6,6 +6,7 @@ declare
     v_building smallint;
     v_excess int;
     v_space smallint;
+    v_tier smallint;
     v_gone int;
     v_evicted int := 0;
 begin
@@ -16,15 +17,16 @@ begin
     if v_excess <= ceil(v_cap * 0.02) then
         return 0;
     end if;
-    for v_space in
-        select space_id from router.memory_counts
+    for v_space, v_tier in
+        select space_id, tier from router.memory_counts
         where tenant_id = p_tenant and space_id is distinct from v_building
         order by space_id = p_space, space_id
     loop
         delete from router.memories
-        where tenant_id = p_tenant and memory_id in (
+        -- The tier is the partition key: what it names alone is looked at.
+        where tenant_id = p_tenant and tier = v_tier and space_id = v_space and memory_id in (
             select memory_id from router.memories
-            where tenant_id = p_tenant and space_id = v_space
+            where tenant_id = p_tenant and tier = v_tier and space_id = v_space
             order by created_at, memory_id
             limit v_excess
         );

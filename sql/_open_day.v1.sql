@@ -9,8 +9,13 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtextextended('router._open_day', 0));
     if to_regclass('router.' || v_name) is null then
+        -- ATTACH, not PARTITION OF, which would wait for everyone who reads the ledger.
         execute format(
-            'create table router.%I partition of router.decisions for values from (%L) to (%L)',
+            'create table router.%I (like router.decisions including constraints including defaults including storage)',
+            v_name
+        );
+        execute format(
+            'alter table router.decisions attach partition router.%I for values from (%L) to (%L)',
             v_name, p_day::timestamp at time zone 'UTC', (p_day + 1)::timestamp at time zone 'UTC'
         );
         execute format('comment on table router.%I is %L', v_name, 'The ledger of ' || p_day || ' (UTC).');

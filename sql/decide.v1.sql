@@ -19,14 +19,16 @@ create function router.decide(
 language plpgsql stable
 as $$
 declare
-    v_policy router.policies;
+    v_policy record;
     v_reason router.reason;
-    v_memories int;
     v_current smallint;
     v_cached int;
 begin
     perform router._enter(p_tenant);
-    select * into v_policy from router.policies as p where p.tenant_id = p_tenant and p.policy_id = p_policy;
+    select p.*, coalesce(c.memories, 0) as memories into v_policy
+    from router.policies as p
+    left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
+    where p.tenant_id = p_tenant and p.policy_id = p_policy;
     if not found then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     end if;
@@ -46,15 +48,11 @@ begin
                 )
             );
     end if;
-    select c.memories into v_memories
-    from router.memory_counts as c
-    where c.tenant_id = p_tenant and c.space_id = p_space;
-
     v_reason := case
         when v_policy.backend = 'none' then 'default'
         when v_current is not null and v_policy.granularity = 'conversation' then 'sticky'
         when v_policy.backend <> 'knn' then v_policy.backend::text
-        when coalesce(v_memories, 0) < greatest(v_policy.seed_count, 1) then 'cold'
+        when v_policy.memories < greatest(v_policy.seed_count, 1) then 'cold'
         when p_embedding is null then 'no_signal'
         else 'learned'
     end;
@@ -72,18 +70,23 @@ begin
         select e.*, case v_reason
             when 'learned' then e.score
             when 'cheapest' then -e.cost_usd
-            when 'fastest' then -f.first_token_ms
+            when 'fastest' then (
+                select -f.first_token_ms
+                from router.speeds as f
+                where f.tenant_id = p_tenant and f.model_id = e.model_id
+            )
             -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
-            when 'weighted' then case when w.weight > 0 then
-                ln(((hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824)
-                / w.weight::float8
-            end
+            when 'weighted' then (
+                select ln(
+                    ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
+                ) / w.weight::float8
+                from router.policy_models as w
+                where
+                    w.tenant_id = p_tenant and w.policy_id = p_policy and w.model_id = e.model_id and w.weight > 0
+            )
             when 'sticky' then (e.model_id = v_current)::int
         end as key
         from estimated as e
-        left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = e.model_id
-        left join router.policy_models as w
-            on w.tenant_id = p_tenant and w.policy_id = p_policy and w.model_id = e.model_id
     ),
     judged as (
         select case

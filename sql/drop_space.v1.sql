@@ -3,6 +3,7 @@ language plpgsql volatile
 as $$
 declare
     v_serving smallint;
+    v_tier smallint;
     v_gone int;
 begin
     perform router._enter(p_tenant);
@@ -12,10 +13,13 @@ begin
     if not found then
         raise exception 'space % of tenant % is in use', p_space, p_tenant using errcode = 'RT007';
     end if;
+    select tier into v_tier from router.memory_counts where tenant_id = p_tenant and space_id = p_space;
     delete from router.memories
-    where tenant_id = p_tenant and memory_id in (
-        select memory_id from router.memories where tenant_id = p_tenant and space_id = p_space limit p_limit
-    );
+    where tenant_id = p_tenant and tier = v_tier and space_id = p_space and memory_id = any(array(
+        select memory_id from router.memories
+        where tenant_id = p_tenant and tier = v_tier and space_id = p_space
+        limit p_limit
+    ));
     get diagnostics v_gone = row_count;
     -- What was built had no cap of its own.
     perform router._evict(p_tenant, v_serving);

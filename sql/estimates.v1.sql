@@ -16,85 +16,82 @@ create function router.estimates(
 )
 language sql stable
 begin atomic
-    with settings as (
-        select p.*, k.task_id
+    with settings as materialized (
+        select
+            p.k, p.tau, p.n0, p.n0_task, p.n1, coalesce(p_alpha, p.alpha) as alpha, p.switch_penalty, t.task_id,
+            coalesce(c.prompt_tokens::double precision / nullif(c.memories, 0), p_prompt_tokens) as mean_prompt
         from router.policies as p
-        left join router.tasks as k on k.tenant_id = p_tenant and k.name = p_task
+        left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
+        left join router.tasks as t on t.tenant_id = p_tenant and t.name = p_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy
     ),
-    candidates as materialized (
-        select m.model_id, m.input_price, coalesce(m.cached_input_price, m.input_price) as cached_price, m.output_price
-        from router.models as m
-        where m.enabled and (
-            m.model_id = p_default or (
-                (p_models is null or m.model_id = any(p_models))
-                and exists (
-                    select 1 from router.policy_models as c
-                    where c.tenant_id = p_tenant and c.policy_id = p_policy and c.model_id = m.model_id
-                )
-            )
-        )
-    ),
-    votes as (
-        select
-            c.model_id,
-            count(l.quality) as labels,
-            sum(l.weight) filter (where l.quality is not null) as support,
-            sum(l.weight * l.quality) as quality,
-            sum(l.weight) filter (where l.tokens is not null) as token_support,
-            sum(l.weight * l.tokens) as tokens
+    -- Materialized, or the scan for neighbours would be repeated for each candidate.
+    near as materialized (
+        -- The server reports an underflow where a product would be too small; so little a weight is none.
+        select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / s.tau, -600)) as weight
         from settings as s
         cross join lateral router.neighbours(p_tenant, p_space, p_embedding, s.k) as n
-        cross join candidates as c
-        cross join lateral (
-            -- The server reports an underflow where a product would be too small; so little a weight is none.
-            select
-                exp(greatest((n.similarity - 1) / s.tau, -600)) as weight, n.quality[c.model_id] as quality,
-                n.completion_tokens[c.model_id] as tokens
-        ) as l
         where p_embedding is not null
-        group by c.model_id
-    ),
-    priors as (
-        select
-            c.model_id,
-            case when k.labels > 0 then s.n0_task else s.n0 end as n0,
-            (coalesce(k.quality_sum, 0) + s.n1 * a.quality_sum / nullif(a.labels, 0))
-            / nullif(coalesce(k.labels, 0) + s.n1, 0) as shrunk,
-            a.quality_sum / nullif(a.labels, 0) as mean,
-            (coalesce(k.completion_sum, 0) + s.n1 * a.completion_sum / nullif(a.completions, 0))
-            / nullif(coalesce(k.completions, 0) + s.n1, 0) as shrunk_tokens,
-            a.completion_sum / nullif(a.completions, 0) as mean_tokens
-        from candidates as c
-        cross join settings as s
-        left join router.priors as a
-            on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = c.model_id
-        left join router.priors as k
-            on k.tenant_id = p_tenant and k.space_id = p_space and k.task_id = s.task_id and k.model_id = c.model_id
     ),
     blended as (
         select
-            c.*,
-            p.mean_tokens,
-            coalesce(v.labels, 0) as labels,
-            coalesce(v.support, 0) / nullif(coalesce(v.support, 0) + p.n0, 0) as confidence,
-            case when coalesce(p.shrunk, p.mean) is null then v.quality / nullif(v.support, 0)
-                else (coalesce(v.quality, 0) + p.n0 * coalesce(p.shrunk, p.mean))
-                    / nullif(coalesce(v.support, 0) + p.n0, 0)
+            m.model_id, m.input_price, m.output_price, s.alpha, s.mean_prompt,
+            case when m.model_id <> p_current then s.switch_penalty else 0 end as penalty,
+            case when m.model_id = p_current then least(p_cached_tokens, p_prompt_tokens) else 0 end as cached,
+            coalesce(m.cached_input_price, m.input_price) as cached_price,
+            v.labels,
+            coalesce(v.support / nullif(v.support + p.n0, 0), 0) as confidence,
+            case when p.quality is null then v.quality / v.support
+                else (coalesce(v.quality, 0) + p.n0 * p.quality) / nullif(coalesce(v.support, 0) + p.n0, 0)
             end as quality,
-            case when coalesce(p.shrunk_tokens, p.mean_tokens) is null then v.tokens / nullif(v.token_support, 0)
-                else (coalesce(v.tokens, 0) + p.n0 * coalesce(p.shrunk_tokens, p.mean_tokens))
-                    / nullif(coalesce(v.token_support, 0) + p.n0, 0)
-            end as tokens
-        from candidates as c
-        inner join priors as p on p.model_id = c.model_id
-        left join votes as v on v.model_id = c.model_id
+            case when p.tokens is null then v.tokens / v.token_support
+                else (coalesce(v.tokens, 0) + p.n0 * p.tokens) / nullif(coalesce(v.token_support, 0) + p.n0, 0)
+            end as tokens,
+            a.completion_sum / nullif(a.completions, 0) as mean_tokens
+        from settings as s
+        inner join router.models as m
+            on m.enabled and (
+                m.model_id = p_default or (
+                    (p_models is null or m.model_id = any(p_models))
+                    and m.model_id in (
+                        select c.model_id from router.policy_models as c
+                        where c.tenant_id = p_tenant and c.policy_id = p_policy
+                    )
+                )
+            )
+        left join router.priors as a
+            on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = m.model_id
+        left join router.priors as k
+            on k.tenant_id = p_tenant and k.space_id = p_space and k.task_id = s.task_id and k.model_id = m.model_id
+        cross join lateral (
+            select
+                case when k.labels > 0 then s.n0_task else s.n0 end as n0,
+                coalesce(
+                    (coalesce(k.quality_sum, 0) + s.n1 * a.quality_sum / nullif(a.labels, 0))
+                    / nullif(coalesce(k.labels, 0) + s.n1, 0),
+                    a.quality_sum / nullif(a.labels, 0)
+                ) as quality,
+                coalesce(
+                    (coalesce(k.completion_sum, 0) + s.n1 * a.completion_sum / nullif(a.completions, 0))
+                    / nullif(coalesce(k.completions, 0) + s.n1, 0),
+                    a.completion_sum / nullif(a.completions, 0)
+                ) as tokens
+        ) as p
+        cross join lateral (
+            select
+                count(l.quality) as labels,
+                sum(l.weight) filter (where l.quality is not null) as support,
+                sum(l.weight * l.quality) as quality,
+                sum(l.weight) filter (where l.tokens is not null) as token_support,
+                sum(l.weight * l.tokens) as tokens
+            from (
+                select n.weight, n.quality[m.model_id] as quality, n.completion_tokens[m.model_id] as tokens
+                from near as n
+            ) as l
+        ) as v
     ),
     sized as (
-        select
-            b.*,
-            coalesce(b.tokens, avg(b.tokens) over (), 256) as expected_tokens,
-            case when b.model_id = p_current then least(p_cached_tokens, p_prompt_tokens) else 0 end as cached
+        select b.*, coalesce(b.tokens, avg(b.tokens) over (), 256) as expected_tokens
         from blended as b
     ),
     costed as (
@@ -108,19 +105,14 @@ begin atomic
             -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
             -- would hide that a long prompt is dearer than a short one, and where there is most to save.
             max(
-                coalesce(t.prompt_tokens::double precision / nullif(t.memories, 0), p_prompt_tokens) * b.input_price
-                + coalesce(b.mean_tokens, b.expected_tokens) * b.output_price
+                b.mean_prompt * b.input_price + coalesce(b.mean_tokens, b.expected_tokens) * b.output_price
             ) over () / 1e6 as unit
         from sized as b
-        left join router.memory_counts as t on t.tenant_id = p_tenant and t.space_id = p_space
     )
     select
-        c.model_id, c.quality, c.labels, coalesce(c.confidence, 0), c.expected_tokens, c.cost,
-        c.quality
-        - coalesce(p_alpha, s.alpha) * coalesce(c.cost / nullif(c.unit, 0), 0)
-        - case when p_current <> c.model_id then s.switch_penalty else 0 end
-    from costed as c
-    cross join settings as s;
+        c.model_id, c.quality, c.labels, c.confidence, c.expected_tokens, c.cost,
+        c.quality - c.alpha * coalesce(c.cost / nullif(c.unit, 0), 0) - c.penalty
+    from costed as c;
 end;
 
 comment on function router.estimates is

@@ -5,6 +5,7 @@ language plpgsql volatile
 as $$
 declare
     v_cap int;
+    v_count router.memory_counts;
     v_copied int;
 begin
     perform router._enter(p_tenant);
@@ -18,79 +19,69 @@ begin
         raise exception 'the memory of tenant % is not being rewritten for space % any more', p_tenant, p_to
             using errcode = 'RT007';
     end if;
-    with input as materialized (
-        select
-            x.memory_id, x.prompt_hash, x.prompt, x.source, x.key_id, x.first_taught_at, m.created_at, m.task_id, m.prompt_tokens,
-            m.quality, m.completion_tokens, i.embedding
-        from unnest(p_memories, p_embeddings) as i (memory_id, embedding)
-        inner join router.memory_texts as x
-            on x.tenant_id = p_tenant and x.space_id = p_from and x.memory_id = i.memory_id
-        inner join router.memories as m
-            on m.tenant_id = p_tenant and m.space_id = p_from and m.memory_id = i.memory_id
-        where not exists (
-            select
-            from router.memory_texts as y
-            inner join router.memories as n
-                on n.tenant_id = p_tenant and n.space_id = p_to and n.memory_id = y.memory_id
-            where
-                y.tenant_id = p_tenant
-                and y.space_id = p_to
-                and y.prompt_hash = x.prompt_hash
-                and y.source = x.source
-                and n.created_at >= m.created_at
-        )
+
+    -- Rows are found by lists of numbers, not one by one: with the wrong index that is one long scan, not hundreds.
+    with texts as materialized (
+        select memory_id, prompt_hash, source from router.memory_texts
+        where tenant_id = p_tenant and space_id = p_from and memory_id = any(p_memories)
+    ),
+    copies as materialized (
+        select memory_id, prompt_hash, source from router.memory_texts
+        where tenant_id = p_tenant and space_id = p_to and prompt_hash = any(array(select prompt_hash from texts))
+    ),
+    dates as materialized (
+        select memory_id, created_at from router.memories
+        where
+            tenant_id = p_tenant and space_id in (p_from, p_to)
+            and memory_id = any(p_memories || array(select memory_id from copies))
+    )
+    delete from router.memories
+    where tenant_id = p_tenant and space_id = p_to and memory_id = any(array(
+        select c.memory_id
+        from copies as c
+        inner join dates as copied on copied.memory_id = c.memory_id
+        inner join texts as t on t.prompt_hash = c.prompt_hash and t.source = c.source
+        inner join dates as taught on taught.memory_id = t.memory_id
+        where copied.created_at < taught.created_at
+    ));
+
+    with old as materialized (
+        select x.memory_id, x.prompt_hash, x.source, x.prompt, x.key_id, x.first_taught_at, i.embedding
+        from router.memory_texts as x
+        inner join unnest(p_memories, p_embeddings) as i (memory_id, embedding) on i.memory_id = x.memory_id
+        where x.tenant_id = p_tenant and x.space_id = p_from and x.memory_id = any(p_memories)
+    ),
+    labels as materialized (
+        select memory_id, created_at, task_id, prompt_tokens, quality, completion_tokens from router.memories
+        where tenant_id = p_tenant and space_id = p_from and memory_id = any(p_memories)
     ),
     texts as (
         insert into router.memory_texts (
             tenant_id, memory_id, space_id, prompt_hash, source, prompt, key_id, first_taught_at
         )
         select
-            p_tenant, nextval('router.memory_ids'), p_to, i.prompt_hash, i.source, i.prompt, i.key_id, i.first_taught_at
-        from input as i
-        order by i.memory_id
-        on conflict on constraint memory_texts_prompt_key do update
-            set prompt = excluded.prompt, key_id = excluded.key_id
-        returning new.memory_id, new.prompt_hash, new.source, old.memory_id is null as created
-    ),
-    changed as (
-        update router.memories as m set
-            created_at = i.created_at, task_id = i.task_id, prompt_tokens = i.prompt_tokens, quality = i.quality,
-            completion_tokens = i.completion_tokens, embedding = i.embedding
-        from texts as x
-        inner join input as i on i.prompt_hash = x.prompt_hash and i.source = x.source
-        where not x.created and m.memory_id = x.memory_id and m.tenant_id = p_tenant and m.space_id = p_to
-    ),
-    added as (
-        insert into router.memories (
-            tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens,
-            embedding
-        )
-        select
-            p_tenant, x.memory_id, i.created_at, c.tier, p_to, i.task_id, i.prompt_tokens, i.quality,
-            i.completion_tokens, i.embedding
-        from texts as x
-        inner join input as i on i.prompt_hash = x.prompt_hash and i.source = x.source
-        inner join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_to
-        where x.created
+            p_tenant, nextval('router.memory_ids'), p_to, o.prompt_hash, o.source, o.prompt, o.key_id, o.first_taught_at
+        from old as o
+        order by o.memory_id
+        -- What is left of it is as new.
+        on conflict on constraint memory_texts_prompt_key do nothing
+        returning memory_id, prompt_hash, source
     )
-    select count(*) into v_copied from texts;
-    -- While many are taught, copies of what was evicted meanwhile would pile up; none is younger than all that serves.
-    if (select memories from router.memory_counts where tenant_id = p_tenant and space_id = p_to) > v_cap * 1.02 then
-        delete from router.memories as m
-        where
-            m.tenant_id = p_tenant
-            and m.space_id = p_to
-            and m.created_at <= (
-                select min(o.created_at) from router.memories as o where o.tenant_id = p_tenant and o.space_id = p_from
-            )
-            and not exists (
-                select
-                from router.memory_texts as y
-                inner join router.memory_texts as x
-                    on x.tenant_id = p_tenant and x.space_id = p_from and x.prompt_hash = y.prompt_hash
-                        and x.source = y.source
-                where y.tenant_id = p_tenant and y.memory_id = m.memory_id
-            );
+    insert into router.memories (
+        tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens, embedding
+    )
+    select
+        p_tenant, t.memory_id, l.created_at, c.tier, p_to, l.task_id, l.prompt_tokens, l.quality, l.completion_tokens,
+        o.embedding
+    from texts as t
+    inner join old as o on o.prompt_hash = t.prompt_hash and o.source = t.source
+    inner join labels as l on l.memory_id = o.memory_id
+    inner join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_to;
+    get diagnostics v_copied = row_count;
+
+    select * into v_count from router.memory_counts where tenant_id = p_tenant and space_id = p_to;
+    if v_count.memories > v_cap * 1.02 then
+        perform router._trim(p_tenant, p_from, p_to);
     end if;
     return v_copied;
 end;

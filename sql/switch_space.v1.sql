@@ -16,8 +16,8 @@ begin
             using errcode = 'RT007';
     end if;
     select
-        count(*) filter (where o.prompt is not null and o.memory_id <> all (p_unfit)),
-        count(*) filter (where o.prompt is null or o.memory_id = any(p_unfit))
+        count(*) filter (where o.stored and o.memory_id <> all (p_unfit)),
+        count(*) filter (where not o.stored or o.memory_id = any(p_unfit))
     into v_outdated, v_lost
     from router.outdated(p_tenant, v_from, p_space) as o;
     if v_outdated = 0 and v_lost <= p_lost then

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -719,3 +719,40 @@ def test_a_plain_owner_of_the_schema_may_administer(databases: Any, monkeypatch:
 
 def _on(dsn: str, statement: str) -> None:
     asyncio.run(_with(dsn, lambda db: db.fetch(statement)))
+
+
+# Readers
+
+
+@pytest.fixture
+def looker(database: str) -> Iterator[str]:
+    """A role of Postgres that is nobody yet."""
+    name = "Looker of " + database.rpartition("/")[2]
+
+    def say(statement: str) -> None:
+        asyncio.run(_with(database, lambda db: db.fetch(statement)))
+
+    say(f'create role "{name}"')
+    yield name
+    say(f'drop role "{name}"')
+
+
+def test_a_reader_is_granted_listed_and_revoked(acme: Command, looker: str) -> None:
+    assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme.\n"
+    assert acme("reader", "grant", looker, "acme").stdout == f"{looker} may read tenant acme already.\n"
+    (row,) = [row for row in printed(acme("reader", "list", "--json")) if row["role"] == looker]
+    assert row == {"role": looker, "every": False, "tenants": ["acme"], "member": True}
+    acme("reader", "grant", looker, "--all")
+    assert f"{looker}  all" in acme("reader", "list").stdout
+    assert "reads every tenant: revoke that" in complaint(acme("reader", "revoke", looker, "acme", code=1))
+    assert "any tenant any more" in acme("reader", "revoke", looker, "--all").stdout
+    assert "was not granted tenant acme" in complaint(acme("reader", "revoke", looker, "acme", code=1))
+    assert f"{looker}  nothing" in acme("reader", "list").stdout
+
+
+def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None:
+    assert 'there is no role "no one"' in complaint(acme("reader", "grant", "no one", "acme", code=1))
+    assert "There is no tenant 'nobody'" in complaint(acme("reader", "grant", looker, "nobody", code=1))
+    assert "no grant limits what it sees" in complaint(acme("reader", "grant", "router_app", "acme", code=1))
+    for arguments in ((looker,), (looker, "acme", "--all")):
+        assert "name one tenant, or say --all" in acme("reader", "grant", *arguments, code=2).stderr

@@ -65,7 +65,7 @@ class Spaces:
     async def copy(self, memories: list[int] | None = None) -> int:
         """Copy these memories, or all that are outdated and have a prompt."""
         if memories is None:
-            memories = [row["memory_id"] for row in await self._outdated() if row["prompt"] is not None]
+            memories = [row["memory_id"] for row in await self._outdated() if row["stored"]]
         return int(await self.call("reembed", self.old, self.new, memories, [direction(1)] * len(memories)))
 
     async def switch(self, lost: int = 0, unfit: tuple[int, ...] = ()) -> tuple[int, int]:

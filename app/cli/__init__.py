@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, memory, models, policies, spaces, tenancy
+from app.cli import database, maintain, memory, models, policies, readers, spaces, tenancy
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -29,9 +29,11 @@ def serve() -> None:
 
 main.add_typer(tenancy.tenants, name="tenant")
 main.add_typer(tenancy.keys, name="key")
+main.add_typer(readers.readers, name="reader")
 main.add_typer(models.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(policies.policies, name="policy")
 memory.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
+maintain.add_to(main)

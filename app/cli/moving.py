@@ -18,7 +18,9 @@ from app.store import spaces
 from app.store.database import Database
 from app.store.tenancy import Tenant
 
-#: Memories read, embedded and written at a time, in `PARALLEL` calls of the embedder.
+#: Numbers of memories read at a time; each time all memories are compared.
+READ = 50_000
+#: Memories embedded and written at a time, in `PARALLEL` calls of the embedder.
 BATCH = 256
 PARALLEL = 4
 DROPPED = 10_000
@@ -104,9 +106,11 @@ class Moving:
 
     async def _outdated(self, tenant: Tenant, old: int, unfit: set[int]) -> AsyncIterator[dict[int, str]]:
         after = 0
-        while rows := await spaces.outdated(self._db, tenant.tenant_id, old, self._to, after=after, limit=BATCH):
+        while rows := await spaces.outdated(self._db, tenant.tenant_id, old, self._to, after=after, limit=READ):
             after = rows[-1][0]
-            yield {number: text for number, text in rows if text is not None and number not in unfit}
+            fit = [number for number, stored in rows if stored and number not in unfit]
+            for start in range(0, len(fit), BATCH):
+                yield await spaces.prompts(self._db, tenant.tenant_id, fit[start : start + BATCH])
 
     async def _copy(self, tenant: Tenant, old: int, prompts: dict[int, str], unfit: set[int]) -> int:
         vectors = await self._embed(list(prompts.values()))

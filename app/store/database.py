@@ -28,8 +28,9 @@ SESSION = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "hnsw.ef_search": "100",
-    # With few tenants the planner would read everybody's memories rather than follow the index to one tenant's.
-    "random_page_cost": "1.1",
+    # A plan made while there is one tenant, whose rows are the table, must still be right when there are thousands.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "timezone": "UTC",
 }
 
@@ -40,6 +41,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
     "RT007": Conflict,  # another space serves or is being built
+    "RT009": BadRequest,  # a role that cannot be a reader
 }
 
 _AWAY = (
@@ -169,7 +171,8 @@ class Database:
 
     def _session(self) -> dict[str, str]:
         role = {"role": self.role} if self.role else {}
-        return {"application_name": "pgrouter", **SESSION, **role}
+        # Whoever may create functions in a schema on the login's path could else have ours call theirs.
+        return {"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **role}
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

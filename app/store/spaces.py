@@ -42,7 +42,7 @@ async def give_up(db: Database, tenant_id: int) -> None:
 async def left(db: Database, tenant_id: int, from_space: int, to_space: int) -> Left:
     """How much of one space another has not got."""
     rows = await db.fetch(
-        "select count(prompt), count(*) - count(prompt) from router.outdated($1, $2, $3)",
+        "select count(*) filter (where stored), count(*) filter (where not stored) from router.outdated($1, $2, $3)",
         tenant_id,
         from_space,
         to_space,
@@ -53,10 +53,13 @@ async def left(db: Database, tenant_id: int, from_space: int, to_space: int) -> 
 
 async def outdated(
     db: Database, tenant_id: int, from_space: int, to_space: int, *, after: int, limit: int
-) -> list[tuple[int, str | None]]:
-    """Memories of one space that another has not got, by number from `after` on, with their prompts if stored."""
+) -> list[tuple[int, bool]]:
+    """Memories of one space that another has not got, by number from `after` on, and whether their prompts are stored.
+
+    Goes through all of both spaces, however few are asked for.
+    """
     rows = await db.fetch(
-        "select memory_id, prompt from router.outdated($1, $2, $3, $4, $5)",
+        "select memory_id, stored from router.outdated($1, $2, $3, $4, $5)",
         tenant_id,
         from_space,
         to_space,
@@ -64,7 +67,13 @@ async def outdated(
         limit,
         timeout=WHOLE_TIMEOUT,
     )
-    return [(row["memory_id"], row["prompt"]) for row in rows]
+    return [(row["memory_id"], row["stored"]) for row in rows]
+
+
+async def prompts(db: Database, tenant_id: int, memories: Sequence[int]) -> dict[int, str]:
+    """The stored prompts of these memories; one that is gone meanwhile is not among them."""
+    rows = await db.fetch("select * from router.prompts($1, $2)", tenant_id, memories, timeout=BATCH_TIMEOUT)
+    return {row["memory_id"]: row["prompt"] for row in rows}
 
 
 async def reembed(

@@ -212,6 +212,19 @@ async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
     return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
 
 
+async def grant_tenant(db: Database, role: str, tenant_id: int | None) -> bool:
+    """Let a role of Postgres read a tenant, None: every tenant; False when it could already.
+
+    Makes it a member of `router_reader`. `BadRequest` for a role that does not exist or that no grant limits.
+    """
+    return bool((await db.fetch("select router.grant_tenant($1, $2)", role, tenant_id))[0][0])
+
+
+async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
+    """Take a tenant from a reader, None: all it was granted; returns how many grants that were."""
+    return int((await db.fetch("select router.revoke_tenant($1, $2)", role, tenant_id))[0][0])
+
+
 #: What a policy's decision is set by, in the order of the SQL type `policy_settings`; README.md says each in a line.
 POLICY_SETTINGS = (
     "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
@@ -260,6 +273,11 @@ async def tenants(db: Database, name: str | None = None) -> list[Tenant]:
 async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The keys of a tenant, revoked ones too; never their hashes."""
     return await db.fetch("select * from router.credentials($1)", tenant_id)
+
+
+async def readers(db: Database) -> list[Mapping[str, Any]]:
+    """Every reader by name, with the tenants it was granted."""
+    return await db.fetch("select * from router.readers()")
 
 
 async def upstreams(db: Database) -> list[Mapping[str, Any]]:

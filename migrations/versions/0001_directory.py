@@ -161,7 +161,8 @@ create table router.policies (
         constraint policies_confidence_floor_check check (confidence_floor between 0 and 1),
     switch_penalty double precision not null default 0 constraint policies_switch_penalty_check check (switch_penalty between 0 and 100),
     sticky_seconds int not null default 86400 constraint policies_sticky_seconds_check check (sticky_seconds >= 0),
-    constraint policies_name_key unique (tenant_id, name)
+    constraint policies_name_key unique (tenant_id, name),
+    constraint policies_tenant_key unique (tenant_id, policy_id)
 );
 comment on table router.policies is 'Names a request may give as `model` to be routed, with the settings of the decision.';
 comment on column router.policies.policy_id is 'Number of the policy.';
@@ -183,10 +184,12 @@ comment on column router.policies.sticky_seconds is 'How long a conversation sta
 
 create table router.policy_models (
     tenant_id int not null,
-    policy_id int not null constraint policy_models_policy_fkey references router.policies on delete cascade,
+    policy_id int not null,
     model_id smallint not null constraint policy_models_model_fkey references router.models,
     weight real not null default 1 constraint policy_models_weight_check check (weight >= 0 and weight < 'infinity'),
-    constraint policy_models_pkey primary key (tenant_id, policy_id, model_id)
+    constraint policy_models_pkey primary key (tenant_id, policy_id, model_id),
+    constraint policy_models_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
 );
 comment on table router.policy_models is 'The candidates of each policy.';
 comment on column router.policy_models.tenant_id is 'Whose policy it is.';
@@ -201,16 +204,27 @@ create type router.policy_settings as (
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL leaves one as it is.';
 
+create table router.reader_grants (
+    role regrole not null,
+    tenant_id int constraint reader_grants_tenant_fkey references router.tenants on delete cascade,
+    granted_at timestamptz not null default now(),
+    constraint reader_grants_key unique nulls not distinct (role, tenant_id)
+);
+comment on table router.reader_grants is 'Which tenants a reader sees; a member of router_reader that is not here sees none.';
+comment on column router.reader_grants.role is 'A login or a group; by number, so that it may be renamed and another of its name inherits nothing.';
+comment on column router.reader_grants.tenant_id is 'The tenant it sees; NULL: every tenant.';
+comment on column router.reader_grants.granted_at is 'Since when.';
+alter table router.reader_grants enable row level security;
+alter table router.reader_grants force row level security;
+create policy reader_grants_of_owner on router.reader_grants to current_user using (true);
+create policy reader_grants_of_reader on router.reader_grants for select to router_reader
+    using (pg_has_role(role, 'usage'));
+grant select on router.reader_grants to router_reader;
+
 grant select on router.tenants, router.providers, router.models, router.policies, router.policy_models
     to router_app, router_reader;
 -- Without key_hash: a reader has no use for it.
 grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at) on router.api_keys to router_reader;
-"""
-
-# `authenticate` finds the tenant, so it cannot be inside one; it runs as the owner, who may read this one table.
-OWNER = """
-create policy api_keys_of_owner on router.api_keys for select to current_user using (true);
-create policy tenants_of_owner on router.tenants for select to current_user using (true);
 """
 
 ANNOUNCED = ("tenants", "api_keys", "providers", "models", "policies", "policy_models")
@@ -219,8 +233,8 @@ ANNOUNCED = ("tenants", "api_keys", "providers", "models", "policies", "policy_m
 def upgrade() -> None:
     execute(ROLES)
     execute(TABLES)
+    install("_reads", 1, to="router_reader")
     isolate("tenants", "api_keys", "policies", "policy_models")
-    execute(OWNER)
     install("_enter", 1, to=f"{APP}, router_reader")
     install("_announce", 1)
     for table in ANNOUNCED:
@@ -250,9 +264,11 @@ def downgrade() -> None:
         drop function router.revision, router.catalogue, router.candidates, router.put_provider,
             router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key,
             router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._enter;
+        alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
         drop table router.policy_models, router.policies, router.models, router.providers, router.api_keys,
             router.tenants;
-        drop function router._announce;
+        drop function router._announce, router._reads;
+        drop table router.reader_grants;
         drop type router.policy_settings, router.reason, router.backend, router.granularity;
         revoke all on router.alembic_version from router_app, router_reader;
         revoke all on schema router from router_app, router_reader;

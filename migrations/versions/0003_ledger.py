@@ -14,13 +14,16 @@ BOTH = "router_app, router_reader"
 TABLES = """
 create table router.conversations (
     tenant_id int not null constraint conversations_tenant_fkey references router.tenants on delete cascade,
-    policy_id int not null constraint conversations_policy_fkey references router.policies on delete cascade,
+    policy_id int not null,
     conversation bytea not null constraint conversations_conversation_check check (octet_length(conversation) = 16),
     model_id smallint not null constraint conversations_model_fkey references router.models,
     prompt_tokens int,
     updated_at timestamptz not null,
     expires_at timestamptz not null,
-    constraint conversations_pkey primary key (tenant_id, policy_id, conversation)
+    constraint conversations_pkey primary key (tenant_id, policy_id, conversation),
+    -- With the tenant: a policy of another is as absent as one that never was.
+    constraint conversations_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
 );
 create index conversations_expires on router.conversations (expires_at);
 comment on table router.conversations is 'The model each conversation is with, so that it survives replicas and restarts.';

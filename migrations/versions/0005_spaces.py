@@ -28,6 +28,8 @@ def upgrade() -> None:
     install("spaces_of", 1, to="router_app, router_reader")
     install("build_space", 1)
     install("outdated", 1)
+    install("prompts", 1)
+    install("_trim", 1)
     install("reembed", 1)
     install("switch_space", 1)
     install("drop_space", 1)
@@ -36,6 +38,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop function router.authenticate, router.build_space, router.outdated, router.reembed, router.switch_space,
-            router.drop_space, router.spaces_of;
+            router.drop_space, router.spaces_of, router.prompts,
+            router._trim;
         alter table router.tenants drop column space_id, drop column next_space_id;
     """)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from migrations.install import execute, install
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -9,8 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    install("grant_tenant", 1)
+    install("revoke_tenant", 1)
+    install("readers", 1)
 
 
 def downgrade() -> None:
-    pass
+    execute("drop function router.grant_tenant, router.revoke_tenant, router.readers;")
