@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import main, moving
 from app.embedder import setting_of
-from app.store import memory, spaces, tenancy
+from app.store import memory, spaces, tenancy, upkeep
 from app.store.database import Database
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
@@ -594,7 +594,7 @@ async def test_a_tenant_that_stores_no_prompts_is_told_what_it_loses_first(warm:
             answer=answer,
         )
         assert "120 memories have no stored prompt and WILL BE LOST" in result.stderr
-        assert not result.stdout
+        assert "served" not in result.stdout
     assert await warm.admin.fetch("select * from router.tenants") == before
     assert await spaces_of(warm) == {STATIC_SPACE: (120, True, False)}
     assert await ask(warm, 1) == (CHEAP, "learned")
@@ -602,6 +602,29 @@ async def test_a_tenant_that_stores_no_prompts_is_told_what_it_loses_first(warm:
     assert (done["rewritten"], done["lost"]) == (0, 120)
     assert await spaces_of(warm) == {}
     assert await ask(warm, 2) == (STRONG, "cold")
+
+
+async def test_a_graduated_tenant_is_graduated_in_the_new_space_before_it_serves(warm: Proxy, run: Run) -> None:
+    old = warm.services.spaces.own.space_id
+    await upkeep.graduate(warm.admin, warm.tenant_id, old)
+    await run("reembed", "--tenant", "acme", "--to", REMOTE)
+    (row,) = await spaces.spaces_of(warm.admin, warm.tenant_id)
+    assert (row["space"], row["memories"], row["graduated"]) == (REMOTE_SPACE, 120, True)
+    assert await ask(warm, 1) == (CHEAP, "learned")
+    leaves = await warm.admin.fetch("select relname from pg_class where relname ~ '^memories_large_[0-9]+_[0-9]+$'")
+    assert [leaf["relname"] for leaf in leaves] == [f"memories_large_{warm.tenant_id}_{row['space_id']}"]
+
+
+async def test_the_upkeep_graduates_no_space_that_is_still_being_built(two: Spaces) -> None:
+    await two.teach("a", "b")
+    await two.build()
+    await two.copy()
+    for due in (two.old, two.new):
+        rows = await two.world.owner.fetch("select * from router.chores(2, 30) where chore = 'graduate'")
+        assert due in [row["space_id"] for row in rows]
+        assert (two.new in [row["space_id"] for row in rows]) == (due == two.new)
+        if due == two.old:
+            await two.switch()
 
 
 async def test_a_loss_may_be_agreed_to_by_hand(warm: Proxy, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,7 @@ from app.cli.common import note
 from app.cli.memory import progress
 from app.embedder import CachedEmbedder
 from app.errors import BadRequest
-from app.store import spaces
+from app.store import spaces, upkeep
 from app.store.database import Database
 from app.store.tenancy import Tenant
 
@@ -24,6 +25,8 @@ READ = 50_000
 BATCH = 256
 PARALLEL = 4
 DROPPED = 10_000
+#: Between two tries to have the one place where memories are moved, seconds.
+BUSY = 5.0
 #: What every proxy may take to hear of the switch, seconds; until then the old space is still asked.
 SETTLE = 2.0
 
@@ -37,7 +40,7 @@ class Moving:
         self._to = space_id
         self._yes = yes
         self._ask = ask
-        self._switched: deque[tuple[float, int, int]] = deque()
+        self._switched: deque[tuple[float, int, int, bool]] = deque()
 
     async def move(self, tenant: Tenant, *, skip: bool) -> dict[str, Any]:
         """Rewrite and switch; what was done. Without consent to a loss it is an error, or nothing is done (`skip`)."""
@@ -63,19 +66,20 @@ class Moving:
         old = await spaces.build(self._db, tenant.tenant_id, self._to)
         if old != serving["space_id"]:
             raise BadRequest(f"{tenant.name} was moved by somebody else meanwhile; run the command again.")
-        told["rewritten"], told["lost"] = await self._rewrite(tenant, old, left)
-        self._switched.append((time.monotonic(), tenant.tenant_id, old))
+        graduated = serving["graduated"]
+        told["rewritten"], told["lost"] = await self._rewrite(tenant, old, left, graduated=graduated)
+        self._switched.append((time.monotonic(), tenant.tenant_id, old, graduated))
         await self.settle(SETTLE)
         return told
 
     async def settle(self, patience: float) -> None:
         """Drop the old spaces that no proxy can be asking any more, and with `patience` 0 wait until all are."""
         while self._switched and (not patience or time.monotonic() - self._switched[0][0] >= patience):
-            at, tenant_id, old = self._switched.popleft()
+            at, tenant_id, old, graduated = self._switched.popleft()
             await asyncio.sleep(max(0.0, at + SETTLE - time.monotonic()))
-            await self._drop(tenant_id, old)
+            await self._drop(tenant_id, old, graduated=graduated)
 
-    async def _rewrite(self, tenant: Tenant, old: int, left: spaces.Left) -> tuple[int, int]:
+    async def _rewrite(self, tenant: Tenant, old: int, left: spaces.Left, *, graduated: bool) -> tuple[int, int]:
         """Copy until nothing is left to copy and the switch is made; how many memories were rewritten, and lost."""
         rewritten = 0
         allowed = left.lost
@@ -86,6 +90,10 @@ class Moving:
                     async for batch in self._outdated(tenant, old, unfit):
                         rewritten += await self._copy(tenant, old, batch, unfit)
                         advance(len(batch))
+                    if graduated:
+                        await self._graduate(tenant)
+                        graduated = False
+                        continue
                     left = await spaces.switch(self._db, tenant.tenant_id, self._to, lost=allowed, unfit=sorted(unfit))
                     if left.outdated:
                         continue  # Taught meanwhile.
@@ -138,13 +146,30 @@ class Moving:
                 continue
             left = await spaces.left(self._db, tenant.tenant_id, row["space_id"], self._to)
             if self._yes or not any(left):
-                await self._drop(tenant.tenant_id, row["space_id"])
+                await self._drop(tenant.tenant_id, row["space_id"], graduated=row["graduated"])
             else:
                 note(
                     f"{tenant.name}: {sum(left)} memories of {row['space']} are not among these. They are the first "
                     "to be forgotten when it is full, or at once with --yes."
                 )
 
-    async def _drop(self, tenant_id: int, space_id: int) -> None:
+    async def _graduate(self, tenant: Tenant) -> None:
+        """Give the new space its index before it serves, as the old one has."""
+        note(f"{tenant.name}: building the index of {self._embedding.space}.")
+        while True:
+            try:
+                await upkeep.graduate(self._db, tenant.tenant_id, self._to)
+            except upkeep.Busy as error:
+                note(f"{tenant.name}: waiting, as {error}.")
+                await asyncio.sleep(BUSY)
+            else:
+                return
+
+    async def _drop(self, tenant_id: int, space_id: int, *, graduated: bool) -> None:
         while await spaces.drop(self._db, tenant_id, space_id, DROPPED) == DROPPED:
             pass
+        if graduated:
+            # What is in the way now is left to the upkeep's next round.
+            with contextlib.suppress(upkeep.Busy):
+                await upkeep.shrink(self._db, tenant_id, space_id)
+                await upkeep.sweep(self._db, tenant_id, space_id)

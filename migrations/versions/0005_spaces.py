@@ -10,20 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-COLUMNS = """
-alter table router.tenants
-    add column space_id smallint constraint tenants_space_fkey references router.spaces,
-    add column next_space_id smallint constraint tenants_next_space_fkey references router.spaces,
-    add constraint tenants_next_space_check check (
-        next_space_id is null or (space_id is not null and space_id <> next_space_id)
-    );
-comment on column router.tenants.space_id is 'The space that serves it; NULL: that of the proxy''s own embedder.';
-comment on column router.tenants.next_space_id is 'The space its memory is being rewritten for; NULL: none.';
-"""
-
-
 def upgrade() -> None:
-    execute(COLUMNS)
     install("authenticate", 1, to="router_app")
     install("spaces_of", 1, to="router_app, router_reader")
     install("build_space", 1)
@@ -40,5 +27,4 @@ def downgrade() -> None:
         drop function router.authenticate, router.build_space, router.outdated, router.reembed, router.switch_space,
             router.drop_space, router.spaces_of, router.prompts,
             router._trim;
-        alter table router.tenants drop column space_id, drop column next_space_id;
     """)
