@@ -29,6 +29,15 @@ comment on column router.spaces.space_id is 'Number of the space.';
 comment on column router.spaces.name is 'The embedder and everything that changes its vectors.';
 comment on column router.spaces.dimensions is 'Its own size; shorter than the column is padded with zeros, which leaves cosines unchanged.';
 
+alter table router.tenants
+    add column space_id smallint constraint tenants_space_fkey references router.spaces,
+    add column next_space_id smallint constraint tenants_next_space_fkey references router.spaces,
+    add constraint tenants_next_space_check check (
+        next_space_id is null or (space_id is not null and space_id <> next_space_id)
+    );
+comment on column router.tenants.space_id is 'The space that serves it; NULL: that of the proxy''s own embedder.';
+comment on column router.tenants.next_space_id is 'The space its memory is being rewritten for; NULL: none.';
+
 create table router.tasks (
     tenant_id int not null constraint tasks_tenant_fkey references router.tenants on delete cascade,
     task_id smallint not null constraint tasks_task_id_check check (task_id > 0),
@@ -204,6 +213,7 @@ def downgrade() -> None:
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
             router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
+        alter table router.tenants drop column space_id, drop column next_space_id;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;
