@@ -149,6 +149,11 @@ class Database:
         except NotFound:
             # What was made a moment ago is not on the standby yet.
             return await self._writes.fetch(statement, *arguments, timeout=timeout)
+        except MemoryUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError) or not self._reads.available:
+                raise
+            # The connection broke under the call, as when its server ends; reading again does no harm.
+            return await self._reads.fetch(statement, *arguments, timeout=timeout)
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
