@@ -28,9 +28,9 @@ class LessonFile:
     """A file of examples that can be gone through again and again; no more than one line of it is in memory.
 
     A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`, a row of CSV the columns
-    `prompt`, `task` and a score per model in `q:MODEL`, empty where unknown; other columns are passed over. An example
-    that does not say its source has `source`. Iterating yields the number of the line each begins at, and the example;
-    it raises `BadRequest` naming the line.
+    `prompt`, `task` and a score per model in `q:MODEL`, empty where unknown; other columns, costs too, are passed
+    over (`unread`). An example that does not say its source has `source`. Iterating yields the number of the line each
+    begins at, and the example; it raises `BadRequest` naming the line.
     """
 
     def __init__(self, path: Path, source: str) -> None:
@@ -42,6 +42,8 @@ class LessonFile:
         if path.exists() and not path.is_file():
             raise ConfigurationError(f"{path} is no plain file; it is read twice, once to check it and once to teach.")
         self.size = path.stat().st_size
+        #: Columns of a CSV file that teach nothing; known once it is being read.
+        self.unread: tuple[str, ...] = ()
         self._raw: IO[bytes] | None = None
         self._line = 0
 
@@ -94,6 +96,7 @@ class LessonFile:
             models = {i: name.removeprefix(_SCORE).strip() for i, name in enumerate(header) if name.startswith(_SCORE)}
             if "prompt" not in header or not models:
                 raise BadRequest("the header needs a column prompt and a column q:MODEL for each model scored.")
+            self.unread = tuple(n for n in header if n not in ("prompt", "task") and not n.startswith(_SCORE))
             ended = table.line_num
             for cells in table:
                 # A quoted prompt may span lines: what people look for is the one it begins at.

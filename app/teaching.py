@@ -92,13 +92,7 @@ async def examples_of(
     """
     leads = [f"examples[{position}]." if batch else "" for position in range(len(lessons))]
     texts = [lesson.text(lead) for lesson, lead in zip(lessons, leads, strict=True)]
-    labels = [
-        (
-            _by_model(lesson.scores, catalogue, f"{lead}scores"),
-            _by_model(lesson.completion_tokens, catalogue, f"{lead}completion_tokens"),
-        )
-        for lesson, lead in zip(lessons, leads, strict=True)
-    ]
+    labels = [labels_of(lesson, catalogue, lead) for lesson, lead in zip(lessons, leads, strict=True)]
     vectors = await embedder.embed_many(texts)
     found = []
     for lesson, lead, text, (scores, tokens), vector in zip(lessons, leads, texts, labels, vectors, strict=True):
@@ -116,6 +110,14 @@ async def examples_of(
             )
         )
     return found
+
+
+def labels_of(lesson: Lesson, catalogue: Catalogue, lead: str = "") -> tuple[dict[int, float], dict[int, float]]:
+    """Scores and completion tokens by model number. Raises `BadRequest` naming the field, led by `lead`."""
+    return (
+        _by_model(lesson.scores, catalogue, f"{lead}scores"),
+        _by_model(lesson.completion_tokens, catalogue, f"{lead}completion_tokens"),
+    )
 
 
 def _by_model(values: Mapping[str, float], catalogue: Catalogue, param: str) -> dict[int, float]:

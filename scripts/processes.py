@@ -98,8 +98,17 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
 
 def resident_mib(pid: int) -> float | None:
     """The memory a process holds, in MiB; None where /proc does not say."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int) -> float | None:
+    """The most memory a process has held since it began to run its program, in MiB; None where /proc does not say."""
+    return _status_mib(pid, "VmHWM:")
+
+
+def _status_mib(pid: int, name: str) -> float | None:
     for line in (_read(pid, "status") or "").splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
     return None
 

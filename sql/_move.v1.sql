@@ -10,10 +10,9 @@ begin
     if not exists (select from router.tenants where tenant_id = p_tenant) then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';
     end if;
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
 end;
 $$;
 
 comment on function router._move is
-'Begins to move a tenant''s memories between tiers: one move at a time in the database, and nobody teaches the tenant.
+'Begins to move a tenant''s memories between tiers, one move at a time in the database.
 Raises RT001 for an unknown tenant and RT006 while another session moves memories.';

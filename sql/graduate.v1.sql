@@ -3,7 +3,6 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count router.memory_counts;
-    v_leaf text;
     v_new boolean;
     v_moved int;
 begin
@@ -16,12 +15,16 @@ begin
     if not found or v_count.tier = 1 then
         return 0;
     end if;
-    v_leaf := format('memories_large_%s_%s', p_tenant, v_count.space_id);
-    -- One that was left by a shrink is filled as it stands, slowly; the upkeep drops those first.
-    v_new := to_regclass(format('router.%I', v_leaf)) is null;
+    v_new := to_regclass(format('router.%I', format('memories_large_%s_%s', p_tenant, v_count.space_id))) is null;
     if v_new then
-        perform router._build_partition(p_tenant, v_count.space_id, v_count.memories);
+        perform router._build_partition(p_tenant, v_count.space_id);
+    end if;
+    -- From here on nobody teaches the tenant.
+    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    if v_new then
+        perform router._catch_up(p_tenant, v_count.space_id);
     else
+        -- A partition that a shrink has left is filled as it stands, slowly; the upkeep drops those first.
         insert into router.memories_large (
             tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens,
             embedding
@@ -31,10 +34,13 @@ begin
         from router.memories_small
         where tenant_id = p_tenant and space_id = v_count.space_id;
     end if;
-    -- In the partition itself, where no trigger counts: the memories stay.
+    -- Below the table that has the triggers: the memories stay.
     delete from router.memories_small where tenant_id = p_tenant and space_id = v_count.space_id;
     get diagnostics v_moved = row_count;
     update router.memory_counts set tier = 1, churn = 0 where tenant_id = p_tenant and space_id = v_count.space_id;
+    if not found then
+        raise exception 'there is no tenant % any more', p_tenant using errcode = 'RT001';
+    end if;
     if v_new then
         perform router._attach_partition(p_tenant, v_count.space_id);
     end if;
@@ -44,5 +50,6 @@ $$;
 
 comment on function router.graduate is
 'Moves a tenant''s memories of one space (NULL: its fullest) to a partition of their own with an HNSW index; returns how
-many, 0 when there is nothing to move. One transaction: the tenant''s teaching waits for it, reading does not.
+many, 0 when there is nothing to move. One transaction: nobody waits while it builds, then the tenant''s teaching waits
+until it has caught up with what was taught meanwhile. Reading waits for nothing.
 Runs as its owner: the proxy may not create tables. Raises RT001, and RT006 while another session moves memories.';

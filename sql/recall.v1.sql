@@ -10,18 +10,12 @@ begin
     perform router._enter(p_tenant);
     return query
     select
-        x.memory_id, s.name, x.source, k.name, x.prompt, l.models, l.scores, l.tokens, m.created_at
+        x.memory_id, s.name, x.source, k.name, x.prompt, l.models, l.scores, l.completion_tokens, m.created_at
     from router.memory_texts as x
     inner join router.memories as m on m.memory_id = x.memory_id and m.tenant_id = p_tenant
     inner join router.spaces as s on s.space_id = x.space_id
     left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
-    cross join lateral (
-        select array_agg(o.name order by o.name) as models, array_agg(u.quality order by o.name) as scores,
-            array_agg(u.tokens order by o.name) as tokens
-        from unnest(m.quality, m.completion_tokens) with ordinality as u (quality, tokens, model_id)
-        inner join router.models as o on o.model_id = u.model_id
-        where u.quality is not null
-    ) as l
+    cross join lateral router._labels(m.quality, m.completion_tokens) as l
     where
         x.tenant_id = p_tenant
         and x.memory_id > p_after

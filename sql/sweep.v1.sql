@@ -2,23 +2,24 @@ create function router.sweep(p_tenant int, p_space smallint) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_branch regclass := to_regclass(format('router.%I', format('memories_large_%s', p_tenant)));
-    v_leaf regclass := to_regclass(format('router.%I', format('memories_large_%s_%s', p_tenant, p_space)));
+    v_branch text := format('router.%I', format('memories_large_%s', p_tenant));
+    v_leaf text := format('router.%I', format('memories_large_%s_%s', p_tenant, p_space));
     v_last boolean;
 begin
     perform router._enter(p_tenant);
     -- Dropping waits for every reader, and new ones would wait behind it.
     perform set_config('lock_timeout', '50ms', true);
+    perform pg_advisory_xact_lock(hashtextextended('router.sweep', 0));
     perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
     if
-        v_leaf is null
+        to_regclass(v_leaf) is null
         or exists (select from router.memory_counts where tenant_id = p_tenant and space_id = p_space and tier = 1)
         or exists (select from router.memories_large where tenant_id = p_tenant and space_id = p_space)
     then
         return false;
     end if;
-    select count(*) = 1 into v_last from pg_catalog.pg_inherits where inhparent = v_branch;
-    execute format('drop table %s', case when v_last then v_branch else v_leaf end);
+    select count(*) = 1 into v_last from pg_catalog.pg_inherits where inhparent = to_regclass(v_branch);
+    execute 'drop table ' || case when v_last then v_branch else v_leaf end;
     return true;
 end;
 $$;

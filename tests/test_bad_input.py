@@ -91,6 +91,7 @@ async def test_a_bad_header_is_refused_by_its_name(proxy: Proxy, header: str, va
         ({"prompt": "p", "scores": {CHEAP: "1"}}, f"scores.{CHEAP}"),
         ({"prompt": "p", "scores": {CHEAP: None}}, f"scores.{CHEAP}"),
         ({"prompt": "p", "scores": {"gpt-none": 1}}, "scores.gpt-none"),
+        ({"prompt": "p", "scores": {f"model {number}": 1 for number in range(65)}}, "scores"),
         ({"prompt": "p", "scores": {"auto": 1}}, "scores.auto"),
         ({"prompt": "p", "scores": {CHEAP: 1, f"fake/{CHEAP}": 0}}, f"scores.fake/{CHEAP}"),
         ({"prompt": "\ud83d", "scores": {CHEAP: 1}}, "prompt"),

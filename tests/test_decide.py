@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from pgvector import HalfVector
 
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector, world_of
+from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector
 
 CONVERSATION = b"0123456789abcdef"
 
@@ -562,44 +562,3 @@ async def test_the_first_and_the_twentieth_execution_answer_alike(world: World) 
     finally:
         await generic.close()
         await custom.close()
-
-
-@pytest.mark.parametrize("analyzed", [False, True])
-async def test_a_small_tenant_among_many_is_found_by_its_index(database: str, analyzed: bool) -> None:
-    async with world_of(database) as world:
-        plan = await plan_among_many(world, analyzed)
-    condition = next(line for line in plan if "Index Cond" in line and "space_id" in line)
-    assert any("memories_small_scan" in line for line in plan)
-    assert "tenant_id = $1" in condition
-    assert not any("Seq Scan on memories" in line for line in plan)
-
-
-async def plan_among_many(world: World, analyzed: bool) -> list[str]:
-    """How the proxy's role finds the neighbours of one of 40 tenants with 75 memories each."""
-    await world.owner.execute(
-        """
-        select router.create_tenant('t' || i) from generate_series(1, 40) as i;
-        insert into router.memories (
-            tenant_id, memory_id, created_at, space_id, prompt_tokens, quality, completion_tokens, embedding
-        )
-        select t.tenant_id, nextval('router.memory_ids'), now(), (select space_id from router.spaces), 1, '{1}', '{}',
-            (select array_agg(sin(i * j + t.tenant_id)) from generate_series(1, 384) as j)::real[]::halfvec
-        from router.tenants as t, generate_series(1, 75) as i
-        """
-    )
-    if analyzed:
-        await world.owner.execute("analyze router.memories_small")
-    tenant = await world.owner.fetchval("select tenant_id from router.tenants where name = 't20'")
-    await world.app.execute(f"select set_config('router.tenant_id', '{tenant}', false)")
-    await world.app.execute(
-        """
-        prepare asked (int, smallint, halfvec) as
-        select n.similarity from (select 5 as k) as s cross join lateral router.neighbours($1, $2, $3, s.k) as n
-        """
-    )
-    return [
-        row[0]
-        for row in await world.app.fetch(
-            f"explain (costs off) execute asked ({tenant}, {world.space}::smallint, array_fill(1, array[384])::halfvec)"
-        )
-    ]

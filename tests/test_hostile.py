@@ -73,7 +73,7 @@ class Attack:
                 self.heard += [str(tuple(row)) for row in await self.connection.fetch(statement)]
         except asyncpg.PostgresError as error:
             self.heard.append(str(error.as_dict()))
-            return error.sqlstate
+            return str(error.sqlstate)
         finally:
             await transaction.rollback()
         return None
@@ -93,8 +93,11 @@ class Attack:
 @pytest.fixture
 async def attack(world: World) -> AsyncIterator[Attack]:
     """The hostile tenant beside the bystander, with a leaky function that costs nothing to call."""
-    # A number that stands for nothing else in any row.
-    await world.owner.fetch("select setval(pg_get_serial_sequence('router.tenants', 'tenant_id'), 77777000)")
+    # Numbers that stand for nothing else in any row.
+    await world.owner.fetch(
+        "select setval(s, greatest(77777000, nextval(s)))"
+        " from cast(pg_get_serial_sequence('router.tenants', 'tenant_id') as regclass) as s"
+    )
     me, victim = await inhabit(world, "intruder"), await inhabit(world, VICTIM)
     await world.owner.execute(
         """
@@ -128,6 +131,19 @@ async def test_no_query_of_the_proxys_role_leaks_another_tenant(world: World, at
     # It is no silence that proves nothing: the intruder was shown rows of its own, by most of these.
     assert sum("intruder" in said for said in attack.heard) > 10
     assert [query for query, times in worked.items() if not times] == []
+
+
+async def test_a_graduated_tenant_is_as_closed(world: World, attack: Attack) -> None:
+    for tenant in (attack.me, attack.victim):
+        assert await world.owner.fetchval("select router.graduate($1)", tenant) == 1
+    leaf = f"router.memories_large_{attack.victim}_{world.space}"
+    assert await world.owner.fetchval(f"select count(*) from {leaf}") == 1
+    for relation in (leaf, f"router.memories_large_{attack.victim}", "router.memories_large", "router.memories"):
+        for query in QUERIES:
+            state = await attack.tries(query.format(t=relation, victim=attack.victim))
+            assert state == "42501" or f"_{attack.victim}" not in relation, (relation, query)
+    assert of_the_victim(attack.heard, attack.victim) == []
+    assert any(f"{attack.me}," in said for said in attack.heard)
 
 
 async def test_a_temporary_function_of_the_proxys_role_leaks_nothing(world: World, attack: Attack) -> None:
@@ -291,3 +307,8 @@ async def test_a_policy_of_another_tenant_is_no_model(proxy: Proxy) -> None:
 
 async def test_the_proxy_is_the_role_that_is_attacked_here(proxy: Proxy) -> None:
     assert (await proxy.services.db.fetch("select current_user::text"))[0][0] == APP_ROLE
+
+
+async def test_nothing_is_looked_up_on_the_logins_search_path(proxy: Proxy) -> None:
+    for db in (proxy.services.db, proxy.admin):
+        assert (await db.fetch("show search_path"))[0][0] == "pg_catalog, pg_temp"

@@ -13,21 +13,26 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_open_day", "_price", "_task", "authenticate", "candidates", "catalogue",
-    "decide", "decision", "embedding_width", "estimates", "explain", "forget", "log_decisions", "neighbours", "recall",
-    "record", "register_space", "revision", "status",
+    "_count_memories", "_enter", "_evict", "_labels", "_open_day", "_price", "_scan", "_search", "_task",
+    "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
+    "estimates", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
+    "recall", "record", "register_space", "revision", "shrink", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_reads", "catalogue", "decide", "decision", "embedding_width", "estimates", "explain", "neighbours",
-    "recall", "revision", "status",
+    "_enter", "_labels", "_reads", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width",
+    "estimates", "explain", "export", "neighbours", "recall", "revision", "status",
 }  # fmt: skip
 WRITERS = {
-    "_announce", "_count_memories", "_enter", "_evict", "_open_day", "_task", "change_tenant", "create_key",
-    "create_tenant", "delete_policy", "delete_tenant", "forget", "grant_tenant", "log_decisions", "put_model",
-    "put_policy", "put_provider", "record", "register_space", "revoke_key", "revoke_tenant",
+    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
+    "_index_partition", "_move", "_open_day", "_task", "change_tenant", "create_key", "create_tenant", "delete_policy",
+    "delete_tenant", "drop_day", "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions",
+    "put_model", "put_policy", "put_provider", "record", "record_staged", "register_space", "revoke_key",
+    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep",
 }  # fmt: skip
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
+# SECURITY DEFINER; sql/README.md says why each has to be.
+AS_OWNER = {"_open_day", "authenticate", "chores", "drop_day", "expire_conversations", "graduate", "shrink", "sweep"}
 FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
 TABLES = """
     select c.oid::regclass::text as name, c.oid
@@ -175,6 +180,10 @@ async def test_each_policy_is_for_one_kind_of_role(world: World) -> None:
         elif name.endswith("_of_reader"):
             assert (roles, row["cmd"]) == ({READER}, "SELECT"), name
             assert row["qual"] != "true", name
+        elif name == "conversations_expired":
+            # The upkeep takes away what has ended, whosoever it was.
+            assert (roles, row["cmd"]) == ({owner}, "DELETE")
+            assert "expires_at <= now()" in row["qual"]
         else:
             assert name.endswith("_of_owner"), name
             assert roles == {owner}, name
@@ -314,9 +323,9 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     assert {"decide", "neighbours", "estimates", "explain", "authenticate"} <= by_volatility[b"s"]
 
 
-async def test_two_functions_alone_run_as_their_owner(world: World) -> None:
+async def test_few_functions_run_as_their_owner(world: World) -> None:
     rows = await world.owner.fetch(f"select proname, prosecdef, proconfig from {FUNCTIONS}")
-    assert {row["proname"] for row in rows if row["prosecdef"]} == {"authenticate", "_open_day"}
+    assert {row["proname"] for row in rows if row["prosecdef"]} == AS_OWNER
     for row in rows:
         assert row["proconfig"] == (["search_path=pg_catalog, pg_temp"] if row["prosecdef"] else None), row["proname"]
 

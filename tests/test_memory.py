@@ -374,6 +374,7 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
     for owner in (tenant, other):
         policy = await world.policy(owner)
         await world.owner.execute("select router.create_key($1, sha256($2), 'rk-12345')", owner, str(owner).encode())
+        await world.owner.execute("insert into router.reader_grants values ('router_reader', $1)", owner)
         await world.teach(owner, Lesson("p", {world.small: 1.0}, task="a"))
         await world.log(
             {
@@ -389,7 +390,7 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
             " and a.attname = 'tenant_id' order by 1"
         )
     ]
-    assert len(tables) == 12
+    assert len(tables) == 13
     for table in tables:
         assert await world.owner.fetchval(f"select count(*) from {table} where tenant_id = $1", tenant) > 0, table
     assert await world.owner.fetchval("select router.delete_tenant($1)", tenant)

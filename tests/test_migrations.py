@@ -186,6 +186,37 @@ def test_a_width_that_is_none_is_refused_by_name(
         migrate(empty_database)
 
 
+@pytest.mark.parametrize("width", [384, 768, 769, 3072])
+def test_a_memory_that_is_full_of_labels_fits_into_the_index(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("ROUTER_EMBEDDING_DIMENSIONS", str(width))
+    migrate(empty_database)
+    covered = fetch(empty_database, "select pg_get_indexdef('router.memories_small_scan'::regclass)")[0][0]
+    assert ("INCLUDE" in covered) is (width <= 768)
+    fetch(
+        empty_database,
+        f"""
+        with labels as (
+            -- 64 labels of models with high numbers, and digits that do not compress.
+            select array_agg(case when i % 31 = 0 and i > 16 then random()::real end order by i) as given
+            from generate_series(1, 2000) as i
+        ),
+        tenant as (select router.create_tenant('t') as id),
+        space as (select router.register_space('s', {width}) as id)
+        insert into router.memories_small (
+            tenant_id, memory_id, created_at, space_id, prompt_tokens, quality, completion_tokens, embedding
+        )
+        select tenant.id, 1, now(), space.id, 1, given, given,
+            (select array_agg(random() order by i) from generate_series(1, {width}) as i)::halfvec({width})
+        from labels, tenant, space
+        """,
+    )
+    assert fetch(empty_database, "select cardinality(array_remove(quality, null)) from router.memories")[0][0] == 64
+    with pytest.raises(asyncpg.CheckViolationError, match="memories_labels_check"):
+        fetch(empty_database, "update router.memories_small set quality = array_fill(1, array[65])")
+
+
 # The files of sql/.
 
 
@@ -250,14 +281,21 @@ async def work(dsn: str) -> None:
         await world.teach(tenant, Lesson("p", {world.small: 1.0, world.large: 0.5}, task="t"))
         (winner, _) = await world.decide(tenant, policy, direction(0))
         assert (winner["model_id"], winner["reason"]) == (world.small, "learned")
+        for move in ("graduate", "shrink", "graduate"):
+            assert await world.app.fetchval(f"select router.{move}($1)", tenant) == 1
+            assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "learned"
+        await world.teach(tenant, Lesson("q", {world.small: 1.0}))
+        due = await world.app.fetch("select chore, amount from router.chores(6, 90)")
+        assert ("shrink", 2) in {tuple(row) for row in due}
         decision = await world.owner.fetchval("select uuidv7()")
         assert await world.log({"tenant_id": tenant, "policy_id": policy, "decision_id": decision}) == 1
         assert [row["name"] for row in await world.owner.fetch("select * from router.tenancies()")] == ["acme"]
         (overview,) = await world.owner.fetch("select * from router.overview")
-        assert (overview["memories"], overview["decisions"]) == (1, 1)
+        assert (overview["memories"], overview["decisions"]) == (2, 1)
         assert await world.owner.fetchval("select router.revoke_key($1, $2)", tenant, key)
         assert await world.app.fetch("select * from router.authenticate(sha256('k'))") == []
         assert await world.owner.fetchval("select router.delete_tenant($1)", tenant)
+        assert await world.app.fetchval("select router.sweep($1, $2)", tenant, world.space)
         for table in ("memories", "memory_texts", "decisions", "api_keys", "tenants"):
             assert await world.owner.fetchval(f"select count(*) from router.{table}") == 0, table
 
@@ -266,3 +304,29 @@ def test_an_owner_who_is_no_superuser_can_do_everything(ordinary: str) -> None:
     assert migrate(ordinary) == (None, REVISION)
     blocking(lambda: work(ordinary))
     assert migrate(ordinary, "base") == (REVISION, None)
+
+
+def test_an_owner_who_is_no_superuser_has_readers(ordinary: str, databases: Databases) -> None:
+    migrate(ordinary)
+    reader, stranger = (f"{urlsplit(ordinary).username}_{kind}" for kind in ("reader", "stranger"))
+    databases.execute(f"create role {reader} in role router_reader")
+    databases.execute(f"create role {stranger}")
+
+    async def work() -> None:
+        async with world_of(ordinary) as world:
+            tenant = await world.tenant()
+            assert await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
+            assert not await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
+            rows = await world.owner.fetch("select role, tenants from router.readers() where role = $1", reader)
+            assert [tuple(row) for row in rows] == [(reader, ["acme"])]
+            with pytest.raises(
+                asyncpg.PostgresError, match=f"an administrator has to: grant router_reader to {stranger}"
+            ):
+                await world.owner.fetchval("select router.grant_tenant($1, $2)", stranger, tenant)
+            assert await world.owner.fetchval("select router.revoke_tenant($1, null)", reader) == 1
+
+    try:
+        blocking(work)
+    finally:
+        databases.execute(f"drop role {reader}")
+        databases.execute(f"drop role {stranger}")

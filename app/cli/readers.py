@@ -16,7 +16,7 @@ readers = typer.Typer(
 )
 
 RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="A login or a group of Postgres, as it is spelt.")]
-TenantArgument = Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Its name.")]
+TenantArgument = Annotated[str | None, typer.Argument(metavar="TENANT", help="Its name.")]
 
 
 @readers.command("grant")
@@ -63,7 +63,8 @@ def list_readers(as_json: AsJson = False) -> None:
         show_json(found)
         return
     table = [
-        {"role": row["role"], "reads": "all" if row["every"] else ", ".join(row["tenants"]) or None} for row in found
+        {"role": row["role"], "reads": "all" if row["every"] else ", ".join(row["tenants"]) or "nothing"}
+        for row in found
     ]
     show(table, as_json=False, empty="There are no readers; `pgrouter reader grant ROLE TENANT` makes one.")
     for row in found:

@@ -31,7 +31,11 @@ async def list_memories(request: Request) -> Response:
             "prompt": row["prompt"],
             "task": row["task"],
             "source": row["source"],
-            "scores": dict(zip(row["models"] or (), row["scores"] or (), strict=True)),
+            "scores": {
+                model: score
+                for model, score in zip(row["models"] or (), row["scores"] or (), strict=True)
+                if score is not None
+            },
             "taught_at": row["taught_at"],
             "embedder": row["space"],
         }

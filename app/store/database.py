@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
 from app.store import servers
-from app.store.pool import Pool
+from app.store.pool import AWAY, Pool, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
@@ -66,13 +66,16 @@ class Database:
     """
 
     def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
-        self._role = role
+        self.dsn = dsn
+        self.role = role
+        as_role = {"role": role} if role else {}
         several = len(servers.each(dsn)) > 1
         pool = partial(
             Pool,
             dsn,
             size=size,
-            session={"application_name": "pgrouter", **SESSION, **({"role": role} if role else {})},
+            # Whoever may create functions in a schema on the login's path could else have ours call theirs.
+            session={"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **as_role},
             refusals=REFUSALS,
         )
         self._writes = pool(servers=Servers(dsn, servers.PRIMARY), away=NO_PRIMARY) if several else pool()
@@ -114,7 +117,7 @@ class Database:
                 except OSError as error:
                     log.warning("no primary can be reached (%s); decisions are made, teaching has to wait", error)
         except asyncpg.InsufficientPrivilegeError as error:
-            hint = f"; as an administrator: grant {self._role} to its login" if self._role else ""
+            hint = f"; as an administrator: grant {self.role} to its login" if self.role else ""
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}{hint}.") from error
         except asyncpg.InvalidParameterValueError as error:
             # The role is made by the migrations.
@@ -180,3 +183,34 @@ class Database:
             yield lost
         finally:
             connection.terminate()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own, to the primary, for work that spans statements; what they left goes with it.
+
+        What fails in it is wrapped by `translated`. Raises `MemoryUnavailable` when the server cannot be reached.
+        """
+        connection = await self._writes.connect()
+        try:
+            with translated():
+                await prepare(connection)
+            yield connection
+        finally:
+            # Nobody waits for a goodbye; the server rolls back what is open.
+            connection.terminate()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
+    try:
+        yield
+    except (*AWAY, asyncpg.ReadOnlySQLTransactionError) as error:
+        if isinstance(error, ValueError):
+            raise
+        raise MemoryUnavailable("The routing memory cannot be reached.") from error
+    except asyncpg.PostgresError as error:
+        refusal = REFUSALS.get(error.sqlstate or "")
+        if refusal is None:
+            raise
+        raise refusal(f"{error.message}.", param=error.column_name) from error

@@ -25,6 +25,20 @@ class Example:
     completion_tokens: Mapping[int, float]
     embedding: HalfVector
 
+    def composite(self) -> tuple[Any, ...]:
+        """In the order of the SQL type `example`."""
+        size = max(self.scores.keys() | self.completion_tokens.keys())
+        return (
+            sha256(self.prompt.encode()).digest(),
+            self.prompt,
+            self.source,
+            self.task,
+            self.prompt_tokens,
+            [self.scores.get(model) for model in range(1, size + 1)],
+            [self.completion_tokens.get(model) for model in range(1, size + 1)],
+            self.embedding,
+        )
+
 
 async def register_space(db: Database, name: str, dimensions: int) -> int:
     """The number of an embedding space, made at its first use; one that is known is found on a standby, too."""
@@ -53,7 +67,7 @@ async def record(
         tenant_id,
         space_id,
         key_id,
-        [_composite(example) for example in examples],
+        [example.composite() for example in examples],
         timeout=60,
     )
     return [(row["memory"], row["created"]) for row in rows]
@@ -75,17 +89,3 @@ async def recall(
 async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
     """How warm each policy is: a row per policy and task."""
     return await db.read("select * from router.status($1, $2)", tenant_id, space_id)
-
-
-def _composite(example: Example) -> tuple[Any, ...]:
-    size = max(example.scores.keys() | example.completion_tokens.keys())
-    return (
-        sha256(example.prompt.encode()).digest(),
-        example.prompt,
-        example.source,
-        example.task,
-        example.prompt_tokens,
-        [example.scores.get(model) for model in range(1, size + 1)],
-        [example.completion_tokens.get(model) for model in range(1, size + 1)],
-        example.embedding,
-    )

@@ -73,7 +73,7 @@ class Pool:
             max_size=self._size,
             max_inactive_connection_lifetime=0,
             timeout=10,
-            init=_prepare,
+            init=prepare,
             reset=_keep,
             server_settings=self._session,
             connect=self._servers.connect if self._servers else None,
@@ -167,7 +167,8 @@ class Pool:
         self._retry_at = 0.0
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
+async def prepare(connection: asyncpg.Connection) -> None:
+    """Have a new connection speak the types of pgvector, wherever the extension lies."""
     schema = await connection.fetchval(
         "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector'"
     )

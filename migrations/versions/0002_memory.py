@@ -16,7 +16,7 @@ BOTH = "router_app, router_reader"
 # A scan for neighbours reads every memory of a small tenant: from a covering index that takes half the time that it takes
 # from the table, where they lie among everyone else's. Longer vectors do not fit into an entry with their labels.
 COVERED = 768
-COVERING = "include (tier, task_id, quality, completion_tokens, embedding)"
+COVERING = "include (task_id, quality, completion_tokens, embedding)"
 
 TABLES = """
 create table router.spaces (
@@ -156,7 +156,7 @@ create type router.example as (
 );
 comment on type router.example is 'One thing to teach, as record takes it.';
 
-grant select on router.spaces, router.tasks, router.memories, router.memory_texts, router.memory_counts, router.priors
+grant select on router.spaces, router.tasks, router.memories, router.memories_small, router.memories_large, router.memory_texts, router.memory_counts, router.priors
     to router_app, router_reader;
 grant insert on router.spaces, router.tasks to router_app;
 grant insert, update, delete on router.memories, router.memory_texts to router_app;
@@ -168,7 +168,7 @@ grant usage on sequence router.memory_ids to router_app;
 def upgrade() -> None:
     width = _width()
     execute(TABLES.format(width=width, covering=COVERING if width <= COVERED else ""))
-    isolate("tasks", "memories", "memory_texts", "memory_counts", "priors")
+    isolate("tasks", "memories", "memories_small", "memories_large", "memory_texts", "memory_counts", "priors")
     install("_count_memories", 1, to="router_app")
     execute("""
         create trigger memories_count_inserted after insert on router.memories
@@ -187,7 +187,10 @@ def upgrade() -> None:
     install("record", 1, to="router_app")
     install("forget", 1, to="router_app")
     install("change_tenant", 1)
+    install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
+    install("_scan", 1, to=BOTH)
+    install("_search", 1, to=BOTH)
     install("neighbours", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
     install("status", 1, to=BOTH)
@@ -197,8 +200,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.memory;
-        drop function router.status, router.estimates, router.neighbours, router.recall, router.forget, router.record,
-            router.change_tenant, router._evict, router._task, router.register_space, router.embedding_width;
+        drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
+            router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;

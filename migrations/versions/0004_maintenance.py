@@ -13,14 +13,16 @@ APP = "router_app"
 
 # The upkeep runs as the owner and looks across tenants; of conversations it also removes what has expired.
 OWNER = """
-create policy conversations_expired on router.conversations for delete to current_user using (expires_at <= now());
+create policy conversations_expired_of_owner on router.conversations for delete to current_user using (expires_at <= now());
 """
 
 
 def upgrade() -> None:
     execute(OWNER)
     install("_move", 1)
+    install("_index_partition", 1)
     install("_build_partition", 1)
+    install("_catch_up", 1)
     install("_attach_partition", 1)
     install("graduate", 1, to=APP)
     install("shrink", 1, to=APP)
@@ -34,6 +36,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop function router.chores, router.settle_churn, router.expire_conversations, router.drop_day, router.sweep,
-            router.shrink, router.graduate, router._attach_partition, router._build_partition, router._move;
-        drop policy conversations_expired on router.conversations;
+            router.shrink, router.graduate, router._attach_partition, router._catch_up,
+            router._build_partition, router._index_partition, router._move;
+        drop policy conversations_expired_of_owner on router.conversations;
     """)

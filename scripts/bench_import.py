@@ -1,0 +1,230 @@
+"""What it costs to teach a file of examples, and to write one.
+
+`pgrouter import` checks, embeds, stages and teaches a gzipped JSONL file of N and of 2N examples, all of them or none,
+into a new tenant, and `pgrouter export` writes them; each run is a process of its own, its start included. The baseline
+`in batches` does to the same file what the HTTP interface does: it embeds and records 1,000 examples a call, each call
+kept by itself. The prompts are those of `scripts/data` with their labels (11 models); beyond their number each comes
+again with a number behind it, which makes it another prompt. The default embedder; Postgres on the same machine with
+durable commits (TEST_DATABASE_URL or DATABASE_URL names another server).
+
+While examples are taught another writer teaches the same tenant one example every 20 ms: `wait of another writer` is
+the longest of its calls. `peak memory` is of the command's process, where the system tells it. N is 50,000, with
+--quick 2,000; no number is scaled from another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import embedder
+from app.bulk import BATCH
+from app.catalogue import Catalogue
+from app.lessons import LessonFile
+from app.settings import Settings
+from app.store import memory, tenancy
+from app.store.database import Database
+from app.teaching import Lesson, examples_of
+from scripts.bench import Baseline, Report, options
+from scripts.processes import peak_mib
+from scripts.scratch import scratch_database
+
+ROOT = Path(__file__).resolve().parent.parent
+N, QUICK = 50_000, 2_000
+#: 50,000 examples are asked for within this many seconds.
+SECONDS = 180.0
+#: How much more memory twice the examples may take.
+GROWTH = 1.2
+IN_BATCHES = "in batches"
+BATCHES = (
+    "-c",
+    "import asyncio, sys; from scripts.bench_import import in_batches; asyncio.run(in_batches(*sys.argv[1:]))",
+)
+#: Seconds between two calls of the other writer.
+PAUSE = 0.02
+
+
+class Run(NamedTuple):
+    """One process: seconds from its start to its end, its peak memory in MiB (None: unknown), and the longest call of
+    the other writer in milliseconds."""
+
+    seconds: float
+    peak: float | None
+    wait: float = 0.0
+
+
+def corpus() -> Iterator[dict[str, object]]:
+    """Prompts with labels, without end; none comes twice."""
+    rows: dict[str, dict[str, object]] = {}
+    csv.field_size_limit(1 << 26)
+    for path in sorted((ROOT / "scripts" / "data").glob("*.csv.gz")):
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                scores = {name[2:]: float(value) for name, value in row.items() if name.startswith("q:") and value}
+                rows[row["prompt"]] = {"task": row["task"], "scores": scores}
+    for copy in count():
+        for prompt, rest in rows.items():
+            yield {"prompt": f"{prompt} ({copy})" if copy else prompt, **rest}
+
+
+def write(path: Path, examples: int) -> set[str]:
+    """The first examples of the corpus as a file; returns the models they name."""
+    models: set[str] = set()
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for row in islice(corpus(), examples):
+            models.update(row["scores"])  # type: ignore[arg-type]
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    return models
+
+
+async def in_batches(path: str, tenant: str) -> None:
+    """The baseline, in a process of its own."""
+    db = Database(os.environ["DATABASE_URL"], size=2, role=None)
+    await db.open()
+    catalogue = Catalogue(await tenancy.models(db))
+    (row,) = await tenancy.tenants(db, tenant)
+    embedding = embedder.create(Settings(), await memory.width(db))
+    space = await memory.register_space(db, embedding.space, embedding.dimensions)
+    batch: list[Lesson] = []
+    for _, lesson in LessonFile(Path(path), "import"):
+        batch.append(lesson)
+        if len(batch) == BATCH:
+            await memory.record(
+                db, row.tenant_id, space, None, await examples_of(batch, catalogue, embedding, batch=True)
+            )
+            batch = []
+    assert not batch, "N is a multiple of the batch"
+    await embedding.close()
+    await db.close()
+
+
+class Bench:
+    """Runs against one database, whose models are those of the files."""
+
+    def __init__(self, db: Database, example: memory.Example, space: int) -> None:
+        """`example` is what the other writer teaches."""
+        self.db = db
+        self.example = example
+        self.space = space
+        self._tenants = count()
+
+    async def teach(self, examples: int, *command: str) -> tuple[str, Run]:
+        """A new tenant, taught by a command that ends with its name, while somebody else teaches it too."""
+        name = f"tenant-{next(self._tenants)}"
+        tenant_id = await tenancy.create_tenant(self.db, name, memory_cap=10_000_000)
+        writer = asyncio.create_task(self._write(tenant_id))
+        try:
+            run = await self.run(*command, name)
+        finally:
+            writer.cancel()
+            (longest,) = await asyncio.gather(writer)
+        (row,) = await tenancy.tenants(self.db, name)
+        assert row.memories == examples + 1, (command, row.memories)
+        return name, run._replace(wait=longest * 1000)
+
+    async def run(self, *command: str) -> Run:
+        """A command of Python in a process of its own."""
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": self.db.dsn},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # Its own account of its peak begins with the size of the process that started it, so it is watched instead.
+        peak: float | None = None
+        while process.poll() is None:
+            peak = peak_mib(process.pid) or peak
+            await asyncio.sleep(0.01)
+        assert process.returncode == 0, command
+        return Run(time.perf_counter() - started, peak)
+
+    async def _write(self, tenant_id: int) -> float:
+        longest = 0.0
+        try:
+            while True:
+                started = time.perf_counter()
+                await asyncio.shield(memory.record(self.db, tenant_id, self.space, None, [self.example]))
+                longest = max(longest, time.perf_counter() - started)
+                await asyncio.sleep(PAUSE)
+        except asyncio.CancelledError:
+            return longest
+
+
+async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
+    """All runs, as rows."""
+    db = Database(dsn, size=2, role=None)
+    await db.open()
+    files = {examples: folder / f"{examples}.jsonl.gz" for examples in (n, 2 * n)}
+    await tenancy.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
+    for name in sorted(set().union(*(write(path, examples) for examples, path in files.items()))):
+        await tenancy.put_model(db, name, "nowhere")
+    bench = Bench(db, *await other_example(db))
+    baseline = {examples: (await bench.teach(examples, *BATCHES, str(path)))[1] for examples, path in files.items()}
+    tenants: dict[int, str] = {}
+    peak = None
+    for examples, path in files.items():
+        tenants[examples], run = await bench.teach(examples, "-m", "app", "import", str(path), "--tenant")
+        compare(report, examples, run, baseline[examples], peak)
+        peak = run.peak
+    peak = None
+    for examples, tenant in tenants.items():
+        run = await bench.run("-m", "app", "export", "--output", str(folder / "out.jsonl.gz"), "--tenant", tenant)
+        params = {"memories": examples}
+        report.add("export", run.seconds, "s", params=params)
+        report.add("export, peak memory", run.peak, "MiB", params=params, under=peak and peak * GROWTH)
+        peak = run.peak
+    await db.close()
+
+
+def compare(report: Report, examples: int, run: Run, other: Run, half: float | None) -> None:
+    """Rows of an import beside the baseline; `half` is the peak memory with half the examples."""
+    params = {"examples": examples}
+
+    def add(metric: str, unit: str, value: float | None, base: float | None, **target: float | None) -> None:
+        baseline = None if base is None else Baseline(IN_BATCHES, base)
+        report.add(metric, value, unit, params=params, baseline=baseline, **target)
+
+    add("import", "s", run.seconds, other.seconds, under=SECONDS if examples == N else None)
+    add("import, throughput", "examples/s", examples / run.seconds, examples / other.seconds, over=N / SECONDS)
+    add("import, peak memory", "MiB", run.peak, other.peak, under=half and half * GROWTH)
+    add("wait of another writer", "ms", run.wait, other.wait)
+
+
+async def other_example(db: Database) -> tuple[memory.Example, int]:
+    """What the other writer teaches, and its space."""
+    catalogue = Catalogue(await tenancy.models(db))
+    embedding = embedder.create(Settings(), await memory.width(db))
+    space = await memory.register_space(db, embedding.space, embedding.dimensions)
+    lesson = Lesson(prompt="Somebody else's prompt", scores={catalogue.models[0].name: 1.0})
+    (example,) = await examples_of([lesson], catalogue, embedding, batch=False)
+    await embedding.close()
+    return example, space
+
+
+def main() -> None:
+    """Run what was asked for and print the table."""
+    arguments = options(__doc__).parse_args()
+    report = Report(arguments)
+    with tempfile.TemporaryDirectory(prefix="pgrouter-bench-") as folder, scratch_database() as dsn:
+        asyncio.run(measured(dsn, Path(folder), QUICK if arguments.quick else N, report))
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+create function router.export(p_tenant int) returns table (
+    source text, task text, prompt text, models text[], scores real[], completion_tokens real[]
+)
+language plpgsql stable
+as $$
+begin
+    perform router._enter(p_tenant);
+    return query
+    select x.source, k.name, x.prompt, l.models, l.scores, l.completion_tokens
+    from router.memories as m
+    inner join router.memory_texts as x on x.tenant_id = p_tenant and x.memory_id = m.memory_id
+    left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
+    cross join lateral router._labels(m.quality, m.completion_tokens) as l
+    where m.tenant_id = p_tenant
+    order by m.created_at, m.memory_id;
+end;
+$$;
+
+comment on function router.export is
+'All memories of a tenant as one moment saw them, the oldest first: taught again in this order, the same ones go first.
+Spools them to disk on the server, so that neither side holds them in memory.';
