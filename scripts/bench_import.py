@@ -115,8 +115,9 @@ async def in_batches(path: str, tenant: str) -> None:
 class Bench:
     """Runs against one database, whose models are those of the files."""
 
-    def __init__(self, db: Database, example: memory.Example, space: int) -> None:
-        """`example` is what the other writer teaches."""
+    def __init__(self, dsn: str, db: Database, example: memory.Example, space: int) -> None:
+        """`db` is connected to `dsn`; `example` is what the other writer teaches."""
+        self.dsn = dsn
         self.db = db
         self.example = example
         self.space = space
@@ -142,7 +143,7 @@ class Bench:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": self.db.dsn},
+            env={**os.environ, "DATABASE_URL": self.dsn},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -174,7 +175,7 @@ async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
     await tenancy.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
     for name in sorted(set().union(*(write(path, examples) for examples, path in files.items()))):
         await tenancy.put_model(db, name, "nowhere")
-    bench = Bench(db, *await other_example(db))
+    bench = Bench(dsn, db, *await other_example(db))
     baseline = {examples: (await bench.teach(examples, *BATCHES, str(path)))[1] for examples, path in files.items()}
     tenants: dict[int, str] = {}
     peak = None

@@ -17,12 +17,14 @@ from app.schema import migrate
 
 
 @contextmanager
-def scratch_database(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+def scratch_database(
+    environ: Mapping[str, str] = os.environ, settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """The DSN of a migrated database, whose login owns it.
 
     It is made on the server of TEST_DATABASE_URL or DATABASE_URL, whose login must be allowed to create databases, and
     dropped again; with neither set, an embedded Postgres is started in a temporary folder with the settings that users
-    have, commits flushed to the disk included. Not to be called inside a running event loop.
+    have, commits flushed to the disk included, but for `settings`. Not to be called inside a running event loop.
     """
     url = environ.get("TEST_DATABASE_URL") or environ.get("DATABASE_URL")
     if url:
@@ -39,7 +41,7 @@ def scratch_database(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pgrouter-bench-") as folder:
         home = Path(folder) / "home"
         try:
-            with EmbeddedPostgres(home) as postgres:
+            with EmbeddedPostgres(home, settings=settings) as postgres:
                 migrate(postgres.dsn)
                 yield postgres.dsn
         finally:

@@ -6,6 +6,7 @@ declare
     v_excess int;
     v_space smallint;
     v_tier smallint;
+    v_oldest bigint[];
     v_gone int;
     v_evicted int := 0;
 begin
@@ -17,14 +18,14 @@ begin
     for v_space, v_tier in
         select space_id, tier from router.memory_counts where tenant_id = p_tenant order by space_id = p_space, space_id
     loop
-        delete from router.memories
-        -- The tier is the partition key: what it names alone is looked at.
-        where tenant_id = p_tenant and tier = v_tier and space_id = v_space and memory_id in (
+        -- Two statements: a join of both is planned before there are statistics, and then compares each with each.
+        v_oldest := array(
             select memory_id from router.memories
             where tenant_id = p_tenant and tier = v_tier and space_id = v_space
             order by created_at, memory_id
             limit v_excess
         );
+        delete from router.memories where tenant_id = p_tenant and tier = v_tier and memory_id = any(v_oldest);
         get diagnostics v_gone = row_count;
         v_evicted := v_evicted + v_gone;
         v_excess := v_excess - v_gone;

@@ -41,7 +41,10 @@ begin atomic
         from leaves as l
         left join router.tenants as t on t.tenant_id = l.tenant_id
         where not exists (
-            select from counts as c where c.tenant_id = l.tenant_id and c.space_id = l.space_id and c.tier = 1
+            select from counts as c
+            where
+                c.tenant_id = l.tenant_id and c.space_id = l.space_id
+                and (c.tier = 1 or c.moved_at > now() - interval '1 minute')
         )
         union all
         select 5, 'shrink', c.tenant_id, c.name, c.space_id, null, c.memories, null

@@ -13,12 +13,14 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
 from app.store import servers
-from app.store.pool import AWAY, Pool, prepare
+from app.store.pool import AWAY, NO_SERVER, Pool, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
 REVISION = "0007"
 APP_ROLE = "router_app"
+#: Whoever may create functions in a schema on the login's path could else have ours call theirs.
+PATH = "pg_catalog, pg_temp"
 #: What closing the connections may take, seconds.
 CLOSING = 2.0
 #: With standbys at hand the primary gets so long to say how a tenant is set up, seconds.
@@ -68,14 +70,17 @@ class Database:
     def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
         self.dsn = dsn
         self.role = role
-        as_role = {"role": role} if role else {}
         several = len(servers.each(dsn)) > 1
         pool = partial(
             Pool,
             dsn,
             size=size,
-            # Whoever may create functions in a schema on the login's path could else have ours call theirs.
-            session={"application_name": "pgrouter", "search_path": "pg_catalog, pg_temp", **SESSION, **as_role},
+            session={
+                "application_name": "pgrouter",
+                "search_path": PATH,
+                **SESSION,
+                **({"role": role} if role else {}),
+            },
             refusals=REFUSALS,
         )
         self._writes = pool(servers=Servers(dsn, servers.PRIMARY), away=NO_PRIMARY) if several else pool()
@@ -205,10 +210,12 @@ def translated() -> Iterator[None]:
     """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
     try:
         yield
-    except (*AWAY, asyncpg.ReadOnlySQLTransactionError) as error:
+    except AWAY as error:
         if isinstance(error, ValueError):
             raise
-        raise MemoryUnavailable("The routing memory cannot be reached.") from error
+        raise MemoryUnavailable(NO_SERVER) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise MemoryUnavailable(NO_PRIMARY) from error
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:

@@ -13,6 +13,7 @@ from pgvector.asyncpg import register_vector
 from app.errors import MemoryUnavailable, RouterError
 from app.store.servers import Servers
 
+NO_SERVER = "The routing memory cannot be reached."
 #: Calls in a row that may time out before the server counts as away.
 PATIENCE = 3
 #: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
@@ -46,7 +47,7 @@ class Pool:
         session: Mapping[str, str],
         refusals: Mapping[str, type[RouterError]],
         servers: Servers | None = None,
-        away: str = "The routing memory cannot be reached.",
+        away: str = NO_SERVER,
     ) -> None:
         self._dsn = dsn
         self._size = size
@@ -168,7 +169,7 @@ class Pool:
 
 
 async def prepare(connection: asyncpg.Connection) -> None:
-    """Have a new connection speak the types of pgvector, wherever the extension lies."""
+    """Teach a new connection to carry vectors, once the database has them."""
     schema = await connection.fetchval(
         "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector'"
     )

@@ -113,6 +113,7 @@ create table router.memory_counts (
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
     prompt_tokens bigint not null,
     churn int not null default 0,
+    moved_at timestamptz,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
@@ -122,6 +123,7 @@ comment on column router.memory_counts.tier is '0: its rows are in memories_smal
 comment on column router.memory_counts.memories is 'How many.';
 comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
 comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW was built.';
+comment on column router.memory_counts.moved_at is 'When its rows last changed the tier; NULL: never.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,

@@ -1,0 +1,198 @@
+"""What the memory costs at every size: deciding, teaching, forgetting, graduating, bytes; and how exact it stays.
+
+Every decision is `router.decide`, asked through the proxy's own pool with its role and settings (plan_cache_mode,
+hnsw.ef_search and so on are those of app/store/database.py), the task and the conversation left out. `decide p50` and
+`p95` are milliseconds at the client, over one connection; `server's cpu` is what the backend's process used per call.
+
+    exact           the tenant's memories are in memories_small and all of them are compared
+    graduated       the same tenant after `router.graduate`: an HNSW of its own
+    numpy           the limit: exact search over the same vectors (float32) in this process, without any database
+    exact scan      the same tenant before it graduated
+    other tenants   how many more there are in the database, whose memories were taught in turns with its own
+
+`recall@100` compares the similarities that `router.neighbours` returns with numpy's: a memory as near as numpy's 100th
+counts as found. `same model` is the share of prompts for which the graduated tenant's first model is the one that it
+was before graduation, and `score lost` what the other choices give up by the exact scan's scores (in points of quality;
+alpha is set so low that no model is chosen for most prompts, or there would be nothing to get wrong).
+
+The memories are the prompts of scripts/data with their labels (three models, answers' lengths are estimated), embedded
+by the default embedder; 1,000 prompts are kept apart and asked. A tenant of more memories than there are prompts has
+copies with jitter too (scripts/corpus.py says how); its rows say so: `jittered` is the share of copies. Other tenants
+remember the same prompts, have a policy each, and no texts. All memories are loaded by COPY in random turns of the
+tenants, then counted and vacuumed.
+
+`part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
+`hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four
+connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`: a
+quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call, commits
+durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the median over
+the turns. Decisions a second: this process is the client, and shares the machine's processors with Postgres; targets
+are for two cores.
+
+Postgres is embedded, with the settings that users have (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
+or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants of
+50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 1,000; the params say so.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# Read when numpy is imported: one processor, like the backend that it is compared with.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from scripts import corpus, memory_plan, memory_world
+from scripts.bench import Baseline, Params, Report, options, say
+from scripts.memory_ladder import EXACT, Ladder
+from scripts.memory_parts import parts
+from scripts.memory_plan import CROSSING, Plan
+from scripts.memory_speed import asking, halfvectors, per_second
+from scripts.memory_upkeep import Upkeep
+from scripts.memory_world import Tenant
+from scripts.scratch import scratch_database
+
+#: The dimensions of the database's column, as migrated by default.
+WIDTH = 384
+APART = 1_000
+CONNECTIONS = (1, 4, 8, 16)
+RATE_TARGET = 2_000.0
+#: Other tenants may make a small tenant's decision this much slower, percent.
+OTHERS_TARGET = 10.0
+#: Decisions of a turn: few, or what else the machine does falls on one side.
+BLOCK = 10
+
+
+class Bench:
+    """One run: the prompts, the plan and the table."""
+
+    def __init__(self, report: Report, plan: Plan, server: str) -> None:
+        self.report = report
+        self.plan = plan
+        self.server = server
+        say("Embedding the prompts.")
+        every = corpus.load(WIDTH, plan.prompts)
+        self.asked, self.stored = every.part(0, APART), every.part(APART, len(every.prompts))
+
+    def alone(self, size: int) -> None:
+        """A tenant with one other in a database of its own."""
+        with scratch_database({"DATABASE_URL": self.server}) as dsn:
+            uvloop.run(self._ladder(dsn, (size,), others=1, each=self.plan.each))
+
+    def among(self) -> None:
+        """All that is measured with many other tenants, beside a small tenant that has one."""
+        with ExitStack() as stack:
+            quiet, dsn = (stack.enter_context(scratch_database({"DATABASE_URL": self.server})) for _ in range(2))
+            uvloop.run(self._among(dsn, quiet))
+
+    async def _ladder(self, dsn: str, sizes: Sequence[int], *, others: int, each: int) -> None:
+        owner = await memory_world.owner(dsn)
+        try:
+            say(f"Tenants of {', '.join(f'{size:,}' for size in sizes)} memories and {others:,} more.")
+            tenants, _ = await memory_world.make(owner, self.stored, sizes, others, each)
+            await self._climb(Ladder(self.report, dsn, owner, others, self.stored, self.asked), tenants)
+        finally:
+            await owner.close()
+
+    async def _climb(self, ladder: Ladder, tenants: Sequence[Tenant]) -> None:
+        for tenant in tenants:
+            size = tenant.memories
+            await ladder.climb(
+                tenant,
+                self.plan.questions(size),
+                graduates=size in self.plan.graduated,
+                sweeps=size in self.plan.swept,
+            )
+
+    async def _among(self, dsn: str, quiet: str) -> None:
+        plan = self.plan
+        own = (*plan.among, plan.taught, plan.in_use)
+        least = plan.among[0]
+        owner, other_owner = await memory_world.owner(dsn), await memory_world.owner(quiet)
+        try:
+            say(f"A tenant of {least} memories and one more; {len(own)} tenants and {plan.others:,} more.")
+            (small, *_), _ = await memory_world.make(other_owner, self.stored, (least,), 1, plan.each)
+            tenants, others = await memory_world.make(owner, self.stored, own, plan.others, plan.each)
+            *climbing, kept, moved = tenants
+            await self._others(quiet, small, dsn, tenants[0])
+            for name, asked in (
+                (f"one of {least}", tenants[:1]), (f"any of the others, {plan.each} each", others),
+                (f"one of {plan.taught}", [kept]),
+            ):  # fmt: skip
+                await self._rates(dsn, name, asked, target=asked[0] is not kept)
+            for tenant in (tenants[0], kept):
+                await parts(self.report, dsn, tenant, halfvectors(self.asked.vectors[: plan.blocks // 2]), plan.others)
+            upkeep = Upkeep(self.report, dsn, owner, self.asked)
+            await upkeep.small(kept)
+            ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.asked)
+            await self._climb(ladder, climbing)
+            ladder.grown(EXACT, plan.among)
+            if set(CROSSING) <= set(plan.among):
+                ladder.crossing(CROSSING)
+            await upkeep.graduated(moved, others[0])
+        finally:
+            await owner.close()
+            await other_owner.close()
+
+    async def _others(self, quiet: str, alone: Tenant, crowded: str, among: Tenant) -> None:
+        """The same decisions in two databases, in turns."""
+        say("A small tenant with one other, with many, in turns.")
+        embeddings = halfvectors(self.asked.vectors[:BLOCK])
+        async with asking(quiet) as here, asking(crowded) as there:
+            turns = []
+            pair = [(here, alone), (there, among)]
+            for number in range(self.plan.blocks):
+                order = (0, 1) if number % 2 else (1, 0)
+                warm = 0 if number else 50
+                taken = {
+                    which: (await pair[which][0].decisions(pair[which][1], embeddings, warm))[0] for which in order
+                }
+                turns.append((taken[0], taken[1]))
+        params: Params = {"memories": among.memories, "search": EXACT, "other tenants": self.plan.others}
+        one, many = (statistics.median(turn[which].p50 for turn in turns) for which in (0, 1))
+        self.report.add("decide p50, in turns", many, "ms", params=params, baseline=Baseline("1 other tenant", one))
+        ratios = {"decide p50": [many.p50 / one.p50 for one, many in turns]}
+        if all(one.server and many.server for one, many in turns):
+            ratios["server's cpu"] = [(many.server or 0) / (one.server or 1) for one, many in turns]
+        for name, each in ratios.items():
+            value = (statistics.median(each) - 1) * 100
+            under = OTHERS_TARGET if name == "decide p50" else None
+            self.report.add("cost of other tenants", value, "%", params={**params, "of": name}, under=under)
+
+    async def _rates(self, dsn: str, name: str, tenants: Sequence[Tenant], *, target: bool) -> None:
+        say(f"Decisions a second: {name}.")
+        embeddings = halfvectors(self.asked.vectors)
+        for connections in CONNECTIONS:
+            rate, client = await per_second(dsn, tenants, embeddings, connections, self.plan.seconds)
+            params: Params = {"tenant": name, "connections": connections, "other tenants": self.plan.others}
+            over = RATE_TARGET if target and connections > 1 else None
+            self.report.add("decisions", rate, "1/s", params=params, over=over)
+            self.report.add("decisions, client's cpu", client, "ms", params=params)
+
+
+def main() -> None:
+    """The command line; `--help` is the docstring above."""
+    parser = options(__doc__)
+    parser.add_argument("--large", action="store_true", help="tenants of 100,000 and of --rows too; takes long")
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="memories of the largest (1,000,000)")
+    given = parser.parse_args()
+    plan = memory_plan.chosen(quick=given.quick, large=given.rows if given.large else None)
+    report = Report(given)
+    settings = {"shared_buffers": "4GB"} if given.large else None
+    with scratch_database(settings=settings) as server:
+        bench = Bench(report, plan, server)
+        for size in plan.alone:
+            bench.alone(size)
+        bench.among()
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
