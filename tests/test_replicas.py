@@ -223,7 +223,10 @@ async def test_when_the_standby_dies_decisions_go_on_from_the_primary_until_it_i
 
     assert await on_standby()
     async with pair.proxy.http() as http:
+        asked = asyncio.create_task(pair.proxy.services.db.read("select pg_is_in_recovery() from pg_sleep(0.5)"))
+        await asyncio.sleep(0.2)
         await asyncio.to_thread(pair.standby.kill)
+        assert not (await asked)[0][0], "what the standby was about to answer is asked of the primary"
         killed = time.monotonic()
         answers: list[Answer] = []
         while not answers or answers[-1].reason != "learned":

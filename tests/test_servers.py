@@ -88,7 +88,7 @@ async def opened(dsn: str, *, standbys: bool = True) -> AsyncIterator[Database]:
 async def test_a_server_that_says_nothing_keeps_nobody_from_the_others(
     database: str, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "PATIENCE", 0.3)
+    monkeypatch.setattr(servers, "PATIENCE", 2.0)
     async with opened(beside(database, silent)) as db:
         assert await memory.width(db) == 384
         assert await memory.register_space(db, "space", 8) > 0
@@ -100,7 +100,7 @@ async def test_a_server_that_held_one_call_up_does_not_hold_up_the_next(database
     wanted = Servers(beside(database, silent), READERS)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(wanted.connect(), 0.3)
-    connection = await asyncio.wait_for(wanted.connect(), 4)
+    connection = await asyncio.wait_for(wanted.connect(), servers.PATIENCE)
     await connection.close()
 
 

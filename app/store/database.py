@@ -69,7 +69,8 @@ class Database:
     """
 
     def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
-        self._role = role
+        self.dsn = dsn
+        self.role = role
         several = len(servers.each(dsn)) > 1
         pool = partial(
             Pool,
@@ -122,7 +123,7 @@ class Database:
                 except OSError as error:
                     log.warning("no primary can be reached (%s); decisions are made, teaching has to wait", error)
         except asyncpg.InsufficientPrivilegeError as error:
-            hint = f"; as an administrator: grant {self._role} to its login" if self._role else ""
+            hint = f"; as an administrator: grant {self.role} to its login" if self.role else ""
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}{hint}.") from error
         except asyncpg.InvalidParameterValueError as error:
             # The role is made by the migrations.
@@ -157,6 +158,11 @@ class Database:
         except NotFound:
             # What was made a moment ago is not on the standby yet.
             return await self._writes.fetch(statement, *arguments, timeout=timeout)
+        except MemoryUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError) or not self._reads.available:
+                raise
+            # The connection broke under the call, as when its server ends; reading again does no harm.
+            return await self._reads.fetch(statement, *arguments, timeout=timeout)
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""

@@ -106,8 +106,10 @@ class Pool:
             if now < self._retry_at:
                 raise MemoryUnavailable(self._away)
             self._retry_at = now + PAUSE
+        connected = False
         try:
             async with self._pool.acquire(timeout=timeout) as connection:
+                connected = True
                 left = max(0.001, timeout - (time.monotonic() - now))
                 rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
         except AWAY as error:
@@ -117,7 +119,8 @@ class Pool:
             self._failures += 1
             # One slow statement is no reason to keep everyone from asking; a server that hangs is.
             if not isinstance(error, TimeoutError) or self._failures >= PATIENCE:
-                self._retry_at = time.monotonic() + PAUSE
+                # Of several servers another may take the next call at once.
+                self._retry_at = 0.0 if connected and self._servers is not None else time.monotonic() + PAUSE
             if self._servers is not None and self._failures >= PATIENCE:
                 # Its machine may be gone; then nobody closes these connections, and another server would do.
                 self._servers.suspect()
