@@ -4,6 +4,7 @@ RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
+├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
 ├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
@@ -61,6 +62,14 @@ class NotFound(RouterError):
     status = 404
     type = "invalid_request_error"
     default_code = "not_found"
+
+
+class Conflict(RouterError):
+    """What the call relied on changed meanwhile, and nothing was done; asked again it may work."""
+
+    status = 409
+    type = "invalid_request_error"
+    default_code = "conflict"
 
 
 class TooLarge(RouterError):

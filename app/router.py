@@ -10,8 +10,9 @@ from typing import Any
 from app import signal
 from app.capability import needs_of
 from app.catalogue import Catalogue
-from app.embedder import CachedEmbedder, EmbeddingFailed
+from app.embedder import EmbeddingFailed
 from app.errors import BadRequest, MemoryUnavailable
+from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
 from app.store.tenancy import Caller, Model, Policy
@@ -67,12 +68,9 @@ class Plan:
 class Router:
     """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
 
-    def __init__(
-        self, db: Database, embedder: CachedEmbedder, space_id: int, *, enabled: bool, deadline: float
-    ) -> None:
+    def __init__(self, db: Database, spaces: Spaces, *, enabled: bool, deadline: float) -> None:
         self._db = db
-        self._embedder = embedder
-        self._space_id = space_id
+        self._spaces = spaces
         self._enabled = enabled
         self._deadline = deadline
         self._cold: set[tuple[int, int]] = set()
@@ -119,7 +117,7 @@ class Router:
         question: dict[str, Any] = {
             "tenant_id": caller.tenant_id,
             "policy_id": policy.policy_id,
-            "space_id": self._space_id,
+            "space_id": self._spaces.own.space_id if caller.space is None else caller.space.space_id,
             "task": options.task,
             "prompt_tokens": tokens,
             "default_model": default.model_id,
@@ -131,7 +129,7 @@ class Router:
             "deadline": self._deadline,
         }
         try:
-            rows, reason = await self._ask(policy, signal.task_signal(messages, policy.granularity), question)
+            rows, reason = await self._ask(caller, policy, signal.task_signal(messages, policy.granularity), question)
         except MemoryUnavailable:
             rest = (model for model in able if model is not default)
             return Plan((default, *rest), "memory_unavailable", policy)
@@ -145,7 +143,7 @@ class Router:
         )
 
     async def _ask(
-        self, policy: Policy, text: str, question: dict[str, Any]
+        self, caller: Caller, policy: Policy, text: str, question: dict[str, Any]
     ) -> tuple[list[Mapping[str, Any]], str | None]:
         """Rows of the decision, and a reason that overrides theirs.
 
@@ -161,7 +159,8 @@ class Router:
         embedding = None
         if text:
             try:
-                embedding = await self._embedder.embed_one(text)
+                space = await self._spaces.of(caller)
+                embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = "embedding_failed"
         rows = await routing.decide(self._db, embedding=embedding, **question)

@@ -13,11 +13,11 @@ from starlette.types import Scope
 
 from app import embedder, metrics
 from app.directory import Directory
-from app.embedder import CachedEmbedder
 from app.errors import ConfigurationError
 from app.ledger import Ledger
 from app.router import Router
 from app.settings import Settings
+from app.spaces import Embedding, Spaces
 from app.store import memory
 from app.store.database import Database
 from app.upkeep import Upkeep
@@ -29,13 +29,12 @@ FLUSH = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running proxy. `space_id` is the embedder's number in the database."""
+    """The parts of a running proxy."""
 
     settings: Settings
     db: Database
     directory: Directory
-    embedder: CachedEmbedder
-    space_id: int
+    spaces: Spaces
     router: Router
     upstream: Upstream
     ledger: Ledger
@@ -60,9 +59,12 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
-        embedding = embedder.create(settings, await memory.width(db))
+        width = await memory.width(db)
+        embedding = embedder.create(settings, width)
         stack.push_async_callback(embedding.close)
         space_id = await memory.register_space(db, embedding.space, embedding.dimensions)
+        spaces = Spaces(settings, width, Embedding(space_id, embedding))
+        stack.push_async_callback(spaces.close)
         upstream = Upstream(
             connect_timeout=settings.connect_timeout,
             first_byte_timeout=settings.first_byte_timeout,
@@ -82,15 +84,14 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         metrics.ledger_queued.set_function(lambda: ledger.queued)
         metrics.memory_available.set_function(lambda: db.available)
         metrics.primary_available.set_function(lambda: db.writable)
-        metrics.embedding_cache.labels("hit").set_function(lambda: embedding.hits)
-        metrics.embedding_cache.labels("miss").set_function(lambda: embedding.misses)
+        metrics.embedding_cache.labels("hit").set_function(lambda: spaces.hits)
+        metrics.embedding_cache.labels("miss").set_function(lambda: spaces.misses)
         yield Services(
             settings=settings,
             db=db,
             directory=directory,
-            embedder=embedding,
-            space_id=space_id,
-            router=Router(db, embedding, space_id, enabled=settings.routing, deadline=settings.decision_deadline),
+            spaces=spaces,
+            router=Router(db, spaces, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
         )

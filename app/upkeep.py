@@ -24,6 +24,14 @@ from app.store.upkeep import Busy, Chore
 BATCH = 5_000
 BATCHES = 200
 
+#: What a chore counts.
+COUNTED = {
+    "graduate": "memories",
+    "shrink": "memories",
+    "reindex": "replaced memories",
+    "expire_conversations": "conversations",
+}
+
 Outcome = Literal["done", "busy", "due", "failed"]
 
 log = logging.getLogger("pgrouter.upkeep")
@@ -196,7 +204,11 @@ async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
 def said(step: Step) -> str:
     """A step in one line."""
     chore = step.chore
-    about = [f"tenant {chore.tenant or chore.tenant_id}, space {chore.space_id}"] if chore.tenant_id is not None else []
-    about += [str(chore.day)] if chore.day is not None else []
-    result = f"{step.count:,} in {step.seconds:.2f} s" if step.outcome == "done" else step.outcome
-    return " ".join([f"{chore.chore}:", *about, "-" if about else "", result, step.note]).replace("  ", " ").strip()
+    about = [str(chore.day)] if chore.day is not None else []
+    if chore.tenant_id is not None:
+        about = [f"tenant {chore.tenant or chore.tenant_id}", f"space {chore.space_id}"]
+    counted = COUNTED.get(chore.chore)
+    result = (f"{step.count:,} {counted} in " if counted else "in ") + f"{step.seconds:.2f} s"
+    if step.outcome != "done":
+        result = step.outcome + (f" ({step.note})" if step.note else "")
+    return f"{chore.chore}: {', '.join([*about, result])}"

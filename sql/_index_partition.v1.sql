@@ -12,7 +12,6 @@ begin
     from pg_catalog.pg_extension as e
     inner join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
     where e.extname = 'vector';
-    execute format('drop index if exists router.%I', v_leaf || '_hnsw');
     execute format('select count(*) from router.%I', v_leaf) into v_rows;
     -- An HNSW that does not fit while it is built is built several times slower: about 2 kB a row, up to 2 GB.
     perform set_config('maintenance_work_mem', greatest(
@@ -34,4 +33,4 @@ end;
 $$;
 
 comment on function router._index_partition is
-'Builds the HNSW index of a table made by _build_partition, anew if it has one.';
+'Builds the HNSW index of a table made by _build_partition.';

@@ -1,10 +1,15 @@
 create function router.authenticate(p_key_hash bytea, p_now timestamptz default now())
-returns table (tenant_id int, tenant text, key_id int, expires_at timestamptz, route_explicit boolean)
+returns table (
+    tenant_id int, tenant text, key_id int, expires_at timestamptz, route_explicit boolean,
+    space_id smallint, space text, next_space_id smallint, next_space text
+)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-    select t.tenant_id, t.name, k.key_id, k.expires_at, t.route_explicit
+    select t.tenant_id, t.name, k.key_id, k.expires_at, t.route_explicit, t.space_id, s.name, t.next_space_id, n.name
     from router.api_keys as k
     inner join router.tenants as t on t.tenant_id = k.tenant_id
+    left join router.spaces as s on s.space_id = t.space_id
+    left join router.spaces as n on n.space_id = t.next_space_id
     where
         k.key_hash = p_key_hash
         and k.revoked_at is null

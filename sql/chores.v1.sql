@@ -14,7 +14,9 @@ begin atomic
         where l.relname ~ '^memories_large_[0-9]{1,9}_[0-9]{1,4}$'
     ),
     counts as (
-        select c.*, t.name from router.memory_counts as c inner join router.tenants as t on t.tenant_id = c.tenant_id
+        select c.*, t.name, t.next_space_id
+        from router.memory_counts as c
+        inner join router.tenants as t on t.tenant_id = c.tenant_id
     ),
     due as (
         select
@@ -41,7 +43,10 @@ begin atomic
         from leaves as l
         left join router.tenants as t on t.tenant_id = l.tenant_id
         where not exists (
-            select from counts as c where c.tenant_id = l.tenant_id and c.space_id = l.space_id and c.tier = 1
+            select from counts as c
+            where
+                c.tenant_id = l.tenant_id and c.space_id = l.space_id
+                and (c.tier = 1 or c.moved_at > now() - interval '1 minute')
         )
         union all
         select 5, 'shrink', c.tenant_id, c.name, c.space_id, null, c.memories, null
@@ -50,7 +55,8 @@ begin atomic
         union all
         select 6, 'graduate', c.tenant_id, c.name, c.space_id, null, c.memories, null
         from counts as c
-        where c.tier = 0 and c.memories >= p_graduate_at
+        -- What is still being built for another embedder would go into the index row by row from then on.
+        where c.tier = 0 and c.memories >= p_graduate_at and c.space_id is distinct from c.next_space_id
         union all
         select 7, 'reindex', c.tenant_id, c.name, c.space_id, null, c.memories, c.churn
         from leaves as l

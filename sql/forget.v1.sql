@@ -3,19 +3,27 @@ language plpgsql volatile
 as $$
 declare
     v_gone bigint[];
+    v_prompts int;
 begin
     perform router._enter(p_tenant);
     perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
-    with gone as (
-        delete from router.memory_texts
+    with chosen as materialized (
+        select prompt_hash, source
+        from router.memory_texts
         where tenant_id = p_tenant and (p_memories is null or memory_id = any(p_memories))
-        returning memory_id
+    ),
+    gone as (
+        -- In every space: a copy that is being built, or is not dropped yet, would come back.
+        delete from router.memory_texts as x using chosen as c
+        where x.tenant_id = p_tenant and x.prompt_hash = c.prompt_hash and x.source = c.source
+        returning x.memory_id, x.prompt_hash, x.source
     )
-    select coalesce(array_agg(memory_id), '{}') into v_gone from gone;
+    select coalesce(array_agg(memory_id), '{}'), count(distinct (prompt_hash, source)) into v_gone, v_prompts from gone;
     delete from router.memories where tenant_id = p_tenant and memory_id = any(v_gone);
-    return cardinality(v_gone);
+    return v_prompts;
 end;
 $$;
 
 comment on function router.forget is
-'Forgets these memories of a tenant, or all of them for NULL; returns how many there were.';
+'Forgets these memories of a tenant, or all of them for NULL, with their copies in other spaces; returns how many there
+were, copies not counted.';

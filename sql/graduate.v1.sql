@@ -37,7 +37,8 @@ begin
     -- Below the table that has the triggers: the memories stay.
     delete from router.memories_small where tenant_id = p_tenant and space_id = v_count.space_id;
     get diagnostics v_moved = row_count;
-    update router.memory_counts set tier = 1, churn = 0 where tenant_id = p_tenant and space_id = v_count.space_id;
+    update router.memory_counts set tier = 1, churn = 0, moved_at = clock_timestamp()
+    where tenant_id = p_tenant and space_id = v_count.space_id;
     if not found then
         raise exception 'there is no tenant % any more', p_tenant using errcode = 'RT001';
     end if;

@@ -21,10 +21,19 @@ begin
         and x.memory_id > p_after
         and (p_search is null or x.prompt ilike '%' || replace(replace(replace(
             p_search, '\', '\\'), '%', '\%'), '_', '\_') || '%')
+        and not exists (
+            select
+            from router.tenants as t
+            inner join router.memory_texts as y
+                on y.tenant_id = p_tenant and y.space_id = t.space_id and y.prompt_hash = x.prompt_hash
+                    and y.source = x.source
+            where t.tenant_id = p_tenant and t.space_id <> x.space_id
+        )
     order by x.memory_id
     limit p_limit;
 end;
 $$;
 
 comment on function router.recall is
-'Memories of a tenant in order of their number, from after p_after on; p_search: whose prompt contains that text.';
+'Memories of a tenant in order of their number, from after p_after on; p_search: whose prompt contains that text.
+Copies that another embedder is getting, or had, are not repeated.';

@@ -15,6 +15,10 @@ begin
     values (p_tenant, p_space, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;
     perform from router.memory_counts as c where c.tenant_id = p_tenant order by c.space_id for update;
+    -- Under the lock: whoever taught for the space before while it was being switched has to embed anew.
+    if exists (select from router.tenants as t where t.tenant_id = p_tenant and t.space_id <> p_space) then
+        raise exception 'tenant % is served by another embedder now', p_tenant using errcode = 'RT007';
+    end if;
     perform router._task(p_tenant, array(select e.task from unnest(p_examples) as e));
 
     return query
@@ -73,4 +77,5 @@ $$;
 
 comment on function router.record is
 'Teaches a tenant all of the examples or none, one row of the result for each, in order.
-A prompt taught again by the same source overwrites its memory and is young again. Raises RT001 for an unknown tenant.';
+A prompt taught again by the same source overwrites its memory and is young again. Raises RT001 for an unknown tenant,
+RT007 for a space that does not serve it.';

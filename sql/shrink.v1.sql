@@ -25,7 +25,8 @@ begin
     get diagnostics v_moved = row_count;
     -- Below the table that has the triggers: the memories stay. The partition is left empty, for sweep to drop.
     delete from router.memories_large where tenant_id = p_tenant and space_id = v_space;
-    update router.memory_counts set tier = 0, churn = 0 where tenant_id = p_tenant and space_id = v_space;
+    update router.memory_counts set tier = 0, churn = 0, moved_at = clock_timestamp()
+    where tenant_id = p_tenant and space_id = v_space;
     return v_moved;
 end;
 $$;

@@ -8,6 +8,9 @@ create function router.tenancies(p_name text default null) returns table (
     graduated boolean,
     store_prompts boolean,
     route_explicit boolean,
+    space_id smallint,
+    space text,
+    building text,
     created_at timestamptz
 )
 language plpgsql stable
@@ -28,7 +31,9 @@ begin
             (
                 select coalesce(sum(c.memories), 0)
                 from router.memory_counts as c
-                where c.tenant_id = v_tenant.tenant_id
+                where
+                    c.tenant_id = v_tenant.tenant_id
+                    and c.space_id is distinct from v_tenant.next_space_id
             ),
             (
                 select count(*)
@@ -39,11 +44,14 @@ begin
             exists (select from router.memory_counts as c where c.tenant_id = v_tenant.tenant_id and c.tier = 1),
             v_tenant.store_prompts,
             v_tenant.route_explicit,
+            v_tenant.space_id,
+            (select s.name from router.spaces as s where s.space_id = v_tenant.space_id),
+            (select s.name from router.spaces as s where s.space_id = v_tenant.next_space_id),
             v_tenant.created_at;
     end loop;
 end;
 $$;
 
 comment on function router.tenancies is
-'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, keys that are not
-revoked, policies. For the owner: any other role sees no tenant that it has not entered.';
+'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, but for
+what is being built for another one; keys that are not revoked, policies. For the owner: any other role sees no tenant that it has not entered.';

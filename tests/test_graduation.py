@@ -38,8 +38,14 @@ async def shrink(world: World, tenant: int, space: int | None = None) -> int:
     return moved
 
 
+async def let_a_minute_pass(world: World) -> None:
+    """As if every move was that long ago."""
+    await world.owner.execute("update router.memory_counts set moved_at = moved_at - interval '1 minute'")
+
+
 async def sweep(world: World, tenant: int, space: int | None = None) -> bool:
-    """Drop an empty partition."""
+    """Drop an empty partition that was left long enough ago."""
+    await let_a_minute_pass(world)
     gone: bool = await world.app.fetchval("select router.sweep($1, $2)", tenant, space or world.space)
     return gone
 
@@ -231,6 +237,24 @@ async def test_an_empty_partition_is_swept(world: World) -> None:
     assert not {name for name in await partitions(world) if name.startswith(f"memories_large_{tenant}")}
 
 
+async def test_a_partition_is_left_for_those_who_began_to_read_before_the_shrink(world: World) -> None:
+    tenant = await world.tenant()
+    await world.teach(tenant, *lessons(20, world))
+    await graduate(world, tenant)
+    reader = await connect(world.dsn, None)
+    try:
+        async with reader.transaction(isolation="repeatable_read"):
+            assert await reader.fetchval("select count(*) from router.tenants") > 0
+            await shrink(world, tenant)
+            assert not await world.app.fetchval("select router.sweep($1, $2)", tenant, world.space)
+            await reader.execute(f"select router._enter({tenant})")
+            near = "select count(*) from router.neighbours($1, $2, $3, 10)"
+            assert await reader.fetchval(near, tenant, world.space, direction(0.5)) == 10
+    finally:
+        await reader.close()
+    assert await sweep(world, tenant)
+
+
 async def test_a_partition_that_is_read_is_left_for_later(world: World) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(3, world))
@@ -393,6 +417,8 @@ async def test_nobody_notices_a_move_under_load(world: World) -> None:
                 assert await mover.fetchval("select router.graduate($1)", tenant) >= fixed
                 await asyncio.sleep(0.3)
                 assert await mover.fetchval("select router.shrink($1)", tenant) >= fixed
+                await asyncio.sleep(0.3)
+                await let_a_minute_pass(world)
                 for _ in range(50):
                     try:
                         await mover.fetchval("select router.sweep($1, $2)", tenant, world.space)

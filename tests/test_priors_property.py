@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sql_world import Lesson, World, connect, direction
+from tests.test_graduation import let_a_minute_pass
 from tests.test_memory import assert_every_sum_is_a_recount, random_lessons
 
 TENANTS = SPACES = (0, 1)
@@ -93,6 +94,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
             await world.app.fetch(f"select router.{name}($1, $2)", numbers[tenant], chosen)
             assert await taught(world, numbers[tenant]) == before
         case ("sweep", tenant, space):
+            await let_a_minute_pass(world)
             await world.app.fetch("select router.sweep($1, $2)", numbers[tenant], spaces[space])
     await assert_every_sum_is_a_recount(world)
     await assert_each_row_is_where_its_tier_says(world)
@@ -133,6 +135,11 @@ async def test_every_sum_is_a_recount_after_all_of_it_at_once(shared_world: Worl
                         some = [row[0] for row in rows if dice.random() < 0.2]
                         await connection.fetch("select router.forget($1, $2)", tenant, some)
                     case "sweep":
+                        async with connection.transaction():
+                            await connection.execute(f"select router._enter({tenant})")
+                            await connection.execute(
+                                "update router.memory_counts set moved_at = null where space_id = $1", space
+                            )
                         with contextlib.suppress(asyncpg.LockNotAvailableError):
                             await connection.fetch("select router.sweep($1, $2)", tenant, space)
                     case move:

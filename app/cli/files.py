@@ -61,7 +61,7 @@ def import_file(
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
         catalogue = Catalogue(await tenancy.models(db))
-        async with embedder_of(db) as (embedding, space_id):
+        async with embedder_of(db, row.space) as (embedding, space_id):
             with _interruption(f"nothing of {file} is taught"):
                 with progress("Checking ", lessons.size) as advance:
                     contents = await bulk.check(lessons, catalogue, embedding, advance)

@@ -24,9 +24,9 @@ def status(
 
     async def work(db: Database) -> list[dict[str, Any]]:
         found = await tenancy.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
-        async with embedder_of(db) as (embedding, space_id):
+        async with embedder_of(db) as (_, space_id):
             return [
-                {"tenant": each.name, "embedder": embedding.space, **policy}
+                {"tenant": each.name, "embedder": policy.pop("space"), **policy}
                 for each in found
                 for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
             ]
@@ -44,9 +44,10 @@ def add_to(main: typer.Typer) -> None:
 
 
 @asynccontextmanager
-async def embedder_of(db: Database) -> AsyncIterator[tuple[CachedEmbedder, int]]:
-    """The embedder that a proxy with this environment would use, and its space's number."""
-    embedding = embedder.create(Settings.from_environment(), await memory.width(db))
+async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
+    """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
+    settings, width = Settings.from_environment(), await memory.width(db)
+    embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
     try:
         yield embedding, await memory.register_space(db, embedding.space, embedding.dimensions)
     finally:

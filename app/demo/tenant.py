@@ -37,7 +37,7 @@ async def prepare(
     `environ` has a key. What the operator changed since the first start stays, but for a change between those two.
     """
     key_file = home / "api-key"
-    tenants = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(db)}
+    tenants = {tenant.name: tenant for tenant in await tenancy.tenants(db)}
     if TENANT not in tenants or not key_file.exists():
         # Policies and labels may name enabled models only; while the tenant is made all the recorded ones are.
         await _models(db, own_url, {})
@@ -50,14 +50,17 @@ async def prepare(
     return key_file.read_text(encoding="ascii").strip()
 
 
-async def _tenant(db: Database, embedder: CachedEmbedder, tenant_id: int | None, environ: Mapping[str, str]) -> str:
-    if tenant_id is None:
-        tenant_id = await tenancy.create_tenant(db, TENANT)
+async def _tenant(
+    db: Database, embedder: CachedEmbedder, known: tenancy.Tenant | None, environ: Mapping[str, str]
+) -> str:
+    tenant_id = await tenancy.create_tenant(db, TENANT) if known is None else known.tenant_id
     settings = {"alpha": ALPHA, **policy_defaults(environ).settings}
     await tenancy.put_policy(
         db, tenant_id, "auto", backend="knn", default=STRONG, models=recordings.MODELS, settings=settings
     )
-    await _teach(db, embedder, tenant_id)
+    # Moved to another embedder it has been taught already, and this one's vectors are of no use to it.
+    if known is None or known.space in (None, embedder.space):
+        await _teach(db, embedder, tenant_id)
     key = make_key()
     await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), "made at the first start")
     return key

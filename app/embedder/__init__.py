@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from app.embedder.base import Embedder, EmbeddingFailed
+from dataclasses import replace
+
+from app.embedder.base import MINILM_SPACE, STATIC_SPACE, Embedder, EmbeddingFailed
 from app.embedder.cache import CachedEmbedder
 from app.errors import ConfigurationError
 from app.settings import Settings
 
-__all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "create"]
+__all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "create", "create_for", "setting_of"]
 
 
 def create(settings: Settings, dimensions: int) -> CachedEmbedder:
@@ -23,6 +25,31 @@ def create(settings: Settings, dimensions: int) -> CachedEmbedder:
             f"column holds {dimensions}. Choose another embedder, or a database migrated for that size."
         )
     return CachedEmbedder(embedder, dimensions, settings.embedding_cache, settings.embedding_deadline)
+
+
+def create_for(space: str, settings: Settings, dimensions: int) -> CachedEmbedder:
+    """The embedder whose vectors are those of `space`, for a halfvec column of `dimensions`.
+
+    Raises `ConfigurationError` when nothing in this process or its environment makes them.
+    """
+    setting = setting_of(space)
+    if setting is None:
+        made = create(settings, dimensions)
+        if made.space == space:
+            return made
+        raise ConfigurationError(f"{space} is of a folder: set ROUTER_EMBEDDER=minilm:/path/to/that/folder.")
+    made = create(replace(settings, embedder=setting), dimensions)
+    if made.space != space:
+        raise ConfigurationError(f"ROUTER_EMBEDDER={setting} makes {made.space} here, not {space}.")
+    return made
+
+
+def setting_of(space: str) -> str | None:
+    """What `ROUTER_EMBEDDER` says for a space, judged by its name; None for that of a folder or of nothing known."""
+    model, _, dimensions = space.rpartition("@")
+    if model.startswith("openai:") and dimensions.isdecimal():
+        return model
+    return {STATIC_SPACE: "static", MINILM_SPACE: "minilm"}.get(space)
 
 
 def _embedder(settings: Settings, dimensions: int) -> Embedder:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+STATIC_SPACE = "wordllama-l2-supercat-256"
+MINILM_SPACE = "minilm-l6-v2-int8-384"
 QUICK_CHARS = 2048
 """A quick embedder takes a text of this many characters without yielding: about 0.5 ms, 5 ms at worst."""
 

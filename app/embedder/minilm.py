@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from app.embedder.base import EmbeddingFailed, head_and_tail, well_formed
+from app.embedder.base import MINILM_SPACE, EmbeddingFailed, head_and_tail, well_formed
 from app.errors import ConfigurationError
 
 WINDOW = 256
 """Tokens the model reads, [CLS] and [SEP] among them; more is read as head and tail."""
 READ_CHARS = 16 * WINDOW
-BUNDLED_SPACE = "minilm-l6-v2-int8-384"
 INSTALL = "pip install 'pgrouter[minilm]'"
 
 
@@ -54,7 +53,7 @@ class MiniLMEmbedder:
             self.dimensions = len(self._vector("probe"))
         except Exception as error:  # Both libraries raise bare exceptions for a file they cannot use.
             raise ConfigurationError(f"ROUTER_EMBEDDER=minilm: {model} cannot be used: {error}") from error
-        self.name = BUNDLED_SPACE if folder is None else _space(model, vocabulary, self.dimensions)
+        self.name = MINILM_SPACE if folder is None else _space(model, vocabulary, self.dimensions)
         self._threads = ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1)), "embed")
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from app.embedder.base import QUICK_CHARS, head_and_tail, well_formed
+from app.embedder.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, well_formed
 from app.errors import ConfigurationError
 
 READ_CHARS = 256 * 1024
@@ -36,7 +36,7 @@ WORD = re.compile(f"{SPACE}{{1,64}}[^{SPACE}\n]{{0,64}}|\n|[^{SPACE}\n]{{1,64}}"
 class StaticEmbedder:
     """Embedder without a network: one table look-up a token, mean, length 1. Reads up to `READ_CHARS` characters."""
 
-    name = "wordllama-l2-supercat-256"
+    name = STATIC_SPACE
     dimensions = 256
     quick = True
 

@@ -42,12 +42,13 @@ async def explain(request: Request) -> Response:
     plan = await services.router.plan(caller, {"model": wanted.model, "messages": messages}, options, catalogue)
     rows: list[Any] = []
     try:
-        vector = await services.embedder.embed_one(text)
+        space = await services.spaces.of(caller)
+        vector = await space.embedder.embed_one(text)
     except EmbeddingFailed:
         vector = None
     if vector is not None and wanted.neighbours:
         rows = await routing.explain(
-            services.db, caller.tenant_id, policy.policy_id, services.space_id, vector, wanted.neighbours
+            services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, wanted.neighbours
         )
     return answer(
         {

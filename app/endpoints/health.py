@@ -61,7 +61,7 @@ async def console(request: Request) -> Response:
         _PAGE.format(
             version=__version__,
             memory=_state(services.db),
-            embedder=services.embedder.space,
+            embedder=services.spaces.own.embedder.space,
             queued=services.ledger.queued,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -13,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.catalogue import Catalogue
 from app.embedder import EmbeddingFailed
 from app.endpoints.http import CLIENT_GONE, answer, called, parsed, read_body, until_gone
-from app.errors import BadRequest, MemoryUnavailable, RouterError
+from app.errors import BadRequest, Conflict, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
-from app.services import Services, services_of
+from app.services import Services
 from app.store import memory
 from app.store.tenancy import Caller, Model
 from app.teaching import Lesson, Lessons, Prompted, examples_of
@@ -36,10 +38,12 @@ async def rank(request: Request) -> Response:
     lessons = validated(Lessons, body).examples if batch else [validated(Lesson, body)]
     catalogue = await services.directory.catalogue()
     try:
-        examples = await examples_of(lessons, catalogue, services.embedder, batch=batch)
-    except EmbeddingFailed as error:
-        raise MemoryUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
-    recorded = await memory.record(services.db, caller.tenant_id, services.space_id, caller.key_id, examples)
+        recorded = await _teach(services, caller, lessons, catalogue, batch=batch)
+    except Conflict:
+        # The tenant was given another space while this was under way.
+        services.directory.invalidate()
+        _, caller = await called(request)
+        recorded = await _teach(services, caller, lessons, catalogue, batch=batch)
     return answer(
         {
             "object": "router.memories",
@@ -49,6 +53,17 @@ async def rank(request: Request) -> Response:
             "memory_ids": [memory_id for memory_id, _ in recorded],
         }
     )
+
+
+async def _teach(
+    services: Services, caller: Caller, lessons: Sequence[Lesson], catalogue: Catalogue, *, batch: bool
+) -> list[tuple[int, bool]]:
+    try:
+        space = await services.spaces.of(caller, patiently=True)
+        examples = await examples_of(lessons, catalogue, space.embedder, batch=batch)
+    except EmbeddingFailed as error:
+        raise MemoryUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
+    return await memory.record(services.db, caller.tenant_id, space.space_id, caller.key_id, examples)
 
 
 class Comparison(Prompted):
@@ -161,7 +176,7 @@ def _shuffle(prompt: str, model: str) -> bytes:
 async def status(request: Request) -> Response:
     """How warm the tenant's policies are, and what to do next."""
     services, caller = await called(request)
-    rows = await memory.status(services.db, caller.tenant_id, services.space_id)
+    rows = await memory.status(services.db, caller.tenant_id, services.spaces.own.space_id)
     policies: dict[str, dict[str, Any]] = {}
     for row in rows:
         policy = policies.setdefault(
@@ -188,10 +203,17 @@ async def status(request: Request) -> Response:
             "tenant": caller.tenant,
             "memories": rows[0]["memories"] if rows else 0,
             "memories_of_other_embedders": rows[0]["other_spaces"] if rows else 0,
-            "embedder": services_of(request.scope).embedder.space,
+            "embedder": rows[0]["space"] if rows else services.spaces.name_of(caller),
+            "building": _building(rows),
             "policies": list(policies.values()),
         }
     )
+
+
+def _building(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if not rows or rows[0]["building"] is None:
+        return None
+    return {"embedder": rows[0]["building"], "memories": rows[0]["built"]}
 
 
 routes = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import BadRequest, ConfigurationError, MemoryUnavailable, NotFound, RouterError
+from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError
 from app.store import servers
 from app.store.pool import AWAY, NO_SERVER, Pool, prepare
 from app.store.servers import Servers
@@ -54,6 +54,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT003": BadRequest,  # no such model or provider
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
+    "RT007": Conflict,  # another space serves or is being built
     "RT009": BadRequest,  # a role that cannot be a reader
 }
 

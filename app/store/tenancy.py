@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.store.database import Database
 
@@ -42,9 +42,19 @@ class Policy:
     models: tuple[int, ...]
 
 
+class Space(NamedTuple):
+    """An embedding space: its number in the database, and the name that tells which embedder makes it."""
+
+    space_id: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a key belongs to, and the tenant's policies by name."""
+    """Whom a key belongs to, and the tenant's policies by name.
+
+    `space` serves the tenant, None: that of the process's own embedder; `next_space` is being built for it.
+    """
 
     tenant_id: int
     tenant: str
@@ -52,11 +62,16 @@ class Caller:
     expires_at: datetime | None
     route_explicit: bool
     policies: Mapping[str, Policy]
+    space: Space | None = None
+    next_space: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies."""
+    """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies.
+
+    `space` serves it, None: that of the proxy's own embedder; its memory is being rewritten for `building`, None: not.
+    """
 
     tenant_id: int
     name: str
@@ -67,6 +82,9 @@ class Tenant:
     graduated: bool
     store_prompts: bool
     route_explicit: bool
+    space_id: int | None
+    space: str | None
+    building: str | None
     created_at: datetime
 
 
@@ -84,6 +102,8 @@ async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
         expires_at=row["expires_at"],
         route_explicit=row["route_explicit"],
         policies=MappingProxyType({policy.name: policy for policy in found}),
+        space=None if row["space_id"] is None else Space(row["space_id"], row["space"]),
+        next_space=None if row["next_space_id"] is None else Space(row["next_space_id"], row["next_space"]),
     )
 
 

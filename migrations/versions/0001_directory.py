@@ -243,7 +243,6 @@ def upgrade() -> None:
                 for each statement execute function router._announce();
         """)
     install("revision", 1, to=f"{APP}, router_reader")
-    install("authenticate", 1, to=APP)
     install("catalogue", 1, to=f"{APP}, router_reader")
     install("candidates", 1, to=APP)
     install("put_provider", 1)
@@ -262,7 +261,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     # The version table stays, or there would be nowhere to write that nothing is left.
     execute("""
-        drop function router.revision, router.authenticate, router.catalogue, router.candidates, router.put_provider,
+        drop function router.revision, router.catalogue, router.candidates, router.put_provider,
             router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key,
             router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._enter;
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;

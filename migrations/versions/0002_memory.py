@@ -29,6 +29,15 @@ comment on column router.spaces.space_id is 'Number of the space.';
 comment on column router.spaces.name is 'The embedder and everything that changes its vectors.';
 comment on column router.spaces.dimensions is 'Its own size; shorter than the column is padded with zeros, which leaves cosines unchanged.';
 
+alter table router.tenants
+    add column space_id smallint constraint tenants_space_fkey references router.spaces,
+    add column next_space_id smallint constraint tenants_next_space_fkey references router.spaces,
+    add constraint tenants_next_space_check check (
+        next_space_id is null or (space_id is not null and space_id <> next_space_id)
+    );
+comment on column router.tenants.space_id is 'The space that serves it; NULL: that of the proxy''s own embedder.';
+comment on column router.tenants.next_space_id is 'The space its memory is being rewritten for; NULL: none.';
+
 create table router.tasks (
     tenant_id int not null constraint tasks_tenant_fkey references router.tenants on delete cascade,
     task_id smallint not null constraint tasks_task_id_check check (task_id > 0),
@@ -113,6 +122,7 @@ create table router.memory_counts (
     memories int not null constraint memory_counts_memories_check check (memories >= 0),
     prompt_tokens bigint not null,
     churn int not null default 0,
+    moved_at timestamptz,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
 comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
@@ -122,6 +132,7 @@ comment on column router.memory_counts.tier is '0: its rows are in memories_smal
 comment on column router.memory_counts.memories is 'How many.';
 comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
 comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW was built.';
+comment on column router.memory_counts.moved_at is 'When its rows last changed the tier; NULL: never.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,
@@ -202,6 +213,7 @@ def downgrade() -> None:
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
             router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
+        alter table router.tenants drop column space_id, drop column next_space_id;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;
