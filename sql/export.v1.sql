@@ -11,7 +11,10 @@ begin
     inner join router.memory_texts as x on x.tenant_id = p_tenant and x.memory_id = m.memory_id
     left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
     cross join lateral router._labels(m.quality, m.completion_tokens) as l
-    where m.tenant_id = p_tenant
+    where
+        m.tenant_id = p_tenant
+        -- What is being built for another embedder is a copy.
+        and m.space_id is distinct from (select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant)
     order by m.created_at, m.memory_id;
 end;
 $$;

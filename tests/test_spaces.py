@@ -143,6 +143,14 @@ async def test_memories_are_listed_once_while_they_are_copied_and_after_the_swit
     assert {row["space"] for row in rows} == {"other"}
 
 
+async def test_an_export_during_a_move_has_no_copies(two: Spaces) -> None:
+    await two.teach("a", "b")
+    await two.build()
+    await two.copy()
+    rows = await two.world.owner.fetch("select prompt from router.export($1)", two.tenant)
+    assert [row["prompt"] for row in rows] == ["a", "b"]
+
+
 async def test_a_copy_is_taken_again_when_its_prompt_was_taught_again(two: Spaces) -> None:
     first, _ = await two.teach("a", "b")
     await two.build()
