@@ -35,7 +35,7 @@ class Settings:
     ledger_queue: int = 10_000
     drain: float = 5.0
     maintain_seconds: int = 60
-    graduate_at: int = 10_000
+    graduate_at: int = 6_000
     ledger_days: int = 90
     log_level: str = "info"
 

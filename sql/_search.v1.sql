@@ -17,4 +17,4 @@ begin atomic
 end;
 
 comment on function router._search is
-'neighbours for a graduated tenant: what its HNSW finds, hnsw.ef_search at the most.';
+'neighbours for a graduated tenant: what its HNSW finds among hnsw.ef_search candidates; the proxy sets 200.';

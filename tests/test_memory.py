@@ -398,3 +398,27 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
         assert await world.owner.fetchval(f"select count(*) from {table} where tenant_id = $1", tenant) == 0, table
         assert await world.owner.fetchval(f"select count(*) from {table} where tenant_id = $1", other) > 0, table
     assert not await world.owner.fetchval("select router.delete_tenant($1)", tenant)
+
+
+async def test_the_first_to_teach_a_tenant_in_two_spaces_at_once_take_turns(world: World) -> None:
+    other = await world.owner.fetchval("select router.register_space('other', 64)")
+    connections = [await connect(world.dsn) for _ in range(4)]
+    try:
+        for turn in range(10):
+            tenant = await world.tenant(f"t{turn}", memory_cap=10)
+            await asyncio.gather(
+                *(
+                    world.teach(
+                        tenant,
+                        *(Lesson(f"{i} {n}", {world.small: 1.0}, task=f"{i} {n}") for n in range(10)),
+                        space=(world.space, other)[i % 2],
+                        by=connection,
+                    )
+                    for i, connection in enumerate(connections)
+                )
+            )
+            assert len(await prompts(world, tenant)) == 10
+    finally:
+        for connection in connections:
+            await connection.close()
+    await assert_every_sum_is_a_recount(world)

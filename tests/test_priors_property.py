@@ -115,8 +115,6 @@ async def test_every_sum_is_a_recount_after_all_of_it_at_once(shared_world: Worl
     world = shared_world
     numbers, spaces = await inhabited(world)
     await world.owner.execute("update router.tenants set memory_cap = 60")
-    for tenant in numbers:
-        await world.teach(tenant, Lesson("first", {world.small: 1.0}))
     moved = 0
 
     async def meddle(seed: int) -> None:

@@ -24,7 +24,7 @@ LOOK = 0.5
 def maintain(
     graduate_at: Annotated[
         int | None,
-        typer.Option(min=1, help="Memories at which a tenant's space graduates [ROUTER_GRADUATE_AT, 10000]."),
+        typer.Option(min=1, help="Memories at which a tenant's space graduates [ROUTER_GRADUATE_AT, 6000]."),
     ] = None,
     ledger_days: Annotated[
         int | None, typer.Option(min=1, help="Days of the ledger that are kept [ROUTER_LEDGER_DAYS, 90].")

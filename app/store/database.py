@@ -41,7 +41,9 @@ SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
-    "hnsw.ef_search": "100",
+    # Twice a policy's usual k; what is forgotten but still in the index, or a larger k, is searched on for.
+    "hnsw.ef_search": "200",
+    "hnsw.iterative_scan": "relaxed_order",
     # A plan made while there is one tenant, whose rows are the table, must still be right when there are thousands.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",

@@ -84,7 +84,7 @@ create table router.memories_small partition of router.memories (
     constraint memories_small_pkey primary key (memory_id)
 ) for values in (0) with (autovacuum_vacuum_insert_scale_factor = 0.02);
 create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) {covering};
-comment on table router.memories_small is 'Tenants of up to about 10,000 memories: a btree and exact scans, never a vector index.';
+comment on table router.memories_small is 'Tenants of up to about 6,000 memories: a btree and exact scans, never a vector index.';
 comment on index router.memories_small_scan is 'A tenant''s memories side by side, the oldest first; holds all that a scan for neighbours reads, where that fits.';
 
 create table router.memories_large partition of router.memories for values in (1) partition by list (tenant_id);
