@@ -25,6 +25,7 @@ READ = 50_000
 BATCH = 256
 PARALLEL = 4
 DROPPED = 10_000
+SWEEPS = 25
 #: Between two tries to have the one place where memories are moved, seconds.
 BUSY = 5.0
 #: What every proxy may take to hear of the switch, seconds; until then the old space is still asked.
@@ -168,8 +169,10 @@ class Moving:
     async def _drop(self, tenant_id: int, space_id: int, *, graduated: bool) -> None:
         while await spaces.drop(self._db, tenant_id, space_id, DROPPED) == DROPPED:
             pass
-        if graduated:
-            # What is in the way now is left to the upkeep's next round.
+        # Readers come first, so it may take a few tries; after these it is left to the upkeep's next round.
+        for _ in range(SWEEPS if graduated else 0):
             with contextlib.suppress(upkeep.Busy):
                 await upkeep.shrink(self._db, tenant_id, space_id)
                 await upkeep.sweep(self._db, tenant_id, space_id)
+                break
+            await asyncio.sleep(0.2)
