@@ -25,7 +25,6 @@ READ = 50_000
 BATCH = 256
 PARALLEL = 4
 DROPPED = 10_000
-SWEEPS = 25
 #: Between two tries to have the one place where memories are moved, seconds.
 BUSY = 5.0
 #: What every proxy may take to hear of the switch, seconds; until then the old space is still asked.
@@ -169,10 +168,7 @@ class Moving:
     async def _drop(self, tenant_id: int, space_id: int, *, graduated: bool) -> None:
         while await spaces.drop(self._db, tenant_id, space_id, DROPPED) == DROPPED:
             pass
-        # Readers come first, so it may take a few tries; after these it is left to the upkeep's next round.
-        for _ in range(SWEEPS if graduated else 0):
+        if graduated:
+            # Empty it is an ungraduated space, whose partition the upkeep sweeps when no reader can need it.
             with contextlib.suppress(upkeep.Busy):
                 await upkeep.shrink(self._db, tenant_id, space_id)
-                await upkeep.sweep(self._db, tenant_id, space_id)
-                break
-            await asyncio.sleep(0.2)
