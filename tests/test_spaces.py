@@ -619,9 +619,10 @@ async def test_a_graduated_tenant_is_graduated_in_the_new_space_before_it_serves
     (row,) = await spaces.spaces_of(warm.admin, warm.tenant_id)
     assert (row["space"], row["memories"], row["graduated"]) == (REMOTE_SPACE, 120, True)
     assert await ask(warm, 1) == (CHEAP, "learned")
-    # The old partition stays, empty, for readers that began before; the upkeep's sweep drops it.
-    left = await warm.admin.fetch("select count(*) from router.memories where space_id = $1", old)
-    assert left[0][0] == 0
+    await warm.admin.fetch("update router.memory_counts set moved_at = moved_at - interval '2 minutes'")
+    assert await upkeep.sweep(warm.admin, warm.tenant_id, old)
+    leaves = await warm.admin.fetch("select relname from pg_class where relname ~ '^memories_large_[0-9]+_[0-9]+$'")
+    assert [leaf["relname"] for leaf in leaves] == [f"memories_large_{warm.tenant_id}_{row['space_id']}"]
 
 
 async def test_the_upkeep_graduates_no_space_that_is_still_being_built(two: Spaces) -> None:

@@ -169,7 +169,6 @@ class Moving:
         while await spaces.drop(self._db, tenant_id, space_id, DROPPED) == DROPPED:
             pass
         if graduated:
-            # What is in the way now is left to the upkeep's next round.
+            # Empty it is an ungraduated space, whose partition the upkeep sweeps when no reader can need it.
             with contextlib.suppress(upkeep.Busy):
                 await upkeep.shrink(self._db, tenant_id, space_id)
-                await upkeep.sweep(self._db, tenant_id, space_id)
