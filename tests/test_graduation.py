@@ -101,7 +101,8 @@ async def test_its_partition_has_the_vector_index_and_nothing_on_the_tenant(worl
         "select regexp_replace(indexdef, '.* USING ', '') as key from pg_indexes where tablename = $1 order by 1", leaf
     )
     assert [row["key"] for row in rows] == [
-        "btree (created_at, memory_id)", "btree (memory_id)", "hnsw (embedding halfvec_cosine_ops)",
+        "btree (created_at, memory_id)", "btree (memory_id)",
+        "hnsw (embedding halfvec_cosine_ops) WITH (ef_construction='128')",
     ]  # fmt: skip
     storage = await world.owner.fetchval(
         "select attstorage from pg_attribute where attrelid = ('router.' || $1)::regclass and attname = 'embedding'",
