@@ -14,7 +14,7 @@ from typing import Any, Literal
 import asyncpg
 
 from app import metrics
-from app.errors import ConfigurationError, MemoryUnavailable
+from app.errors import ConfigurationError, MemoryUnavailable, NotFound
 from app.settings import Settings
 from app.store import upkeep
 from app.store.database import Database
@@ -41,8 +41,8 @@ log = logging.getLogger("pgrouter.upkeep")
 class Step:
     """What came of a chore: `count` rows or partitions in `seconds`.
 
-    busy: somebody was in the way, the next round tries again; due: it needs the login that owns the schema; failed:
-    `note` says why.
+    busy: somebody was in the way, the next round tries again if it is still due; due: it needs the login that owns the
+    schema; failed: `note` says why.
     """
 
     chore: Chore
@@ -105,12 +105,24 @@ async def _step(db: Database, owner: Database | None, chore: Chore) -> Step:
             outcome, note = "due", "`pgrouter maintain` with the login that owns the schema does it"
     except Busy as error:
         outcome, note = "busy", str(error)
+    except NotFound:
+        outcome, note = "busy", "the tenant is gone"
+    except MemoryUnavailable as error:
+        cause = error.__cause__
+        if not isinstance(cause, asyncpg.PostgresError) or isinstance(cause, asyncpg.PostgresConnectionError):
+            raise
+        # The server is there, and gave up this chore alone.
+        outcome, note = "failed", _said(cause)
     except asyncpg.PostgresError as error:
-        outcome, note = "failed", f"SQLSTATE {error.sqlstate}: {str(error).splitlines()[0]}"
+        outcome, note = "failed", _said(error)
     seconds = time.monotonic() - began
     metrics.upkeep.labels(chore.chore, outcome).inc()
     metrics.upkeep_seconds.labels(chore.chore).inc(seconds)
     return Step(chore, outcome, count, seconds, note)
+
+
+def _said(error: asyncpg.PostgresError) -> str:
+    return f"SQLSTATE {error.sqlstate}: {str(error).splitlines()[0]}"
 
 
 async def _do(db: Database, chore: Chore) -> int:

@@ -28,13 +28,14 @@ begin
             select memory_id from router.memories
             where tenant_id = p_tenant and tier = v_tier and space_id = v_space
             order by created_at, memory_id
-            limit v_excess
+            -- After a switch all of a large space is stale: it goes in bites, or one teacher would wait for it.
+            limit case when v_space = p_space then v_excess else least(v_excess, 10000) end
         );
         delete from router.memories where tenant_id = p_tenant and tier = v_tier and memory_id = any(v_oldest);
         get diagnostics v_gone = row_count;
         v_evicted := v_evicted + v_gone;
         v_excess := v_excess - v_gone;
-        exit when v_excess <= 0;
+        exit when v_excess <= 0 or v_gone = 10000 and v_space <> p_space;
     end loop;
     return v_evicted;
 end;
@@ -42,4 +43,5 @@ $$;
 
 comment on function router._evict is
 'Forgets what a tenant has past its cap, stale spaces first, then the oldest; returns how many.
-What is being built for another embedder does not count: it is a copy. Works in batches of 2% of the cap, so the bound is cap plus 2%; the caller holds the tenant''s row of memory_counts.';
+What is being built for another embedder does not count: it is a copy. Works in batches of 2% of the cap, so the bound
+is cap plus 2%, and of stale spaces at most 10,000 a call; the caller holds the tenant''s row of memory_counts.';

@@ -21,8 +21,10 @@ begin
         limit p_limit
     ));
     get diagnostics v_gone = row_count;
-    -- What was built had no cap of its own.
-    perform router._evict(p_tenant, v_serving);
+    if p_limit is null or v_gone < p_limit then
+        -- What was built had no cap of its own.
+        perform router._evict(p_tenant, v_serving);
+    end if;
     return v_gone;
 end;
 $$;

@@ -13,8 +13,16 @@ begin
     cross join lateral router._labels(m.quality, m.completion_tokens) as l
     where
         m.tenant_id = p_tenant
-        -- What is being built for another embedder is a copy.
+        -- What is being built for another embedder is a copy, and so is what the one before has left.
         and m.space_id is distinct from (select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant)
+        and not exists (
+            select
+            from router.tenants as t
+            inner join router.memory_texts as y
+                on y.tenant_id = p_tenant and y.space_id = t.space_id and y.prompt_hash = x.prompt_hash
+                    and y.source = x.source
+            where t.tenant_id = p_tenant and t.space_id <> x.space_id
+        )
     order by m.created_at, m.memory_id;
 end;
 $$;

@@ -1,4 +1,4 @@
-create function router.forget(p_tenant int, p_memories bigint[] default null) returns int
+create function router.forget(p_tenant int, p_memories bigint[] default null, p_all boolean default false) returns int
 language plpgsql volatile
 as $$
 declare
@@ -10,7 +10,7 @@ begin
     with chosen as materialized (
         select prompt_hash, source
         from router.memory_texts
-        where tenant_id = p_tenant and (p_memories is null or memory_id = any(p_memories))
+        where tenant_id = p_tenant and (p_all or memory_id = any(p_memories))
     ),
     gone as (
         -- In every space: a copy that is being built, or is not dropped yet, would come back.
@@ -25,5 +25,5 @@ end;
 $$;
 
 comment on function router.forget is
-'Forgets these memories of a tenant, or all of them for NULL, with their copies in other spaces; returns how many there
-were, copies not counted.';
+'Forgets these memories of a tenant, or all of them where p_all says so, with their copies in other spaces; returns how
+many there were, copies not counted. Numbers that are NULL are none: a query that finds nothing forgets nothing.';

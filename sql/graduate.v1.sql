@@ -9,7 +9,15 @@ begin
     perform router._move(p_tenant);
     select * into v_count
     from router.memory_counts
-    where tenant_id = p_tenant and (p_space is null or space_id = p_space)
+    where
+        tenant_id = p_tenant
+        and (
+            space_id = p_space
+            -- What is being built is moved by whoever builds it.
+            or p_space is null and space_id is distinct from (
+                select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant
+            )
+        )
     order by memories desc, space_id desc
     limit 1;
     if not found or v_count.tier = 1 then

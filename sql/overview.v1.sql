@@ -17,11 +17,11 @@ from router.tenants as t
 inner join router.policies as p on p.tenant_id = t.tenant_id
 inner join router.models as d on d.model_id = p.default_model
 left join lateral (
-    -- The fullest space is the one in use: no other fills while it serves.
+    -- Of a tenant that was never moved to another embedder, the fullest space is the one in use.
     select c.memories, c.tier
     from router.memory_counts as c
-    where c.tenant_id = t.tenant_id
-    order by c.memories desc, c.space_id desc
+    where c.tenant_id = t.tenant_id and (t.space_id is null or c.space_id = t.space_id)
+    order by c.memories desc, c.space_id
     limit 1
 ) as n on true
 left join lateral (
@@ -42,10 +42,10 @@ comment on column router.overview.tenant is 'Whose policy it is.';
 comment on column router.overview.policy is 'What requests say in `model`.';
 comment on column router.overview.backend is 'How it ranks.';
 comment on column router.overview.default_model is 'What serves when it declines.';
-comment on column router.overview.memories is 'Memories of the tenant in its fullest space.';
+comment on column router.overview.memories is 'Memories of the tenant in the space that serves it.';
 comment on column router.overview.seed_count is 'Memories it needs.';
 comment on column router.overview.ready is 'Whether it decides by memory yet.';
-comment on column router.overview.graduated is 'Whether the tenant''s memories have a partition with HNSW.';
+comment on column router.overview.graduated is 'Whether these memories have a partition with HNSW.';
 comment on column router.overview.decisions is 'Requests in the last 24 hours.';
 comment on column router.overview.to_default is 'Those that the default model served.';
 comment on column router.overview.spent_usd is 'Their cost, where known.';

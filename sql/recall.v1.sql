@@ -21,6 +21,7 @@ begin
         and x.memory_id > p_after
         and (p_search is null or x.prompt ilike '%' || replace(replace(replace(
             p_search, '\', '\\'), '%', '\%'), '_', '\_') || '%')
+        and x.space_id is distinct from (select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant)
         and not exists (
             select
             from router.tenants as t

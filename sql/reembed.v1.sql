@@ -9,9 +9,6 @@ declare
     v_copied int;
 begin
     perform router._enter(p_tenant);
-    insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
-    values (p_tenant, p_to, 0, 0)
-    on conflict on constraint memory_counts_pkey do nothing;
     perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
     select memory_cap into v_cap from router.tenants
     where tenant_id = p_tenant and space_id = p_from and next_space_id = p_to;
@@ -19,6 +16,9 @@ begin
         raise exception 'the memory of tenant % is not being rewritten for space % any more', p_tenant, p_to
             using errcode = 'RT007';
     end if;
+    insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
+    values (p_tenant, p_to, 0, 0)
+    on conflict on constraint memory_counts_pkey do nothing;
 
     -- Rows are found by lists of numbers, not one by one: with the wrong index that is one long scan, not hundreds.
     with texts as materialized (

@@ -18,7 +18,7 @@ as $$
 declare
     v_tenant router.tenants;
 begin
-    -- One tenant after the other: row level security shows the rows of one at a time, to the owner as well.
+    -- One tenant after the other, for roles other than the owner's: they see the rows of one at a time.
     for v_tenant in
         select t.* from router.tenants as t where p_name is null or t.name = p_name order by t.name
     loop
@@ -53,5 +53,5 @@ end;
 $$;
 
 comment on function router.tenancies is
-'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, but for
-what is being built for another one; keys that are not revoked, policies. For the owner: any other role sees no tenant that it has not entered.';
+'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, but for what is being
+built for another one; keys that are not revoked, policies. For the owner.';

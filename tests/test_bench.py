@@ -36,7 +36,7 @@ def rows(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict
         str(file),
     ]
     environ = os.environ | {"TEST_DATABASE_URL": server_dsn}
-    subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL, timeout=180)
     rows: list[dict[str, Any]] = orjson.loads(file.read_bytes())
     return rows
 

@@ -205,7 +205,7 @@ async def test_an_export_is_of_one_tenant_and_of_one_moment(world: World, db: Da
     await world.teach(other, Lesson("theirs", {world.small: 1.0}))
     async with aclosing(export(db, tenant)) as rows:
         first = await anext(rows)
-        await world.app.fetch("select router.forget($1)", tenant)
+        await world.app.fetch("select router.forget($1, null, true)", tenant)
         prompts = [first["prompt"], *[row["prompt"] async for row in rows]]
     assert prompts == [f"{i}" for i in range(2 * BATCH)]
 

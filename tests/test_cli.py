@@ -643,6 +643,33 @@ def test_an_export_that_fails_leaves_no_half_a_file(acme: Command, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_an_export_to_a_pipe_or_a_device_leaves_it_one(acme: Command, tmp_path: Path) -> None:
+    acme("import", lines(tmp_path / "a.jsonl", [GOOD]), "--tenant", "acme")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        acme("export", "--tenant", "acme", "--output", pipe)
+        assert pipe.is_fifo()
+        assert json.loads(os.read(reader, 65536))["prompt"] == GOOD["prompt"]
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_export_to_a_link_writes_the_file_it_leads_to(acme: Command, tmp_path: Path, there: bool) -> None:
+    acme("import", lines(tmp_path / "a.jsonl", [GOOD]), "--tenant", "acme")
+    (tmp_path / "elsewhere").mkdir()
+    file, link = tmp_path / "elsewhere" / "b.jsonl", tmp_path / "link.jsonl"
+    link.symlink_to(file)
+    if there:
+        file.write_text("old")
+    acme("export", "--tenant", "acme", "--output", link)
+    assert link.is_symlink()
+    assert json.loads(file.read_text())["prompt"] == GOOD["prompt"]
+    assert [path.name for path in file.parent.iterdir()] == ["b.jsonl"]
+
+
 def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_path: Path) -> None:
     acme("import", lines(tmp_path / "a.jsonl", [{**GOOD, "task": "math"}]), "--tenant", "acme")
     acme("tenant", "create", "beta")
@@ -651,6 +678,28 @@ def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_pa
     assert acme_status["tasks"] == {"math": 1}
     assert (beta_status["tenant"], beta_status["memories"]) == ("beta", 0)
     assert "teach 99 more examples" in acme("status", "--tenant", "acme").stdout
+
+
+def test_status_needs_this_environments_embedder_only_for_tenants_without_one_of_their_own(
+    acme: Command, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme("reembed", "--tenant", "acme", "--to", "static")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("ROUTER_EMBEDDER", "openai:fake")
+    for key in (None, "sk-fake"):
+        if key:
+            monkeypatch.setenv("ROUTER_EMBEDDING_API_KEY", key)
+        shown = acme("status", "--json")
+        assert [row["tenant"] for row in printed(shown)] == ["acme"]
+        assert not shown.stderr
+    assert len(asyncio.run(_with(database, lambda db: db.fetch("select from router.spaces")))) == 1
+    monkeypatch.delenv("ROUTER_EMBEDDING_API_KEY")
+    acme("tenant", "create", "beta")
+    shown = acme("status", "--json")
+    assert [row["tenant"] for row in printed(shown)] == ["acme"]
+    assert "cannot be had: beta. ROUTER_EMBEDDER=openai:fake needs a key" in shown.stderr
+    assert "needs a key" in complaint(acme("status", "--tenant", "beta", code=1))
 
 
 # The database

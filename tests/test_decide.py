@@ -286,7 +286,7 @@ async def test_fewer_memories_than_seed_count_are_cold(world: World) -> None:
 async def test_an_empty_tenant_is_cold_whatever_its_seed_count(world: World) -> None:
     tenant, policy = await taught(world, seed_count=0)
     assert reason(await world.decide(tenant, policy, direction(0))) == "learned"
-    await world.app.fetch("select router.forget($1)", tenant)
+    await world.app.fetch("select router.forget($1, null, true)", tenant)
     await assert_declines(world, tenant, policy, "cold", direction(0))
     fresh = await world.tenant("fresh")
     await assert_declines(world, fresh, await world.policy(fresh, seed_count=0), "cold", direction(0))

@@ -179,7 +179,7 @@ async def test_a_graduated_tenant_is_taught_overwritten_and_forgotten(world: Wor
     assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[0][0], taught[1][0]]) == 2
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 13}
     await assert_every_sum_is_a_recount(world)
-    assert await world.app.fetchval("select router.forget($1)", tenant) == 13
+    assert await world.app.fetchval("select router.forget($1, null, true)", tenant) == 13
     assert await prompts(world, tenant) == []
     await assert_every_sum_is_a_recount(world)
 

@@ -354,4 +354,6 @@ async def test_status_says_the_next_step(world: World) -> None:
     await world.teach(tenant, Lesson("labelled", {world.large: 1.0}, task="sums"))
     assert (await steps())["auto"] == "ready"
     other = await world.owner.fetchval("select router.register_space('other', 64)")
-    assert (await steps(other))["auto"] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"
+    assert (await steps(other))[
+        "auto"
+    ] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"

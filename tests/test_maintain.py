@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,11 +16,11 @@ from typer.testing import CliRunner
 
 from app import metrics
 from app.cli import main
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, MemoryUnavailable
 from app.settings import Settings
 from app.store import upkeep as store
-from app.store.database import Database
-from app.store.upkeep import Busy, Chore
+from app.store.database import Database, translated
+from app.store.upkeep import Busy
 from app.upkeep import Step, Upkeep, maintain, opened
 from tests.sql_world import START, Lesson, World, direction, uuid7
 from tests.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
@@ -246,6 +247,34 @@ async def churned(world: World) -> int:
     return tenant
 
 
+async def indexes(world: World, leaf: str) -> dict[str, bool]:
+    """The vector indexes of a partition, and whether they are valid."""
+    rows = await world.owner.fetch(
+        "select c.relname, i.indisvalid from pg_index as i join pg_class as c on c.oid = i.indexrelid"
+        " where i.indrelid = ('router.' || $1)::regclass and c.relname like '%hnsw%'",
+        leaf,
+    )
+    return {row["relname"]: row["indisvalid"] for row in rows}
+
+
+@asynccontextmanager
+async def building(
+    world: World, app: Database, login: Database, leaf: str, busy: asyncpg.Connection
+) -> AsyncIterator[tuple[int, asyncio.Task[list[Step]]]]:
+    """A round, with the backend that re-indexes: it waits for `busy`, which writes; the churn is kept if it fails."""
+    await busy.execute(f"lock table router.{leaf} in row exclusive mode")
+    round_ = asyncio.create_task(kept(app, login))
+    statement = (
+        "select pid from pg_stat_activity"
+        " where datname = current_database() and query like 'reindex index concurrently%' and wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10):
+        while (pid := await world.owner.fetchval(statement)) is None:
+            await asyncio.sleep(0.02)
+    yield pid, round_
+    assert await world.owner.fetchval("select max(churn) from router.memory_counts") == 7
+
+
 async def test_an_index_is_built_anew_once_a_fifth_was_replaced(world: World, app: Database, login: Database) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(30, world))
@@ -268,26 +297,125 @@ async def test_without_the_owner_it_is_said_to_be_due(world: World, app: Databas
 
 
 async def test_a_build_that_broke_off_is_cleaned_up_and_done_again(
-    world: World, app: Database, login: Database, monkeypatch: pytest.MonkeyPatch
+    world: World, app: Database, login: Database
 ) -> None:
     tenant = await churned(world)
-    index = f"memories_large_{tenant}_{world.space}_hnsw"
-
-    async def broken(db: Database, chore: Chore) -> None:
-        await world.owner.execute(
-            f"create index {index}_ccnew on router.{index[:-5]} using hnsw (embedding halfvec_l2_ops)"
-        )
-        await world.owner.execute(
-            "update pg_index set indisvalid = false where indexrelid = $1::regclass", f"router.{index}_ccnew"
-        )
-        raise asyncpg.QueryCanceledError("stopped")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "reindex", broken)
-        assert told(await kept(app, login)) == [("reindex", "failed", 0)]
+    leaf = f"memories_large_{tenant}_{world.space}"
+    async with in_transaction(world) as busy, building(world, app, login, leaf, busy) as (pid, round_):
+        await world.owner.execute("select pg_cancel_backend($1)", pid)
+        (step,) = await asyncio.wait_for(round_, 10)
+    assert (step.outcome, step.note) == ("failed", "SQLSTATE 57014: canceling statement due to user request")
+    assert await indexes(world, leaf) == {f"{leaf}_hnsw": True, f"{leaf}_hnsw_ccnew": False}
     assert told(await kept(app, login)) == [("reindex", "done", 7)]
-    left = await world.owner.fetch("select indexname from pg_indexes where tablename = $1", index[:-5])
-    assert f"{index}_ccnew" not in {row[0] for row in left}
+    assert await indexes(world, leaf) == {f"{leaf}_hnsw": True}
+
+
+async def test_a_build_that_nobody_waits_for_any_more_ends(world: World, app: Database, login: Database) -> None:
+    tenant = await churned(world)
+    leaf = f"memories_large_{tenant}_{world.space}"
+    async with in_transaction(world) as busy, building(world, app, login, leaf, busy) as (pid, round_):
+        round_.cancel()
+        await asyncio.wait({round_})
+        async with asyncio.timeout(10):
+            while await world.owner.fetchval("select count(*) from pg_stat_activity where pid = $1", pid):
+                await asyncio.sleep(0.02)
+    assert told(await kept(app, login)) == [("reindex", "done", 7)]
+
+
+async def test_a_build_leaves_no_setting_behind(world: World, app: Database, login: Database) -> None:
+    await churned(world)
+    names = ("maintenance_work_mem", "max_parallel_maintenance_workers")
+
+    async def settings() -> list[str]:
+        return [row[0] for row in await login.fetch("select setting from pg_settings where name = any($1)", names)]
+
+    before = await settings()
+    assert told(await kept(app, login)) == [("reindex", "done", 7)]
+    assert await settings() == before
+
+
+# What fails.
+
+
+async def test_a_tenant_deleted_meanwhile_does_not_end_the_round(world: World, app: Database) -> None:
+    tenants = [await world.tenant(name) for name in ("one", "two", "three")]
+    for tenant in tenants:
+        await world.teach(tenant, *lessons(25, world))
+    steps: list[Step] = []
+    async for step in maintain(app, None, graduate_at=20, ledger_days=90):
+        if step.chore.chore == "graduate":
+            if not steps:
+                await world.owner.execute("select router.delete_tenant($1)", tenants[1])
+            steps.append(step)
+    assert [(step.chore.tenant, step.outcome, step.note) for step in steps] == [
+        ("one", "done", ""),
+        ("two", "busy", "the tenant is gone"),
+        ("three", "done", ""),
+    ]
+
+
+@pytest.fixture
+async def refusing(world: World) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Has the server refuse to forget conversations, with an SQLSTATE of its own."""
+
+    async def refuse(code: str) -> None:
+        await world.owner.execute(
+            f"""
+            create function public.refuse() returns trigger language plpgsql
+            as $$ begin raise exception 'no more' using errcode = '{code}'; end; $$;
+            create trigger refused before delete on router.conversations execute function public.refuse();
+            """
+        )
+
+    yield refuse
+    await world.owner.execute("drop function if exists public.refuse cascade")
+
+
+#: The server is there, and gave up a call: cancelled or too slow, out of memory, disk full.
+GIVEN_UP = ["57014", "53200", "53100"]
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_being_done(
+    world: World, app: Database, refusing: Callable[[str], Awaitable[None]], code: str
+) -> None:
+    await talk(world, await world.tenant("talker"), 1, seconds=1)
+    await world.teach(await world.tenant(), *lessons(25, world))
+    await refusing(code)
+    steps = await kept(app)
+    assert told(steps) == [("expire_conversations", "failed", 0), ("graduate", "done", 25)]
+    assert steps[0].note == f"SQLSTATE {code}: no more"
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Database, code: str) -> None:
+    for _ in range(5):
+        with pytest.raises(MemoryUnavailable, match=r"gave the call up \(no more\): try again"):
+            await app.fetch(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
+        assert app.available
+    assert (await app.fetch("select 1"))[0][0] == 1
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+async def test_a_session_says_so_too(app: Database, code: str) -> None:
+    async with app.session() as connection:
+        with pytest.raises(MemoryUnavailable, match=r"gave the call up \(no more\): try again"), translated():
+            await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
+
+
+async def test_a_server_that_is_away_ends_the_round(
+    world: World, app: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(world, await world.tenant(), 1, seconds=1)
+
+    async def unplugged(db: Database, limit: int) -> int:
+        monkeypatch.undo()
+        await app.close()
+        return await store.expire_conversations(db, limit)
+
+    monkeypatch.setattr(store, "expire_conversations", unplugged)
+    with pytest.raises(MemoryUnavailable):
+        await kept(app)
 
 
 # The proxy's own rounds.

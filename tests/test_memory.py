@@ -223,10 +223,18 @@ async def test_all_memories_are_forgotten(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant("other")
     for owner in (tenant, other):
         await world.teach(owner, *(Lesson(f"{i}", {world.small: i / 4}, task="t") for i in range(4)))
-    assert await world.app.fetchval("select router.forget($1)", tenant) == 4
+    assert await world.app.fetchval("select router.forget($1, null, true)", tenant) == 4
     assert await prompts(world, tenant) == []
     assert len(await prompts(world, other)) == 4
     await assert_every_sum_is_a_recount(world)
+
+
+async def test_a_query_that_finds_nothing_forgets_nothing(world: World) -> None:
+    tenant = await world.tenant()
+    await world.teach(tenant, Lesson("kept", {world.small: 1}))
+    nothing = "(select array_agg(memory_id) from router.memories where false)"
+    assert await world.app.fetchval(f"select router.forget($1, {nothing})", tenant) == 0
+    assert await prompts(world, tenant) == ["kept"]
 
 
 async def test_another_tenants_memory_cannot_be_forgotten(world: World) -> None:
@@ -329,7 +337,7 @@ async def test_every_sum_is_a_recount_after_any_changes(world: World, seed: int)
                     dice.randrange(5),
                 )
             case "forget all" if dice.random() < 0.3:
-                await world.app.fetch("select router.forget($1)", tenant)
+                await world.app.fetch("select router.forget($1, null, true)", tenant)
         await assert_every_sum_is_a_recount(world)
 
 

@@ -81,7 +81,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
             some = [row[0] for row in await taught(world, numbers[tenant]) if row[0] % share == 0]
             assert await world.app.fetchval("select router.forget($1, $2)", numbers[tenant], some) == len(some)
         case ("forget all", tenant):
-            await world.app.fetch("select router.forget($1)", numbers[tenant])
+            await world.app.fetch("select router.forget($1, null, true)", numbers[tenant])
             assert await taught(world, numbers[tenant]) == []
         case ("delete by hand", share):
             await world.owner.execute("delete from router.memories where memory_id % $1 = 0", share)

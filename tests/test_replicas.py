@@ -19,7 +19,7 @@ from alembic.command import upgrade
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import MemoryUnavailable
+from app.errors import MemoryUnavailable, NotFound
 from app.schema import configuration, migrate
 from app.settings import Settings
 from app.store import pool, tenancy
@@ -260,6 +260,35 @@ async def test_a_standby_that_hangs_is_left_for_the_primary(pair: Pair) -> None:
         await db.close()
 
 
+@pytest.mark.parametrize(
+    "fault",
+    ["raise exception 'not here yet' using errcode = 'RT001'", "perform pg_terminate_backend(pg_backend_pid())"],
+)
+async def test_the_second_try_has_what_the_first_one_left_of_the_time(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    given: list[float] = []
+    fetch = pool.Pool.fetch
+
+    async def spied(self: pool.Pool, statement: str, *arguments: Any, timeout: float = 5.0) -> Any:
+        if statement.startswith("do "):
+            given.append(timeout)
+        return await fetch(self, statement, *arguments, timeout=timeout)
+
+    db = Database(pair.dsn, size=1, role=None, standbys=True)
+    await db.open()
+    try:
+        monkeypatch.setattr(pool.Pool, "fetch", spied)
+        with pytest.raises((NotFound, MemoryUnavailable)):
+            await db.read(f"do $$ begin perform pg_sleep(0.5); {fault}; end $$", timeout=10)
+    finally:
+        monkeypatch.undo()
+        await db.close()
+    assert len(given) == 2
+    assert given[0] == 10
+    assert given[1] <= 9.5
+
+
 @dataclass
 class Failover:
     """What was seen while the primary died under load and its standby was promoted, times from `time.monotonic`."""
@@ -267,6 +296,7 @@ class Failover:
     decisions: list[Answer] = field(default_factory=list)
     lessons: list[Answer] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
+    killing: float = 0.0
     killed: float = 0.0
     promoted: float = 0.0
     taught_again: float = 0.0
@@ -311,6 +341,7 @@ async def failover(upstream: Running) -> Failover:
 
         clients = [asyncio.create_task(work(user)) for user in range(4) for work in (ask, learn)]
         await asyncio.sleep(1)
+        seen.killing = time.monotonic()
         await asyncio.to_thread(pair.primary.kill)
         seen.killed = time.monotonic()
         await asyncio.sleep(1)
@@ -352,14 +383,14 @@ async def test_decisions_go_on_being_learned_while_the_primary_dies_and_another_
         (200, "learned"): len(failover.decisions)
     }
     away = [answer for answer in failover.decisions if failover.killed < answer.at < failover.promoted]
-    assert len(away) > 50
+    assert len(away) > 10
     assert failover.ready == 200
 
 
 async def test_without_a_primary_teaching_fails_with_503_that_says_so(failover: Failover) -> None:
     refused = [answer for answer in failover.lessons if answer.status != 200]
     assert {answer.status for answer in refused} == {503}
-    assert all(answer.at > failover.killed - 1 for answer in refused)
+    assert all(answer.at > failover.killing for answer in refused)
     (error,) = {tuple(sorted((key, str(value)) for key, value in answer.error.items())) for answer in refused}
     assert dict(error)["code"] == "memory_unavailable"
     assert dict(error)["type"] == "server_error"

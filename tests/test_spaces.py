@@ -19,9 +19,14 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from app import embedder
 from app.cli import main, moving
-from app.embedder import setting_of
+from app.embedder import Embedder, setting_of
+from app.embedder.static import StaticEmbedder
+from app.errors import Conflict
+from app.settings import Settings
 from app.store import memory, spaces, tenancy, upkeep
+from app.store.bulk import Staging
 from app.store.database import Database
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
@@ -143,12 +148,12 @@ async def test_memories_are_listed_once_while_they_are_copied_and_after_the_swit
     assert {row["space"] for row in rows} == {"other"}
 
 
-async def test_an_export_during_a_move_has_no_copies(two: Spaces) -> None:
+async def test_an_export_has_every_memory_once_at_each_step_of_a_move(two: Spaces) -> None:
     await two.teach("a", "b")
-    await two.build()
-    await two.copy()
-    rows = await two.world.owner.fetch("select prompt from router.export($1)", two.tenant)
-    assert [row["prompt"] for row in rows] == ["a", "b"]
+    for step in (two.build, two.copy, two.switch):
+        await step()
+        rows = await two.world.owner.fetch("select prompt from router.export($1)", two.tenant)
+        assert [row["prompt"] for row in rows] == ["a", "b"]
 
 
 async def test_a_copy_is_taken_again_when_its_prompt_was_taught_again(two: Spaces) -> None:
@@ -208,7 +213,7 @@ async def test_forgetting_everything_counts_no_copies(two: Spaces) -> None:
     await two.teach("a", "b")
     await two.build()
     await two.copy()
-    assert await two.world.app.fetchval("select router.forget($1)", two.tenant) == 2
+    assert await two.world.app.fetchval("select router.forget($1, null, true)", two.tenant) == 2
     assert await two.count(two.old) == await two.count(two.new) == 0
 
 
@@ -261,6 +266,47 @@ async def test_after_the_switch_the_old_space_is_evicted_first(two: Spaces) -> N
     await two.teach("k", space=two.new, at=1)
     assert await two.prompts(two.new) == list("bcdefghijk")
     assert await two.count(two.old) == 0
+
+
+async def test_the_overview_is_of_the_space_that_serves(two: Spaces) -> None:
+    await two.world.policy(two.tenant)
+    await two.teach("a", "b")
+    await two.world.owner.execute("select router.graduate($1)", two.tenant)
+    seen = []
+    for step in (two.build, two.copy, two.switch):
+        await step()
+        row = await two.world.owner.fetchrow("select memories, graduated from router.overview")
+        seen.append((row["memories"], row["graduated"]))
+    assert seen == [(2, True), (2, True), (2, False)]
+
+
+async def test_what_is_being_built_graduates_only_when_it_is_named(two: Spaces) -> None:
+    await two.teach("a", "b", "c")
+    await two.build()
+    await two.copy()
+    await two.call("forget", [(await two.world.app.fetchval("select memory_id from router.recall($1)", two.tenant))])
+    assert await two.call("graduate") == 2
+    tiers = await two.world.owner.fetch("select space_id, tier from router.memory_counts order by space_id")
+    assert {row["space_id"]: row["tier"] for row in tiers} == {two.old: 1, two.new: 0}
+    assert await two.call("graduate", two.new) == 2
+
+
+async def test_a_space_is_dropped_in_bites(two: Spaces) -> None:
+    await two.world.owner.execute("update router.tenants set memory_cap = 8 where tenant_id = $1", two.tenant)
+    await two.teach(*"abcdefgh")
+    await two.build()
+    await two.copy()
+    await two.switch()
+    assert await two.call("drop_space", two.old, 3) == 3
+    assert await two.count(two.old) == 5
+    assert await two.count(two.new) == 8
+
+
+async def test_a_deleted_tenant_is_not_rewritten(two: Spaces) -> None:
+    await two.call("delete_tenant")
+    with pytest.raises(asyncpg.PostgresError) as raised:
+        await two.call("reembed", two.old, two.new, [], [])
+    assert raised.value.sqlstate == "RT007"
 
 
 # Who serves.
@@ -686,6 +732,24 @@ async def test_a_move_can_be_given_up(warm: Proxy, run: Run, monkeypatch: pytest
     assert await ask(warm, 1) == (CHEAP, "learned")
 
 
+async def test_a_graduated_space_that_is_given_up_leaves_nothing(
+    warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upkeep.graduate(warm.admin, warm.tenant_id, warm.services.spaces.own.space_id)
+    with monkeypatch.context() as broken:
+
+        async def fail(*_: Any, **__: Any) -> spaces.Left:
+            raise OSError("the machine went away")
+
+        broken.setattr(spaces, "switch", fail)
+        await run("reembed", "--tenant", "acme", "--to", REMOTE, code=1)
+    rows = await spaces.spaces_of(warm.admin, warm.tenant_id)
+    assert {row["space"]: row["graduated"] for row in rows} == {STATIC_SPACE: True, REMOTE_SPACE: True}
+    assert "120 memories of which" in (await run("reembed", "--tenant", "acme", "--stop")).stdout
+    rows = await spaces.spaces_of(warm.admin, warm.tenant_id)
+    assert {row["space"]: row["graduated"] for row in rows} == {STATIC_SPACE: True}
+
+
 async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(warm: Proxy, run: Run) -> None:
     _, key = await make_tenant(warm.admin, "beta")
     await warm.rank(LESSONS[:20], key)
@@ -702,6 +766,30 @@ async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(war
     assert {name: tenant.memories for name, tenant in found.items()} == {
         "acme": 120, "beta": 20, "silent": 20, "zero": 0
     }  # fmt: skip
+
+
+async def test_a_tenant_whom_somebody_else_moves_keeps_no_other_from_being_moved(warm: Proxy, run: Run) -> None:
+    _, key = await make_tenant(warm.admin, "beta")
+    await warm.rank(LESSONS[:20], key)
+    await spaces.build(warm.admin, warm.tenant_id, await memory.register_space(warm.admin, "third", 384))
+    result = await run("reembed", "--all", "--to", REMOTE, "--json")
+    first, second = orjson.loads(result.stdout)
+    assert (first["tenant"], second["tenant"]) == ("acme", "beta")
+    assert "is being rewritten for third already" in first["skipped"]
+    assert (second["rewritten"], "skipped" in second) == (20, False)
+    assert "acme is skipped: " in result.stderr
+    assert "acme: skipped, the memory of tenant acme is" in (await run("reembed", "--all", "--to", REMOTE)).stdout
+
+
+async def test_an_old_space_that_is_in_use_again_is_left_alone(
+    warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> int:
+        raise Conflict("space 1 of tenant 1 is in use.")
+
+    monkeypatch.setattr(spaces, "drop", refuse)
+    await run("reembed", "--tenant", "acme", "--to", REMOTE)
+    assert await spaces_of(warm) == {REMOTE_SPACE: (120, True, False), STATIC_SPACE: (120, False, False)}
 
 
 @pytest.mark.parametrize(
@@ -783,3 +871,74 @@ async def test_a_tenant_left_behind_by_another_setting_is_told_the_command_that_
         await run(*command[1].replace("'", "").split())
         assert await ask(other, 2) == (CHEAP, "learned")
     assert await ask(warm, 3) == (CHEAP, "learned")
+
+
+async def test_a_tenant_left_behind_by_a_folder_is_told_a_command_that_works(
+    warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Folder(StaticEmbedder):
+        name = "onnx-0123456789ab-384"
+
+    make = embedder._embedder
+
+    def of_folder(settings: Settings, width: int) -> Embedder:
+        return Folder() if settings.embedder == "minilm:/folder" else make(settings, width)
+
+    monkeypatch.setattr(embedder, "_embedder", of_folder)
+    monkeypatch.setenv("ROUTER_EMBEDDER", "minilm:/folder")
+    (row,) = orjson.loads((await run("status", "--json")).stdout)
+    command = re.search(r"pgrouter (reembed .*)", row["next_step"])
+    assert command, row
+    arguments = command[1].replace("'", "").split()
+    assert arguments[-1] == Folder.name
+    monkeypatch.delenv("ROUTER_EMBEDDER")
+    refused = await run(*arguments, code=1)
+    assert "set ROUTER_EMBEDDER=minilm:/path/to/that/folder" in refused.stderr
+    monkeypatch.setenv("ROUTER_EMBEDDER", "minilm:/folder")
+    result = await run(*arguments)
+    assert f"Every proxy needs for {Folder.name}: ROUTER_EMBEDDER=minilm:/folder." in result.stderr
+    assert await spaces_of(warm) == {Folder.name: (120, True, False)}
+
+
+# Files.
+
+
+def more(path: Path) -> str:
+    """A file of four lessons."""
+    path.write_bytes(b"".join(orjson.dumps({"prompt": f"more {i}", "scores": {CHEAP: 1}}) + b"\n" for i in range(4)))
+    return str(path)
+
+
+async def test_a_file_for_another_embedder_than_the_memorys_is_refused_with_what_helps(
+    warm: Proxy, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tenancy.change_tenant(warm.admin, warm.tenant_id, memory_cap=120)
+    file = more(tmp_path / "more.jsonl")
+    monkeypatch.setenv("ROUTER_EMBEDDER", REMOTE)
+    refused = await run("import", file, "--tenant", "acme", code=1)
+    assert f"acme is taught with {STATIC_SPACE}: set ROUTER_EMBEDDER to that (static), or " in refused.stderr
+    assert await spaces_of(warm) == {STATIC_SPACE: (120, True, False)}
+    command = re.search(r"`pgrouter (reembed .*)`", refused.stderr)
+    assert command, refused.stderr
+    await run(*command[1].split())
+    await run("import", file, "--tenant", "acme")
+    assert list(await spaces_of(warm)) == [REMOTE_SPACE]
+
+
+async def test_a_file_whose_tenant_is_moved_meanwhile_is_to_be_imported_again(
+    warm: Proxy, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach = Staging.teach
+    file = more(tmp_path / "more.jsonl")
+
+    async def late(*arguments: Any) -> Any:
+        await run("reembed", "--tenant", "acme", "--to", REMOTE)
+        return await teach(*arguments)
+
+    with monkeypatch.context() as meddled:
+        meddled.setattr(Staging, "teach", late)
+        refused = await run("import", file, "--tenant", "acme", code=1)
+    assert f"acme was moved to another embedder meanwhile, and nothing of {file} is taught: run the" in refused.stderr
+    assert await spaces_of(warm) == {REMOTE_SPACE: (120, True, False)}
+    await run("import", file, "--tenant", "acme")
+    assert await spaces_of(warm) == {REMOTE_SPACE: (124, True, False)}

@@ -1,10 +1,12 @@
-"""What the commands share: the database they work on, how they print, and how an error reads."""
+"""What the commands share: the database and the embedder they work with, how they print, and how an error reads."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -13,11 +15,11 @@ import orjson
 import typer
 from typer.core import TyperGroup
 
-from app import postgres
-from app.embedder import EmbeddingFailed
+from app import embedder, postgres
+from app.embedder import CachedEmbedder, EmbeddingFailed
 from app.errors import ConfigurationError, NotFound, RouterError
 from app.settings import Settings
-from app.store import tenancy
+from app.store import memory, tenancy
 from app.store.database import Database
 from app.store.tenancy import Tenant
 
@@ -103,6 +105,27 @@ async def tenant_of(db: Database, name: str) -> Tenant:
     if not found:
         raise NotFound(f"There is no tenant {name!r}; `pgrouter tenant list` shows them.")
     return found[0]
+
+
+@asynccontextmanager
+async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
+    """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
+    settings, width = Settings.from_environment(), await memory.width(db)
+    embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
+    try:
+        yield embedding, await memory.register_space(db, embedding.space, embedding.dimensions)
+    finally:
+        await embedding.close()
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr where somebody watches."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def note(text: str) -> None:

@@ -18,10 +18,11 @@ import orjson
 import typer
 
 from app.catalogue import Catalogue
-from app.cli.common import AsJson, note, show_json, tenant_of, with_database
-from app.cli.memory import embedder_of, progress
-from app.errors import BadRequest
-from app.store import tenancy
+from app.cli.common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
+from app.embedder import setting_of
+from app.errors import BadRequest, Conflict
+from app.settings import Settings
+from app.store import spaces, tenancy
 from app.store.bulk import AHEAD, export, staging
 from app.store.database import Database
 from app.store.tenancy import Tenant
@@ -62,6 +63,7 @@ def import_file(
         row = await tenant_of(db, tenant)
         catalogue = Catalogue(await tenancy.models(db))
         async with embedder_of(db, row.space) as (embedding, space_id):
+            await _check_space(db, row, embedding.space)
             with _interruption(f"nothing of {file} is taught"):
                 with progress("Checking ", lessons.size) as advance:
                     contents = await bulk.check(lessons, catalogue, embedding, advance)
@@ -73,7 +75,13 @@ def import_file(
                     with progress("Embedding", count) as advance:
                         await bulk.stage(lessons, skip, catalogue, embedding, staged.add, advance)
                     with progress("Teaching ", count) as advance:
-                        taught = await staged.teach(row.tenant_id, space_id, advance)
+                        try:
+                            taught = await staged.teach(row.tenant_id, space_id, advance)
+                        except Conflict:
+                            raise Conflict(
+                                f"{tenant} was moved to another embedder meanwhile, and nothing of {file} is taught: "
+                                "run the import again."
+                            ) from None
         return {
             "tenant": tenant,
             "examples": taught.examples,
@@ -129,6 +137,22 @@ def add_to(main: typer.Typer) -> None:
     main.command("export")(export_file)
 
 
+async def _check_space(db: Database, tenant: Tenant, space: str) -> None:
+    """Raise `BadRequest` when a tenant that is in no space of its own was taught in another one than `space`.
+
+    What is taught in the wrong one is not found, and the cap makes room for it among what is.
+    """
+    if tenant.space is not None:
+        return
+    serving = next((row["space"] for row in await spaces.spaces_of(db, tenant.tenant_id) if row["serves"]), space)
+    if serving != space:
+        raise BadRequest(
+            f"{tenant.name} is taught with {serving}: set ROUTER_EMBEDDER to that "
+            f"({setting_of(serving) or 'minilm:/path/to/its/folder'}), or move it first with `pgrouter reembed "
+            f"--tenant {shlex.quote(tenant.name)} --to {shlex.quote(Settings.from_environment().embedder)}`."
+        )
+
+
 def _fitting(contents: Contents, tenant: Tenant, file: Path, *, trim: bool) -> int:
     """How many examples to leave out at the beginning. Raises `BadRequest` when there are more than may be kept."""
     skip = contents.before(tenant.memory_cap)
@@ -178,16 +202,23 @@ def _short(score: float) -> float:
 
 @contextmanager
 def _writing(output: Path) -> Iterator[IO[bytes]]:
-    """The file, there under its name only once it is complete; or stdout."""
+    """The file, there under its name only once it is complete; or stdout, or what else is no plain file, as it is."""
     if str(output) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    partial = output.with_name(f"{output.name}.partial")
-    try:
-        with _opened(partial, zipped=output.suffix == ".gz") as file:
+    zipped = output.suffix == ".gz"
+    if output.exists() and not output.is_file():
+        with _opened(output, zipped=zipped) as file:
             yield file
-        os.replace(partial, output)
+        return
+    # A link stays one.
+    target = Path(os.path.realpath(output))
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        with _opened(partial, zipped=zipped) as file:
+            yield file
+        os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
 

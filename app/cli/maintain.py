@@ -35,6 +35,7 @@ def maintain(
     """Do what is due: graduate tenants, open and drop days of the ledger, forget ended conversations, re-index.
 
     The proxy does the same every ROUTER_MAINTAIN_SECONDS; for re-indexing it needs the owner's login.
+    ROUTER_GRADUATE_AT must be the proxies': with another, one may move back what the other has moved.
     """
     # The proxy's metrics come with it.
     from app.upkeep import Step, said

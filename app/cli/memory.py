@@ -1,20 +1,17 @@
-"""`pgrouter status`: how warm each policy is; with what every command on memories needs."""
+"""`pgrouter status`: how warm each policy is."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from app import embedder
-from app.cli.common import AsJson, show, tenant_of, with_database
-from app.embedder import CachedEmbedder
-from app.settings import Settings
+from app.cli.common import AsJson, embedder_of, note, show, tenant_of, with_database
+from app.errors import ConfigurationError
 from app.store import memory, tenancy
 from app.store.database import Database
+from app.store.tenancy import Tenant
 
 
 def status(
@@ -24,12 +21,12 @@ def status(
 
     async def work(db: Database) -> list[dict[str, Any]]:
         found = await tenancy.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
-        async with embedder_of(db) as (_, space_id):
-            return [
-                {"tenant": each.name, "embedder": policy.pop("space"), **policy}
-                for each in found
-                for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
-            ]
+        shown, space_id = await _shown(db, found)
+        return [
+            {"tenant": each.name, "embedder": policy.pop("space"), **policy}
+            for each in shown
+            for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
+        ]
 
     columns = ("tenant", "policy", "backend", "default_model", "memories", "seed_count", "ready", "tasks", "next_step")
     found = with_database(work)
@@ -43,15 +40,20 @@ def add_to(main: typer.Typer) -> None:
     main.command("status")(status)
 
 
-@asynccontextmanager
-async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
-    """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
-    settings, width = Settings.from_environment(), await memory.width(db)
-    embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
+async def _shown(db: Database, tenants: list[Tenant]) -> tuple[list[Tenant], int]:
+    """Those whose embedder is known, and the space of those that have none of their own."""
+    settled = [each for each in tenants if each.space is not None]
+    if len(settled) == len(tenants):
+        return tenants, 0  # Nobody needs one.
     try:
-        yield embedding, await memory.register_space(db, embedding.space, embedding.dimensions)
-    finally:
-        await embedding.close()
+        async with embedder_of(db) as (_, space_id):
+            return tenants, space_id
+    except ConfigurationError as error:
+        if not settled:
+            raise
+        others = ", ".join(each.name for each in tenants if each.space is None)
+        note(f"Left out, as they have this environment's embedder, which cannot be had: {others}. {error}")
+        return settled, 0
 
 
 def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -62,13 +64,3 @@ def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if row["task"] is not None:
             policies[row["policy"]]["tasks"][row["task"]] = row["task_memories"]
     return list(policies.values())
-
-
-@contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr where somebody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with typer.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update

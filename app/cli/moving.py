@@ -11,10 +11,9 @@ from typing import Any
 
 import typer
 
-from app.cli.common import note
-from app.cli.memory import progress
+from app.cli.common import note, progress
 from app.embedder import CachedEmbedder
-from app.errors import BadRequest
+from app.errors import Conflict
 from app.store import spaces, upkeep
 from app.store.database import Database
 from app.store.tenancy import Tenant
@@ -31,6 +30,19 @@ BUSY = 5.0
 SETTLE = 2.0
 
 
+async def drop(db: Database, tenant_id: int, space_id: int, *, graduated: bool) -> int:
+    """Forget all of a space, a batch at a time; returns how many memories. Raises `Conflict` if it is in use."""
+    dropped, gone = 0, DROPPED
+    while gone == DROPPED:
+        gone = await spaces.drop(db, tenant_id, space_id, DROPPED)
+        dropped += gone
+    if graduated:
+        # Empty it is an ungraduated space, whose partition the upkeep sweeps when no reader can need it.
+        with contextlib.suppress(upkeep.Busy):
+            await upkeep.shrink(db, tenant_id, space_id)
+    return dropped
+
+
 class Moving:
     """Moves tenants, one after the other, to the space of one embedder."""
 
@@ -43,7 +55,10 @@ class Moving:
         self._switched: deque[tuple[float, int, int, bool]] = deque()
 
     async def move(self, tenant: Tenant, *, skip: bool) -> dict[str, Any]:
-        """Rewrite and switch; what was done. Without consent to a loss it is an error, or nothing is done (`skip`)."""
+        """Rewrite and switch; what was done.
+
+        Without consent to a loss, and where somebody else moves the tenant, it is an error, or (`skip`) why not.
+        """
         told: dict[str, Any] = {
             "tenant": tenant.name,
             "from": None,
@@ -51,6 +66,15 @@ class Moving:
             "rewritten": 0,
             "lost": 0,
         }
+        try:
+            return await self._move(tenant, told, skip=skip)
+        except Conflict as error:
+            if not skip:
+                raise
+            note(f"{tenant.name} is skipped: {error.message}")
+            return {**told, "skipped": error.message}
+
+    async def _move(self, tenant: Tenant, told: dict[str, Any], *, skip: bool) -> dict[str, Any]:
         found = await spaces.spaces_of(self._db, tenant.tenant_id)
         serving = next((row for row in found if row["serves"]), None)
         told["from"] = serving and serving["space"]
@@ -61,11 +85,11 @@ class Moving:
         left = await spaces.left(self._db, tenant.tenant_id, serving["space_id"], self._to)
         if not self._consent(tenant, left):
             if skip:
-                return {**told, "skipped": True}
+                return {**told, "skipped": "it would lose memories; --yes agrees to that."}
             raise typer.BadParameter("nothing was changed; add --yes if that is meant", param_hint="--yes")
         old = await spaces.build(self._db, tenant.tenant_id, self._to)
         if old != serving["space_id"]:
-            raise BadRequest(f"{tenant.name} was moved by somebody else meanwhile; run the command again.")
+            raise Conflict(f"{tenant.name} was moved by somebody else meanwhile; run the command again.")
         graduated = serving["graduated"]
         told["rewritten"], told["lost"] = await self._rewrite(tenant, old, left, graduated=graduated)
         self._switched.append((time.monotonic(), tenant.tenant_id, old, graduated))
@@ -77,7 +101,9 @@ class Moving:
         while self._switched and (not patience or time.monotonic() - self._switched[0][0] >= patience):
             at, tenant_id, old, graduated = self._switched.popleft()
             await asyncio.sleep(max(0.0, at + SETTLE - time.monotonic()))
-            await self._drop(tenant_id, old, graduated=graduated)
+            # In use, when somebody has moved it back meanwhile.
+            with contextlib.suppress(Conflict):
+                await drop(self._db, tenant_id, old, graduated=graduated)
 
     async def _rewrite(self, tenant: Tenant, old: int, left: spaces.Left, *, graduated: bool) -> tuple[int, int]:
         """Copy until nothing is left to copy and the switch is made; how many memories were rewritten, and lost."""
@@ -100,7 +126,7 @@ class Moving:
                     if left.lost <= allowed:
                         return rewritten, left.lost
                     if not self._yes:
-                        raise BadRequest(
+                        raise Conflict(
                             f"By now {left.lost} memories of {tenant.name} would be lost, not {allowed}: "
                             "run the command again to agree to that."
                         )
@@ -146,7 +172,7 @@ class Moving:
                 continue
             left = await spaces.left(self._db, tenant.tenant_id, row["space_id"], self._to)
             if self._yes or not any(left):
-                await self._drop(tenant.tenant_id, row["space_id"], graduated=row["graduated"])
+                await drop(self._db, tenant.tenant_id, row["space_id"], graduated=row["graduated"])
             else:
                 note(
                     f"{tenant.name}: {sum(left)} memories of {row['space']} are not among these. They are the first "
@@ -164,11 +190,3 @@ class Moving:
                 await asyncio.sleep(BUSY)
             else:
                 return
-
-    async def _drop(self, tenant_id: int, space_id: int, *, graduated: bool) -> None:
-        while await spaces.drop(self._db, tenant_id, space_id, DROPPED) == DROPPED:
-            pass
-        if graduated:
-            # Empty it is an ungraduated space, whose partition the upkeep sweeps when no reader can need it.
-            with contextlib.suppress(upkeep.Busy):
-                await upkeep.shrink(self._db, tenant_id, space_id)

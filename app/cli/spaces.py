@@ -11,13 +11,16 @@ import typer
 
 from app import embedder
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
-from app.cli.moving import DROPPED, Moving
+from app.cli.moving import Moving, drop
 from app.embedder import CachedEmbedder
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store import memory, spaces, tenancy
 from app.store.database import Database
 from app.store.tenancy import Tenant
+
+#: How the names of spaces begin whose embedders are models in folders, which the names do not tell.
+FOLDERS = "onnx-"
 
 
 def reembed(
@@ -72,19 +75,21 @@ async def _stop(db: Database, tenant: Tenant) -> dict[str, Any]:
     dropped = 0
     if building:
         await spaces.give_up(db, tenant.tenant_id)
-        while gone := await spaces.drop(db, tenant.tenant_id, building[0]["space_id"], DROPPED):
-            dropped += gone
+        dropped = await drop(db, tenant.tenant_id, building[0]["space_id"], graduated=building[0]["graduated"])
     return {"tenant": tenant.name, "stopped": building[0]["space"] if building else None, "dropped": dropped}
 
 
 @asynccontextmanager
 async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, int]]:
     """The embedder that is wanted, which may also be named by its space; and the space's number."""
-    settings = replace(Settings.from_environment(), embedder=embedder.setting_of(to) or to)
-    try:
-        embedding = embedder.create(settings, await memory.width(db))
-    except ConfigurationError as error:
-        raise ConfigurationError(str(error).replace("ROUTER_EMBEDDER=", "--to ")) from None
+    settings, width = Settings.from_environment(), await memory.width(db)
+    if to.startswith(FOLDERS):
+        embedding = embedder.create_for(to, settings, width)
+    else:
+        try:
+            embedding = embedder.create(replace(settings, embedder=embedder.setting_of(to) or to), width)
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error).replace("ROUTER_EMBEDDER=", "--to ")) from None
     try:
         # Asked before anything is changed: a wrong key or an endpoint that is away shows here.
         await embedding.embed_many(["Is anybody there?"])
@@ -96,8 +101,8 @@ async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, 
 def _what_proxies_need(to: str, space: str) -> str:
     if space.startswith("openai:"):
         need = "ROUTER_EMBEDDING_URL (or OPENAI_BASE_URL) and the key for it"
-    elif space.startswith("onnx-"):
-        need = f"ROUTER_EMBEDDER={to}"
+    elif space.startswith(FOLDERS):
+        need = f"ROUTER_EMBEDDER={Settings.from_environment().embedder if to == space else to}"
     elif to.startswith("minilm"):
         need = "pip install 'pgrouter[minilm]'"
     else:
@@ -111,7 +116,7 @@ def _told(row: dict[str, Any]) -> str:
             return f"{row['tenant']}: nothing was begun."
         return f"{row['tenant']}: gave up {row['stopped']}, {row['dropped']} memories of which were written."
     if "skipped" in row:
-        return f"{row['tenant']}: skipped, it would lose memories; --yes agrees to that."
+        return f"{row['tenant']}: skipped, {row['skipped']}"
     if row["from"] is None:
         return f"{row['tenant']} has no memories; {row['to']} serves it from now on."
     if row["from"] == row["to"]:

@@ -17,6 +17,8 @@ from app.postgres.home import SUPERUSER, Home
 DEFAULTS = {
     "shared_buffers": "128MB",
     "max_connections": "50",
+    # Teaching opens the partitions of every graduated tenant; 64 would be enough for some hundreds.
+    "max_locks_per_transaction": "512",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -13,7 +14,7 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError
 from app.store import servers
-from app.store.pool import AWAY, NO_SERVER, Pool, prepare
+from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
@@ -155,16 +156,18 @@ class Database:
         return await self._reads.fetch(statement, *arguments)
 
     async def _read(self, statement: str, *arguments: Any, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109
+        ends = time.monotonic() + timeout
         try:
             return await self._reads.fetch(statement, *arguments, timeout=timeout)
         except NotFound:
             # What was made a moment ago is not on the standby yet.
-            return await self._writes.fetch(statement, *arguments, timeout=timeout)
+            again = self._writes
         except MemoryUnavailable as error:
-            if isinstance(error.__cause__, TimeoutError) or not self._reads.available:
+            if isinstance(error.__cause__, (TimeoutError, asyncpg.QueryCanceledError)) or not self._reads.available:
                 raise
             # The connection broke under the call, as when its server ends; reading again does no harm.
-            return await self._reads.fetch(statement, *arguments, timeout=timeout)
+            again = self._reads
+        return await again.fetch(statement, *arguments, timeout=max(0.001, ends - time.monotonic()))
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
@@ -213,6 +216,8 @@ def translated() -> Iterator[None]:
     """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
     try:
         yield
+    except GAVE_UP as error:
+        raise gave_up(error) from error
     except AWAY as error:
         if isinstance(error, ValueError):
             raise

@@ -75,7 +75,7 @@ async def record(
 
 async def forget(db: Database, tenant_id: int, memory_ids: Sequence[int] | None) -> int:
     """Forget these memories, or all for None; returns how many there were."""
-    rows = await db.fetch("select router.forget($1, $2)", tenant_id, memory_ids, timeout=60)
+    rows = await db.fetch("select router.forget($1, $2, $3)", tenant_id, memory_ids, memory_ids is None, timeout=60)
     return int(rows[0][0])
 
 

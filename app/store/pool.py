@@ -30,6 +30,13 @@ AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+#: The server is there and gave up this one call; a standby could not wait to take away what the primary had removed.
+GAVE_UP = (
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.DiskFullError,
+)
 
 
 class Pool:
@@ -112,6 +119,9 @@ class Pool:
                 connected = True
                 left = max(0.001, timeout - (time.monotonic() - now))
                 rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
+        except GAVE_UP as error:
+            self._reached()
+            raise gave_up(error) from error
         except AWAY as error:
             if isinstance(error, ValueError):
                 # asyncpg could not encode an argument: a fault of the call, not of the server.
@@ -132,10 +142,6 @@ class Pool:
             self._reached()
             await self._pool.expire_connections()
             raise MemoryUnavailable(self._away) from error
-        except asyncpg.SerializationError as error:
-            # A standby could not wait any longer to take away what the primary had removed.
-            self._reached()
-            raise MemoryUnavailable(f"The routing memory gave the call up ({error}): try again.") from error
         except asyncpg.PostgresError as error:
             self._reached()
             refusal = self._refusals.get(error.sqlstate or "")
@@ -166,6 +172,11 @@ class Pool:
     def _reached(self) -> None:
         self._failures = 0
         self._retry_at = 0.0
+
+
+def gave_up(error: asyncpg.PostgresError) -> MemoryUnavailable:
+    """What one of `GAVE_UP` is to the caller."""
+    return MemoryUnavailable(f"The routing memory gave the call up ({error.message}): try again.")
 
 
 async def prepare(connection: asyncpg.Connection) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import asyncpg
 
-from app.store.database import Database
+from app.store.database import Database, translated
 
 #: A tenant of a million memories takes a quarter of an hour to be moved, or to be indexed anew.
 LONG = 4 * 3600.0
+#: What ending a build that was given up may take, seconds.
+ENDING = 2.0
 
 _BUSY = {
     "RT006",  # another session moves memories
@@ -114,12 +118,24 @@ async def drop_index(db: Database, name: str) -> None:
 async def reindex(db: Database, chore: Chore) -> None:
     """Build the chore's vector index anew while it is used. The owner's. Raises `Busy`."""
     memory = min(32_768 + 2 * (chore.amount or 0), 2_097_151)
-    await _call(db, "select set_config('maintenance_work_mem', $1, false)", f"{memory}kB")
-    # Nobody waits for it, and a container's shared memory is too small for the workers' share of a build.
-    await _call(db, "select set_config('max_parallel_maintenance_workers', '0', false)")
-    await _call(db, f"reindex index concurrently router.{chore.index}")
-    # With an index that holds no dead rows this is quick, and gives their places in the table back.
-    await _call(db, f"vacuum (index_cleanup on) router.{chore.index.removesuffix('_hnsw')}")
+    steps: list[tuple[str, ...]] = [
+        ("select set_config('maintenance_work_mem', $1, false)", f"{memory}kB"),
+        # Nobody waits for it, and a container's shared memory is too small for the workers' share of a build.
+        ("select set_config('max_parallel_maintenance_workers', '0', false)",),
+        (f"reindex index concurrently router.{chore.index}",),
+        # With an index that holds no dead rows this is quick, and gives their places in the table back.
+        (f"vacuum (index_cleanup on) router.{chore.index.removesuffix('_hnsw')}",),
+    ]
+    # A connection of its own, for the settings outlive the statement that makes them.
+    async with db.session() as connection:
+        try:
+            with _busy(), translated():
+                for statement, *arguments in steps:
+                    await connection.execute(statement, *arguments, timeout=LONG)
+        finally:
+            # A build that is given up would go on, for nobody, unless the server is told.
+            with suppress(Exception):
+                await connection.close(timeout=ENDING)
 
 
 async def built(db: Database) -> int | None:
@@ -131,10 +147,16 @@ async def built(db: Database) -> int | None:
 
 
 async def _call(db: Database, statement: str, *arguments: object) -> Any:
-    try:
+    with _busy():
         rows = await db.fetch(statement, *arguments, timeout=LONG)
+    return rows[0][0] if rows else None
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    try:
+        yield
     except asyncpg.PostgresError as error:
         if error.sqlstate in _BUSY:
             raise Busy(str(error)) from error
         raise
-    return rows[0][0] if rows else None
