@@ -23,9 +23,11 @@ declare
     v_reason router.reason;
     v_current smallint;
     v_cached int;
+    v_models smallint[];
+    v_keys double precision[];
 begin
     perform router._enter(p_tenant);
-    select p.*, coalesce(c.memories, 0) as memories into v_policy
+    select p.backend, p.granularity, p.seed_count, p.confidence_floor, coalesce(c.memories, 0) as memories into v_policy
     from router.policies as p
     left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
     where p.tenant_id = p_tenant and p.policy_id = p_policy;
@@ -57,36 +59,37 @@ begin
         else 'learned'
     end;
 
+    -- Apart from the ranking, where they would cost every decision the opening of two more tables.
+    if v_reason = 'fastest' then
+        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_keys
+        from router.speeds as f
+        where f.tenant_id = p_tenant;
+    elsif v_reason = 'weighted' then
+        -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
+        select
+            array_agg(w.model_id),
+            array_agg(ln(
+                ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
+            ) / w.weight::float8)
+        into v_models, v_keys
+        from router.policy_models as w
+        where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
+    end if;
+
     return query
-    with estimated as materialized (
-        select e.*
-        from router.estimates(
-            p_tenant, p_policy, p_space, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
-            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0)
-        ) as e
-    ),
-    keyed as (
+    with keyed as materialized (
         -- The key of the order, highest first; NULL when this candidate cannot be ranked by the policy's backend.
         select e.*, case v_reason
             when 'learned' then e.score
             when 'cheapest' then -e.cost_usd
-            when 'fastest' then (
-                select -f.first_token_ms
-                from router.speeds as f
-                where f.tenant_id = p_tenant and f.model_id = e.model_id
-            )
-            -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
-            when 'weighted' then (
-                select ln(
-                    ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
-                ) / w.weight::float8
-                from router.policy_models as w
-                where
-                    w.tenant_id = p_tenant and w.policy_id = p_policy and w.model_id = e.model_id and w.weight > 0
-            )
+            when 'fastest' then v_keys[array_position(v_models, e.model_id)]
+            when 'weighted' then v_keys[array_position(v_models, e.model_id)]
             when 'sticky' then (e.model_id = v_current)::int
         end as key
-        from estimated as e
+        from router.estimates(
+            p_tenant, p_policy, p_space, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
+            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0)
+        ) as e
     ),
     judged as (
         select case
@@ -96,8 +99,10 @@ begin
             when v_reason = 'fastest' and bool_and(k.key is null) then 'cold'
             when v_reason = 'learned' and (
                 bool_or(k.model_id = p_default and k.quality is null)
-                or (array_agg(k.confidence order by k.key desc nulls last, k.cost_usd))[1] < v_policy.confidence_floor
-                or (array_agg(k.labels order by k.key desc nulls last, k.cost_usd))[1] = 0
+                or (array_agg(
+                    k.confidence < v_policy.confidence_floor or k.labels = 0
+                    order by k.key desc nulls last, k.cost_usd
+                ))[1]
             ) then 'low_support'
             else v_reason
         end as reason

@@ -53,10 +53,10 @@ begin atomic
             on m.enabled and (
                 m.model_id = p_default or (
                     (p_models is null or m.model_id = any(p_models))
-                    and m.model_id in (
+                    and m.model_id = any(array(
                         select c.model_id from router.policy_models as c
                         where c.tenant_id = p_tenant and c.policy_id = p_policy
-                    )
+                    ))
                 )
             )
         left join router.priors as a
