@@ -16,7 +16,7 @@ begin
     select count(*) - v_held into v_missing
     from router.memories_small
     where tenant_id = p_tenant and space_id = p_space;
-    -- A row takes eight times as long to go into an HNSW as it takes in a build.
+    -- A row takes several times as long to go into an HNSW as it takes in a build.
     if v_missing * 8 > v_held then
         execute format('drop index router.%I', v_leaf || '_hnsw');
     end if;
