@@ -13,7 +13,7 @@ from app.store.database import APP_ROLE, SESSION
 from tests.sql_world import World, direction, world_of
 
 #: What the tenant under test has, beside the others.
-SIZES = (0, 50, 5000)
+SIZES = (0, 50, 5000, 100_000)
 
 
 @pytest.fixture
@@ -95,6 +95,7 @@ async def analyze(world: World, analyzed: bool) -> None:
         await world.owner.execute("vacuum analyze")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_small_tenants_are_scanned_by_their_index_alone(world: World, analyzed: bool) -> None:
     made = await tenants(world, 10)
@@ -158,7 +159,7 @@ async def test_a_graduated_tenant_is_searched_by_its_hnsw_alone(world: World, si
     await world.owner.execute("select router.graduate($1)", others[0][0])
     await analyze(world, analyzed)
     async with watched(world.dsn) as proxy:
-        for turn in range(10):
+        for turn in range(100):
             with proxy.scans() as scans:
                 await world.decide(small, small_policy, direction(turn), by=proxy.connection)
             assert len(scans) == 1
