@@ -3,7 +3,7 @@ language plpgsql volatile
 as $$
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     delete from router.decisions where tenant_id = p_tenant;
     -- Below the table that has the triggers: counts, priors and texts go with the tenant, and need no sums before.
     delete from router.memories_small where tenant_id = p_tenant;

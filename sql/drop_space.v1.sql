@@ -7,7 +7,7 @@ declare
     v_gone int;
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     select space_id into v_serving from router.tenants
     where tenant_id = p_tenant and space_id <> p_space and next_space_id is distinct from p_space;
     if not found then

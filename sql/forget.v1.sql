@@ -6,7 +6,7 @@ declare
     v_prompts int;
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     with chosen as materialized (
         select prompt_hash, source
         from router.memory_texts

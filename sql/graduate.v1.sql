@@ -28,7 +28,7 @@ begin
         perform router._build_partition(p_tenant, v_count.space_id);
     end if;
     -- From here on nobody teaches the tenant.
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     if v_new then
         perform router._catch_up(p_tenant, v_count.space_id);
     else

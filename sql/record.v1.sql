@@ -11,12 +11,7 @@ begin
     if not found then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';
     end if;
-    perform from router.memory_counts as c where c.tenant_id = p_tenant order by c.space_id for update;
-    if not found then
-        -- Nobody taught the tenant yet, so there is no row to wait at: two that begin at once would not see each other's.
-        perform pg_advisory_xact_lock(hashtextextended('router.record', p_tenant));
-        perform from router.memory_counts as c where c.tenant_id = p_tenant order by c.space_id for update;
-    end if;
+    perform router._lock(p_tenant);
     insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
     values (p_tenant, p_space, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;

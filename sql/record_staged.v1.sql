@@ -10,7 +10,7 @@ declare
     v_created int;
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts as c where c.tenant_id = p_tenant order by c.space_id for update;
+    perform router._lock(p_tenant);
     select coalesce(sum(c.memories), 0) into v_before from router.memory_counts as c where c.tenant_id = p_tenant;
     select coalesce(max(s.position), 0) into examples from pg_temp.staged_examples as s;
     created := 0;

@@ -9,7 +9,7 @@ declare
     v_copied int;
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     select memory_cap into v_cap from router.tenants
     where tenant_id = p_tenant and space_id = p_from and next_space_id = p_to;
     if not found then

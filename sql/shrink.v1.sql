@@ -6,7 +6,7 @@ declare
     v_moved int;
 begin
     perform router._move(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     select space_id into v_space
     from router.memory_counts
     where tenant_id = p_tenant and tier = 1 and (p_space is null or space_id = p_space)

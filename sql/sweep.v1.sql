@@ -10,7 +10,7 @@ begin
     -- Dropping waits for every reader, and new ones would wait behind it.
     perform set_config('lock_timeout', '50ms', true);
     perform pg_advisory_xact_lock(hashtextextended('router.sweep', 0));
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     if
         to_regclass(v_leaf) is null
         or exists (

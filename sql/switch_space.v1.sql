@@ -9,7 +9,7 @@ declare
     v_lost bigint;
 begin
     perform router._enter(p_tenant);
-    perform from router.memory_counts where tenant_id = p_tenant order by space_id for update;
+    perform router._lock(p_tenant);
     select space_id into v_from from router.tenants where tenant_id = p_tenant and next_space_id = p_space;
     if not found then
         raise exception 'the memory of tenant % is not being rewritten for space %', p_tenant, p_space

@@ -194,6 +194,7 @@ def upgrade() -> None:
     install("embedding_width", 1, to=BOTH)
     install("register_space", 1, to="router_app")
     install("_task", 1, to="router_app")
+    install("_lock", 1, to="router_app")
     install("_evict", 1, to="router_app")
     install("record", 1, to="router_app")
     install("forget", 1, to="router_app")
@@ -212,7 +213,7 @@ def downgrade() -> None:
     execute("""
         drop view router.memory;
         drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
-            router.change_tenant, router._labels, router._evict, router._task, router.register_space, router.embedding_width;
+            router.change_tenant, router._labels, router._evict, router._lock, router._task, router.register_space, router.embedding_width;
         alter table router.tenants drop column space_id, drop column next_space_id;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
