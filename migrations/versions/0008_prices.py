@@ -1,0 +1,16 @@
+"""Prices of a tenant's own, and what the ledger teaches about the size of answers."""
+
+from __future__ import annotations
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
