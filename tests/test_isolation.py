@@ -49,6 +49,11 @@ async def inhabit(world: World, name: str) -> int:
     tenant = await world.tenant(name)
     policy = await world.policy(tenant)
     await world.owner.fetch("select router.create_key($1, sha256($2), 'rk-12345')", tenant, name.encode())
+    await world.owner.execute(
+        f"set router.tenant_id = {tenant};"
+        f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
+        " reset router.tenant_id"
+    )
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
     await world.log(
         {

@@ -38,16 +38,22 @@ comment on column router.conversations.expires_at is 'From then on it is decided
 create table router.speeds (
     tenant_id int not null constraint speeds_tenant_fkey references router.tenants on delete cascade,
     model_id smallint not null constraint speeds_model_fkey references router.models,
-    first_token_ms double precision not null,
+    first_token_ms double precision,
     samples int not null,
+    completion_tokens double precision,
+    completions int not null default 0,
+    token_ratio double precision,
     updated_at timestamptz not null,
     constraint speeds_pkey primary key (tenant_id, model_id)
 ) with (fillfactor = 50);
-comment on table router.speeds is 'Recent time to first token per model, for backend `fastest`.';
+comment on table router.speeds is 'What the ledger teaches about each model: how soon it answers, how long, and what its tokens are to ours.';
 comment on column router.speeds.tenant_id is 'Measured on whose requests.';
 comment on column router.speeds.model_id is 'The model.';
-comment on column router.speeds.first_token_ms is 'Moving average, milliseconds; each batch of the ledger weighs 0.2.';
-comment on column router.speeds.samples is 'Requests that went in.';
+comment on column router.speeds.first_token_ms is 'Time to first token, milliseconds, for backend `fastest`: a moving average in which each batch of the ledger weighs 0.2; NULL: none yet.';
+comment on column router.speeds.samples is 'Requests that went into first_token_ms.';
+comment on column router.speeds.completion_tokens is 'Completion tokens as reported, those of reasoning too, a moving average; NULL: none yet.';
+comment on column router.speeds.completions is 'Requests that went into completion_tokens.';
+comment on column router.speeds.token_ratio is 'Prompt tokens as reported by estimated ones, a moving average; NULL: none yet, taken as 1.';
 comment on column router.speeds.updated_at is 'When the last went in.';
 
 create table router.decisions (
