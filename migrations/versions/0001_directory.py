@@ -161,6 +161,8 @@ create table router.policies (
         constraint policies_confidence_floor_check check (confidence_floor between 0 and 1),
     switch_penalty double precision not null default 0 constraint policies_switch_penalty_check check (switch_penalty between 0 and 100),
     sticky_seconds int not null default 86400 constraint policies_sticky_seconds_check check (sticky_seconds >= 0),
+    explore_share double precision not null default 0 constraint policies_explore_share_check check (explore_share between 0 and 0.2),
+    explore_labels int not null default 20 constraint policies_explore_labels_check check (explore_labels >= 0),
     constraint policies_name_key unique (tenant_id, name),
     constraint policies_tenant_key unique (tenant_id, policy_id)
 );
@@ -181,6 +183,8 @@ comment on column router.policies.seed_count is 'Memories needed before the memo
 comment on column router.policies.confidence_floor is 'Least share of the estimate that must come from neighbours; below it: low_support.';
 comment on column router.policies.switch_penalty is 'Quality points a candidate loses for not being the conversation''s current model.';
 comment on column router.policies.sticky_seconds is 'How long a conversation stays with its first model; 0: not at all.';
+comment on column router.policies.explore_share is 'Share of new requests that go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
+comment on column router.policies.explore_labels is 'Labels in the memory from which on a candidate is no longer explored.';
 
 create table router.policy_models (
     tenant_id int not null,
@@ -220,7 +224,7 @@ comment on column router.tenant_prices.priced_on is 'The date the prices are fro
 create type router.policy_settings as (
     granularity router.granularity, alpha double precision, k int, tau double precision, n0 double precision,
     n0_task double precision, n1 double precision, seed_count int, confidence_floor double precision,
-    switch_penalty double precision, sticky_seconds int
+    switch_penalty double precision, sticky_seconds int, explore_share double precision, explore_labels int
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL leaves one as it is.';
 
