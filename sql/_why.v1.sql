@@ -70,18 +70,19 @@ begin
             v_best := v_other;
         end if;
     end loop;
-    return case
-        when p_reason = 'cheapest' then format('%s costs least', p_served)
-        when v_best is null then format('%s; no other candidate has labels', v_first.said)
-        else format('%s, %s; %s', v_first.said, v_best.said, case
-            when v_best.quality > v_first.quality and v_best.cost > v_first.cost
-                then format('at alpha %s the difference is not worth its cost', p_alpha)
-            when v_best.quality > v_first.quality then 'it is not worth leaving the conversation''s model'
-            when v_best.quality = v_first.quality then 'it is as good'
-            when v_best.cost < v_first.cost then format('at alpha %s the difference is worth its cost', p_alpha)
-            else 'it is better and no dearer'
-        end)
-    end;
+    if v_first is null or p_reason = 'cheapest' then
+        return format(case p_reason when 'cheapest' then '%s costs least' else '%s scores best' end, p_served);
+    elsif v_best is null then
+        return format('%s; no other candidate has labels', v_first.said);
+    end if;
+    return format('%s, %s; %s', v_first.said, v_best.said, case
+        when v_best.quality > v_first.quality and v_best.cost > v_first.cost
+            then format('at alpha %s the difference is not worth its cost', p_alpha)
+        when v_best.quality > v_first.quality then 'it is not worth leaving the conversation''s model'
+        when v_best.quality = v_first.quality then 'it is as good'
+        when v_best.cost < v_first.cost then format('at alpha %s the difference is worth its cost', p_alpha)
+        else 'it is better and no dearer'
+    end);
 end;
 $$;
 

@@ -324,7 +324,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     for row in rows:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
-    assert by_volatility.pop(b"i") == {"_price"}
+    assert by_volatility.pop(b"i") == {"_price", "_why"}
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 
