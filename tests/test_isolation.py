@@ -13,13 +13,13 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_labels", "_lock", "_open_day", "_price", "_scan", "_search", "_task",
+    "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_open_day", "_plus", "_price", "_scan", "_search", "_task",
     "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
     "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
     "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
+    "_enter", "_labels", "_lean", "_plus", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
     "estimates", "evidence", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
@@ -324,7 +324,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     for row in rows:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
-    assert by_volatility.pop(b"i") == {"_price", "_why"}
+    assert by_volatility.pop(b"i") == {"_plus", "_price", "_why"}
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 
