@@ -48,7 +48,8 @@ begin
     v_trials := array(
         select t
         from router._trials(
-            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1, p_sample, p_seconds, p_seed
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
         ) as t
     );
     n0 := v_setup.n0;
