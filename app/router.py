@@ -89,7 +89,7 @@ class Router:
         *,
         explained: bool = False,
     ) -> Plan:
-        """Who serves `body`, a chat request; `explained`: its ranking has the rows of `router.explain`, nothing explored.
+        """Who serves `body`, a chat request; `explained`: the ranking has the rows of `router.explain`, none explored.
 
         Raises `NotFound` for an unknown model, `BadRequest` for bad messages.
         """
@@ -195,7 +195,9 @@ class Router:
             if model_id in catalogue.by_id and (policy.policy_id, model_id) not in self._unpriced:
                 self._unpriced.add((policy.policy_id, model_id))
                 name = catalogue.by_id[model_id].name
-                log.warning("policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name)
+                log.warning(
+                    "policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name
+                )
 
     @staticmethod
     def _explicit_policy(caller: Caller, model: Model) -> Policy | None:

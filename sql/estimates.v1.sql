@@ -47,7 +47,9 @@ begin atomic
                 else coalesce(o.cached_input_price, o.input_price)
             end as cached_price,
             p_prompt_tokens * r.ratio as prompt,
-            case when m.model_id = p_current then least(p_cached_tokens, p_prompt_tokens * r.ratio) else 0 end as cached,
+            case when m.model_id = p_current
+                then least(p_cached_tokens, p_prompt_tokens * r.ratio) else 0
+            end as cached,
             case when m.model_id <> p_current then s.switch_penalty else 0 end as penalty,
             v.labels,
             coalesce(v.support, 0) as support,
@@ -77,7 +79,8 @@ begin atomic
             on k.tenant_id = p_tenant and k.space_id = p_space and k.task_id = s.task_id and k.model_id = m.model_id
         cross join lateral (select coalesce(f.token_ratio, 1) as ratio) as r
         cross join lateral (
-            -- The tenant's means. Few known answer lengths lean on those that the provider reported for its requests.
+            -- Limits, or what is in here would be computed wherever it is used. The tenant's means: few known answer
+            -- lengths lean on those that the provider reported for its requests.
             select
                 a.quality_sum / nullif(a.labels, 0) as quality,
                 coalesce(
@@ -86,7 +89,7 @@ begin atomic
                     f.completion_tokens,
                     a.completion_sum / nullif(a.completions, 0)
                 ) as tokens
-            offset 0
+            limit 1
         ) as t
         cross join lateral (
             select
@@ -99,7 +102,7 @@ begin atomic
                     (coalesce(k.completion_sum, 0) + s.n1 * t.tokens) / nullif(coalesce(k.completions, 0) + s.n1, 0),
                     t.tokens
                 ) as tokens
-            offset 0
+            limit 1
         ) as p
         cross join lateral (
             select
@@ -140,10 +143,10 @@ begin atomic
 end;
 
 comment on function router.estimates is
-'Expected quality (0 to 1), cost (USD) and score of each candidate of a policy for one prompt, and what they are made of.
-w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk by
-n1 to the tenant''s; score = quality - alpha cost / unit - switch_penalty, the unit being what the dearest candidate
-costs for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
+'Quality (0 to 1), cost (USD) and score expected of each candidate of a policy for one prompt, and what they are made of.
+w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk
+by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, the unit being what the dearest candidate costs
+for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
 p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone. p_prompt_tokens is
 an estimate, scaled by what each model''s provider reported so far; p_cached_tokens are as p_current''s reported them.
 support: sum w. known: labels in the memory. Prices: USD per million tokens, the tenant''s own where it has any.';

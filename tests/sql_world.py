@@ -192,9 +192,9 @@ class World:
             "reason": "learned", "model_id": self.small, "confidence": 0.5, "candidates": None, "quality": None,
             "cost_usd": None, "score": None, "prior": None, "confidences": None, "prompt_estimate": None,
             "completion_estimate": None, "input_price": None, "output_price": None, "cached_estimate": None,
-            "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200, "streamed": False, "prompt_tokens": 1000,
-            "cached_tokens": None, "completion_tokens": 100, "overhead_ms": 1.0, "first_token_ms": None,
-            "duration_ms": 50.0, "conversation": None,
+            "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200,
+            "streamed": False, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
+            "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
         }  # fmt: skip
 
 

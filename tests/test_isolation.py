@@ -15,8 +15,8 @@ READER = "router_reader"
 FOR_THE_APP = {
     "_count_memories", "_enter", "_evict", "_labels", "_lock", "_open_day", "_price", "_scan", "_search", "_task",
     "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
-    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
-    "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
+    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions",
+    "neighbours", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
     "_enter", "_labels", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
