@@ -143,7 +143,7 @@ begin atomic
 end;
 
 comment on function router.estimates is
-'Quality (0 to 1), cost (USD) and score expected of each candidate of a policy for one prompt, and what they are made of.
+'Quality (0 to 1), cost (USD) and score expected of each candidate of a policy for one prompt, and what that is made of.
 w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk
 by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, the unit being what the dearest candidate costs
 for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.

@@ -117,6 +117,25 @@ class World:
             await self.owner.execute(f"update router.tenants set {column} = $2 where tenant_id = $1", found, value)
         return found
 
+    async def own_prices(
+        self, tenant: int, model: int, input_price: float, cached: float | None, output_price: float
+    ) -> None:
+        """What a tenant pays for a model; USD per million tokens."""
+        await self.owner.execute(
+            "insert into router.tenant_prices select $1, $2, $3, $4, $5, date '2026-02-01'"
+            " from router._enter($1)",
+            tenant, model, input_price, cached, output_price,
+        )  # fmt: skip
+
+    async def seen(self, tenant: int, model: int, completion_tokens: float | None, token_ratio: float | None) -> None:
+        """What the ledger knows of a tenant's answers by a model."""
+        await self.owner.execute(
+            "insert into router.speeds"
+            " (tenant_id, model_id, samples, completion_tokens, completions, token_ratio, updated_at)"
+            " select $1, $2, 0, $3, 1, $4, now() from router._enter($1)",
+            tenant, model, completion_tokens, token_ratio,
+        )  # fmt: skip
+
     async def policy(
         self,
         tenant: int,
