@@ -1,9 +1,9 @@
 create function router.decision(p_tenant int, p_decision uuid) returns table (
     decision_id uuid, decided_at timestamptz, policy text, requested text, task text, reason router.reason, model text,
-    why text, confidence real, alpha real, unit_usd real, candidates text[], score real[], quality real[],
-    confidences real[], prior real[], cost_usd real[], penalty real[], prompt_estimate real[], cached_estimate real[],
-    completion_estimate real[], input_price real[], cached_price real[], output_price real[], attempts smallint,
-    status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
+    why text, confidence real, alpha double precision, unit_usd double precision, candidates text[], score real[],
+    quality real[], confidences real[], prior real[], cost_usd real[], penalty real[], prompt_estimate real[],
+    cached_estimate real[], completion_estimate real[], input_price real[], cached_price real[], output_price real[],
+    attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     spent_usd double precision, default_usd double precision, overhead_ms real, first_token_ms real, duration_ms real
 )
 language plpgsql stable

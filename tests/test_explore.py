@@ -32,7 +32,7 @@ async def test_it_is_off_by_default(world: World) -> None:
 
 async def test_the_share_is_bounded_and_exact(world: World) -> None:
     tenant, policy, new = await warm(world, explore_share=0.2)
-    first = Counter()
+    first = Counter[tuple[str, int]]()
     for step in range(200):
         rows = await world.decide(tenant, policy, direction(0), random=step / 200)
         first[(reason(rows), order(rows)[0])] += 1

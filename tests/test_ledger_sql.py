@@ -362,3 +362,24 @@ async def test_status_says_the_next_step(world: World) -> None:
     assert (await steps(other))[
         "auto"
     ] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"
+
+
+async def test_status_says_what_is_missing(world: World) -> None:
+    await world.model("new", 0.1, 0.1)
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, ["small", "large", "new"], seed_count=40)
+    await world.policy(tenant, name="draw", backend="weighted")
+    await world.teach(tenant, Lesson("one", {world.small: 1.0}, task="jokes"), Lesson("two", {world.large: 1.0}))
+    asked = {"tenant_id": tenant, "policy_id": policy, "task": "sql"}
+    await world.log(
+        {**asked, "decision_id": uuid7(datetime.now(UTC))},
+        {**asked, "decision_id": uuid7(datetime.now(UTC) - timedelta(days=2), 2), "task": "long ago"},
+    )
+    rows = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    found = {(row["policy"], row["task"]): (row["task_memories"], row["unlabelled"], row["missing"]) for row in rows}
+    examples, labels = "38 more examples", "no labels of new"
+    assert found == {
+        ("auto", "jokes"): (1, ["new"], [examples, labels]),
+        ("auto", "sql"): (0, ["new"], [examples, "none yet for task sql", labels]),
+        ("draw", "jokes"): (1, [], []),
+    }

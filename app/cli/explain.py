@@ -36,6 +36,8 @@ def explain(
 ) -> None:
     """Who would serve a prompt and why; sends nothing. Candidates are not narrowed by what a request needs."""
 
+    price = None if alpha is None else float(checked_option("alpha", alpha))
+
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         found = await tenant_of(db, tenant)
         chosen = next((each for each in await tenancy.policies(db, found.tenant_id) if each.name == policy), None)
@@ -54,7 +56,7 @@ def explain(
                 task=task,
                 prompt_tokens=signal.tokens_of(prompt),
                 default_model=chosen.default_model,
-                alpha=None if alpha is None else float(checked_option("alpha", alpha)),
+                alpha=price,
             )
             rows = await routing.explain(db, question, vector, deadline=60)
             near: list[Mapping[str, Any]] = []

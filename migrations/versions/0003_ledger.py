@@ -80,8 +80,8 @@ create table router.decisions (
     cached_estimate real[],
     cached_price real[],
     penalty real[],
-    alpha real,
-    unit_usd real,
+    alpha double precision,
+    unit_usd double precision,
     attempts smallint not null,
     status smallint not null,
     streamed boolean not null,
@@ -138,7 +138,8 @@ create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
     model_id smallint, confidence real, candidates smallint[], quality real[], cost_usd real[], score real[],
     prior real[], confidences real[], prompt_estimate real[], completion_estimate real[], input_price real[],
-    output_price real[], cached_estimate real[], cached_price real[], penalty real[], alpha real, unit_usd real,
+    output_price real[], cached_estimate real[], cached_price real[], penalty real[], alpha double precision,
+    unit_usd double precision,
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     overhead_ms real, first_token_ms real, duration_ms real, conversation bytea
 );
