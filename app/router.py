@@ -16,6 +16,7 @@ from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
 from app.store.tenancy import Caller, Model, Policy
+from app.tokens import Tokenizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Plan:
     """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
 
     `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
+    `tokens` is what the prompt was taken for; None: nobody counted.
     """
 
     models: tuple[Model, ...]
@@ -58,6 +60,7 @@ class Plan:
     confidence: float | None = None
     ranking: tuple[Mapping[str, Any], ...] = ()
     conversation: bytes | None = None
+    tokens: int | None = None
 
     @property
     def routed(self) -> bool:
@@ -68,9 +71,12 @@ class Plan:
 class Router:
     """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
 
-    def __init__(self, db: Database, spaces: Spaces, *, enabled: bool, deadline: float) -> None:
+    def __init__(
+        self, db: Database, spaces: Spaces, tokenizers: Tokenizers, *, enabled: bool, deadline: float
+    ) -> None:
         self._db = db
         self._spaces = spaces
+        self._tokenizers = tokenizers
         self._enabled = enabled
         self._deadline = deadline
         self._cold: set[tuple[int, int]] = set()
@@ -102,15 +108,16 @@ class Router:
         catalogue: Catalogue,
     ) -> Plan:
         messages = signal.messages_of(body)
-        tokens = signal.prompt_tokens(body, messages)
         pool = _pool(policy, default, catalogue)
+        count = self._tokenizers.of(model.upstream_name for model in pool)
+        tokens = signal.prompt_tokens(body, messages, count)
         needs = needs_of(body, messages, tokens)
         able = [model for model in pool if needs.met_by(model)]
         if not able:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
-            return Plan((default,), "capability", policy)
+            return Plan((default,), "capability", policy, tokens=tokens)
         if len(able) == 1:
-            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy)
+            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy, tokens=tokens)
         if default not in able:
             default = able[0]
         conversation = signal.conversation_key(messages, options.conversation, options.task)
@@ -132,7 +139,7 @@ class Router:
             rows, reason = await self._ask(caller, policy, signal.task_signal(messages, policy.granularity), question)
         except MemoryUnavailable:
             rest = (model for model in able if model is not default)
-            return Plan((default, *rest), "memory_unavailable", policy)
+            return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens)
         return Plan(
             models=tuple(catalogue.by_id[row["model_id"]] for row in rows if row["model_id"] in catalogue.by_id),
             reason=reason or rows[0]["reason"],
@@ -140,6 +147,7 @@ class Router:
             confidence=rows[0]["confidence"],
             ranking=tuple(rows),
             conversation=conversation,
+            tokens=tokens,
         )
 
     async def _ask(

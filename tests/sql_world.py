@@ -191,7 +191,7 @@ class World:
             "reason": "learned", "model_id": self.small, "confidence": 0.5, "candidates": None, "quality": None,
             "cost_usd": None, "score": None, "attempts": 1, "status": 200, "streamed": False, "prompt_tokens": 1000,
             "cached_tokens": None, "completion_tokens": 100, "overhead_ms": 1.0, "first_token_ms": None,
-            "duration_ms": 50.0, "conversation": None,
+            "duration_ms": 50.0, "conversation": None, "reasoning_tokens": None, "estimated_tokens": None,
         }  # fmt: skip
 
 
