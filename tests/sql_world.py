@@ -132,7 +132,9 @@ class World:
         await self.owner.execute(
             "insert into router.speeds"
             " (tenant_id, model_id, samples, completion_tokens, completions, token_ratio, updated_at)"
-            " select $1, $2, 0, $3, 1, $4, now() from router._enter($1)",
+            " select $1, $2, 0, $3, 1, $4, now() from router._enter($1)"
+            " on conflict on constraint speeds_pkey do update set"
+            " completion_tokens = excluded.completion_tokens, token_ratio = excluded.token_ratio",
             tenant, model, completion_tokens, token_ratio,
         )  # fmt: skip
 
@@ -214,6 +216,7 @@ class World:
             "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200,
             "streamed": False, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
             "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
+            "reasoning_tokens": None, "estimated_tokens": None,
         }  # fmt: skip
 
 
