@@ -13,16 +13,19 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_open_day", "_plus", "_price", "_scan", "_search", "_task",
+    "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus", "_price", "_prices",
+    "_scan", "_search", "_task", "prices",
     "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
-    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
-    "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
+    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions",
+    "neighbours", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_lean", "_plus", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
+    "_enter", "_labels", "_lean", "_plus", "_prices", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision",
+    "embedding_width", "prices",
     "estimates", "evidence", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
+    "_measure", "drop_price", "put_price",
     "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict", "_lock",
     "_index_partition", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant", "create_key",
     "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_space", "expire_conversations", "forget",
