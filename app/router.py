@@ -71,9 +71,7 @@ class Plan:
 class Router:
     """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
 
-    def __init__(
-        self, db: Database, spaces: Spaces, tokenizers: Tokenizers, *, enabled: bool, deadline: float
-    ) -> None:
+    def __init__(self, db: Database, spaces: Spaces, tokenizers: Tokenizers, *, enabled: bool, deadline: float) -> None:
         self._db = db
         self._spaces = spaces
         self._tokenizers = tokenizers

@@ -95,9 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             db=db,
             directory=directory,
             spaces=spaces,
-            router=Router(
-                db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline
-            ),
+            router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
         )

@@ -285,7 +285,8 @@ async def test_answers_that_grew_longer_are_noticed_after_any_number(world: Worl
     common = await routed(world)
     many = [{**common, "decision_id": uuid7(START, n), "completion_tokens": 100} for n in range(5000)]
     await world.log(*many)
-    await world.log(*({**e, "decision_id": uuid7(START, 9000 + n), "completion_tokens": 500} for n, e in enumerate(many[:300])))
+    later = [{**entry, "decision_id": uuid7(START, 9000 + n)} for n, entry in enumerate(many[:300])]
+    await world.log(*({**entry, "completion_tokens": 500} for entry in later))
     assert 450 < (await speeds(world))["completion_tokens"] < 500
 
 
@@ -333,7 +334,9 @@ async def test_the_ledger_counts_what_the_tenant_pays(world: World) -> None:
     await put_price(world, common["tenant_id"], "small", 4.0, 0.5, 8.0)
     used = {"prompt_tokens": 1000, "cached_tokens": 400, "completion_tokens": 100, "reasoning_tokens": 60}
     await world.log({**common, **used}, {**other, **used})
-    rows = await world.owner.fetch("select spent_usd, default_usd, reasoning_tokens from router.decisions order by tenant_id")
+    rows = await world.owner.fetch(
+        "select spent_usd, default_usd, reasoning_tokens from router.decisions order by tenant_id"
+    )
     assert rows[0]["spent_usd"] == pytest.approx((600 * 4 + 400 * 0.5 + 100 * 8) / 1e6)
     assert rows[1]["spent_usd"] == pytest.approx((1000 * 1 + 100 * 2) / 1e6)
     assert rows[0]["default_usd"] == rows[1]["default_usd"] == pytest.approx((600 * 10 + 400 * 1 + 100 * 20) / 1e6)
