@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, files, maintain, memory, models, policies, readers, spaces, tenancy
+from app.cli import backtest, calibrate, database, files, maintain, memory, models, policies, readers, spaces, tenancy
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -35,6 +35,8 @@ main.add_typer(models.models, name="model")
 main.add_typer(policies.policies, name="policy")
 files.add_to(main)
 memory.add_to(main)
+backtest.add_to(main)
+calibrate.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)
