@@ -21,9 +21,11 @@ from app.store.database import Database
 from app.store.tenancy import Tenant
 
 WIDEST = 100
+#: Of the curve's table, about.
+LINES = 12
 
 PolicyOption = Annotated[str, typer.Option(metavar="NAME", help="Which policy.")]
-SampleOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="Memories asked at most.")]
+SampleOption = Annotated[int, typer.Option(min=30, max=16_000, help="Memories asked at most.")]
 ConfidenceOption = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")]
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3600, help="Time for measuring.")]
 
@@ -84,10 +86,12 @@ def backtest(
         return
     width = max(40, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
     changed = "".join(f", {name} {value:g}" for name, value in settings.items() if not isinstance(value, str))
+    shown = found.curve if alphas else report.thinned(found.curve, LINES)
+    left_out = f" {len(found.curve)} alphas were measured; --json has them all." if shown != found.curve else ""
     lines = [
-        f"{tenant}, policy {policy}{changed}: {asked(found)}, embedded by {space}.",
+        f"{tenant}, policy {policy}{changed}: {asked(found)}, embedded by {space}.{left_out}",
         "",
-        *report.curve(found, confidence, width),
+        *report.curve(found, shown, confidence, width),
         *report.legend(confidence, width),
         "",
         *report.alone(found, confidence, width),

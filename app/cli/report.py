@@ -13,6 +13,8 @@ _LEGEND = (
     "USD/1k: per 1,000 requests. cost: of the default model's. gain: hundredths of quality beyond the static blend, "
     "the best mixture of single models at equal cost. Intervals at {:.0%} confidence."
 )
+#: Below so many columns the intervals of the references make room for their names.
+NARROW = 60
 
 
 def percent(share: float | None) -> str:
@@ -35,6 +37,17 @@ def legend(confidence: float, width: int) -> list[str]:
     return wrap(_LEGEND.format(confidence), width)
 
 
+def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
+    """The points that tell a curve: at least 1/`most` of its costs apart, with both ends and the one in use."""
+    apart = (max(point.cost_usd for point in points) - min(point.cost_usd for point in points)) / most
+    kept: list[Point] = []
+    for point in points:
+        far = not kept or abs(point.cost_usd - kept[-1].cost_usd) >= apart > 0
+        if far or point.in_use or point is points[-1]:
+            kept.append(point)
+    return tuple(kept)
+
+
 def table(rows: Iterable[Sequence[str]], left: Iterable[int] = ()) -> list[str]:
     """Aligned lines, the columns `left` to the left and the others to the right."""
     cells, leftish = [list(row) for row in rows], frozenset(left)
@@ -48,9 +61,9 @@ def table(rows: Iterable[Sequence[str]], left: Iterable[int] = ()) -> list[str]:
     ]
 
 
-def curve(found: Backtest, confidence: float, width: int) -> list[str]:
-    """A line per alpha, with the share of each model: by name where that fits, else by the letter of `alone`."""
-    points, level = found.curve, f"{confidence:.0%}"
+def curve(found: Backtest, points: Sequence[Point], confidence: float, width: int) -> list[str]:
+    """A line per point, with the share of each model: by name where that fits, else by the letter of `alone`."""
+    level = f"{confidence:.0%}"
     columns = {
         "mark": ["", *(">" if point.in_use else "" for point in points)],
         "alpha": ["alpha", *(f"{point.alpha:g}" for point in points)],
@@ -65,7 +78,7 @@ def curve(found: Backtest, confidence: float, width: int) -> list[str]:
     lines: list[str] = []
     for spared, named, count in _ways(len(found.models)):
         kept = [cells for name, cells in columns.items() if name not in spared]
-        lines = table(zip(*kept, *_shares(found, named=named, count=count), strict=True))
+        lines = table(zip(*kept, *_shares(found.models, points, named=named, count=count), strict=True))
         if max(map(len, lines)) <= width:
             break
     return lines
@@ -88,8 +101,11 @@ def alone(found: Backtest, confidence: float, width: int) -> list[str]:
     used = found.in_use
     if used.blend_quality is not None:
         rows.append(("", "static blend at that cost", f"{used.blend_quality:.3f}", "", *rows[-1][4:]))
-    room = width - max(map(len, table((row[0], *row[2:]) for row in rows))) - 2
-    return table(((row[0], _cut(row[1], room), *row[2:]) for row in rows), left=(0, 1))
+    kept: list[tuple[str, ...]] = list(rows)
+    if width < NARROW:
+        kept = [(*row[:3], *row[4:]) for row in rows]
+    room = width - max(map(len, table((row[0], *row[2:]) for row in kept))) - 2
+    return table(((row[0], _cut(row[1], room), *row[2:]) for row in kept), left=(0, 1))
 
 
 def _ways(models: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
@@ -106,20 +122,20 @@ def _ways(models: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
     yield spared, False, 0
 
 
-def _shares(found: Backtest, *, named: bool, count: int) -> list[list[str]]:
+def _shares(models: Sequence[str], points: Sequence[Point], *, named: bool, count: int) -> list[list[str]]:
     """The columns of the `count` models most used, and one of the rest."""
     if not count:
         return []
-    short = dict(zip(found.models, letters(len(found.models)), strict=True))
-    by_use = sorted(found.models, key=lambda model: -max(point.shares.get(model, 0.0) for point in found.curve))
+    short = dict(zip(models, letters(len(models)), strict=True))
+    by_use = sorted(models, key=lambda model: -max(point.shares.get(model, 0.0) for point in points))
     shown, rest = set(by_use[:count]), by_use[count:]
     columns = [
-        [model if named else short[model], *(percent(point.shares.get(model)) for point in found.curve)]
-        for model in found.models
+        [model if named else short[model], *(percent(point.shares.get(model)) for point in points)]
+        for model in models
         if model in shown
     ]
     if rest:
-        columns.append(["rest", *(percent(sum(p.shares.get(model, 0.0) for model in rest)) for p in found.curve)])
+        columns.append(["rest", *(percent(sum(p.shares.get(model, 0.0) for model in rest)) for p in points)])
     return columns
 
 

@@ -40,7 +40,7 @@ class Trial(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str = Field(default="auto", validation_alias=AliasChoices("model", "policy"))
-    sample: Annotated[int, Field(ge=1, le=100_000)] = 500
+    sample: Annotated[int, Field(ge=30, le=16_000)] = 500
     alphas: Annotated[list[_Alpha], Field(min_length=1, max_length=100)] | None = None
     settings: Overrides = Overrides()
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
