@@ -5,7 +5,7 @@ begin atomic
     from (
         select u.alpha from unnest(p_alphas) as u (alpha)
         union all
-        -- 0 chooses by quality alone; at the last, 45, nearly any saving is worth any quality.
+        -- 0 chooses by quality alone; at the last, 45, cost alone counts.
         select case when i = 0 then 0 else round((0.004 * power(1.5, i - 1))::numeric, 6)::double precision end
         from generate_series(0, 24) as i
         where p_alphas is null

@@ -56,7 +56,9 @@ begin atomic
             select
                 b.draw, t.trial,
                 -ln(
-                    ((hashint8extended(b.draw::bigint * 100000 + t.trial, p_seed) & 1073741823) + 0.5)::float8 / 1073741824
+                    (
+                        (hashint8extended(b.draw::bigint * 100000 + t.trial, p_seed) & 1073741823) + 0.5
+                    )::float8 / 1073741824
                 ) as weight
             from generate_series(1, p_resamples) as b (draw)
             cross join generate_series(1, (select max(r.trials) from rules as r)) as t (trial)

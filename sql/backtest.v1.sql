@@ -24,6 +24,12 @@ declare
     v_trials router.trial[];
 begin
     perform router._enter(p_tenant);
+    if not (0 <= all(p_alphas) and 100 >= all(p_alphas)) then
+        raise exception 'alphas are from 0 to 100' using errcode = '22023', column = 'alphas';
+    elsif p_resamples not between 20 and 10000 then
+        raise exception 'there may be 20 to 10000 resamples, not %', p_resamples
+            using errcode = '22023', column = 'resamples';
+    end if;
     select * into v_setup from router._setup(p_tenant, p_policy, p_space, p_settings, p_sample, p_confidence);
     v_trials := array(
         select t

@@ -228,7 +228,7 @@ async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
 #: What a policy's decision is set by, in the order of the SQL type `policy_settings`; README.md says each in a line.
 POLICY_SETTINGS = (
     "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
-    "sticky_seconds",
+    "sticky_seconds", "explore_share", "explore_labels",
 )  # fmt: skip
 
 

@@ -204,7 +204,6 @@ def upgrade() -> None:
     install("_scan", 1, to=BOTH)
     install("_search", 1, to=BOTH)
     install("neighbours", 1, to=BOTH)
-    install("estimates", 1, to=BOTH)
     install("status", 1, to=BOTH)
     install_view("memory", 1, to="router_reader")
 
@@ -212,7 +211,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.memory;
-        drop function router.status, router.estimates, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
+        drop function router.status, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
             router.change_tenant, router._labels, router._evict, router._lock, router._task, router.register_space, router.embedding_width;
         alter table router.tenants drop column space_id, drop column next_space_id;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
