@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -89,7 +90,7 @@ def backtest(
     shown = found.curve if alphas else report.thinned(found.curve, LINES)
     left_out = f" {len(found.curve)} alphas were measured; --json has them all." if shown != found.curve else ""
     lines = [
-        f"{tenant}, policy {policy}{changed}: {asked(found)}, embedded by {space}.{left_out}",
+        *wrap(f"{tenant}, policy {policy}{changed}: {asked(found)}, embedded by {space}.{left_out}", width),
         "",
         *report.curve(found, shown, confidence, width),
         *report.legend(confidence, width),

@@ -38,12 +38,12 @@ def legend(confidence: float, width: int) -> list[str]:
 
 
 def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
-    """The points that tell a curve: at least 1/`most` of its costs apart, with both ends and the one in use."""
+    """The points that tell a curve: 1/`most` of its costs apart, and the ends and the one in use in any case."""
     apart = (max(point.cost_usd for point in points) - min(point.cost_usd for point in points)) / most
     kept: list[Point] = []
     for point in points:
         far = not kept or abs(point.cost_usd - kept[-1].cost_usd) >= apart > 0
-        if far or point.in_use or point is points[-1]:
+        if far or point.in_use or (point is points[-1] and point.quality != kept[-1].quality):
             kept.append(point)
     return tuple(kept)
 
@@ -66,7 +66,7 @@ def curve(found: Backtest, points: Sequence[Point], confidence: float, width: in
     level = f"{confidence:.0%}"
     columns = {
         "mark": ["", *(">" if point.in_use else "" for point in points)],
-        "alpha": ["alpha", *(f"{point.alpha:g}" for point in points)],
+        "alpha": ["alpha", *(_alpha(point) for point in points)],
         "quality": ["quality", *(f"{point.quality:.3f}" for point in points)],
         "quality interval": [level, *(_between(point.quality_low, point.quality_high, 1, 3) for point in points)],
         "usd": ["USD/1k", *usd(point.cost_usd * 1000 for point in points)],
@@ -137,6 +137,10 @@ def _shares(models: Sequence[str], points: Sequence[Point], *, named: bool, coun
     if rest:
         columns.append(["rest", *(percent(sum(p.shares.get(model, 0.0) for model in rest)) for p in points)])
     return columns
+
+
+def _alpha(point: Point) -> str:
+    return f"{point.alpha:g}" if point.in_use else f"{point.alpha:.3g}"
 
 
 def _between(low: float | None, high: float | None, scale: float, decimals: int, sign: str = "") -> str:
