@@ -109,7 +109,7 @@ class _Canvas:
         self.low, self.high = window(found)
         points = (*found.curve, *found.always, found.oracle)
         self.dearest = max(max(point.cost_usd for point in points), 1e-12) * 1.04
-        marks = ticks(self.low, self.high, HEIGHT // 3)
+        marks = ticks(self.low, self.high, 8)
         self.y_ticks = {self.row(mark): f"{mark:.{max(2, digits_of(marks))}f}" for mark in marks}
         self.left = max(len(text) for text in self.y_ticks.values()) if self.y_ticks else 0
         self.wide = width - self.left - 2
