@@ -331,7 +331,7 @@ async def test_savings_are_the_tenants_own(proxy: Proxy) -> None:
     assert (await get(proxy, SAVINGS, key="rk-nobody"))[0] == 401
 
 
-@pytest.mark.parametrize("since", ["soon", "7x", "2999-01-01", "", "99999w"])
+@pytest.mark.parametrize("since", ["soon", "7x", "2999-01-01", "", "999999w"])
 async def test_a_bad_since_is_refused_by_its_name(proxy: Proxy, run: Command, since: str) -> None:
     status, refused = await get(proxy, f"{SAVINGS}?since={since}")
     assert (status, refused["error"]["param"]) == (400, "since")
