@@ -66,7 +66,8 @@ def calibrate(
         return
     typer.echo(expected(after, before["default_model"]))
     typer.echo(f"{'Would set' if dry_run else 'Set'} policy {policy}: {changes(before, after)}.")
-    typer.echo(f"Served by: {', '.join(f'{model} {percent(share)}' for model, share in shares.items())}.")
+    most = sorted(shares.items(), key=lambda pair: -pair[1])
+    typer.echo(f"Served by {', '.join(f'{model} {percent(share)}' for model, share in most if share)}.")
     if dry_run:
         note("Nothing was changed. Without --dry-run the policy is set so.")
         return
