@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import floor
@@ -57,6 +58,8 @@ def calibrate(
         )
         return row.tenant_id, before, after
 
+    if sys.stderr.isatty():
+        note(f"Deciding for up to {sample} memories as if they were not there, for {seconds:g} s at most …")
     tenant_id, before, after = with_database(work)
     shares = shares_of(after["models"], after["shares"])
     if as_json:

@@ -10,7 +10,7 @@ from app.store.database import Database
 from app.store.tenancy import POLICY_SETTINGS
 
 #: What a call may take beyond the seconds it was given to measure in: for what it reads first and works out at the end.
-SLACK = 10.0
+SLACK = 30.0
 
 
 async def backtest(
