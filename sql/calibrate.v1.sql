@@ -101,12 +101,15 @@ begin
         coalesce(f.low >= p_target, false) desc, case when f.low >= p_target then c.cost_usd end, f.low desc nulls last,
         c.cost_usd
     limit 1;
-    if v_found.low is null or v_found.low < p_target then
-        raise exception '% of the default model''s quality is more than the memory supports with confidence %: % can be had at % of its cost',
-            p_target, p_confidence, coalesce(trunc(v_found.low::numeric, 3)::text, 'nothing'),
-            coalesce(round(100 * v_found.cost_ratio::numeric) || '%', 'none')
+    if v_found.low is null then
+        raise exception 'the default model has no quality of which a share could be kept: all its labels are 0'
+            using errcode = 'RT008', column = 'target';
+    elsif v_found.low < p_target then
+        raise exception
+            '% of the default model''s quality is more than the memory supports at confidence %: % can be had at % of its cost',
+            p_target, p_confidence, trunc(v_found.low::numeric, 3), round(100 * v_found.cost_ratio) || '%'
             using errcode = 'RT008', column = 'target',
-                hint = 'Teach more examples, accept less confidence, or ask for less. The default model alone keeps 1.';
+                hint = 'Teach more examples, ask for less, or accept less confidence. The default model alone keeps 1.';
     end if;
     alpha := v_found.alpha;
     "rows" := v_found.trials;
