@@ -49,7 +49,11 @@ async def test_the_policy_gets_what_was_chosen_and_the_rest_is_written_down(worl
     for name in ("quality", "quality_ratio", "quality_ratio_low", "cost_ratio", "default_usd", "shares", "tuned"):
         assert kept[name] == row[name]
     assert kept["models"] == [world.small, world.large]
-    assert (row["models"], row["written"], row["default_quality"]) == (["small", "large"], True, kept["default_quality"])
+    assert (row["models"], row["written"], row["default_quality"]) == (
+        ["small", "large"],
+        True,
+        kept["default_quality"],
+    )
 
 
 async def test_it_may_only_say(world: World) -> None:

@@ -13,25 +13,24 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus", "_price", "_prices",
-    "_scan", "_search", "_task", "prices",
-    "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
-    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions",
-    "neighbours", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
+    "_blend", "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus",
+    "_price", "_prices", "_prior", "_scan", "_search", "_task", "_why", "authenticate", "candidates", "catalogue",
+    "chores", "decide", "decision", "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations",
+    "explain", "export", "forget", "graduate", "log_decisions", "neighbours", "prices", "recall", "record",
+    "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_lean", "_plus", "_prices", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision",
-    "embedding_width", "prices",
-    "estimates", "evidence", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
+    "_blend", "_enter", "_labels", "_lean", "_plus", "_prices", "_prior", "_reads", "_scan", "_search", "_why",
+    "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain", "export", "neighbours",
+    "prices", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
-    "_measure", "drop_price", "put_price",
-    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict", "_lock",
-    "_index_partition", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant", "create_key",
-    "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_space", "expire_conversations", "forget",
-    "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy", "put_provider", "record", "record_staged",
-    "reembed", "register_space", "revoke_key", "revoke_tenant", "settle_churn", "shrink", "stage", "sweep",
-    "switch_space",
+    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
+    "_index_partition", "_lock", "_measure", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant",
+    "create_key", "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_price", "drop_space",
+    "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy",
+    "put_price", "put_provider", "record", "record_staged", "reembed", "register_space", "revoke_key",
+    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep", "switch_space",
 }  # fmt: skip
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
