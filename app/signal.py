@@ -11,7 +11,7 @@ import orjson
 from app.errors import BadRequest
 from app.tokens import Count, estimate
 
-#: What the frame of a message takes beside the line break that joins it to the next, and what the answer's takes: OpenAI
+#: What a message's frame takes beside the line break that joins it to the next here, and what a request's takes: OpenAI
 #: counts 4 a message and 3 a request.
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_REQUEST = 4
@@ -91,14 +91,13 @@ def prompt_tokens(body: dict[str, Any], messages: list[dict[str, Any]], count: C
             texts.append(_written(message["tool_calls"]).decode())
         if isinstance(message.get("content"), list):
             tokens += sum(map(_image_tokens, message["content"]))
-    response_format = body.get("response_format")
-    for schema in (
+    answer = body.get("response_format")
+    schemas = (
         body.get("tools"),
         body.get("functions"),
-        response_format.get("json_schema") if isinstance(response_format, dict) else None,
-    ):
-        if schema:
-            texts.append(_written(schema).decode())
+        answer.get("json_schema") if isinstance(answer, dict) else None,
+    )
+    texts.extend(_written(schema).decode() for schema in schemas if schema)
     return tokens + round(count("\n".join(texts)))
 
 

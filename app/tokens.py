@@ -1,4 +1,4 @@
-"""How many tokens a text has: by its model's own tokenizer where that is at hand, else by an estimate from its bytes."""
+"""How many tokens a text has: by its model's own tokenizer where that is at hand, else estimated from its bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("pgrouter.tokens")
 # DeepSeek's tokenizer on prompts, code, JSON and prose in ten languages.
 _LETTER, _DIGIT, _SPACE, _BREAK, _MARK = range(5)
 _KINDS: tuple[tuple[Iterable[int], int, float], ...] = (
-    (range(0x00, 0x80), _MARK, 0.04),
+    (range(0x80), _MARK, 0.04),
     (b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", _LETTER, 0.11),
     (b"0123456789", _DIGIT, 0.0),
     (b" ", _SPACE, 0.08),
@@ -104,8 +104,8 @@ def counter(encode: Callable[[str], Any]) -> Count:
 class Tokenizers:
     """The tokenizers of OpenAI's models, by `tiktoken` if that is installed.
 
-    tiktoken reads a vocabulary from its cache (`TIKTOKEN_CACHE_DIR`) or fetches it. That is done on a thread of its own,
-    which nobody waits for: until it is done, and if it cannot be, tokens are estimated.
+    tiktoken reads a vocabulary from its cache (`TIKTOKEN_CACHE_DIR`) or fetches it. That is done on a thread of its
+    own, which nobody waits for: until it is done, and if it cannot be, tokens are estimated.
     """
 
     def __init__(self) -> None:

@@ -58,6 +58,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
     "RT007": Conflict,  # another space serves or is being built
+    "RT011": Conflict,  # a price that is still needed
     "RT009": BadRequest,  # a role that cannot be a reader
 }
 
