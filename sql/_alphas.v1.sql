@@ -15,4 +15,4 @@ begin atomic
 end;
 
 comment on function router._alphas is
-'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; and the policy''s own.';
+'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; with the policy''s.';
