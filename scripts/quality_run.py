@@ -1,0 +1,259 @@
+"""Measures one seed of one set: every rule on the same rows, beside what can be had without routing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from scripts.quality_metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
+from scripts.quality_rules import ALPHAS, DEFAULT, PLAIN, TUNED, Rule, all_estimates, alpha_for, grid, tune
+from scripts.quality_split import Split
+from scripts.quality_sql import Deviation, Postgres, Tenant
+from scripts.quality_twin import Floats, Memory, Questions, Settings, chosen
+
+SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+TARGETS = (0.90, 0.95, 0.98, 1.0)
+#: Prompts that are decided for when alpha is a policy's own.
+ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
+#: A memory so small that priors decide, to compare the twin on.
+SMALL = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    `memory`: how many memories are taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
+    compared with the twin's. `rows` and `seconds`: of each calibration. `prompts`: of all sets together, None: all.
+    """
+
+    seeds: int
+    memory: int | None
+    checked: int
+    rows: int
+    seconds: float
+    prompts: int | None
+
+
+class Key(NamedTuple):
+    """What a value is of; `at` is a target or a number of labels."""
+
+    metric: str
+    rule: str
+    tagged: bool = False
+    at: float | None = None
+
+
+@dataclass
+class Cells:
+    """Values by seed, None where there is none, and how far twin and SQL were apart."""
+
+    values: defaultdict[Key, list[float | None]] = field(default_factory=lambda: defaultdict(list))
+    grids: dict[bool, list[list[float]]] = field(default_factory=lambda: {False: [], True: []})
+    deviations: dict[str, Deviation] = field(default_factory=dict)
+    settings: defaultdict[bool, list[Settings]] = field(default_factory=lambda: defaultdict(list))
+    calibrated: bool = False
+
+    def put(
+        self, metric: str, rule: str, value: float | None, *, tagged: bool = False, at: float | None = None
+    ) -> None:
+        """Add a seed's value."""
+        self.values[Key(metric, rule, tagged, at)].append(value)
+
+
+class Seed:
+    """One split with its rows' true scores and costs."""
+
+    def __init__(self, split: Split, plan: Plan, cells: Cells, postgres: Postgres) -> None:
+        self._split = split
+        self._plan = plan
+        self._cells = cells
+        self._postgres = postgres
+        labels = split.data.labels
+        self._world = World.of(labels.quality[split.asked], labels.cost[split.asked], split.strong, split.weak)
+        self._questions = split.data.questions.part(split.asked)
+        self._tags = (False, True) if labels.tasks else (False,)
+
+    async def measure(self) -> None:
+        """Everything, in Postgres and in the twin."""
+        self.references()
+        default, tuned, alphas = await self._in_postgres()
+        for rule in PLAIN:
+            self._rule(rule, False, rule.settings or default)
+        for tagged in self._tags:
+            self._rule(DEFAULT, tagged, default)
+            self._rule(TUNED, tagged, tuned[tagged])
+            self._cells.settings[tagged].append(tuned[tagged])
+            self._learn(tagged, default)
+            self._grid(tagged)
+            self._save(tagged, {DEFAULT: default, TUNED: tuned[tagged]}, alphas)
+
+    def references(self) -> None:
+        """What needs no router, and what no router can do better."""
+        world, put = self._world, self._cells.put
+        perfect = Curve.of(world, oracle(world, ALPHAS))
+        self._curve(perfect, ORACLE, False)
+        put("quality", ORACLE, float(perfect.quality[0]))
+        put("cost", ORACLE, float(perfect.cost[0]))
+        put("gain", BLEND, 0.0)
+        put("AIQ", BLEND, blend_aiq(world))
+        some = apgr(world, perfect) is not None
+        for metric, value in (("APGR", 0.5), ("APGR by cost", 0.5), ("CPT 50%", 0.5), ("CPT 80%", 0.8)):
+            put(metric, BLEND, value if some else None)
+        quality, cost = world.quality.mean(axis=0), world.cost.mean(axis=0)
+        best = int(np.lexsort((cost, -quality))[0])
+        for name, model in ((CHEAP, world.weak), (STRONG, world.strong), (BEST, best)):
+            put("gain", name, float(100 * (quality[model] - world.blend(cost[model]))))
+            put("AIQ", name, float(quality[model]))
+            put("quality", name, float(quality[model]))
+            put("cost", name, float(cost[model]))
+
+    async def _in_postgres(self) -> tuple[Settings, dict[bool, Settings], dict[tuple[Rule, bool, float], float | None]]:
+        """Teach, calibrate and compare; the default settings, the tuned ones, and alphas by rule and target."""
+        split, plan, postgres = self._split, self._plan, self._postgres
+        tuned: dict[bool, Settings] = {}
+        alphas: dict[tuple[Rule, bool, float], float | None] = {}
+        default = None
+        for tagged in self._tags:
+            tenant = await postgres.taught(split, split.memory(plan.memory), tagged=tagged)
+            policy, default = await postgres.policy(tenant)
+            tuned[tagged] = await self._calibrate(tenant, policy, default, tagged, alphas)
+            for rule, settings in ((DEFAULT, default), (TUNED, tuned[tagged])):
+                await self._compare(tenant, rule, settings, tagged)
+            await postgres.forgotten(tenant)
+        assert default is not None
+        tenant = await postgres.taught(split, split.memory(plan.memory, listed=True), tagged=False)
+        for rule in PLAIN:
+            await self._compare(tenant, rule, rule.settings, False)
+        await postgres.forgotten(tenant)
+        tenant = await postgres.taught(split, split.memory(SMALL), tagged=self._tags[-1])
+        await self._compare(tenant, Rule(f"default, {len(tenant.memory.quality)} labels"), default, self._tags[-1])
+        await postgres.forgotten(tenant)
+        return default, tuned, alphas
+
+    async def _calibrate(
+        self,
+        tenant: Tenant,
+        policy: int,
+        default: Settings,
+        tagged: bool,
+        alphas: dict[tuple[Rule, bool, float], float | None],
+    ) -> Settings:
+        """Fill `alphas` for the default's settings and for tuned ones, which are returned."""
+        plan = self._plan
+        self._cells.calibrated = await self._postgres.calibrates()
+        if not self._cells.calibrated:
+            cost = self._taught_cost(len(tenant.memory.quality))
+            tuned = tune(tenant.memory, cost, self._split.strong, self._split.weak, tagged, plan.rows)
+            for target in TARGETS:
+                for rule, settings in ((DEFAULT, default), (TUNED, tuned)):
+                    alphas[rule, tagged, target] = alpha_for(
+                        tenant.memory, cost, self._split.strong, settings, target, tagged=tagged, size=plan.rows
+                    )
+            return tuned
+        tuned, other = default, (await self._postgres.policy(tenant))[0]
+        for target in TARGETS:
+            for rule, number in ((DEFAULT, policy), (TUNED, other)):
+                # Its search for settings looks at no target, so once is enough; the easiest is the least often refused.
+                found = await self._postgres.calibrated(
+                    tenant,
+                    number,
+                    target,
+                    tune=rule is TUNED and tuned is default,
+                    rows=plan.rows,
+                    seconds=plan.seconds,
+                )
+                alphas[rule, tagged, target] = None if found is None else found.alpha
+                if found is not None and rule is TUNED:
+                    tuned = found.settings
+        return tuned
+
+    def _taught_cost(self, size: int) -> Floats:
+        return self._split.data.labels.cost[self._split.taught[:size]]
+
+    async def _compare(self, tenant: Tenant, rule: Rule, settings: Settings | None, tagged: bool) -> None:
+        found = await self._postgres.compared(
+            self._split, tenant, settings, self._split.asked[: self._plan.checked], ALPHAS[1::4], tagged=tagged
+        )
+        name = f"{rule.name}{', tags' if tagged else ''}"
+        self._cells.deviations.setdefault(name, Deviation()).add(found)
+
+    def _asked(self, tagged: bool) -> Questions:
+        return self._questions if tagged else self._questions.untagged()
+
+    def _routed(self, memory: Memory, tagged: bool, settings: Settings, alphas: Floats = ALPHAS) -> Curve:
+        questions = self._asked(tagged)
+        (found,) = all_estimates(memory, questions, [settings])
+        return Curve.of(self._world, chosen(found, alphas, self._split.strong, settings))
+
+    def _curve(self, curve: Curve, rule: str, tagged: bool) -> None:
+        world = self._world
+        for metric, value in (
+            ("gain", gain(world, curve)),
+            ("AIQ", aiq(world, curve)),
+            ("APGR", apgr(world, curve)),
+            ("APGR by cost", apgr(world, curve, by_cost=True)),
+            ("CPT 50%", cpt(world, curve, 0.5)),
+            ("CPT 80%", cpt(world, curve, 0.8)),
+        ):
+            self._cells.put(metric, rule, value, tagged=tagged)
+
+    def _rule(self, rule: Rule, tagged: bool, settings: Settings) -> None:
+        self._curve(self._routed(self._split.memory(listed=rule.listed), tagged, settings), rule.name, tagged)
+
+    def _learn(self, tagged: bool, default: Settings) -> None:
+        """Gain by number of labels; with tags only for the rules that look at them."""
+        for size in self._sizes():
+            memories = {listed: self._split.memory(size, listed=listed) for listed in (False, True)}
+            for rule in (DEFAULT,) if tagged else (DEFAULT, *PLAIN):
+                curve = self._routed(memories[rule.listed], tagged, rule.settings or default)
+                self._cells.put("gain", rule.name, gain(self._world, curve), tagged=tagged, at=size)
+            cost = self._taught_cost(size)
+            if (np.isfinite(cost) & np.isfinite(memories[False].quality)).all(axis=1).sum() > 1:
+                tuned = tune(memories[False], cost, self._split.strong, self._split.weak, tagged, 300)
+                curve = self._routed(memories[False], tagged, tuned)
+                self._cells.put("gain", TUNED.name, gain(self._world, curve), tagged=tagged, at=size)
+            if not tagged:
+                perfect = Curve.of(self._world, oracle(self._world, ALPHAS))
+                self._cells.put("gain", ORACLE, gain(self._world, perfect), at=size)
+
+    def _sizes(self) -> Iterator[int]:
+        yield from (size for size in SIZES if size <= len(self._split.taught))
+
+    def _grid(self, tagged: bool) -> None:
+        """Gain of every fixed setting, the best of which is known in hindsight alone."""
+        memory = self._split.memory()
+        gains = [
+            gain(self._world, Curve.of(self._world, chosen(found, ALPHAS, self._split.strong, settings)))
+            for settings, found in zip(grid(), all_estimates(memory, self._asked(tagged), grid()), strict=True)
+        ]
+        self._cells.grids[tagged].append(gains)
+
+    def _save(
+        self, tagged: bool, rules: dict[Rule, Settings], alphas: dict[tuple[Rule, bool, float], float | None]
+    ) -> None:
+        """What each calibrated alpha reached and saved on unseen prompts, by the memory it was calibrated on."""
+        world, put = self._world, self._cells.put
+        memory = self._split.memory(self._plan.memory)
+        quality, cost = world.quality.mean(axis=0)[world.strong], world.cost.mean(axis=0)[world.strong]
+        perfect = Curve.of(world, oracle(world, ALPHAS))
+        for (rule, tags, target), alpha in alphas.items():
+            if tags is not tagged:
+                continue
+            curve = None if alpha is None else self._routed(memory, tagged, rules[rule], np.array([alpha]))
+            for metric, value in (
+                ("reached", curve and float(curve.quality[0]) / max(quality, 1e-9)),
+                ("saved", curve and _saved(float(curve.cost[0]), cost)),
+                ("saved by the blend", curve and _saved(world.blend_cost(float(curve.quality[0])), cost)),
+            ):
+                put(metric, rule.name, value, tagged=tagged, at=target)
+            if rule is DEFAULT and not tagged:
+                put("saved", ORACLE, _saved(cost_of(perfect, target * quality), cost), at=target)
+
+
+def _saved(cost: float, default: float) -> float:
+    return 1 - cost / default if default > 0 else 0.0
