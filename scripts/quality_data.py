@@ -45,7 +45,7 @@ class LabelSet:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Shape (prompts,): whether score and cost of every model are known, so that any choice can be judged."""
-        return np.asarray(np.isfinite(self.quality) & np.isfinite(self.cost)).all(axis=1).astype(np.bool_)
+        return np.array(~np.isnan(self.quality + self.cost).any(axis=1), np.bool_)
 
     def part(self, rows: NDArray[np.int64]) -> LabelSet:
         """Some of the prompts."""

@@ -58,8 +58,7 @@ class Curve:
     def of(cls, world: World, choices: NDArray[np.int64]) -> Curve:
         """`choices` has shape (alphas, rows): the model that serves each row."""
         rows = np.arange(world.quality.shape[0])
-        cost = np.array([world.cost[rows, chosen].mean() for chosen in choices])
-        quality = np.array([world.quality[rows, chosen].mean() for chosen in choices])
+        cost, quality = (values[rows, choices].mean(axis=1) for values in (world.cost, world.quality))
         return cls(cost, quality, (choices == world.strong).mean(axis=1))
 
 

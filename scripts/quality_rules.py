@@ -8,18 +8,7 @@ from itertools import product
 import numpy as np
 
 from scripts.quality_metrics import Curve, World, gain
-from scripts.quality_twin import (
-    Estimates,
-    Floats,
-    Ints,
-    Memory,
-    Questions,
-    Settings,
-    chosen,
-    estimated,
-    nearest,
-    summed,
-)
+from scripts.quality_twin import Floats, Memory, Search, Settings, chosen
 
 #: What a sweep asks for: from no regard for cost to the most that a policy takes.
 ALPHAS: Floats = np.concatenate(([0.0], np.geomspace(0.002, 100, 47)))
@@ -53,69 +42,37 @@ def grid() -> list[Settings]:
     return [Settings(k, tau, n0, n0, N1) for k, tau, n0 in product(KS, TAUS, N0S)]
 
 
-def all_estimates(
-    memory: Memory, questions: Questions, many: list[Settings], own: Ints | None = None
-) -> list[Estimates]:
-    """Estimates of one search by each of the settings; sums are shared by neighbours in the list."""
-    near = nearest(memory, questions, max(settings.k for settings in many), own)
-    found: list[Estimates] = []
-    last = sums = None
-    for settings in many:
-        if last != (settings.k, settings.tau) or sums is None:
-            last, sums = (settings.k, settings.tau), summed(memory, near.first(settings.k), settings.tau)
-        found.append(estimated(memory, sums, questions, settings, own))
-    return found
-
-
-def sample(labels: Floats, cost: Floats, size: int, seed: int) -> Ints:
-    """Memories to be left out in turns: among those that every model answered, `size` at most."""
-    complete = np.flatnonzero((np.isfinite(labels) & np.isfinite(cost)).all(axis=1))
-    return np.random.default_rng(seed).permutation(complete)[:size]
-
-
-def tune(memory: Memory, cost: Floats, strong: int, weak: int, tagged: bool, size: int = 1000) -> Settings:
-    """The settings of the grid with the most gain on the memory's own rows, each judged by all others.
+class LeftOut:
+    """A sample of a memory's own rows, each judged by all others; `size` at most, all of them with every label.
 
     `cost` is what the memory's rows cost, shape (memories, models). What stands in for router.calibrate's own search.
     """
-    own = sample(memory.quality, cost, size, 0)
-    questions = memory.rows.part(own)
-    if not tagged:
-        questions = questions.untagged()
-    world = World.of(memory.quality[own], cost[own], strong, weak)
-    gains = [
-        gain(world, Curve.of(world, chosen(found, ALPHAS, strong, settings)))
-        for settings, found in zip(grid(), all_estimates(memory, questions, grid(), own), strict=True)
-    ]
-    return grid()[int(np.argmax(gains))]
 
+    def __init__(self, memory: Memory, cost: Floats, strong: int, weak: int, size: int, seed: int = 0) -> None:
+        complete = np.flatnonzero(~np.isnan(memory.quality + cost).any(axis=1))
+        own = np.random.default_rng(seed).permutation(complete)[:size]
+        self._search = Search(memory, memory.rows.part(own), max(KS), own)
+        self._world = World.of(memory.quality[own], cost[own], strong, weak)
 
-def alpha_for(
-    memory: Memory,
-    cost: Floats,
-    strong: int,
-    settings: Settings,
-    target: float,
-    *,
-    tagged: bool,
-    size: int = 1000,
-    confidence: float = 0.9,
-) -> float | None:
-    """The alpha that keeps `target` of the strong model's quality most cheaply, with `confidence`, on the memory alone.
+    def best(self, *, tagged: bool) -> Settings:
+        """The settings of the grid with the most gain."""
+        world = self._world
+        gains = [
+            gain(
+                world, Curve.of(world, chosen(self._search.estimates(each, tagged=tagged), ALPHAS, world.strong, each))
+            )
+            for each in grid()
+        ]
+        return grid()[int(np.argmax(gains))]
 
-    None where none does. What stands in for router.calibrate.
-    """
-    own = sample(memory.quality, cost, size, 1)
-    questions = memory.rows.part(own)
-    if not tagged:
-        questions = questions.untagged()
-    (found,) = all_estimates(memory, questions, [settings], own)
-    choices = chosen(found, ALPHAS, strong, settings)
-    rows = np.arange(len(own))
-    quality = np.array([memory.quality[own][rows, each] for each in choices])
-    spent = np.array([cost[own][rows, each].mean() for each in choices])
-    draws = np.random.default_rng(2).integers(0, len(own), (200, len(own)))
-    base = memory.quality[own][:, strong][draws].mean(axis=1)
-    low = [np.quantile(each[draws].mean(axis=1) / np.maximum(base, 1e-9), 1 - confidence) for each in quality]
-    fit = np.flatnonzero(np.array(low) >= target)
-    return float(ALPHAS[fit[spent[fit].argmin()]]) if len(fit) else None
+    def alpha(self, settings: Settings, target: float, *, tagged: bool, confidence: float = 0.9) -> float | None:
+        """The alpha that keeps `target` of the default's quality most cheaply, with `confidence`; None: none does."""
+        world = self._world
+        choices = chosen(self._search.estimates(settings, tagged=tagged), ALPHAS, world.strong, settings)
+        rows = np.arange(len(world.quality))
+        quality, spent = world.quality[rows, choices], world.cost[rows, choices].mean(axis=1)
+        draws = np.random.default_rng(2).integers(0, len(rows), (200, len(rows)))
+        base = world.quality[:, world.strong][draws].mean(axis=1)
+        low = [np.quantile(each[draws].mean(axis=1) / np.maximum(base, 1e-9), 1 - confidence) for each in quality]
+        fit = np.flatnonzero(np.array(low) >= target)
+        return float(ALPHAS[fit[spent[fit].argmin()]]) if len(fit) else None

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from scripts.quality_metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
-from scripts.quality_rules import ALPHAS, DEFAULT, PLAIN, TUNED, Rule, all_estimates, alpha_for, grid, tune
+from scripts.quality_rules import ALPHAS, DEFAULT, KS, PLAIN, TUNED, LeftOut, Rule, grid
 from scripts.quality_split import Split
 from scripts.quality_sql import Deviation, Postgres, Tenant
-from scripts.quality_twin import Floats, Memory, Questions, Settings, chosen
+from scripts.quality_twin import Floats, Memory, Search, Settings, chosen
 
-SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 TARGETS = (0.90, 0.95, 0.98, 1.0)
-#: Prompts that are decided for when alpha is a policy's own.
 ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
 #: A memory so small that priors decide, to compare the twin on.
 SMALL = 60
@@ -29,6 +26,7 @@ class Plan:
 
     `memory`: how many memories are taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
     compared with the twin's. `rows` and `seconds`: of each calibration. `prompts`: of all sets together, None: all.
+    `sizes`: labels of the learning curve. `grid`: whether to look for the best fixed setting in hindsight.
     """
 
     seeds: int
@@ -37,6 +35,12 @@ class Plan:
     rows: int
     seconds: float
     prompts: int | None
+    sizes: tuple[int, ...]
+    grid: bool
+
+
+#: Alpha by rule, whether with tags, and target; None: refused.
+Alphas = dict[tuple[Rule, bool, float], float | None]
 
 
 class Key(NamedTuple):
@@ -77,20 +81,26 @@ class Seed:
         self._world = World.of(labels.quality[split.asked], labels.cost[split.asked], split.strong, split.weak)
         self._questions = split.data.questions.part(split.asked)
         self._tags = (False, True) if labels.tasks else (False,)
+        self._search: Search | None = None
 
     async def measure(self) -> None:
         """Everything, in Postgres and in the twin."""
         self.references()
         default, tuned, alphas = await self._in_postgres()
+        memory = self._split.memory(listed=True)
         for rule in PLAIN:
-            self._rule(rule, False, rule.settings or default)
+            self._curve(self._routed(memory, False, rule.settings or default), rule.name, False)
+        memory = self._split.memory()
         for tagged in self._tags:
-            self._rule(DEFAULT, tagged, default)
-            self._rule(TUNED, tagged, tuned[tagged])
-            self._cells.settings[tagged].append(tuned[tagged])
-            self._learn(tagged, default)
-            self._grid(tagged)
-            self._save(tagged, {DEFAULT: default, TUNED: tuned[tagged]}, alphas)
+            self._curve(self._routed(memory, tagged, default), DEFAULT.name, tagged)
+            self._curve(self._routed(memory, tagged, tuned[tagged]), TUNED.name, tagged)
+            if self._plan.grid:
+                self._grid(memory, tagged)
+        memory = self._split.memory(self._plan.memory)
+        for tagged in self._tags:
+            self._save(memory, tagged, {DEFAULT: default, TUNED: tuned[tagged]}, alphas)
+        for size in (size for size in self._plan.sizes if size <= len(self._split.taught)):
+            self._learn(size, default)
 
     def references(self) -> None:
         """What needs no router, and what no router can do better."""
@@ -112,11 +122,11 @@ class Seed:
             put("quality", name, float(quality[model]))
             put("cost", name, float(cost[model]))
 
-    async def _in_postgres(self) -> tuple[Settings, dict[bool, Settings], dict[tuple[Rule, bool, float], float | None]]:
+    async def _in_postgres(self) -> tuple[Settings, dict[bool, Settings], Alphas]:
         """Teach, calibrate and compare; the default settings, the tuned ones, and alphas by rule and target."""
         split, plan, postgres = self._split, self._plan, self._postgres
         tuned: dict[bool, Settings] = {}
-        alphas: dict[tuple[Rule, bool, float], float | None] = {}
+        alphas: Alphas = {}
         default = None
         for tagged in self._tags:
             tenant = await postgres.taught(split, split.memory(plan.memory), tagged=tagged)
@@ -141,19 +151,20 @@ class Seed:
         policy: int,
         default: Settings,
         tagged: bool,
-        alphas: dict[tuple[Rule, bool, float], float | None],
+        alphas: Alphas,
     ) -> Settings:
         """Fill `alphas` for the default's settings and for tuned ones, which are returned."""
         plan = self._plan
         self._cells.calibrated = await self._postgres.calibrates()
         if not self._cells.calibrated:
             cost = self._taught_cost(len(tenant.memory.quality))
-            tuned = tune(tenant.memory, cost, self._split.strong, self._split.weak, tagged, plan.rows)
+            searching, weighing = (
+                LeftOut(tenant.memory, cost, self._split.strong, self._split.weak, plan.rows, seed) for seed in (0, 1)
+            )
+            tuned = searching.best(tagged=tagged)
             for target in TARGETS:
                 for rule, settings in ((DEFAULT, default), (TUNED, tuned)):
-                    alphas[rule, tagged, target] = alpha_for(
-                        tenant.memory, cost, self._split.strong, settings, target, tagged=tagged, size=plan.rows
-                    )
+                    alphas[rule, tagged, target] = weighing.alpha(settings, target, tagged=tagged)
             return tuned
         tuned, other = default, (await self._postgres.policy(tenant))[0]
         for target in TARGETS:
@@ -182,13 +193,20 @@ class Seed:
         name = f"{rule.name}{', tags' if tagged else ''}"
         self._cells.deviations.setdefault(name, Deviation()).add(found)
 
-    def _asked(self, tagged: bool) -> Questions:
-        return self._questions if tagged else self._questions.untagged()
-
     def _routed(self, memory: Memory, tagged: bool, settings: Settings, alphas: Floats = ALPHAS) -> Curve:
-        questions = self._asked(tagged)
-        (found,) = all_estimates(memory, questions, [settings])
+        found = self._searched(memory, settings.k).estimates(settings, tagged=tagged)
         return Curve.of(self._world, chosen(found, alphas, self._split.strong, settings))
+
+    def _searched(self, memory: Memory, k: int) -> Search:
+        """The neighbours of what is asked, found once for all rules on a memory of a size."""
+        size, most = len(memory.quality), max(k, *KS)
+        last = self._search
+        if last is None or len(last.memory.quality) != size or most > max(KS):
+            last = Search(memory, self._questions, most)
+        elif last.memory.prices is not memory.prices:
+            last = last.priced(memory)
+        self._search = last
+        return last
 
     def _curve(self, curve: Curve, rule: str, tagged: bool) -> None:
         world = self._world
@@ -202,54 +220,42 @@ class Seed:
         ):
             self._cells.put(metric, rule, value, tagged=tagged)
 
-    def _rule(self, rule: Rule, tagged: bool, settings: Settings) -> None:
-        self._curve(self._routed(self._split.memory(listed=rule.listed), tagged, settings), rule.name, tagged)
+    def _learn(self, size: int, default: Settings) -> None:
+        """Gain from so many labels; with tags only for the rules that look at them."""
+        split, put = self._split, self._cells.put
+        put("gain", ORACLE, gain(self._world, Curve.of(self._world, oracle(self._world, ALPHAS))), at=size)
+        listed = split.memory(size, listed=True)
+        for rule in PLAIN:
+            put("gain", rule.name, gain(self._world, self._routed(listed, False, rule.settings or default)), at=size)
+        memory, cost = split.memory(size), self._taught_cost(size)
+        judged = int((~np.isnan(cost + memory.quality).any(axis=1)).sum())
+        left = None if judged < 2 else LeftOut(memory, cost, split.strong, split.weak, min(300, self._plan.rows))
+        for tagged in self._tags:
+            found = gain(self._world, self._routed(memory, tagged, default))
+            put("gain", DEFAULT.name, found, tagged=tagged, at=size)
+            if left is not None:
+                found = gain(self._world, self._routed(memory, tagged, left.best(tagged=tagged)))
+                put("gain", TUNED.name, found, tagged=tagged, at=size)
 
-    def _learn(self, tagged: bool, default: Settings) -> None:
-        """Gain by number of labels; with tags only for the rules that look at them."""
-        for size in self._sizes():
-            memories = {listed: self._split.memory(size, listed=listed) for listed in (False, True)}
-            for rule in (DEFAULT,) if tagged else (DEFAULT, *PLAIN):
-                curve = self._routed(memories[rule.listed], tagged, rule.settings or default)
-                self._cells.put("gain", rule.name, gain(self._world, curve), tagged=tagged, at=size)
-            cost = self._taught_cost(size)
-            if (np.isfinite(cost) & np.isfinite(memories[False].quality)).all(axis=1).sum() > 1:
-                tuned = tune(memories[False], cost, self._split.strong, self._split.weak, tagged, 300)
-                curve = self._routed(memories[False], tagged, tuned)
-                self._cells.put("gain", TUNED.name, gain(self._world, curve), tagged=tagged, at=size)
-            if not tagged:
-                perfect = Curve.of(self._world, oracle(self._world, ALPHAS))
-                self._cells.put("gain", ORACLE, gain(self._world, perfect), at=size)
-
-    def _sizes(self) -> Iterator[int]:
-        yield from (size for size in SIZES if size <= len(self._split.taught))
-
-    def _grid(self, tagged: bool) -> None:
+    def _grid(self, memory: Memory, tagged: bool) -> None:
         """Gain of every fixed setting, the best of which is known in hindsight alone."""
-        memory = self._split.memory()
-        gains = [
-            gain(self._world, Curve.of(self._world, chosen(found, ALPHAS, self._split.strong, settings)))
-            for settings, found in zip(grid(), all_estimates(memory, self._asked(tagged), grid()), strict=True)
-        ]
-        self._cells.grids[tagged].append(gains)
+        self._cells.grids[tagged].append([gain(self._world, self._routed(memory, tagged, each)) for each in grid()])
 
-    def _save(
-        self, tagged: bool, rules: dict[Rule, Settings], alphas: dict[tuple[Rule, bool, float], float | None]
-    ) -> None:
+    def _save(self, memory: Memory, tagged: bool, rules: dict[Rule, Settings], alphas: Alphas) -> None:
         """What each calibrated alpha reached and saved on unseen prompts, by the memory it was calibrated on."""
         world, put = self._world, self._cells.put
-        memory = self._split.memory(self._plan.memory)
-        quality, cost = world.quality.mean(axis=0)[world.strong], world.cost.mean(axis=0)[world.strong]
+        quality = float(world.quality[:, world.strong].mean())
+        cost = float(world.cost[:, world.strong].mean())
         perfect = Curve.of(world, oracle(world, ALPHAS))
         for (rule, tags, target), alpha in alphas.items():
             if tags is not tagged:
                 continue
-            curve = None if alpha is None else self._routed(memory, tagged, rules[rule], np.array([alpha]))
-            for metric, value in (
-                ("reached", curve and float(curve.quality[0]) / max(quality, 1e-9)),
-                ("saved", curve and _saved(float(curve.cost[0]), cost)),
-                ("saved by the blend", curve and _saved(world.blend_cost(float(curve.quality[0])), cost)),
-            ):
+            values: tuple[float | None, ...] = (None, None, None)
+            if alpha is not None:
+                curve = self._routed(memory, tagged, rules[rule], np.array([alpha]))
+                reached, spent = float(curve.quality[0]), float(curve.cost[0])
+                values = (reached / max(quality, 1e-9), _saved(spent, cost), _saved(world.blend_cost(reached), cost))
+            for metric, value in zip(("reached", "saved", "saved by the blend"), values, strict=True):
                 put(metric, rule.name, value, tagged=tagged, at=target)
             if rule is DEFAULT and not tagged:
                 put("saved", ORACLE, _saved(cost_of(perfect, target * quality), cost), at=target)

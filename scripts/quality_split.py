@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +55,14 @@ class Split:
         asked = complete[: max(1, round(ASKED * len(complete)))]
         return cls(data, seed, rng.permutation(np.setdiff1d(np.arange(len(data.labels.prompts)), asked)), asked)
 
-    @property
+    @cached_property
     def strong(self) -> int:
         """The policy's default: the best single model of what is taught, the cheaper of two."""
         labels = self.data.labels
         quality, cost = _means(labels.quality[self.taught]), _means(labels.cost[self.taught])
         return int(np.lexsort((np.nan_to_num(cost, nan=np.inf), -np.nan_to_num(quality, nan=-1)))[0])
 
-    @property
+    @cached_property
     def weak(self) -> int:
         """The cheapest model of what is taught, the better of two."""
         labels = self.data.labels
@@ -84,7 +85,8 @@ def prices(prompt_tokens: Ints, cost: Floats) -> tuple[Floats, Floats, Floats]:
     """Completion tokens (rows, models) and USD a token of prompt and of completion, which make up each row's cost.
 
     A file says what a request cost, not of what. The price of a prompt's token is the slope of a model's cost over the
-    prompts' lengths, but never so high that a row's prompt alone would cost more than the row; the rest is its answer, so the sum is exact.
+    prompts' lengths, but never so high that a row's prompt alone would cost more than the row; the rest is its answer,
+    so that each row costs exactly what it did.
     """
     found = np.full(cost.shape, np.nan)
     prompt, completion = np.zeros((2, cost.shape[1]))

@@ -181,7 +181,7 @@ class Postgres:
             )
             (choice,) = chosen(found.part(np.array([at])), np.array([alpha]), tenant.default, settings)[:, 0]
             lost = np.nan_to_num(score[places.index(choice)] - score[0], nan=np.inf)
-            result.choices += places[0] != choice and abs(lost) > 1e-4
+            result.choices += int(places[0] != choice and abs(lost) > 1e-4)
             result.compared += 1
         return result
 

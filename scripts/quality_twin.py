@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -179,18 +180,43 @@ def estimated(
     return Estimates(quality, sums.labels, confidence, cost, penalty)
 
 
+class Search:
+    """Neighbours found once, and summed once for each k and tau: for questions with and without their tags."""
+
+    def __init__(self, memory: Memory, questions: Questions, k: int, own: Ints | None = None) -> None:
+        """`k`: the most that will be asked for; `own`: as for `nearest`."""
+        self.memory = memory
+        self._questions = {True: questions, False: questions.untagged()}
+        self._near = nearest(memory, questions, k, own)
+        self._own = own
+        self._sums: dict[tuple[int, float], Sums] = {}
+
+    def priced(self, memory: Memory) -> Search:
+        """The same neighbours in a memory that differs in prices and answers' lengths alone."""
+        other = copy(self)
+        other.memory, other._sums = memory, {}
+        return other
+
+    def estimates(self, settings: Settings, *, tagged: bool) -> Estimates:
+        """For all questions."""
+        key = settings.k, settings.tau
+        if key not in self._sums:
+            self._sums[key] = summed(self.memory, self._near.first(settings.k), settings.tau)
+        return estimated(self.memory, self._sums[key], self._questions[tagged], settings, self._own)
+
+
 def chosen(found: Estimates, alphas: Floats, default: int, settings: Settings) -> Ints:
     """The model that serves each question at each alpha, shape (alphas, questions), as router.decide ranks it first."""
-    rows = np.arange(len(found.quality))
-    choices = np.empty((len(alphas), len(rows)), np.int64)
-    untaught = np.isnan(found.quality[:, default])
-    for position, alpha in enumerate(alphas):
-        scores = found.quality - alpha * found.penalty
-        scores = np.where(np.isnan(scores), -np.inf, scores)
-        best = np.where(scores == scores.max(axis=1, keepdims=True), found.cost, np.inf).argmin(axis=1)
-        declined = (found.confidence[rows, best] < settings.confidence_floor) | (found.labels[rows, best] == 0)
-        choices[position] = np.where(declined | untaught, default, best)
-    return choices
+    # The cheapest first, and of those the lowest number, so that the first of equal scores is the one to take.
+    order = np.argsort(found.cost, axis=1, kind="stable")
+    quality = np.take_along_axis(np.where(np.isnan(found.quality), -np.inf, found.quality), order, axis=1)
+    penalty = np.take_along_axis(found.penalty, order, axis=1)
+    best = np.stack([(quality - alpha * penalty).argmax(axis=1) for alpha in alphas])
+    rows = np.arange(len(order))
+    choices = order[rows, best]
+    declined = (found.confidence[rows, choices] < settings.confidence_floor) | (found.labels[rows, choices] == 0)
+    served: Ints = np.where(declined | np.isnan(found.quality[:, default]), default, choices)
+    return served
 
 
 def _by_task(task: Ints, labels: Floats) -> tuple[Floats, Floats]:
