@@ -168,10 +168,11 @@ class World:
         random: float = 0.0,
         now: datetime = START,
         by: asyncpg.Connection | None = None,
+        function: str = "decide",
     ) -> list[asyncpg.Record]:
         """The ranking, asked as the proxy asks; the default model is `large`."""
         rows: list[asyncpg.Record] = await (by or self.app).fetch(
-            "select * from router.decide($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            f"select * from router.{function}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             tenant, policy, self.space, embedding, task, prompt_tokens, default or self.large, models, alpha,
             conversation, continues, random, now,
         )  # fmt: skip
@@ -189,7 +190,9 @@ class World:
         return {
             "tenant_id": 0, "decision_id": None, "key_id": None, "policy_id": None, "requested": "auto", "task": None,
             "reason": "learned", "model_id": self.small, "confidence": 0.5, "candidates": None, "quality": None,
-            "cost_usd": None, "score": None, "attempts": 1, "status": 200, "streamed": False, "prompt_tokens": 1000,
+            "cost_usd": None, "score": None, "prior": None, "confidences": None, "prompt_estimate": None,
+            "completion_estimate": None, "input_price": None, "output_price": None, "cached_estimate": None,
+            "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200, "streamed": False, "prompt_tokens": 1000,
             "cached_tokens": None, "completion_tokens": 100, "overhead_ms": 1.0, "first_token_ms": None,
             "duration_ms": 50.0, "conversation": None,
         }  # fmt: skip

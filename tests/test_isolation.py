@@ -13,14 +13,14 @@ from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 READER = "router_reader"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_labels", "_lock", "_open_day", "_price", "_scan", "_search", "_task",
-    "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
-    "estimates", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
+    "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_open_day", "_plus", "_price", "_scan", "_search", "_task",
+    "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
+    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
     "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_reads", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width",
-    "estimates", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
+    "_enter", "_labels", "_lean", "_plus", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
+    "estimates", "evidence", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
     "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict", "_lock",
@@ -49,6 +49,11 @@ async def inhabit(world: World, name: str) -> int:
     tenant = await world.tenant(name)
     policy = await world.policy(tenant)
     await world.owner.fetch("select router.create_key($1, sha256($2), 'rk-12345')", tenant, name.encode())
+    await world.owner.execute(
+        f"set router.tenant_id = {tenant};"
+        f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
+        " reset router.tenant_id"
+    )
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
     await world.log(
         {
@@ -319,9 +324,9 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     for row in rows:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
-    assert by_volatility.pop(b"i") == {"_price"}
+    assert by_volatility.pop(b"i") == {"_plus", "_price", "_why"}
     assert set(by_volatility) == {b"s"}
-    assert {"decide", "neighbours", "estimates", "explain", "authenticate"} <= by_volatility[b"s"]
+    assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 
 
 async def test_few_functions_run_as_their_owner(world: World) -> None:

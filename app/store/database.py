@@ -18,7 +18,7 @@ from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0010"
+REVISION = "0009"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
@@ -59,6 +59,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT005": BadRequest,  # too many task tags
     "RT007": Conflict,  # another space serves or is being built
     "RT009": BadRequest,  # a role that cannot be a reader
+    "RT012": BadRequest,  # a tenant that shares no memory
 }
 
 
