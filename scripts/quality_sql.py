@@ -164,13 +164,13 @@ class Postgres:
                 result.tied += 1
                 continue
             alpha = float(alphas[at % len(alphas)])
-            decided = await routing.decide(
-                self._db, tenant_id=tenant.number, policy_id=policy, space_id=tenant.space,
-                embedding=HalfVector(split.data.vectors[row]),
+            question = routing.Question(
+                tenant_id=tenant.number, policy_id=policy, space_id=tenant.space,
                 task=labels.tasks[row] if tagged and labels.tasks else None,
                 prompt_tokens=int(questions.prompt_tokens[at]), default_model=tenant.models[tenant.default],
-                models=None, alpha=alpha, conversation=None, continues=False, random=0.0, deadline=60,
+                alpha=alpha,
             )  # fmt: skip
+            decided = await routing.decide(self._db, question, HalfVector(split.data.vectors[row]), deadline=60)
             places = [tenant.models.index(each["model_id"]) for each in decided]
             quality, cost = found.quality[at][places], found.cost[at][places]
             score = quality - alpha * found.penalty[at][places]

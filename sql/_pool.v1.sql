@@ -4,8 +4,12 @@ create function router._pool(p_tenant int, p_policy int) returns table (
 )
 language sql stable
 begin atomic
-    select m.model_id, m.name, m.input_price, m.output_price, 1::double precision, null::double precision
+    select
+        m.model_id, m.name, coalesce(o.input_price, m.input_price), coalesce(o.output_price, m.output_price),
+        coalesce(f.token_ratio, 1), f.completion_tokens
     from router.models as m
+    left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = m.model_id
+    left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
     where m.enabled and m.model_id in (
         select c.model_id from router.policy_models as c
         where c.tenant_id = p_tenant and c.policy_id = p_policy

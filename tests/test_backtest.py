@@ -87,6 +87,23 @@ def settings(**chosen: Any) -> tuple[Any, ...]:
     return tuple(chosen.get(setting) for setting in POLICY_SETTINGS)
 
 
+async def has_a_ledger(world: World, *tenants: int) -> None:
+    """Prices of the tenants' own, and what their ledgers say of two models."""
+    for tenant in tenants:
+        async with world.owner.transaction():
+            await world.owner.execute(f"select router._enter({tenant})")
+            await world.owner.execute(
+                "insert into router.tenant_prices (tenant_id, model_id, input_price, output_price, priced_on)"
+                " values ($1, $2, 7, 31, '2026-01-01')",
+                tenant, world.large,
+            )  # fmt: skip
+            await world.owner.execute(
+                "insert into router.speeds (tenant_id, model_id, samples, updated_at, completion_tokens, completions,"
+                " token_ratio) values ($1, $2, 3, now(), 333, 3, 1.25), ($1, $3, 3, now(), null, 0, 0.5)",
+                tenant, world.small, world.large,
+            )  # fmt: skip
+
+
 async def three(world: World) -> tuple[list[int], list[str]]:
     """The models of most tests here: small, large and one between."""
     middle = await world.model("middle", 3.0, 9.0)
@@ -107,6 +124,8 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
     tenant = await world.tenant()
     policy = await world.policy(tenant, names, **chosen)
     numbers = [memory for memory, _ in await world.teach(tenant, *lessons)]
+    if chosen:
+        await has_a_ledger(world, tenant)
     if graduated:
         await world.app.fetch("select router.graduate($1)", tenant)
     async with world.app.transaction():
@@ -122,6 +141,8 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
         held_out = lessons[numbers.index(number)]
         other = await world.tenant(f"without {number}")
         its_policy = await world.policy(other, names, **chosen)
+        if chosen:
+            await has_a_ledger(world, other)
         await world.teach(other, *(lesson for lesson in lessons if lesson.prompt != held_out.prompt))
         async with world.app.transaction():
             await world.app.execute(f"select router._enter({other})")

@@ -56,7 +56,7 @@ comment on column router.calibrations.confidence is 'How sure it was to be that 
 comment on column router.calibrations.space_id is 'The embedding space whose memories were asked.';
 comment on column router.calibrations.old_settings is 'The settings before: alpha, k, tau, n0, n0_task; the others are NULL.';
 comment on column router.calibrations.new_settings is 'The settings it wrote.';
-comment on column router.calibrations.tuned is 'Whether k, tau, n0 and n0_task were to be chosen as well as alpha.';
+comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task too, as they were clearly worth more.';
 comment on column router.calibrations.trials is 'Memories that were decided for as if they were not there.';
 comment on column router.calibrations.memories is 'Memories there were.';
 comment on column router.calibrations.default_model is 'The default model of the policy then.';
@@ -87,11 +87,15 @@ def upgrade() -> None:
     install("_static_blend", 1, to=BOTH)
     install("_curve", 1, to=BOTH)
     install("backtest", 1, to=BOTH)
+    install("_antitonic", 1)
+    install("_utility", 1)
+    install("_tuned", 1)
+    install("calibrate", 1)
 
 
 def downgrade() -> None:
     execute("""
-        drop function router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
+        drop function router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
             router._trial, router._setup, router._alphas, router._pool;
         drop table router.calibrations;
         drop type router.trial;
