@@ -33,6 +33,8 @@ def plain(k: int) -> Settings:
 
 
 DEFAULT, TUNED = Rule("default"), Rule("auto-tuned", tuned=True)
+#: The auto-tuned rule of the learning curve.
+SEARCHED = Rule("tuned by the twin", tuned=True)
 PLAIN = tuple(Rule(f"plain k={k}, list price", plain(k), listed=True) for k in (5, 20))
 RULES = (*PLAIN, DEFAULT, TUNED)
 
@@ -45,12 +47,13 @@ def grid() -> list[Settings]:
 class LeftOut:
     """A sample of a memory's own rows, each judged by all others; `size` at most, all of them with every label.
 
-    `cost` is what the memory's rows cost, shape (memories, models). What stands in for router.calibrate's own search.
+    `cost` is what the memory's rows cost, shape (memories, models). What stands in for router.calibrate where that
+    would take too long.
     """
 
-    def __init__(self, memory: Memory, cost: Floats, strong: int, weak: int, size: int, seed: int = 0) -> None:
+    def __init__(self, memory: Memory, cost: Floats, strong: int, weak: int, size: int) -> None:
         complete = np.flatnonzero(~np.isnan(memory.quality + cost).any(axis=1))
-        own = np.random.default_rng(seed).permutation(complete)[:size]
+        own = np.random.default_rng(0).permutation(complete)[:size]
         self._search = Search(memory, memory.rows.part(own), max(KS), own)
         self._world = World.of(memory.quality[own], cost[own], strong, weak)
 
@@ -64,15 +67,3 @@ class LeftOut:
             for each in grid()
         ]
         return grid()[int(np.argmax(gains))]
-
-    def alpha(self, settings: Settings, target: float, *, tagged: bool, confidence: float = 0.9) -> float | None:
-        """The alpha that keeps `target` of the default's quality most cheaply, with `confidence`; None: none does."""
-        world = self._world
-        choices = chosen(self._search.estimates(settings, tagged=tagged), ALPHAS, world.strong, settings)
-        rows = np.arange(len(world.quality))
-        quality, spent = world.quality[rows, choices], world.cost[rows, choices].mean(axis=1)
-        draws = np.random.default_rng(2).integers(0, len(rows), (200, len(rows)))
-        base = world.quality[:, world.strong][draws].mean(axis=1)
-        low = [np.quantile(each[draws].mean(axis=1) / np.maximum(base, 1e-9), 1 - confidence) for each in quality]
-        fit = np.flatnonzero(np.array(low) >= target)
-        return float(ALPHAS[fit[spent[fit].argmin()]]) if len(fit) else None

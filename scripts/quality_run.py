@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from scripts.quality_metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
-from scripts.quality_rules import ALPHAS, DEFAULT, KS, PLAIN, TUNED, LeftOut, Rule, grid
+from scripts.quality_rules import ALPHAS, DEFAULT, KS, PLAIN, SEARCHED, TUNED, LeftOut, Rule, grid
 from scripts.quality_split import Split
 from scripts.quality_sql import Deviation, Postgres, Tenant
 from scripts.quality_twin import Floats, Memory, Search, Settings, chosen
 
-TARGETS = (0.90, 0.95, 0.98, 1.0)
 ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
 #: A memory so small that priors decide, to compare the twin on.
 SMALL = 60
@@ -25,13 +24,16 @@ class Plan:
     """How much is measured.
 
     `memory`: how many memories are taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
-    compared with the twin's. `rows` and `seconds`: of each calibration. `prompts`: of all sets together, None: all.
-    `sizes`: labels of the learning curve. `grid`: whether to look for the best fixed setting in hindsight.
+    compared with the twin's. `calibrated`: in how many of the seeds; `targets`, `rows` and `seconds`: of each
+    calibration. `prompts`: of all sets together, None: all. `sizes`: labels of the learning curve. `grid`: whether to
+    look for the best fixed setting in hindsight.
     """
 
     seeds: int
     memory: int | None
     checked: int
+    calibrated: int
+    targets: tuple[float, ...]
     rows: int
     seconds: float
     prompts: int | None
@@ -39,8 +41,8 @@ class Plan:
     grid: bool
 
 
-#: Alpha by rule, whether with tags, and target; None: refused.
-Alphas = dict[tuple[Rule, bool, float], float | None]
+#: Alpha by whether with tags, and by target; None: refused.
+Alphas = dict[tuple[bool, float], float | None]
 
 
 class Key(NamedTuple):
@@ -59,8 +61,6 @@ class Cells:
     values: defaultdict[Key, list[float | None]] = field(default_factory=lambda: defaultdict(list))
     grids: dict[bool, list[list[float]]] = field(default_factory=lambda: {False: [], True: []})
     deviations: dict[str, Deviation] = field(default_factory=dict)
-    settings: defaultdict[bool, list[Settings]] = field(default_factory=lambda: defaultdict(list))
-    calibrated: bool = False
 
     def put(
         self, metric: str, rule: str, value: float | None, *, tagged: bool = False, at: float | None = None
@@ -93,12 +93,13 @@ class Seed:
         memory = self._split.memory()
         for tagged in self._tags:
             self._curve(self._routed(memory, tagged, default), DEFAULT.name, tagged)
-            self._curve(self._routed(memory, tagged, tuned[tagged]), TUNED.name, tagged)
+            if tagged in tuned:
+                self._curve(self._routed(memory, tagged, tuned[tagged]), TUNED.name, tagged)
             if self._plan.grid:
                 self._grid(memory, tagged)
         memory = self._split.memory(self._plan.memory)
-        for tagged in self._tags:
-            self._save(memory, tagged, {DEFAULT: default, TUNED: tuned[tagged]}, alphas)
+        for tagged, settings in tuned.items():
+            self._save(memory, tagged, settings, alphas)
         for size in (size for size in self._plan.sizes if size <= len(self._split.taught)):
             self._learn(size, default)
 
@@ -131,9 +132,10 @@ class Seed:
         for tagged in self._tags:
             tenant = await postgres.taught(split, split.memory(plan.memory), tagged=tagged)
             policy, default = await postgres.policy(tenant)
-            tuned[tagged] = await self._calibrate(tenant, policy, default, tagged, alphas)
-            for rule, settings in ((DEFAULT, default), (TUNED, tuned[tagged])):
-                await self._compare(tenant, rule, settings, tagged)
+            await self._compare(tenant, DEFAULT, default, tagged)
+            if split.seed < plan.calibrated:
+                tuned[tagged] = await self._calibrate(tenant, policy, default, tagged, alphas)
+                await self._compare(tenant, TUNED, tuned[tagged], tagged)
             await postgres.forgotten(tenant)
         assert default is not None
         tenant = await postgres.taught(split, split.memory(plan.memory, listed=True), tagged=False)
@@ -146,42 +148,21 @@ class Seed:
         return default, tuned, alphas
 
     async def _calibrate(
-        self,
-        tenant: Tenant,
-        policy: int,
-        default: Settings,
-        tagged: bool,
-        alphas: Alphas,
+        self, tenant: Tenant, policy: int, default: Settings, tagged: bool, alphas: Alphas
     ) -> Settings:
-        """Fill `alphas` for the default's settings and for tuned ones, which are returned."""
-        plan = self._plan
-        self._cells.calibrated = await self._postgres.calibrates()
-        if not self._cells.calibrated:
-            cost = self._taught_cost(len(tenant.memory.quality))
-            searching, weighing = (
-                LeftOut(tenant.memory, cost, self._split.strong, self._split.weak, plan.rows, seed) for seed in (0, 1)
+        """Fill `alphas`; the settings that router.calibrate found."""
+        plan, tuned = self._plan, None
+        # Its search for settings looks at no target, so once is enough. The last target is one that no memory refuses.
+        for target in (*plan.targets, 0.01):
+            if target not in plan.targets and tuned is not None:
+                break
+            found = await self._postgres.calibrated(
+                tenant, policy, target, tune=tuned is None, rows=plan.rows, seconds=plan.seconds
             )
-            tuned = searching.best(tagged=tagged)
-            for target in TARGETS:
-                for rule, settings in ((DEFAULT, default), (TUNED, tuned)):
-                    alphas[rule, tagged, target] = weighing.alpha(settings, target, tagged=tagged)
-            return tuned
-        tuned, other = default, (await self._postgres.policy(tenant))[0]
-        for target in TARGETS:
-            for rule, number in ((DEFAULT, policy), (TUNED, other)):
-                # Its search for settings looks at no target, so once is enough; the easiest is the least often refused.
-                found = await self._postgres.calibrated(
-                    tenant,
-                    number,
-                    target,
-                    tune=rule is TUNED and tuned is default,
-                    rows=plan.rows,
-                    seconds=plan.seconds,
-                )
-                alphas[rule, tagged, target] = None if found is None else found.alpha
-                if found is not None and rule is TUNED:
-                    tuned = found.settings
-        return tuned
+            alphas[tagged, target] = None if found is None else found.alpha
+            if found is not None:
+                tuned = found.settings
+        return tuned or default
 
     def _taught_cost(self, size: int) -> Floats:
         return self._split.data.labels.cost[self._split.taught[:size]]
@@ -235,29 +216,29 @@ class Seed:
             put("gain", DEFAULT.name, found, tagged=tagged, at=size)
             if left is not None:
                 found = gain(self._world, self._routed(memory, tagged, left.best(tagged=tagged)))
-                put("gain", TUNED.name, found, tagged=tagged, at=size)
+                put("gain", SEARCHED.name, found, tagged=tagged, at=size)
 
     def _grid(self, memory: Memory, tagged: bool) -> None:
         """Gain of every fixed setting, the best of which is known in hindsight alone."""
         self._cells.grids[tagged].append([gain(self._world, self._routed(memory, tagged, each)) for each in grid()])
 
-    def _save(self, memory: Memory, tagged: bool, rules: dict[Rule, Settings], alphas: Alphas) -> None:
+    def _save(self, memory: Memory, tagged: bool, tuned: Settings, alphas: Alphas) -> None:
         """What each calibrated alpha reached and saved on unseen prompts, by the memory it was calibrated on."""
         world, put = self._world, self._cells.put
         quality = float(world.quality[:, world.strong].mean())
         cost = float(world.cost[:, world.strong].mean())
         perfect = Curve.of(world, oracle(world, ALPHAS))
-        for (rule, tags, target), alpha in alphas.items():
-            if tags is not tagged:
-                continue
-            values: tuple[float | None, ...] = (None, None, None)
+        for target in self._plan.targets:
+            alpha = alphas[tagged, target]
+            values: tuple[float | None, ...] = (None, None, None, None)
             if alpha is not None:
-                curve = self._routed(memory, tagged, rules[rule], np.array([alpha]))
+                curve = self._routed(memory, tagged, tuned, np.array([alpha]))
                 reached, spent = float(curve.quality[0]), float(curve.cost[0])
-                values = (reached / max(quality, 1e-9), _saved(spent, cost), _saved(world.blend_cost(reached), cost))
-            for metric, value in zip(("reached", "saved", "saved by the blend"), values, strict=True):
-                put(metric, rule.name, value, tagged=tagged, at=target)
-            if rule is DEFAULT and not tagged:
+                ratio = reached / max(quality, 1e-9)
+                values = ratio, target - ratio, _saved(spent, cost), _saved(world.blend_cost(reached), cost)
+            for metric, value in zip(("reached", "missed by", "saved", "saved by the blend"), values, strict=True):
+                put(metric, TUNED.name, value, tagged=tagged, at=target)
+            if not tagged:
                 put("saved", ORACLE, _saved(cost_of(perfect, target * quality), cost), at=target)
 
 

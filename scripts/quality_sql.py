@@ -82,11 +82,6 @@ class Postgres:
         self._db = db
         self._made = 0
 
-    async def calibrates(self) -> bool:
-        """Whether this schema has router.calibrate."""
-        rows = await self._db.fetch("select to_regproc('router.calibrate') is not null")
-        return bool(rows[0][0])
-
     async def taught(self, split: Split, taught: Memory, *, tagged: bool) -> Tenant:
         """A tenant that was taught the first rows of a split, as many as `taught` has, by COPY and record_staged."""
         many = len(taught.quality)
