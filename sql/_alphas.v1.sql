@@ -15,4 +15,4 @@ begin atomic
 end;
 
 comment on function router._alphas is
-'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; the policy''s own too.';
+'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; with the policy''s.';

@@ -9,7 +9,9 @@ create function router._tuned(
     p_n0_task double precision,
     p_floor double precision,
     p_default int
-) returns table (setting int, n0 double precision, n0_task double precision, better double precision, error double precision)
+) returns table (
+    setting int, n0 double precision, n0_task double precision, better double precision, error double precision
+)
 language plpgsql stable
 as $$
 declare

@@ -27,8 +27,6 @@ declare
     v_tau double precision[];
     v_trials router.trial[];
     v_setting int := 1;
-    v_old router.policy_settings;
-    v_new router.policy_settings;
 begin
     perform router._enter(p_tenant);
     if not (p_target > 0 and p_target < 100) then
@@ -48,7 +46,8 @@ begin
     v_trials := array(
         select t
         from router._trials(
-            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1, p_sample, p_seconds, p_seed
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
         ) as t
     );
     n0 := v_setup.n0;
@@ -100,12 +99,16 @@ begin
         coalesce(f.low >= p_target, false) desc, case when f.low >= p_target then c.cost_usd end, f.low desc nulls last,
         c.cost_usd
     limit 1;
-    if v_found.low is null or v_found.low < p_target then
-        raise exception '% of the default model''s quality is more than the memory supports with confidence %: % can be had at % of its cost',
-            p_target, p_confidence, coalesce(trunc(v_found.low::numeric, 3)::text, 'nothing'),
-            coalesce(round(100 * v_found.cost_ratio::numeric) || '%', 'none')
+    if v_found.low is null then
+        raise exception 'the default model has no quality of which a share could be kept: all its labels are 0'
+            using errcode = 'RT008', column = 'target';
+    elsif v_found.low < p_target then
+        raise exception
+            '% of the default model''s quality is more than the memory supports at confidence %: '
+            '% can be had at % of its cost',
+            p_target, p_confidence, trunc(v_found.low::numeric, 3), round(100 * v_found.cost_ratio) || '%'
             using errcode = 'RT008', column = 'target',
-                hint = 'Teach more examples, accept less confidence, or ask for less. The default model alone keeps 1.';
+                hint = 'Teach more examples, ask for less, or accept less confidence. The default model alone keeps 1.';
     end if;
     alpha := v_found.alpha;
     "rows" := v_found.trials;
@@ -124,21 +127,20 @@ begin
     confidence := p_confidence;
     written := p_write;
     if p_write then
-        v_old.alpha := v_setup.alpha;
-        v_old.k := v_setup.k;
-        v_old.tau := v_setup.tau;
-        v_old.n0 := v_setup.n0;
-        v_old.n0_task := v_setup.n0_task;
-        v_new.alpha := alpha;
-        v_new.k := k;
-        v_new.tau := tau;
-        v_new.n0 := n0;
-        v_new.n0_task := n0_task;
         update router.policies as p set
-            alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0, n0_task = calibrate.n0_task
+            alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
+            n0_task = calibrate.n0_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy;
         insert into router.calibrations values (
-            p_tenant, p_policy, p_now, p_target, p_confidence, p_space, v_old, v_new, tuned, "rows", memories,
+            p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
+            -- By name: a policy has more settings than these.
+            jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
+                'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', v_setup.n0, 'n0_task', v_setup.n0_task
+            )),
+            jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
+                'alpha', alpha, 'k', k, 'tau', tau, 'n0', n0, 'n0_task', n0_task
+            )),
+            tuned, "rows", memories,
             v_setup.models[v_setup.default_position], quality, quality_low, default_quality, quality_ratio,
             quality_ratio_low, cost_usd, default_usd, cost_ratio, v_setup.models, shares
         );

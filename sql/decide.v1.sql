@@ -153,9 +153,10 @@ end;
 $$;
 
 comment on function router.decide is
-'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and the numbers
-that each score was made of, as estimates has them. Only reads.
-Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many), no_signal, low_support, unpriced, default.
-p_prompt_tokens: tokens of the request. p_models: candidates that can serve it, NULL: all. p_conversation: 16 bytes, with
-p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s explore_share,
-the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';
+'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and what each
+score was made of, as estimates has it. Only reads.
+Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many),
+no_signal, low_support, unpriced, default.
+p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
+bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
+explore_share the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';

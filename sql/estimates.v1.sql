@@ -49,7 +49,9 @@ begin atomic
                 else coalesce(o.cached_input_price, o.input_price)
             end as cached_price,
             p_prompt_tokens * r.ratio as prompt,
-            case when m.model_id = p_current then least(p_cached_tokens, p_prompt_tokens * r.ratio) else 0 end as cached,
+            case when m.model_id = p_current
+                then least(p_cached_tokens, p_prompt_tokens * r.ratio) else 0
+            end as cached,
             case when m.model_id <> p_current then s.switch_penalty else 0 end as penalty,
             v.labels,
             coalesce(v.support, 0) as support,
@@ -77,20 +79,21 @@ begin atomic
         left join unnest(p_base) as b on b.model_id = m.model_id
         cross join lateral (select coalesce(f.token_ratio, 1) as ratio) as r
         cross join lateral (
-            -- The tenant's means. Few known answer lengths lean on those that the provider reported for its requests.
+            -- Limits, or what is in here would be computed wherever it is used. The tenant's means: few known answer
+            -- lengths lean on those that the provider reported for its requests.
             select
                 router._prior(a.quality_sum, a.labels, s.n1, b.mean_quality) as quality,
                 router._prior(
                     a.completion_sum, a.completions, s.n1, coalesce(f.completion_tokens, b.mean_tokens)
                 ) as tokens
-            offset 0
+            limit 1
         ) as t
         cross join lateral (
             select
                 case when k.labels > 0 then s.n0_task else s.n0 end as n0,
                 router._prior(k.quality_sum, k.labels, s.n1, t.quality) as quality,
                 router._prior(k.completion_sum, k.completions, s.n1, t.tokens) as tokens
-            offset 0
+            limit 1
         ) as p
         cross join lateral (
             select
@@ -133,10 +136,10 @@ begin atomic
 end;
 
 comment on function router.estimates is
-'Expected quality (0 to 1), cost (USD) and score of each candidate of a policy for one prompt, and what they are made of.
-w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk by
-n1 to the tenant''s; score = quality - alpha cost / unit - switch_penalty, the unit being what the dearest candidate
-costs for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
+'Quality (0 to 1), cost (USD) and score expected of each candidate of a policy for one prompt, and what that is made of.
+w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk
+by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, the unit being what the dearest candidate costs
+for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
 p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone. p_prompt_tokens is
 an estimate, scaled by what each model''s provider reported so far; p_cached_tokens are as p_current''s reported them.
 support: sum w. p_base: what _lean says; a neighbour there weighs base_weight / (base_weight + own memories) as much,

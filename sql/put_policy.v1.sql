@@ -24,11 +24,9 @@ begin
     end if;
     select m.name into v_missing
     from router.models as m
-    where m.name = any(p_models || p_default) and (m.input_price is null or m.output_price is null)
+    inner join router._prices(p_tenant) as w on w.model_id = m.model_id
+    where m.name = any(p_models || p_default) and (w.input_price is null or w.output_price is null)
         and p_backend in ('knn', 'cheapest')
-        and not exists (
-            select from router.tenant_prices as o where o.tenant_id = p_tenant and o.model_id = m.model_id
-        )
     order by m.name
     limit 1;
     if found then

@@ -83,7 +83,7 @@ def put_policy(
         "explore_labels": explore_labels,
         "base_weight": base_weight,
     }
-    settings = {setting: _checked(setting, text) for setting, text in texts.items() if text is not None}
+    settings = {setting: checked_option(setting, text) for setting, text in texts.items() if text is not None}
     shares = None if weights is None else _shares(weights)
     wanted = None if models is None else names_in(models)
     if wanted == ():
@@ -159,7 +159,8 @@ def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
     typer.echo(f"Deleted policy {name} of {tenant}.")
 
 
-def _checked(setting: str, text: str) -> str | int | float:
+def checked_option(setting: str, text: str) -> str | int | float:
+    """A policy's setting given as an option. Raises `typer.BadParameter` naming it."""
     option = f"--{setting.replace('_', '-')}"
     try:
         return checked(setting, text, option)

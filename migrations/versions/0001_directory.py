@@ -280,6 +280,7 @@ def upgrade() -> None:
     install("put_provider", 1)
     install("put_model", 1)
     install("create_tenant", 1)
+    install("_prices", 1, to=f"{APP}, router_reader")
     install("put_policy", 1)
     install("create_key", 1)
     install("revoke_key", 1)
@@ -295,7 +296,7 @@ def downgrade() -> None:
     execute("""
         drop function router.revision, router.catalogue, router.candidates, router.put_provider,
             router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key,
-            router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._enter;
+            router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._prices, router._enter;
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
         drop table router.tenant_prices, router.policy_models, router.policies, router.models, router.providers, router.api_keys,
             router.tenants;

@@ -91,11 +91,14 @@ def upgrade() -> None:
     install("_utility", 1)
     install("_tuned", 1)
     install("calibrate", 1)
+    install("_served", 1, to=BOTH)
+    install("_verdict", 1, to=BOTH)
+    install("savings", 1, to=BOTH)
 
 
 def downgrade() -> None:
     execute("""
-        drop function router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
+        drop function router.savings, router._verdict, router._served, router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
             router._trial, router._setup, router._alphas, router._pool;
         drop table router.calibrations;
         drop type router.trial;
