@@ -109,7 +109,7 @@ async def compare(request: Request) -> Response:
 
 
 async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
-    """What the caller's tenant pays, by model; nothing while the database is away, for an answer is worth having then."""
+    """What the tenant pays, by model; nothing while the database is away: answers are worth having then too."""
     try:
         return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
     except MemoryUnavailable:
