@@ -7,7 +7,9 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -24,12 +26,21 @@ GATHER = 0.1
 #: Between attempts while the database is away, seconds.
 RETRY = 0.5
 
+#: Of each candidate, as columns of `router.decide` name it.
+_RANKED = (
+    "model_id", "quality", "cost_usd", "score", "prior", "confidence", "prompt_tokens", "completion_tokens",
+    "input_price", "output_price",
+)  # fmt: skip
+
 log = logging.getLogger("pgrouter.ledger")
 
 
 @dataclass(slots=True)
 class Entry:
-    """One served request; the fields are the columns of `router.decisions`, times in milliseconds."""
+    """One served request; the fields are the columns of `router.decisions`, times in milliseconds.
+
+    `ranking` has the rows of `router.decide`, best first; empty: nothing was ranked.
+    """
 
     tenant_id: int
     decision_id: UUID
@@ -40,10 +51,7 @@ class Entry:
     reason: str
     model_id: int
     confidence: float | None = None
-    candidates: list[int] | None = None
-    quality: list[float | None] | None = None
-    cost_usd: list[float | None] | None = None
-    score: list[float | None] | None = None
+    ranking: Sequence[Mapping[str, Any]] = ()
     attempts: int = 1
     status: int = 0
     streamed: bool = False
@@ -59,11 +67,23 @@ class Entry:
         usage = self.usage.usage() if isinstance(self.usage, Passing) else self.usage
         return (
             self.tenant_id, self.decision_id, self.key_id, self.policy_id, self.requested, self.task, self.reason,
-            self.model_id, self.confidence, self.candidates, self.quality, self.cost_usd, self.score, self.attempts,
+            self.model_id, self.confidence, *_ranked(self.ranking), self.attempts,
             self.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
             self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation, usage.reasoning_tokens,
             self.estimated_tokens,
         )  # fmt: skip
+
+
+def _ranked(rows: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
+    """What a ranking's scores are made of, in the order of `decision_entry`: arrays by candidate, then two numbers."""
+    if not rows:
+        return (None,) * 15
+    cached = any(row["cached_tokens"] for row in rows)
+    every: list[object] = [[row[column] for row in rows] for column in _RANKED]
+    # Most requests have no conversation to stay with: a row of the ledger is not to grow by zeros.
+    every += [[row[column] for row in rows] if cached else None for column in ("cached_tokens", "cached_input_price")]
+    penalties = [row["penalty"] for row in rows]
+    return (*every, penalties if any(penalties) else None, rows[0]["alpha"], rows[0]["unit_usd"])
 
 
 class Ledger:

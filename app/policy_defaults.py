@@ -17,7 +17,7 @@ GRANULARITIES = ("conversation", "step")
 USUAL = ("gpt-4o-mini", "gpt-4o")
 
 _LEARNED = "knn"
-_WHOLE = frozenset({"k", "seed_count", "sticky_seconds"})
+_WHOLE = frozenset({"k", "seed_count", "sticky_seconds", "explore_labels"})
 # As the table's own constraints; `tau` is open at 0 and may be infinite, which makes every neighbour weigh the same.
 _RANGES: Mapping[str, tuple[float, float]] = {
     "alpha": (0, 100),
@@ -30,6 +30,9 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "confidence_floor": (0, 1),
     "switch_penalty": (0, 100),
     "sticky_seconds": (0, 2**31 - 1),
+    "explore_share": (0, 0.2),
+    "explore_labels": (0, 2**31 - 1),
+    "base_weight": (0, 1e6),
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,11 @@ from app.errors import BadRequest, MemoryUnavailable
 from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
+from app.store.routing import Ask, Question
 from app.store.tenancy import Caller, Model, Policy
 from app.tokens import Tokenizers
+
+log = logging.getLogger("pgrouter.router")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,21 @@ class Router:
         self._enabled = enabled
         self._deadline = deadline
         self._cold: set[tuple[int, int]] = set()
+        self._unpriced: set[tuple[int, int]] = set()
 
-    async def plan(self, caller: Caller, body: dict[str, Any], options: Options, catalogue: Catalogue) -> Plan:
-        """Who serves `body`, a chat request. Raises `NotFound` for an unknown model, `BadRequest` for bad messages."""
+    async def plan(
+        self,
+        caller: Caller,
+        body: dict[str, Any],
+        options: Options,
+        catalogue: Catalogue,
+        *,
+        explained: bool = False,
+    ) -> Plan:
+        """Who serves `body`, a chat request; `explained`: the ranking has the rows of `router.explain`, none explored.
+
+        Raises `NotFound` for an unknown model, `BadRequest` for bad messages.
+        """
         name = body["model"]
         policy = caller.policies.get(name)
         if policy is not None:
@@ -94,7 +110,7 @@ class Router:
                 return Plan((default,), "off")
         if not self._enabled or not options.routed:
             return Plan((default,), "off", policy)
-        return await self._decide(caller, policy, default, body, options, catalogue)
+        return await self._decide(caller, policy, default, body, options, catalogue, explained)
 
     async def _decide(
         self,
@@ -104,6 +120,7 @@ class Router:
         body: dict[str, Any],
         options: Options,
         catalogue: Catalogue,
+        explained: bool,
     ) -> Plan:
         messages = signal.messages_of(body)
         pool = _pool(policy, default, catalogue)
@@ -119,25 +136,28 @@ class Router:
         if default not in able:
             default = able[0]
         conversation = signal.conversation_key(messages, options.conversation, options.task)
-        question: dict[str, Any] = {
-            "tenant_id": caller.tenant_id,
-            "policy_id": policy.policy_id,
-            "space_id": self._spaces.own.space_id if caller.space is None else caller.space.space_id,
-            "task": options.task,
-            "prompt_tokens": tokens,
-            "default_model": default.model_id,
-            "models": None if len(able) == len(pool) else [model.model_id for model in able],
-            "alpha": options.alpha,
-            "conversation": conversation,
-            "continues": signal.continues(messages),
-            "random": random.random(),  # noqa: S311  (a share of traffic, not a secret)
-            "deadline": self._deadline,
-        }
+        question = Question(
+            tenant_id=caller.tenant_id,
+            policy_id=policy.policy_id,
+            space_id=self._spaces.own.space_id if caller.space is None else caller.space.space_id,
+            task=options.task,
+            prompt_tokens=tokens,
+            default_model=default.model_id,
+            models=None if len(able) == len(pool) else [model.model_id for model in able],
+            alpha=options.alpha,
+            conversation=conversation,
+            continues=signal.continues(messages),
+            random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
+        )
+        ask = routing.explain if explained else routing.decide
         try:
-            rows, reason = await self._ask(caller, policy, signal.task_signal(messages, policy.granularity), question)
+            text = signal.task_signal(messages, policy.granularity)
+            rows, reason = await self._ask(caller, policy, text, question, ask)
         except MemoryUnavailable:
             rest = (model for model in able if model is not default)
             return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens)
+        if rows[0]["reason"] == "unpriced":
+            self._say_unpriced(policy, rows, catalogue)
         return Plan(
             models=tuple(catalogue.by_id[row["model_id"]] for row in rows if row["model_id"] in catalogue.by_id),
             reason=reason or rows[0]["reason"],
@@ -149,15 +169,15 @@ class Router:
         )
 
     async def _ask(
-        self, caller: Caller, policy: Policy, text: str, question: dict[str, Any]
+        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask
     ) -> tuple[list[Mapping[str, Any]], str | None]:
         """Rows of the decision, and a reason that overrides theirs.
 
         A tenant that was cold the last time is asked without an embedding first: most likely it still is.
         """
-        tenant = (question["tenant_id"], policy.policy_id)
+        tenant = (caller.tenant_id, policy.policy_id)
         if policy.backend != "knn" or tenant in self._cold:
-            rows = await routing.decide(self._db, embedding=None, **question)
+            rows = await ask(self._db, question, None, deadline=self._deadline)
             if rows[0]["reason"] != "no_signal":
                 return rows, None
             self._cold.discard(tenant)
@@ -169,11 +189,21 @@ class Router:
                 embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = "embedding_failed"
-        rows = await routing.decide(self._db, embedding=embedding, **question)
+        rows = await ask(self._db, question, embedding, deadline=self._deadline)
         reason = rows[0]["reason"]
         if reason == "cold" and len(self._cold) < 1_000_000:
             self._cold.add(tenant)
         return rows, failed if reason == "no_signal" else None
+
+    def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> None:
+        """Log which candidates have no price, once for each policy and model."""
+        for model_id in (row["model_id"] for row in rows if row["cost_usd"] is None):
+            if model_id in catalogue.by_id and (policy.policy_id, model_id) not in self._unpriced:
+                self._unpriced.add((policy.policy_id, model_id))
+                name = catalogue.by_id[model_id].name
+                log.warning(
+                    "policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name
+                )
 
     @staticmethod
     def _explicit_policy(caller: Caller, model: Model) -> Policy | None:

@@ -15,6 +15,7 @@ from pgvector import HalfVector
 
 from app.store import routing
 from app.store.database import Database
+from app.store.routing import Question
 from scripts.corpus import Vectors
 from scripts.load import quantile
 from scripts.memory_world import Tenant
@@ -99,22 +100,15 @@ async def asking(dsn: str) -> AsyncIterator[Asker]:
 
 async def decide(db: Database, tenant: Tenant, embedding: HalfVector) -> list[Mapping[str, Any]]:
     """The question of a routed request with nothing but its prompt to go by."""
-    return await routing.decide(
-        db,
+    question = Question(
         tenant_id=tenant.number,
         policy_id=tenant.policy,
         space_id=tenant.space,
-        embedding=embedding,
         task=None,
         prompt_tokens=PROMPT_TOKENS,
         default_model=tenant.default,
-        models=None,
-        alpha=None,
-        conversation=None,
-        continues=False,
-        random=0.5,
-        deadline=60,
     )
+    return await routing.decide(db, question, embedding, deadline=60)
 
 
 async def similarities(

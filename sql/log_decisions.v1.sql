@@ -21,15 +21,17 @@ begin
         with written as (
             insert into router.decisions (
                 tenant_id, decision_id, decided_at, key_id, policy_id, requested, task, reason, model_id, confidence,
-                candidates, quality, cost_usd, score, attempts, status, streamed, prompt_tokens, cached_tokens,
-                completion_tokens, reasoning_tokens, estimated_tokens, spent_usd, default_usd, overhead_ms,
-                first_token_ms, duration_ms
+                candidates, quality, cost_usd, score, prior, confidences, prompt_estimate, completion_estimate,
+                input_price, output_price, cached_estimate, cached_price, penalty, alpha, unit_usd, attempts, status,
+                streamed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated_tokens, spent_usd,
+                default_usd, overhead_ms, first_token_ms, duration_ms
             )
             select
                 e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
-                e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.attempts,
-                e.status, e.streamed, e.prompt_tokens, e.cached_tokens, e.completion_tokens, e.reasoning_tokens,
-                e.estimated_tokens,
+                e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.prior,
+                e.confidences, e.prompt_estimate, e.completion_estimate, e.input_price, e.output_price,
+                e.cached_estimate, e.cached_price, e.penalty, e.alpha, e.unit_usd, e.attempts, e.status, e.streamed,
+                e.prompt_tokens, e.cached_tokens, e.completion_tokens, e.reasoning_tokens, e.estimated_tokens,
                 router._price(
                     m.input_price, m.cached_input_price, m.output_price,
                     e.prompt_tokens, e.cached_tokens, e.completion_tokens

@@ -15,7 +15,10 @@ create function router.settings(p_tenant int) returns table (
     seed_count int,
     confidence_floor double precision,
     switch_penalty double precision,
-    sticky_seconds int
+    sticky_seconds int,
+    explore_share double precision,
+    explore_labels int,
+    base_weight double precision
 )
 language plpgsql stable
 as $$
@@ -24,7 +27,8 @@ begin
     return query
     select
         p.policy_id, p.name, p.backend, d.name, c.models, c.weights, p.granularity, p.alpha, p.k, p.tau, p.n0,
-        p.n0_task, p.n1, p.seed_count, p.confidence_floor, p.switch_penalty, p.sticky_seconds
+        p.n0_task, p.n1, p.seed_count, p.confidence_floor, p.switch_penalty, p.sticky_seconds,
+        p.explore_share, p.explore_labels, p.base_weight
     from router.policies as p
     inner join router.models as d on d.model_id = p.default_model
     cross join lateral (

@@ -1,7 +1,7 @@
 create function router.status(p_tenant int, p_space smallint) returns table (
     policy text, backend router.backend, default_model text, models text[], memories int, seed_count int, needed int,
     ready boolean, task text, task_memories bigint, other_spaces int, graduated boolean, next_step text,
-    space text, building text, built int
+    space text, building text, built int, unlabelled text[], missing text[]
 )
 language plpgsql stable
 as $$
@@ -23,10 +23,15 @@ begin
                 '%s memories are of another embedder: run pgrouter reembed --tenant %L --to %s', n.others, t.name, e.name
             )
             when s.needed > 0 then format('teach %s more examples', s.needed)
-            when u.name is not null then format('label model %s: it has no labels and is never chosen', u.name)
+            when u.models <> '{}' then format('label model %s: it has no labels and is never chosen', u.models[1])
             else 'ready'
         end,
-        e.name, b.name, n.built
+        e.name, b.name, n.built, u.models,
+        case when p.backend = 'knn' then array_remove(array[
+            case when s.needed > 0 then format('%s more examples', s.needed) end,
+            case when k.memories = 0 then format('none yet for task %s', k.name) end,
+            case when u.models <> '{}' then format('no labels of %s', array_to_string(u.models, ', ')) end
+        ], null) else '{}' end
     from router.tenants as t
     inner join router.policies as p on p.tenant_id = t.tenant_id
     inner join router.models as d on d.model_id = p.default_model
@@ -50,24 +55,36 @@ begin
         inner join router.models as m on m.model_id = m0.model_id and m.enabled
         where m0.tenant_id = p_tenant and m0.policy_id = p.policy_id
     ) as c
-    left join lateral (
-        select m.name
-        from unnest(c.models || d.name) as m (name)
+    cross join lateral (
+        select coalesce(array_agg(m.name order by m.name), '{}') as models
+        from (select distinct c0.name from unnest(c.models || d.name) as c0 (name)) as m
         inner join router.models as o on o.name = m.name
-        where not exists (
+        where p.backend = 'knn' and not exists (
             select from router.priors as r
             where r.tenant_id = p_tenant and r.space_id = v_space and r.task_id = 0 and r.model_id = o.model_id
                 and r.labels > 0
         )
-        order by m.name
-        limit 1
-    ) as u on true
+    ) as u
     left join lateral (
-        select g.name, max(r.labels)::bigint as memories
-        from router.tasks as g
-        inner join router.priors as r
-            on r.tenant_id = p_tenant and r.space_id = v_space and r.task_id = g.task_id and r.labels > 0
-        where g.tenant_id = p_tenant
+        select g.name, coalesce(max(g.labels), 0)::bigint as memories
+        from (
+            select q.name, r.labels
+            from router.tasks as q
+            inner join router.priors as r
+                on r.tenant_id = p_tenant and r.space_id = v_space and r.task_id = q.task_id and r.labels > 0
+            where q.tenant_id = p_tenant
+            union all
+            select l.task, 0
+            from (
+                -- A busy day's ledger is too long to be read for this.
+                select r.policy_id, r.task
+                from router.decisions as r
+                where r.tenant_id = p_tenant and r.decided_at > now() - interval '24 hours'
+                order by r.decided_at desc
+                limit 1000
+            ) as l
+            where l.policy_id = p.policy_id and l.task is not null
+        ) as g (name, labels)
         group by g.name
     ) as k on true
     where t.tenant_id = p_tenant
@@ -77,5 +94,6 @@ $$;
 
 comment on function router.status is
 'How warm each policy of a tenant is in the space that serves it (p_space where it has none of its own), a row per task
-tag (task NULL: none was used yet), and what to do next. task_memories counts the labels of the task''s best-labelled
-model; building and built: for which other space the memory is being rewritten, and how many memories are.';
+tag taught or asked for among the last 1,000 requests of 24 hours (task NULL: there is none), and what to do next. task_memories counts the
+labels of the task''s best-labelled model; unlabelled: candidates without any label; missing: all that is, for people;
+building and built: for which other space the memory is being rewritten, and how many memories are.';

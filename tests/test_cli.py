@@ -487,6 +487,7 @@ def test_another_tenants_policy_cannot_be_deleted(acme: Command) -> None:
         "--k=1.5",
         "--tau=0",
         "--confidence-floor=2",
+        "--explore-share=0.3",
         "--granularity=x",
         "--weights=1,-1",
     ],
@@ -759,6 +760,27 @@ def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_pa
     assert acme_status["tasks"] == {"math": 1}
     assert (beta_status["tenant"], beta_status["memories"]) == ("beta", 0)
     assert "teach 99 more examples" in acme("status", "--tenant", "acme").stdout
+
+
+def test_explain_says_who_would_serve_and_why(acme: Command, tmp_path: Path) -> None:
+    assert (
+        "0 memories of 100: gpt-4o serves until there is more." in acme("explain", "hello", "--tenant", "acme").stdout
+    )
+    lessons = tmp_path / "lessons.jsonl"
+    example = {"prompt": "Say hello in French.", "scores": {"gpt-4o": 1.0, "gpt-4o-mini": 1.0}, "task": "hello"}
+    lessons.write_text(json.dumps(example))
+    acme("import", lessons, "--tenant", "acme")
+    acme("policy", "put", "acme", "quick", "--seed-count", "1", "--explore-share", "0.05", "--explore-labels", "7")
+    asked = ("explain", "Say hello in Spanish.", "--tenant", "acme", "--policy", "quick", "--task", "hello")
+    said = acme(*asked).stdout
+    assert said.startswith("gpt-4o-mini (learned)\ngpt-4o-mini: 1.00 expected at $")
+    for shown in ("score", "confidence", "input_price", "score = quality - 0.3 * cost_usd /", "Say hello in French."):
+        assert shown in said
+    found = json.loads(acme(*asked, "--json").stdout)
+    assert [row["model"] for row in found["candidates"]] == ["gpt-4o-mini", "gpt-4o"]
+    assert found["neighbours"][0]["scores"] == [1.0, 1.0]
+    assert "no policy 'none'" in acme("explain", "x", "--tenant", "acme", "--policy", "none", code=1).stderr
+    acme("explain", "x", "--tenant", "acme", "--alpha", "-1", code=2)
 
 
 def test_status_needs_this_environments_embedder_only_for_tenants_without_one_of_their_own(

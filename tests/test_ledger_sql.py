@@ -34,7 +34,9 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
     entry = {
         **common, "task": "sums", "candidates": [world.small, world.large], "quality": [0.5, None],
         "score": [0.25, None], "cost_usd": [0.125, 0.5], "confidence": 0.75, "attempts": 2, "streamed": True,
-        "first_token_ms": 12.5, "status": 499, "reason": "fallback",
+        "first_token_ms": 12.5, "status": 499, "reason": "fallback", "prior": [0.5, None], "confidences": [0.75, 0],
+        "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30], "input_price": [1, 10], "output_price": [2, 20],
+        "cached_estimate": [4, 0], "cached_price": [0.5, 1], "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
     }  # fmt: skip
     assert await world.log(entry) == 1
     (row,) = await world.app.fetch("select * from router.decision($1, $2)", entry["tenant_id"], entry["decision_id"])
@@ -44,7 +46,11 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "quality": [0.5, None], "cost_usd": [0.125, 0.5], "score": [0.25, None], "attempts": 2, "status": 499,
         "streamed": True, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
         "spent_usd": pytest.approx(0.0012), "default_usd": pytest.approx(0.012), "overhead_ms": 1.0,
-        "first_token_ms": 12.5, "duration_ms": 50.0,
+        "first_token_ms": 12.5, "duration_ms": 50.0, "estimated_tokens": None, "reasoning_tokens": None,
+        "why": "a better ranked model failed: small answered",
+        "prior": [0.5, None], "confidences": [0.75, 0], "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30],
+        "input_price": [1, 10], "output_price": [2, 20], "cached_estimate": [4, 0], "cached_price": [0.5, 1],
+        "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
     }  # fmt: skip
 
 
@@ -478,7 +484,7 @@ async def test_an_explanation_shows_what_speaks_for_the_decision(world: World) -
     lessons = [Lesson(f"{i}", {world.small: i / 4}, direction(i / 2), task="t" if i else None) for i in range(4)]
     await world.teach(tenant, *lessons)
     rows = await world.app.fetch(
-        "select * from router.explain($1, $2, $3, $4, 10)", tenant, policy, world.space, direction(0)
+        "select * from router.evidence($1, $2, $3, $4, 10)", tenant, policy, world.space, direction(0)
     )
     assert [(row["prompt"], row["task"], row["models"], row["scores"]) for row in rows] == [
         ("0", None, ["small"], [0.0]),
@@ -506,3 +512,24 @@ async def test_status_says_the_next_step(world: World) -> None:
     assert (await steps(other))[
         "auto"
     ] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"
+
+
+async def test_status_says_what_is_missing(world: World) -> None:
+    await world.model("new", 0.1, 0.1)
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, ["small", "large", "new"], seed_count=40)
+    await world.policy(tenant, name="draw", backend="weighted")
+    await world.teach(tenant, Lesson("one", {world.small: 1.0}, task="jokes"), Lesson("two", {world.large: 1.0}))
+    asked = {"tenant_id": tenant, "policy_id": policy, "task": "sql"}
+    await world.log(
+        {**asked, "decision_id": uuid7(datetime.now(UTC))},
+        {**asked, "decision_id": uuid7(datetime.now(UTC) - timedelta(days=2), 2), "task": "long ago"},
+    )
+    rows = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    found = {(row["policy"], row["task"]): (row["task_memories"], row["unlabelled"], row["missing"]) for row in rows}
+    examples, labels = "38 more examples", "no labels of new"
+    assert found == {
+        ("auto", "jokes"): (1, ["new"], [examples, labels]),
+        ("auto", "sql"): (0, ["new"], [examples, "none yet for task sql", labels]),
+        ("draw", "jokes"): (1, [], []),
+    }

@@ -119,7 +119,7 @@ async def test_functions_give_a_reader_what_it_may_see(world: World, readers: Re
             assert refused.value.sqlstate == "RT002"
         assert await count_of(reader, "estimates($1, $2, $3, $4, null, 10, $5)", *asked, world.large) == 2 * rows
         assert await count_of(reader, "neighbours($1, $3, $4, 5) where $2::int > 0", *asked) == rows
-        assert await count_of(reader, "explain($1, $2, $3, $4)", *asked) == rows
+        assert await count_of(reader, "evidence($1, $2, $3, $4)", *asked) == rows
         assert await count_of(reader, "status($1, $2)", tenant, world.space) == rows
         assert await count_of(reader, "recall($1)", tenant) == rows
         assert await count_of(reader, "decision($1, $2)", tenant, uuid7(START, tenant)) == rows

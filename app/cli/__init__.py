@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, files, maintain, memory, models, policies, prices, readers, spaces, tenancy
+from app.cli import (
+    backtest,
+    calibrate,
+    database,
+    explain,
+    files,
+    maintain,
+    memory,
+    models,
+    policies,
+    prices,
+    readers,
+    spaces,
+    tenancy,
+)
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -36,6 +50,9 @@ main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")
 files.add_to(main)
 memory.add_to(main)
+explain.add_to(main)
+backtest.add_to(main)
+calibrate.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

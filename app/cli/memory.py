@@ -28,10 +28,28 @@ def status(
             for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
         ]
 
-    columns = ("tenant", "policy", "backend", "default_model", "memories", "seed_count", "ready", "tasks", "next_step")
+    columns = (
+        "tenant",
+        "policy",
+        "backend",
+        "default_model",
+        "memories",
+        "seed_count",
+        "ready",
+        "tasks",
+        "missing",
+        "next_step",
+    )
     found = with_database(work)
     if not as_json:
-        found = [{**row, "tasks": [f"{task}:{count}" for task, count in row["tasks"].items()] or None} for row in found]
+        found = [
+            {
+                **row,
+                "tasks": [f"{task}:{count}" for task, count in row["tasks"].items()] or None,
+                "missing": "; ".join(row["missing"]) or None,
+            }
+            for row in found
+        ]
     show(found, as_json=as_json, columns=columns, empty="There are no policies; `pgrouter tenant create NAME` begins.")
 
 
@@ -59,8 +77,9 @@ async def _shown(db: Database, tenants: list[Tenant]) -> tuple[list[Tenant], int
 def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     policies: dict[str, dict[str, Any]] = {}
     for row in rows:
-        policy = {key: value for key, value in row.items() if key not in ("task", "task_memories")}
-        policies.setdefault(row["policy"], {**policy, "tasks": {}})
+        policy = {key: value for key, value in row.items() if key not in ("task", "task_memories", "missing")}
+        found = policies.setdefault(row["policy"], {**policy, "missing": [], "tasks": {}})
+        found["missing"] += [missing for missing in row["missing"] if missing not in found["missing"]]
         if row["task"] is not None:
             policies[row["policy"]]["tasks"][row["task"]] = row["task_memories"]
     return list(policies.values())

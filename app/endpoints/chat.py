@@ -210,7 +210,6 @@ class _Exchange:
         if plan is None or caller is None or model is None:
             return
         duration = time.perf_counter() - self.arrived
-        rows = plan.ranking
         self.services.ledger.add(
             Entry(
                 tenant_id=caller.tenant_id,
@@ -222,10 +221,7 @@ class _Exchange:
                 reason=self.reason,
                 model_id=model.model_id,
                 confidence=plan.confidence,
-                candidates=[row["model_id"] for row in rows] or None,
-                quality=[row["quality"] for row in rows] or None,
-                cost_usd=[row["cost_usd"] for row in rows] or None,
-                score=[row["score"] for row in rows] or None,
+                ranking=plan.ranking,
                 attempts=self.attempts,
                 status=status,
                 streamed=self.body.get("stream") is True,

@@ -18,6 +18,28 @@ from app.router import Options
 from app.store import routing
 from app.teaching import Prompted, Tag
 
+#: Of each candidate, as columns of `router.explain`; tokens are estimates, prices USD per million.
+_OF_A_CANDIDATE = (
+    "model", "score", "quality", "confidence", "labels", "support", "n0", "prior", "tenant_mean", "tenant_labels",
+    "task_mean", "task_labels", "cost_usd", "penalty", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "input_price", "cached_input_price", "output_price", "priced_on",
+)  # fmt: skip
+#: The ledger's arrays by candidate, and what an explanation calls the same.
+_ARRAYS = {
+    "candidates": "model", "score": "score", "quality": "quality", "confidences": "confidence", "prior": "prior",
+    "cost_usd": "cost_usd", "penalty": "penalty", "prompt_estimate": "prompt_tokens",
+    "cached_estimate": "cached_tokens", "completion_estimate": "completion_tokens", "input_price": "input_price",
+    "cached_price": "cached_input_price", "output_price": "output_price",
+}  # fmt: skip
+#: Where Postgres did not decide, or does not know why it was not given an embedding.
+_WHY = {
+    "off": "routing is turned off: {} serves",
+    "capability": "only {} is known to do what the request needs",
+    "single_candidate": "{} is the only candidate",
+    "embedding_failed": "the prompt could not be embedded: {} serves",
+    "memory_unavailable": "Postgres did not answer in time: {} serves",
+}
+
 
 class Question(Prompted):
     """A prompt whose routing is wanted without sending it anywhere."""
@@ -39,7 +61,8 @@ async def explain(request: Request) -> Response:
     text = wanted.text(granularity=policy.granularity)
     messages = wanted.messages or [{"role": "user", "content": text}]
     options = Options(task=wanted.task, alpha=wanted.alpha)
-    plan = await services.router.plan(caller, {"model": wanted.model, "messages": messages}, options, catalogue)
+    body = {"model": wanted.model, "messages": messages}
+    plan = await services.router.plan(caller, body, options, catalogue, explained=True)
     rows: list[Any] = []
     try:
         space = await services.spaces.of(caller)
@@ -47,28 +70,21 @@ async def explain(request: Request) -> Response:
     except EmbeddingFailed:
         vector = None
     if vector is not None and wanted.neighbours:
-        rows = await routing.explain(
+        rows = await routing.evidence(
             services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, wanted.neighbours
         )
+    said = plan.ranking and plan.reason == plan.ranking[0]["reason"]
     return answer(
         {
             "object": "router.explanation",
             "policy": policy.name,
             "model": plan.models[0].name,
             "reason": plan.reason,
+            "why": plan.ranking[0]["why"] if said else _WHY[plan.reason].format(plan.models[0].name),
             "confidence": plan.confidence,
-            "candidates": [
-                {
-                    "model": catalogue.by_id[row["model_id"]].name,
-                    "quality": row["quality"],
-                    "cost_usd": row["cost_usd"],
-                    "score": row["score"],
-                    "labels": row["labels"],
-                    "confidence": row["confidence"],
-                }
-                for row in plan.ranking
-                if row["model_id"] in catalogue.by_id
-            ],
+            "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
+            "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
+            "candidates": [{column: row[column] for column in _OF_A_CANDIDATE} for row in plan.ranking],
             "neighbours": [
                 {
                     "memory_id": row["memory_id"],
@@ -95,11 +111,15 @@ async def one_decision(request: Request) -> Response:
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
     found = dict(row)
-    estimates = [found.pop(column) or () for column in ("candidates", "quality", "cost_usd", "score")]
+    columns = {name: found.pop(column) for column, name in _ARRAYS.items()}
     found["candidates"] = [
-        {"model": model, "quality": quality, "cost_usd": cost, "score": score}
-        for model, quality, cost, score in zip(*estimates, strict=True)
+        {name: None if values is None else values[position] for name, values in columns.items()}
+        for position in range(len(columns["model"] or ()))
     ]
+    for candidate in found["candidates"]:
+        # The ledger keeps no zeros: a decision outside a conversation has neither.
+        candidate["cached_tokens"] = candidate["cached_tokens"] or 0.0
+        candidate["penalty"] = candidate["penalty"] or 0.0
     return answer({"object": "router.decision", "id": str(found.pop("decision_id")), **found})
 
 

@@ -210,8 +210,11 @@ async def status(request: Request) -> Response:
                 "graduated": row["graduated"],
                 "tasks": {},
                 "next_step": row["next_step"],
+                "unlabelled": row["unlabelled"],
+                "missing": [],
             },
         )
+        policy["missing"] += [missing for missing in row["missing"] if missing not in policy["missing"]]
         if row["task"] is not None:
             policy["tasks"][row["task"]] = row["task_memories"]
     return answer(

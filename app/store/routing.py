@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -15,48 +16,62 @@ from app.store.database import Database
 
 log = logging.getLogger("pgrouter.store")
 
-_DECIDE = "select * from router.decide($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_DECIDE = f"select * from router.decide{_ARGUMENTS}"
+_EXPLAIN = f"select * from router.explain{_ARGUMENTS}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a decision is made of but the embedding: the arguments of `router.decide`, in its order.
+
+    `prompt_tokens` is an estimate; `models`: who can serve it, None: every candidate; `alpha` None: the policy's;
+    `conversation`: 16 bytes; `random`: 0 to 1.
+    """
+
+    tenant_id: int
+    policy_id: int
+    space_id: int
+    task: str | None
+    prompt_tokens: int
+    default_model: int
+    models: Sequence[int] | None = None
+    alpha: float | None = None
+    conversation: bytes | None = None
+    continues: bool = False
+    random: float = 1.0
+
+    def arguments(self, embedding: HalfVector | None) -> tuple[Any, ...]:
+        """In the order of the SQL functions."""
+        return (
+            self.tenant_id, self.policy_id, self.space_id, embedding, self.task, self.prompt_tokens,
+            self.default_model, self.models, self.alpha, self.conversation, self.continues, self.random,
+        )  # fmt: skip
 
 
 async def decide(
-    db: Database,
-    *,
-    tenant_id: int,
-    policy_id: int,
-    space_id: int,
-    embedding: HalfVector | None,
-    task: str | None,
-    prompt_tokens: int,
-    default_model: int,
-    models: Sequence[int] | None,
-    alpha: float | None,
-    conversation: bytes | None,
-    continues: bool,
-    random: float,
-    deadline: float,
+    db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
     """The candidates best first, as rows of `router.decide`.
 
     Raises `MemoryUnavailable` past `deadline` (seconds), and for whatever else keeps Postgres from deciding: a request
     is not to fail for that.
     """
+    return await _decide(db, _DECIDE, question, embedding, deadline)
+
+
+async def explain(
+    db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
+) -> list[Mapping[str, Any]]:
+    """The same decision with every number it is made of, as rows of `router.explain`; raises as `decide` does."""
+    return await _decide(db, _EXPLAIN, question, embedding, deadline)
+
+
+async def _decide(
+    db: Database, statement: str, question: Question, embedding: HalfVector | None, deadline: float
+) -> list[Mapping[str, Any]]:
     try:
-        rows = await db.read(
-            _DECIDE,
-            tenant_id,
-            policy_id,
-            space_id,
-            embedding,
-            task,
-            prompt_tokens,
-            default_model,
-            models,
-            alpha,
-            conversation,
-            continues,
-            random,
-            timeout=deadline,
-        )
+        rows = await db.read(statement, *question.arguments(embedding), timeout=deadline)
     except asyncpg.PostgresError as error:
         log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
         raise MemoryUnavailable("Postgres could not decide.") from error
@@ -66,12 +81,20 @@ async def decide(
     return rows
 
 
-async def explain(
+class Ask(Protocol):
+    """`decide` or `explain`."""
+
+    async def __call__(
+        self, db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
+    ) -> list[Mapping[str, Any]]: ...
+
+
+async def evidence(
     db: Database, tenant_id: int, policy_id: int, space_id: int, embedding: HalfVector, limit: int
 ) -> list[Mapping[str, Any]]:
-    """The memories nearest to an embedding with what they say, as rows of `router.explain`."""
+    """The memories nearest to an embedding with what they say, as rows of `router.evidence`."""
     return await db.read(
-        "select * from router.explain($1, $2, $3, $4, $5)", tenant_id, policy_id, space_id, embedding, limit
+        "select * from router.evidence($1, $2, $3, $4, $5)", tenant_id, policy_id, space_id, embedding, limit
     )
 
 

@@ -71,6 +71,17 @@ create table router.decisions (
     quality real[],
     cost_usd real[],
     score real[],
+    prior real[],
+    confidences real[],
+    prompt_estimate real[],
+    completion_estimate real[],
+    input_price real[],
+    output_price real[],
+    cached_estimate real[],
+    cached_price real[],
+    penalty real[],
+    alpha double precision,
+    unit_usd double precision,
     attempts smallint not null,
     status smallint not null,
     streamed boolean not null,
@@ -101,7 +112,18 @@ comment on column router.decisions.confidence is 'Share of the winner''s estimat
 comment on column router.decisions.candidates is 'The ranking, best first; NULL: nothing was ranked.';
 comment on column router.decisions.quality is 'Estimated quality of each, 0 to 1.';
 comment on column router.decisions.cost_usd is 'Expected USD of each.';
-comment on column router.decisions.score is 'Quality less the price of cost and of switching.';
+comment on column router.decisions.score is 'Of each: quality - alpha cost_usd / unit_usd - penalty.';
+comment on column router.decisions.prior is 'Quality that each was taken to have before its neighbours were asked.';
+comment on column router.decisions.confidences is 'Share of each one''s quality that came from neighbours, the rest from prior.';
+comment on column router.decisions.prompt_estimate is 'Prompt tokens that each was expected to count.';
+comment on column router.decisions.completion_estimate is 'Completion tokens expected of each.';
+comment on column router.decisions.input_price is 'USD per million prompt tokens of each, as of then.';
+comment on column router.decisions.output_price is 'USD per million completion tokens of each, as of then.';
+comment on column router.decisions.cached_estimate is 'Those of prompt_estimate expected in the provider''s cache; NULL: none.';
+comment on column router.decisions.cached_price is 'USD per million of those; NULL: there were none.';
+comment on column router.decisions.penalty is 'What each lost for not being the conversation''s model; NULL: nothing.';
+comment on column router.decisions.alpha is 'Price of cost in quality, as of then.';
+comment on column router.decisions.unit_usd is 'What the dearest candidate cost for the tenant''s average prompt.';
 comment on column router.decisions.attempts is 'Upstream calls made for it.';
 comment on column router.decisions.status is 'HTTP status the client got; 499: it went away first.';
 comment on column router.decisions.streamed is 'Answered as server-sent events.';
@@ -119,6 +141,9 @@ comment on column router.decisions.duration_ms is 'From the request''s arrival t
 create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
     model_id smallint, confidence real, candidates smallint[], quality real[], cost_usd real[], score real[],
+    prior real[], confidences real[], prompt_estimate real[], completion_estimate real[], input_price real[],
+    output_price real[], cached_estimate real[], cached_price real[], penalty real[], alpha double precision,
+    unit_usd double precision,
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     overhead_ms real, first_token_ms real, duration_ms real, conversation bytea, reasoning_tokens int,
     estimated_tokens int
@@ -138,7 +163,13 @@ def upgrade() -> None:
     install("_price", 1, to="router_app")
     install("_measure", 1, to="router_app")
     install("log_decisions", 1, to="router_app")
+    install("_plus", 1, to=BOTH)
+    install("_prior", 1, to=BOTH)
+    install("_blend", 1, to=BOTH)
+    install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
+    install("evidence", 1, to=BOTH)
+    install("_why", 1, to=BOTH)
     install("explain", 1, to=BOTH)
     install("decision", 1, to=BOTH)
     install("tenancies", 1)
@@ -150,7 +181,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.overview, router.recent_decisions;
-        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router.decide, router.log_decisions, router._measure, router._price, router._open_day;
+        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router._blend, router._prior, router._plus, router.log_decisions, router._measure, router._price, router._open_day;
         drop table router.decisions, router.speeds, router.conversations;
         drop type router.decision_entry;
     """)
