@@ -250,7 +250,7 @@ async def test_a_mixture_of_single_models_gains_nothing(world: World) -> None:
 
 async def test_settings_given_replace_the_policys(world: World) -> None:
     tenant, policy = await specialists(world)
-    plain = {"k": 3, "tau": float("inf"), "n0": 0, "n0_task": 0, "alpha": 0.05}
+    plain: dict[str, Any] = {"k": 3, "tau": float("inf"), "n0": 0, "n0_task": 0, "alpha": 0.05}
     given = await backtest(world, tenant, policy, settings=settings(**plain))
     await world.policy(tenant, **plain)
     assert given == await backtest(world, tenant, policy)
