@@ -81,7 +81,8 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
         default=policy.pop("default", STRONG),
         models=policy.pop("models", (CHEAP, STRONG)),
         weights=policy.pop("weights", None),
-        settings=policy,
+        # Saving matters more here than by default: the lessons are few and clear.
+        settings={"alpha": 0.3, **policy},
     )
     key = make_key()
     await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
