@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.types import Scope
@@ -39,6 +39,8 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    #: Held while a backtest runs.
+    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def services_of(scope: Scope) -> Services:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from app.cli import (
+    backtest,
+    calibrate,
     database,
     explain,
     files,
@@ -49,6 +51,8 @@ main.add_typer(policies.policies, name="policy")
 files.add_to(main)
 memory.add_to(main)
 explain.add_to(main)
+backtest.add_to(main)
+calibrate.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

@@ -163,6 +163,9 @@ def upgrade() -> None:
     install("_price", 1, to="router_app")
     install("_measure", 1, to="router_app")
     install("log_decisions", 1, to="router_app")
+    install("_plus", 1, to=BOTH)
+    install("_prior", 1, to=BOTH)
+    install("_blend", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
     install("evidence", 1, to=BOTH)
@@ -178,7 +181,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.overview, router.recent_decisions;
-        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router.log_decisions, router._measure, router._price, router._open_day;
+        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router._blend, router._prior, router._plus, router.log_decisions, router._measure, router._price, router._open_day;
         drop table router.decisions, router.speeds, router.conversations;
         drop type router.decision_entry;
     """)

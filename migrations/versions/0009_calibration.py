@@ -2,15 +2,104 @@
 
 from __future__ import annotations
 
+from migrations.install import execute, install, isolate
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+BOTH = "router_app, router_reader"
+
+TABLES = """
+create type router.trial as (
+    setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
+    support double precision, weighted double precision, token_support double precision,
+    token_weighted double precision, prior double precision, token_prior double precision, tasked boolean,
+    mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
+);
+comment on type router.trial is 'A candidate''s estimate for a memory''s prompt without that memory, in parts, and what it really did.';
+
+create table router.calibrations (
+    tenant_id int not null constraint calibrations_tenant_fkey references router.tenants on delete cascade,
+    policy_id int not null,
+    calibrated_at timestamptz not null,
+    target double precision not null constraint calibrations_target_check check (target > 0),
+    confidence double precision not null constraint calibrations_confidence_check check (confidence > 0 and confidence < 1),
+    space_id smallint not null constraint calibrations_space_fkey references router.spaces,
+    old_settings router.policy_settings not null,
+    new_settings router.policy_settings not null,
+    tuned boolean not null,
+    trials int not null,
+    memories int not null,
+    default_model smallint not null constraint calibrations_default_model_fkey references router.models,
+    quality double precision not null,
+    quality_low double precision not null,
+    default_quality double precision not null,
+    quality_ratio double precision not null,
+    quality_ratio_low double precision not null,
+    cost_usd double precision not null,
+    default_usd double precision not null,
+    cost_ratio double precision,
+    models smallint[] not null,
+    shares double precision[] not null,
+    constraint calibrations_pkey primary key (tenant_id, policy_id, calibrated_at),
+    constraint calibrations_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
+);
+comment on table router.calibrations is 'What calibrate chose for a policy, and what it expected of it.';
+comment on column router.calibrations.tenant_id is 'Whose policy.';
+comment on column router.calibrations.policy_id is 'The policy.';
+comment on column router.calibrations.calibrated_at is 'When.';
+comment on column router.calibrations.target is 'Share of the default model''s quality that was asked for.';
+comment on column router.calibrations.confidence is 'How sure it was to be that it is reached.';
+comment on column router.calibrations.space_id is 'The embedding space whose memories were asked.';
+comment on column router.calibrations.old_settings is 'The settings before: alpha, k, tau, n0, n0_task; the others are NULL.';
+comment on column router.calibrations.new_settings is 'The settings it wrote.';
+comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task too, as they were clearly worth more.';
+comment on column router.calibrations.trials is 'Memories that were decided for as if they were not there.';
+comment on column router.calibrations.memories is 'Memories there were.';
+comment on column router.calibrations.default_model is 'The default model of the policy then.';
+comment on column router.calibrations.quality is 'Mean quality expected, 0 to 1.';
+comment on column router.calibrations.quality_low is 'Its lower bound (two-sided, at the confidence).';
+comment on column router.calibrations.default_quality is 'Mean quality of the default model.';
+comment on column router.calibrations.quality_ratio is 'quality over default_quality.';
+comment on column router.calibrations.quality_ratio_low is 'The bound that quality_ratio is above with the confidence.';
+comment on column router.calibrations.cost_usd is 'Mean cost of a request expected, USD.';
+comment on column router.calibrations.default_usd is 'The same with the default model.';
+comment on column router.calibrations.cost_ratio is 'cost_usd over default_usd; NULL: the default model costs nothing.';
+comment on column router.calibrations.models is 'The candidates.';
+comment on column router.calibrations.shares is 'Share of requests expected for each.';
+grant select on router.calibrations to router_app, router_reader;
+"""
+
 
 def upgrade() -> None:
-    pass
+    execute(TABLES)
+    isolate("calibrations")
+    install("_pool", 1, to=BOTH)
+    install("_alphas", 1, to=BOTH)
+    install("_setup", 1, to=BOTH)
+    install("_trial", 1, to=BOTH)
+    install("_trials", 1, to=BOTH)
+    install("_judged", 1, to=BOTH)
+    install("_picks", 1, to=BOTH)
+    install("_static_blend", 1, to=BOTH)
+    install("_curve", 1, to=BOTH)
+    install("backtest", 1, to=BOTH)
+    install("_antitonic", 1)
+    install("_utility", 1)
+    install("_tuned", 1)
+    install("calibrate", 1)
+    install("_served", 1, to=BOTH)
+    install("_verdict", 1, to=BOTH)
+    install("savings", 1, to=BOTH)
 
 
 def downgrade() -> None:
-    pass
+    execute("""
+        drop function router.savings, router._verdict, router._served, router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
+            router._trial, router._setup, router._alphas, router._pool;
+        drop table router.calibrations;
+        drop type router.trial;
+    """)
