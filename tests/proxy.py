@@ -81,7 +81,7 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
         default=policy.pop("default", STRONG),
         models=policy.pop("models", (CHEAP, STRONG)),
         weights=policy.pop("weights", None),
-        # Saving matters more here than by default: the lessons are few and clear.
+        # High enough that of two good models the cheap one is chosen, whatever the default is.
         settings={"alpha": 0.3, **policy},
     )
     key = make_key()
