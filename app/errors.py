@@ -6,6 +6,8 @@ RouterError
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
+├── Unsupported           422  the tenant's memory does not bear what is asked: too little of it, or a target too high
+├── Busy                  429  the process is at work on the like already
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
 ├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
 └── ShuttingDown          503  the process ends before the answer did
@@ -15,6 +17,7 @@ A routing step that cannot decide is none of these: it declines, and the request
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -78,6 +81,26 @@ class TooLarge(RouterError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class Unsupported(RouterError):
+    """The memory does not bear what is asked of it: there is too little, or the target is out of its reach."""
+
+    status = 422
+    type = "invalid_request_error"
+    default_code = "unsupported_by_memory"
+
+
+class Busy(RouterError):
+    """The process does the like for somebody already; `Retry-After` says when to ask again, in seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "busy"
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.headers["retry-after"] = str(ceil(seconds))
 
 
 class UpstreamUnavailable(RouterError):

@@ -60,6 +60,7 @@ class Entry:
     duration_ms: float = 0.0
     conversation: bytes | None = None
     usage: Usage | Passing = UNKNOWN
+    estimated_tokens: int | None = None
 
     def composite(self) -> tuple[object, ...]:
         """The entry in the order of the SQL type `decision_entry`."""
@@ -68,7 +69,8 @@ class Entry:
             self.tenant_id, self.decision_id, self.key_id, self.policy_id, self.requested, self.task, self.reason,
             self.model_id, self.confidence, *_ranked(self.ranking), self.attempts,
             self.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
-            self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation,
+            self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation, usage.reasoning_tokens,
+            self.estimated_tokens,
         )  # fmt: skip
 
 

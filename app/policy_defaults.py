@@ -32,6 +32,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "sticky_seconds": (0, 2**31 - 1),
     "explore_share": (0, 0.2),
     "explore_labels": (0, 2**31 - 1),
+    "base_weight": (0, 1e6),
 }
 
 

@@ -6,22 +6,28 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import final
 
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, Provider, TieredPrices
+from genai_prices.types import ModelInfo, Provider, StartDateConstraint, TieredPrices
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens; `on` is the day they held, `context_window` in tokens."""
+    """USD per million tokens.
+
+    `on` is the day that the data is from at the earliest, `context_window` in tokens, `dearer_from` the prompt tokens
+    from which the provider asks more for all of them.
+    """
 
     input: float
     cached_input: float | None
     output: float
     context_window: int | None
     on: date
+    dearer_from: int | None = None
 
 
 # The data has no mark for models that are not asked by chat completions; their names and units tell them.
@@ -83,16 +89,33 @@ def _price(info: ModelInfo, now: datetime) -> Price | None:
     if not info.prices:
         return None
     prices = info.get_prices(now)
-    paid_in, paid_out = _base(prices.input_mtok), _base(prices.output_mtok)
-    if paid_in is None or paid_out is None:
+    parts = [getattr(prices, unit, None) for unit in ("input_mtok", "cache_read_mtok", "output_mtok")]
+    paid_in, cached, paid_out = map(_base, parts)
+    # Half a price is none, and so is one for tokens where requests cost something too.
+    if paid_in is None or paid_out is None or getattr(prices, "requests_kcount", None):
         return None
     return Price(
         input=paid_in,
-        cached_input=_base(prices.cache_read_mtok),
+        cached_input=cached,
         output=paid_out,
         context_window=info.context_window,
-        on=now.date(),
+        on=min(_data_is_of(), now.date()),
+        dearer_from=min((part.tiers[0].start for part in parts if isinstance(part, TieredPrices)), default=None),
     )
+
+
+@cache
+def _data_is_of() -> date:
+    """The latest day that has passed and that the data mentions, for it does not say when it was made."""
+    today = datetime.now(UTC).date()
+    starts = (
+        entry.constraint.start_date
+        for provider in data_snapshot.get_snapshot().providers
+        for info in provider.models
+        for entry in (*(info.prices if isinstance(info.prices, list) else ()), *(info.price_variants or ()))
+        if isinstance(entry.constraint, StartDateConstraint)
+    )
+    return max((start for start in starts if start <= today), default=today)
 
 
 def _base(price: Decimal | TieredPrices | None) -> float | None:

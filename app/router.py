@@ -18,6 +18,7 @@ from app.store import routing
 from app.store.database import Database
 from app.store.routing import Ask, Question
 from app.store.tenancy import Caller, Model, Policy
+from app.tokens import Tokenizers
 
 log = logging.getLogger("pgrouter.router")
 
@@ -54,6 +55,7 @@ class Plan:
     """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
 
     `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
+    `tokens` is what the prompt was taken for; None: nobody counted.
     """
 
     models: tuple[Model, ...]
@@ -62,6 +64,7 @@ class Plan:
     confidence: float | None = None
     ranking: tuple[Mapping[str, Any], ...] = ()
     conversation: bytes | None = None
+    tokens: int | None = None
 
     @property
     def routed(self) -> bool:
@@ -72,9 +75,10 @@ class Plan:
 class Router:
     """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
 
-    def __init__(self, db: Database, spaces: Spaces, *, enabled: bool, deadline: float) -> None:
+    def __init__(self, db: Database, spaces: Spaces, tokenizers: Tokenizers, *, enabled: bool, deadline: float) -> None:
         self._db = db
         self._spaces = spaces
+        self._tokenizers = tokenizers
         self._enabled = enabled
         self._deadline = deadline
         self._cold: set[tuple[int, int]] = set()
@@ -89,7 +93,7 @@ class Router:
         *,
         explained: bool = False,
     ) -> Plan:
-        """Who serves `body`, a chat request; `explained`: its ranking has the rows of `router.explain`, nothing explored.
+        """Who serves `body`, a chat request; `explained`: the ranking has the rows of `router.explain`, none explored.
 
         Raises `NotFound` for an unknown model, `BadRequest` for bad messages.
         """
@@ -119,15 +123,16 @@ class Router:
         explained: bool,
     ) -> Plan:
         messages = signal.messages_of(body)
-        tokens = signal.prompt_tokens(body, messages)
         pool = _pool(policy, default, catalogue)
+        count = self._tokenizers.of(model.upstream_name for model in pool)
+        tokens = signal.prompt_tokens(body, messages, count)
         needs = needs_of(body, messages, tokens)
         able = [model for model in pool if needs.met_by(model)]
         if not able:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
-            return Plan((default,), "capability", policy)
+            return Plan((default,), "capability", policy, tokens=tokens)
         if len(able) == 1:
-            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy)
+            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy, tokens=tokens)
         if default not in able:
             default = able[0]
         conversation = signal.conversation_key(messages, options.conversation, options.task)
@@ -150,7 +155,7 @@ class Router:
             rows, reason = await self._ask(caller, policy, text, question, ask)
         except MemoryUnavailable:
             rest = (model for model in able if model is not default)
-            return Plan((default, *rest), "memory_unavailable", policy)
+            return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens)
         if rows[0]["reason"] == "unpriced":
             self._say_unpriced(policy, rows, catalogue)
         return Plan(
@@ -160,6 +165,7 @@ class Router:
             confidence=rows[0]["confidence"],
             ranking=tuple(rows),
             conversation=conversation,
+            tokens=tokens,
         )
 
     async def _ask(
@@ -195,7 +201,9 @@ class Router:
             if model_id in catalogue.by_id and (policy.policy_id, model_id) not in self._unpriced:
                 self._unpriced.add((policy.policy_id, model_id))
                 name = catalogue.by_id[model_id].name
-                log.warning("policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name)
+                log.warning(
+                    "policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name
+                )
 
     @staticmethod
     def _explicit_policy(caller: Caller, model: Model) -> Policy | None:

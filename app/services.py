@@ -6,20 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.types import Scope
 
 from app import embedder, metrics
 from app.directory import Directory
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, MemoryUnavailable
 from app.ledger import Ledger
 from app.router import Router
 from app.settings import Settings
 from app.spaces import Embedding, Spaces
 from app.store import memory
 from app.store.database import Database
+from app.tokens import Tokenizers
 from app.upkeep import Upkeep
 from app.upstream import Upstream
 
@@ -38,6 +39,8 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    #: Held while a backtest runs.
+    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def services_of(scope: Scope) -> Services:
@@ -78,6 +81,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         directory = Directory(db)
         watcher = asyncio.create_task(directory.watch(), name="directory")
         stack.push_async_callback(_cancel, watcher)
+        tokenizers = Tokenizers()
+        with contextlib.suppress(MemoryUnavailable):
+            tokenizers.prepare(model.upstream_name for model in (await directory.catalogue()).models)
         if settings.maintain_seconds:
             keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
@@ -91,7 +97,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             db=db,
             directory=directory,
             spaces=spaces,
-            router=Router(db, spaces, enabled=settings.routing, deadline=settings.decision_deadline),
+            router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
         )

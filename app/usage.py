@@ -15,11 +15,15 @@ WHOLE = 8 * 1024 * 1024
 
 
 class Usage(NamedTuple):
-    """Tokens as reported; None where the provider said nothing."""
+    """Tokens as reported; None where the provider said nothing.
+
+    `cached_tokens` are among the prompt's, `reasoning_tokens` among the completion's.
+    """
 
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 UNKNOWN = Usage()
@@ -75,12 +79,30 @@ def _of_object(text: bytes) -> Usage:
     reported = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(reported, dict):
         return UNKNOWN
-    details = reported.get("prompt_tokens_details")
     return Usage(
         _count(reported.get("prompt_tokens")),
-        _count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+        _cached(reported),
         _count(reported.get("completion_tokens")),
+        _count(_details(reported, "completion_tokens_details").get("reasoning_tokens")),
     )
+
+
+def _cached(reported: dict[str, Any]) -> int | None:
+    """Tokens read from the provider's cache: as OpenAI says it, DeepSeek, or hosts of Anthropic's models."""
+    for said in (
+        _details(reported, "prompt_tokens_details").get("cached_tokens"),
+        reported.get("prompt_cache_hit_tokens"),
+        reported.get("cache_read_input_tokens"),
+    ):
+        found = _count(said)
+        if found is not None:
+            return found
+    return None
+
+
+def _details(reported: dict[str, Any], name: str) -> dict[str, Any]:
+    details = reported.get(name)
+    return details if isinstance(details, dict) else {}
 
 
 def _count(value: Any) -> int | None:

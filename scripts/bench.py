@@ -95,6 +95,10 @@ class Report:
                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))
             )
             say("  ".join(padded).rstrip())
+        self.write()
+
+    def write(self) -> None:
+        """Write the JSON if it was asked for."""
         if self._json is not None:
             self._json.write_bytes(orjson.dumps([row.as_json() for row in self.rows], option=orjson.OPT_INDENT_2))
 

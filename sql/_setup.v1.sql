@@ -5,7 +5,7 @@ create function router._setup(
     alpha double precision, k int, tau double precision, n0 double precision, n0_task double precision,
     n1 double precision, floor double precision, default_position int, models smallint[], names text[],
     input double precision[], output double precision[], ratio double precision[], ledger_tokens double precision[],
-    memories int, labelled int
+    base int, base_weight double precision, seed_count int, memories int, labelled int
 )
 language plpgsql stable
 as $$
@@ -25,11 +25,12 @@ begin
         coalesce((p_settings).alpha, p.alpha), coalesce((p_settings).k, p.k), coalesce((p_settings).tau, p.tau),
         coalesce((p_settings).n0, p.n0), coalesce((p_settings).n0_task, p.n0_task), coalesce((p_settings).n1, p.n1),
         coalesce((p_settings).confidence_floor, p.confidence_floor), c.default_position, c.models, c.names, c.input,
-        c.output, c.ratio, c.ledger_tokens, c.unpriced
+        c.output, c.ratio, c.ledger_tokens, t.base_id, p.base_weight, greatest(p.seed_count, 1), c.unpriced
     into
         alpha, k, tau, n0, n0_task, n1, floor, default_position, models, names, input, output, ratio, ledger_tokens,
-        v_unpriced
+        base, base_weight, seed_count, v_unpriced
     from router.policies as p
+    inner join router.tenants as t on t.tenant_id = p_tenant
     cross join lateral (
         select
             array_position(array_agg(o.model_id order by o.model_id), p.default_model) as default_position,

@@ -6,7 +6,10 @@ create function router._trial(
     p_ledger_tokens double precision[],
     p_k int[],
     p_tau double precision[],
-    p_n1 double precision
+    p_n1 double precision,
+    p_base int,
+    p_base_weight double precision,
+    p_seed_count int
 ) returns setof router.trial
 language sql stable
 begin atomic
@@ -29,7 +32,8 @@ begin atomic
             k.completions - g.task_completions as task_completions,
             k.completion_sum - g.task_completion_sum as task_completion_sum,
             (n.prompt_tokens - g.prompt_tokens)::double precision
-            / nullif(n.memories - cardinality(p_gone), 0) as prompt
+            / nullif(n.memories - cardinality(p_gone), 0) as prompt,
+            p_base_weight / nullif(p_base_weight + n.memories - cardinality(p_gone), 0) as base_share
         from unnest(p_models, p_ledger_tokens) with ordinality as c (model_id, ledger_tokens, position)
         inner join router.memory_counts as n
             on n.tenant_id = (p_memory).tenant_id and n.space_id = (p_memory).space_id
@@ -57,6 +61,14 @@ begin atomic
                 from unnest(p_gone) as g
             ) as u
         ) as g
+    ),
+    leaned as materialized (
+        select
+            s.*,
+            case when p_base is not null then router._lean(
+                (p_memory).tenant_id, p_base, (p_memory).space_id, (p_memory).embedding, s.k, s.tau, p_seed_count
+            ) end as sums
+        from unnest(p_k, p_tau) with ordinality as s (k, tau, setting)
     )
     select
         s.setting::int, p_row, k.position::int,
@@ -67,19 +79,24 @@ begin atomic
         coalesce(k.task_labels > 0, false), q.mean_tokens,
         (p_memory).prompt_tokens::double precision, coalesce(k.prompt, (p_memory).prompt_tokens)
     from kept as k
-    cross join unnest(p_k, p_tau) with ordinality as s (k, tau, setting)
+    cross join leaned as s
+    left join lateral unnest(s.sums) as b on b.model_id = k.model_id
     cross join lateral (
         select
-            k.quality_sum / nullif(k.labels, 0) as mean,
-            router._prior(k.completion_sum, k.completions, p_n1, k.ledger_tokens) as mean_tokens
+            router._prior(k.quality_sum, k.labels, p_n1, b.mean_quality) as mean,
+            router._prior(
+                k.completion_sum, k.completions, p_n1, coalesce(k.ledger_tokens, b.mean_tokens)
+            ) as mean_tokens
     ) as q
     cross join lateral (
         select
-            count(l.quality) as labels,
-            sum(l.weight) filter (where l.quality is not null) as support,
-            sum(l.weight * l.quality) as weighted,
-            sum(l.weight) filter (where l.tokens is not null) as token_support,
-            sum(l.weight * l.tokens) as token_weighted
+            count(l.quality) + coalesce(b.labels, 0) as labels,
+            router._plus(sum(l.weight) filter (where l.quality is not null), k.base_share * b.support) as support,
+            router._plus(sum(l.weight * l.quality), k.base_share * b.quality_sum) as weighted,
+            router._plus(
+                sum(l.weight) filter (where l.tokens is not null), k.base_share * b.token_support
+            ) as token_support,
+            router._plus(sum(l.weight * l.tokens), k.base_share * b.token_sum) as token_weighted
         from (
             select
                 exp(greatest((n.similarity - 1) / s.tau, -600)) as weight,
@@ -92,4 +109,4 @@ end;
 
 comment on function router._trial is
 'What estimates would start from for a memory''s prompt if the memory did not hold it: a row for each candidate and each
-pair of p_k and p_tau. p_gone: the memory and its copies, which are held out.';
+pair of p_k and p_tau. p_gone: the memory and its copies, which are held out. p_base: the shared memory leant on.';

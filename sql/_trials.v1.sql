@@ -6,6 +6,9 @@ create function router._trials(
     p_k int[],
     p_tau double precision[],
     p_n1 double precision,
+    p_base int,
+    p_base_weight double precision,
+    p_seed_count int,
     p_sample int,
     p_seconds double precision,
     p_seed int,
@@ -49,7 +52,10 @@ begin
         end if;
         return query
         select t.*
-        from router._trial(v_row, v_drawn.memory, v_gone, p_models, p_ledger_tokens, p_k, p_tau, p_n1) as t;
+        from router._trial(
+            v_row, v_drawn.memory, v_gone, p_models, p_ledger_tokens, p_k, p_tau, p_n1,
+            p_base, p_base_weight, p_seed_count
+        ) as t;
     end loop;
 end;
 $$;

@@ -71,7 +71,7 @@ begin
         end if;
     end loop;
     if v_first is null or p_reason = 'cheapest' then
-        return format(case p_reason when 'cheapest' then '%s costs least' else '%s scores best' end, p_served);
+        return format('%s %s', p_served, case when p_reason = 'cheapest' then 'is expected to cost least' else 'scores best' end);
     elsif v_best is null then
         return format('%s; no other candidate has labels', v_first.said);
     end if;

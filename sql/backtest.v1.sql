@@ -35,7 +35,8 @@ begin
         select t
         from router._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[v_setup.k], array[v_setup.tau],
-            v_setup.n1, p_sample, p_seconds, p_seed
+            v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
         ) as t
     );
     return query

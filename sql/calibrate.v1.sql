@@ -48,6 +48,7 @@ begin
         select t
         from router._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count,
             -- Many settings take long; half as many rows are enough to compare them.
             case when p_tune then least(p_sample, greatest(1000, p_sample / 2)) else p_sample end,
             case when p_tune then 0.6 * p_seconds else p_seconds end, p_seed
@@ -77,7 +78,8 @@ begin
         union all
         select t
         from router._trials(
-            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1, p_sample,
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample,
             p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed,
             cardinality(v_trials) / cardinality(v_setup.models) / cardinality(v_k)
         ) as t

@@ -2,16 +2,23 @@ create function router.change_tenant(
     p_tenant int,
     p_memory_cap int default null,
     p_store_prompts boolean default null,
-    p_route_explicit boolean default null
+    p_route_explicit boolean default null,
+    p_shared boolean default null,
+    p_base int default null
 ) returns boolean
 language plpgsql volatile
 as $$
 begin
+    if p_base <> 0 and not exists (select from router.tenants where tenant_id = p_base and shared) then
+        raise exception 'tenant % shares no memory', p_base using errcode = 'RT012', column = 'base';
+    end if;
     perform router._enter(p_tenant);
     update router.tenants set
         memory_cap = coalesce(p_memory_cap, memory_cap),
         store_prompts = coalesce(p_store_prompts, store_prompts),
-        route_explicit = coalesce(p_route_explicit, route_explicit)
+        route_explicit = coalesce(p_route_explicit, route_explicit),
+        shared = coalesce(p_shared, shared),
+        base_id = case when p_base is null then base_id else nullif(p_base, 0) end
     where tenant_id = p_tenant;
     if not found then
         return false;
@@ -25,4 +32,5 @@ $$;
 
 comment on function router.change_tenant is
 'Changes a tenant; NULL leaves a setting as it is. Storing no prompts any more erases those that are stored.
-A smaller cap is kept from the next teaching on. False when there is no such tenant.';
+A smaller cap is kept from the next teaching on. p_shared: others may lean on its memory; p_base: the shared tenant whose
+memory it leans on, 0: none. Raises RT012 when that tenant shares none. False when there is no such tenant.';

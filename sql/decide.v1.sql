@@ -18,7 +18,7 @@ create function router.decide(
     support double precision, prior double precision, n0 double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision,
-    unit_usd double precision, alpha double precision, penalty double precision
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
 )
 language plpgsql stable
 as $$
@@ -30,13 +30,15 @@ declare
     v_cached int;
     v_models smallint[];
     v_keys double precision[];
+    v_base router.base_sums[];
 begin
     perform router._enter(p_tenant);
     select
         p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
-        coalesce(c.memories, 0) as memories
+        p.k, p.tau, t.base_id, coalesce(c.memories, 0) as memories
     into v_policy
     from router.policies as p
+    inner join router.tenants as t on t.tenant_id = p_tenant
     left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
     where p.tenant_id = p_tenant and p.policy_id = p_policy;
     if not found then
@@ -60,11 +62,19 @@ begin
                 )
             );
     end if;
+    if v_policy.base_id is not null and v_policy.backend = 'knn' and (
+        v_current is null or v_policy.granularity <> 'conversation'
+    ) then
+        v_base := router._lean(
+            p_tenant, v_policy.base_id, p_space, p_embedding, v_policy.k, v_policy.tau,
+            greatest(v_policy.seed_count, 1)
+        );
+    end if;
     v_reason := case
         when v_policy.backend = 'none' then 'default'
         when v_current is not null and v_policy.granularity = 'conversation' then 'sticky'
         when v_policy.backend <> 'knn' then v_policy.backend::text
-        when v_policy.memories < greatest(v_policy.seed_count, 1) then 'cold'
+        when v_policy.memories < greatest(v_policy.seed_count, 1) and v_base is null then 'cold'
         when p_embedding is null then 'no_signal'
         else 'learned'
     end;
@@ -103,7 +113,7 @@ begin
         end as novelty
         from router.estimates(
             p_tenant, p_policy, p_space, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
-            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0)
+            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0), v_base
         ) as e
     ),
     judged as (
@@ -128,7 +138,7 @@ begin
     select
         k.model_id, j.reason, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
         k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
-        k.unit_usd, k.alpha, k.penalty
+        k.unit_usd, k.alpha, k.penalty, k.base_support
     from keyed as k
     cross join judged as j
     order by
@@ -143,9 +153,10 @@ end;
 $$;
 
 comment on function router.decide is
-'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and the numbers
-that each score was made of, as estimates has them. Only reads.
-Declines put p_default first: cold (fewer memories than seed_count), no_signal, low_support, unpriced, default.
-p_prompt_tokens: tokens of the request. p_models: candidates that can serve it, NULL: all. p_conversation: 16 bytes, with
-p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s explore_share,
-the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';
+'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and what each
+score was made of, as estimates has it. Only reads.
+Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many),
+no_signal, low_support, unpriced, default.
+p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
+bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
+explore_share the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';

@@ -1,10 +1,11 @@
 create function router.decision(p_tenant int, p_decision uuid) returns table (
     decision_id uuid, decided_at timestamptz, policy text, requested text, task text, reason router.reason, model text,
-    why text, confidence real, alpha real, unit_usd real, candidates text[], score real[], quality real[],
-    confidences real[], prior real[], cost_usd real[], penalty real[], prompt_estimate real[], cached_estimate real[],
-    completion_estimate real[], input_price real[], cached_price real[], output_price real[], attempts smallint,
-    status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
-    spent_usd double precision, default_usd double precision, overhead_ms real, first_token_ms real, duration_ms real
+    why text, confidence real, alpha double precision, unit_usd double precision, candidates text[], score real[],
+    quality real[], confidences real[], prior real[], cost_usd real[], penalty real[], prompt_estimate real[],
+    cached_estimate real[], completion_estimate real[], input_price real[], cached_price real[], output_price real[],
+    attempts smallint, status smallint, streamed boolean, estimated_tokens int, prompt_tokens int, cached_tokens int,
+    completion_tokens int, reasoning_tokens int, spent_usd double precision, default_usd double precision,
+    overhead_ms real, first_token_ms real, duration_ms real
 )
 language plpgsql stable
 as $$
@@ -19,8 +20,8 @@ begin
         ),
         d.confidence, d.alpha, d.unit_usd, r.models, d.score, d.quality, d.confidences, d.prior, d.cost_usd, d.penalty,
         d.prompt_estimate, d.cached_estimate, d.completion_estimate, d.input_price, d.cached_price, d.output_price,
-        d.attempts, d.status, d.streamed, d.prompt_tokens, d.cached_tokens, d.completion_tokens, d.spent_usd,
-        d.default_usd, d.overhead_ms, d.first_token_ms, d.duration_ms
+        d.attempts, d.status, d.streamed, d.estimated_tokens, d.prompt_tokens, d.cached_tokens,
+        d.completion_tokens, d.reasoning_tokens, d.spent_usd, d.default_usd, d.overhead_ms, d.first_token_ms, d.duration_ms
     from router.decisions as d
     inner join router.models as m on m.model_id = d.model_id
     left join router.policies as p on p.tenant_id = p_tenant and p.policy_id = d.policy_id

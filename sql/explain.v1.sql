@@ -15,7 +15,8 @@ create function router.explain(
 ) returns table (
     model_id smallint, model text, reason router.reason, why text, score double precision, quality double precision,
     confidence double precision, labels int, support double precision, n0 double precision, prior double precision,
-    tenant_mean double precision, tenant_labels bigint, task_mean double precision, task_labels bigint,
+    base_support double precision, tenant_mean double precision, tenant_labels bigint, task_mean double precision,
+    task_labels bigint,
     cost_usd double precision, unit_usd double precision, alpha double precision, penalty double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision, priced_on date
@@ -56,7 +57,7 @@ begin
     )
     select
         r.model_id, r.name, r.reason, s.why, r.score, r.quality, r.confidence, r.labels, r.support, r.n0, r.prior,
-        a.quality_sum / nullif(a.labels, 0), coalesce(a.labels, 0)::bigint,
+        r.base_support, a.quality_sum / nullif(a.labels, 0), coalesce(a.labels, 0)::bigint,
         k.quality_sum / nullif(k.labels, 0), coalesce(k.labels, 0)::bigint,
         r.cost_usd, r.unit_usd, r.alpha, r.penalty, r.prompt_tokens, r.cached_tokens, r.completion_tokens,
         r.input_price, r.cached_input_price, r.output_price, r.priced_on
@@ -74,5 +75,5 @@ $$;
 comment on function router.explain is
 'The decision that decide makes of the same arguments, with every number it is made of and why in a sentence.
 quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support + n0);
-prior: task_mean shrunk to tenant_mean; score = quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million
+prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory; score = quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million
 tokens, of priced_on. evidence has the neighbours. p_random 1: nothing is explored.';

@@ -22,22 +22,29 @@ begin
             insert into router.decisions (
                 tenant_id, decision_id, decided_at, key_id, policy_id, requested, task, reason, model_id, confidence,
                 candidates, quality, cost_usd, score, prior, confidences, prompt_estimate, completion_estimate,
-                input_price, output_price, cached_estimate, cached_price, penalty, alpha, unit_usd,
-                attempts, status, streamed, prompt_tokens, cached_tokens, completion_tokens, spent_usd, default_usd, overhead_ms, first_token_ms, duration_ms
+                input_price, output_price, cached_estimate, cached_price, penalty, alpha, unit_usd, attempts, status,
+                streamed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated_tokens, spent_usd,
+                default_usd, overhead_ms, first_token_ms, duration_ms
             )
             select
                 e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
-                e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score,
-                e.prior, e.confidences, e.prompt_estimate, e.completion_estimate, e.input_price, e.output_price,
-                e.cached_estimate, e.cached_price, e.penalty, e.alpha, e.unit_usd,
-                e.attempts, e.status, e.streamed, e.prompt_tokens, e.cached_tokens, e.completion_tokens,
-                router._price(m, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
-                router._price(d, e.prompt_tokens, e.cached_tokens, e.completion_tokens),
+                e.task, e.reason, e.model_id, e.confidence, e.candidates, e.quality, e.cost_usd, e.score, e.prior,
+                e.confidences, e.prompt_estimate, e.completion_estimate, e.input_price, e.output_price,
+                e.cached_estimate, e.cached_price, e.penalty, e.alpha, e.unit_usd, e.attempts, e.status, e.streamed,
+                e.prompt_tokens, e.cached_tokens, e.completion_tokens, e.reasoning_tokens, e.estimated_tokens,
+                router._price(
+                    m.input_price, m.cached_input_price, m.output_price,
+                    e.prompt_tokens, e.cached_tokens, e.completion_tokens
+                ),
+                router._price(
+                    d.input_price, d.cached_input_price, d.output_price,
+                    e.prompt_tokens, e.cached_tokens, e.completion_tokens
+                ),
                 e.overhead_ms, e.first_token_ms, e.duration_ms
             from unnest(p_entries) as e
-            inner join router.models as m on m.model_id = e.model_id
+            inner join router._prices(v_tenant) as m on m.model_id = e.model_id
             left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
-            left join router.models as d on d.model_id = p.default_model
+            left join router._prices(v_tenant) as d on d.model_id = p.default_model
             where e.tenant_id = v_tenant
             on conflict on constraint decisions_pkey do nothing
             returning decision_id
@@ -64,20 +71,13 @@ begin
             expires_at = excluded.expires_at
         where c.updated_at <= excluded.updated_at;
 
-        insert into router.speeds as s (tenant_id, model_id, first_token_ms, samples, updated_at)
-        select v_tenant, e.model_id, avg(e.first_token_ms), count(*), max(uuid_extract_timestamp(e.decision_id))
-        from unnest(p_entries) as e
-        where e.decision_id = any(v_new) and e.status < 400 and e.first_token_ms is not null
-        group by e.model_id
-        order by e.model_id
-        on conflict on constraint speeds_pkey do update set
-            first_token_ms = s.first_token_ms + 0.2 * (excluded.first_token_ms - s.first_token_ms),
-            samples = s.samples + excluded.samples, updated_at = excluded.updated_at;
+        perform router._measure(v_tenant, p_entries, v_new);
     end loop;
     return v_logged;
 end;
 $$;
 
 comment on function router.log_decisions is
-'Writes served requests of any tenants to the ledger, keeps conversations with the model that served them, and the speed
-of each model. Writing an entry again changes nothing. Returns how many were new.';
+'Writes served requests of any tenants to the ledger at the prices of the tenant, and keeps conversations with the model
+that served them and what _measure learns of each model. Writing an entry again changes nothing. Returns how many were
+new.';

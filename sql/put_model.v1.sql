@@ -33,7 +33,11 @@ begin
         provider_id = excluded.provider_id,
         upstream_name = excluded.upstream_name,
         input_price = coalesce(excluded.input_price, m.input_price),
-        cached_input_price = coalesce(excluded.cached_input_price, m.cached_input_price),
+        -- One that belongs to another input price says nothing.
+        cached_input_price = case
+            when excluded.input_price is null then coalesce(excluded.cached_input_price, m.cached_input_price)
+            else excluded.cached_input_price
+        end,
         output_price = coalesce(excluded.output_price, m.output_price),
         priced_on = coalesce(excluded.priced_on, m.priced_on),
         context_window = coalesce(excluded.context_window, m.context_window),
@@ -47,5 +51,6 @@ end;
 $$;
 
 comment on function router.put_model is
-'Adds a model, or changes the one of that name; what is given as NULL keeps its value.
+'Adds a model, or changes the one of that name; what is given as NULL keeps its value, but for the
+cached input price when a new input price is given.
 Raises RT003 when there is no such provider.';

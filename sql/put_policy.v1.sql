@@ -24,11 +24,9 @@ begin
     end if;
     select m.name into v_missing
     from router.models as m
-    where m.name = any(p_models || p_default) and (m.input_price is null or m.output_price is null)
+    inner join router._prices(p_tenant) as w on w.model_id = m.model_id
+    where m.name = any(p_models || p_default) and (w.input_price is null or w.output_price is null)
         and p_backend in ('knn', 'cheapest')
-        and not exists (
-            select from router.tenant_prices as o where o.tenant_id = p_tenant and o.model_id = m.model_id
-        )
     order by m.name
     limit 1;
     if found then
@@ -39,13 +37,15 @@ begin
 
     insert into router.policies as p (
         tenant_id, name, backend, default_model, granularity, alpha, k, tau, n0, n0_task, n1, seed_count,
-        confidence_floor, switch_penalty, sticky_seconds, explore_share, explore_labels
+        confidence_floor, switch_penalty, sticky_seconds, explore_share, explore_labels,
+        base_weight
     )
     select
-        p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.3),
+        p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.1),
         coalesce(s.k, 100), coalesce(s.tau, 0.2), coalesce(s.n0, 2), coalesce(s.n0_task, 10), coalesce(s.n1, 5),
         coalesce(s.seed_count, 100), coalesce(s.confidence_floor, 0), coalesce(s.switch_penalty, 0),
-        coalesce(s.sticky_seconds, 86400), coalesce(s.explore_share, 0), coalesce(s.explore_labels, 20)
+        coalesce(s.sticky_seconds, 86400), coalesce(s.explore_share, 0), coalesce(s.explore_labels, 20),
+        coalesce(s.base_weight, 100)
     from (select (p_settings).*) as s
     on conflict on constraint policies_name_key do update set
         backend = excluded.backend,
@@ -62,7 +62,8 @@ begin
         switch_penalty = coalesce((p_settings).switch_penalty, p.switch_penalty),
         sticky_seconds = coalesce((p_settings).sticky_seconds, p.sticky_seconds),
         explore_share = coalesce((p_settings).explore_share, p.explore_share),
-        explore_labels = coalesce((p_settings).explore_labels, p.explore_labels)
+        explore_labels = coalesce((p_settings).explore_labels, p.explore_labels),
+        base_weight = coalesce((p_settings).base_weight, p.base_weight)
     returning p.policy_id into v_policy;
 
     delete from router.policy_models where tenant_id = p_tenant and policy_id = v_policy;

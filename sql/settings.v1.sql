@@ -17,7 +17,8 @@ create function router.settings(p_tenant int) returns table (
     switch_penalty double precision,
     sticky_seconds int,
     explore_share double precision,
-    explore_labels int
+    explore_labels int,
+    base_weight double precision
 )
 language plpgsql stable
 as $$
@@ -27,7 +28,7 @@ begin
     select
         p.policy_id, p.name, p.backend, d.name, c.models, c.weights, p.granularity, p.alpha, p.k, p.tau, p.n0,
         p.n0_task, p.n1, p.seed_count, p.confidence_floor, p.switch_penalty, p.sticky_seconds,
-        p.explore_share, p.explore_labels
+        p.explore_share, p.explore_labels, p.base_weight
     from router.policies as p
     inner join router.models as d on d.model_id = p.default_model
     cross join lateral (

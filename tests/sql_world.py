@@ -117,6 +117,27 @@ class World:
             await self.owner.execute(f"update router.tenants set {column} = $2 where tenant_id = $1", found, value)
         return found
 
+    async def own_prices(
+        self, tenant: int, model: int, input_price: float, cached: float | None, output_price: float
+    ) -> None:
+        """What a tenant pays for a model; USD per million tokens."""
+        await self.owner.execute(
+            "insert into router.tenant_prices select $1, $2, $3, $4, $5, date '2026-02-01'"
+            " from router._enter($1)",
+            tenant, model, input_price, cached, output_price,
+        )  # fmt: skip
+
+    async def seen(self, tenant: int, model: int, completion_tokens: float | None, token_ratio: float | None) -> None:
+        """What the ledger knows of a tenant's answers by a model."""
+        await self.owner.execute(
+            "insert into router.speeds"
+            " (tenant_id, model_id, samples, completion_tokens, completions, token_ratio, updated_at)"
+            " select $1, $2, 0, $3, 1, $4, now() from router._enter($1)"
+            " on conflict on constraint speeds_pkey do update set"
+            " completion_tokens = excluded.completion_tokens, token_ratio = excluded.token_ratio",
+            tenant, model, completion_tokens, token_ratio,
+        )  # fmt: skip
+
     async def policy(
         self,
         tenant: int,
@@ -192,9 +213,10 @@ class World:
             "reason": "learned", "model_id": self.small, "confidence": 0.5, "candidates": None, "quality": None,
             "cost_usd": None, "score": None, "prior": None, "confidences": None, "prompt_estimate": None,
             "completion_estimate": None, "input_price": None, "output_price": None, "cached_estimate": None,
-            "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200, "streamed": False, "prompt_tokens": 1000,
-            "cached_tokens": None, "completion_tokens": 100, "overhead_ms": 1.0, "first_token_ms": None,
-            "duration_ms": 50.0, "conversation": None,
+            "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200,
+            "streamed": False, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
+            "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
+            "reasoning_tokens": None, "estimated_tokens": None,
         }  # fmt: skip
 
 

@@ -19,7 +19,10 @@ HELD_OUT = """
     ),
     trials as materialized (
         select t from setup as s
-        cross join lateral router._trials($1, $3, s.models, s.ledger_tokens, array[s.k], array[s.tau], s.n1, 16000, 60, $4) as t
+        cross join lateral router._trials(
+            $1, $3, s.models, s.ledger_tokens, array[s.k], array[s.tau], s.n1, s.base, s.base_weight, s.seed_count,
+            16000, 60, $4
+        ) as t
     ),
     drawn as (
         select m.memory_id, row_number() over (order by hashint8extended(m.memory_id, $4), m.memory_id) as row_number
@@ -33,12 +36,13 @@ HELD_OUT = """
         array(select t from trials), s.input, s.output, s.ratio, s.n0, s.n0_task
     ) as j
     inner join drawn as d on d.row_number = j.row_number
-"""  # noqa: E501
+"""
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"k": 5, "tau": float("inf"), "n0": 0, "n0_task": 0, "n1": 0},
     {"k": 20, "tau": 0.05, "n0": 0.5, "n0_task": 30, "n1": 1},
     {"k": 1000, "tau": 1, "n0": 5, "n0_task": 0, "n1": 20},
+    {"base_weight": 40},
 ]
 
 
@@ -123,6 +127,11 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
     lessons = random_lessons(dice, models, 90)
     tenant = await world.tenant()
     policy = await world.policy(tenant, names, **chosen)
+    base = await world.tenant("common")
+    await world.teach(base, *random_lessons(random.Random(2), models, 50))
+    await world.owner.execute("update router.tenants set shared = true where tenant_id = $1", base)
+    leans = base if "base_weight" in chosen else None
+    await world.owner.execute("update router.tenants set base_id = $2 where tenant_id = $1", tenant, leans)
     numbers = [memory for memory, _ in await world.teach(tenant, *lessons)]
     if chosen:
         await has_a_ledger(world, tenant)
@@ -140,16 +149,14 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
     for number in {labelled[0], *copied[:3], *dice.sample(labelled, 4)}:
         held_out = lessons[numbers.index(number)]
         other = await world.tenant(f"without {number}")
+        await world.owner.execute("update router.tenants set base_id = $2 where tenant_id = $1", other, leans)
         its_policy = await world.policy(other, names, **chosen)
         if chosen:
             await has_a_ledger(world, other)
         await world.teach(other, *(lesson for lesson in lessons if lesson.prompt != held_out.prompt))
-        async with world.app.transaction():
-            await world.app.execute(f"select router._enter({other})")
-            rows = await world.app.fetch(
-                "select * from router.estimates($1, $2, $3, $4, $5, $6, $7, null, 0.7)",
-                other, its_policy, world.space, held_out.embedding, held_out.task, held_out.prompt_tokens, world.large,
-            )  # fmt: skip
+        rows = await world.decide(
+            other, its_policy, held_out.embedding, task=held_out.task, prompt_tokens=held_out.prompt_tokens, alpha=0.7
+        )
         assert len(rows) == 3
         for row in rows:
             mine = by_memory[number][row["model_id"]]
@@ -210,7 +217,7 @@ async def test_the_curve_goes_from_the_best_to_the_cheapest(world: World) -> Non
     alphas = [row["alpha"] for row in policies]
     assert alphas == sorted(set(alphas))
     assert alphas[0] == 0
-    assert [row["alpha"] for row in policies if row["in_use"]] == [0.3]
+    assert [row["alpha"] for row in policies if row["in_use"]] == [0.1]
     (cheapest,) = ruled(rows, "cheapest")
     assert (cheapest["model"], cheapest["alpha"]) == ("small", None)
     assert policies[-1]["cost_usd"] == pytest.approx(cheapest["cost_usd"])
@@ -259,8 +266,9 @@ async def test_settings_given_replace_the_policys(world: World) -> None:
 
 async def test_alphas_given_are_the_curve_with_the_policys_own(world: World) -> None:
     tenant, policy = await specialists(world)
-    rows = await backtest(world, tenant, policy, alphas=[1.0, 0.1])
-    assert [(row["alpha"], row["in_use"]) for row in ruled(rows, "policy")] == [(0.1, False), (0.3, True), (1.0, False)]
+    rows = await backtest(world, tenant, policy, alphas=[1.0, 0.05])
+    found = [(row["alpha"], row["in_use"]) for row in ruled(rows, "policy")]
+    assert found == [(0.05, False), (0.1, True), (1.0, False)]
 
 
 async def test_a_choice_without_support_is_the_default(world: World) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,3 +107,25 @@ def test_counts_that_cannot_be_are_unknown() -> None:
     assert passed(orjson.dumps({"usage": {"prompt_tokens": True, "completion_tokens": 2**40}}), [], streamed=False) == (
         Usage(None, None, None)
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 5}},
+        {"prompt_cache_hit_tokens": 5, "prompt_cache_miss_tokens": 6},
+        {"cache_read_input_tokens": 5, "cache_creation_input_tokens": 0},
+        {"prompt_tokens_details": {"cached_tokens": None}, "prompt_cache_hit_tokens": 5},
+        {"prompt_tokens_details": None, "cache_read_input_tokens": 5},
+    ],
+)
+def test_cached_tokens_are_read_as_each_provider_says_them(said: dict[str, Any]) -> None:
+    body = orjson.dumps({"usage": {"prompt_tokens": 11, "completion_tokens": 7, **said}})
+    assert passed(body, [], streamed=False) == Usage(11, 5, 7)
+
+
+def test_reasoning_tokens_are_read() -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 700, "completion_tokens_details": {"reasoning_tokens": 640}}
+    assert passed(orjson.dumps({"usage": usage}), [], streamed=False) == Usage(11, None, 700, 640)
+    chunk = b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\ndata: [DONE]\n\n"
+    assert passed(chunk, [], streamed=True) == Usage(11, None, 700, 640)

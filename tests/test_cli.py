@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -367,6 +367,87 @@ def test_a_price_with_tiers_is_the_lowest_tiers_and_one_that_changed_is_the_days
     assert [price and price.input for price in changed] == [10.0, 2.0]
 
 
+def test_a_price_is_as_old_as_the_data_it_is_from(acme: Command) -> None:
+    listed = prices.lookup("gpt-4o", "openai")
+    assert listed is not None
+    assert date(2025, 1, 1) < listed.on <= datetime.now(UTC).date()
+    acme("model", "add", "gpt-4.1", "--provider", "openai")
+    model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["gpt-4.1"]
+    assert model["priced_on"] == listed.on.isoformat()
+
+
+def test_a_price_with_a_part_for_each_request_is_none() -> None:
+    assert prices.lookup("sonar", "perplexity") is None
+
+
+def test_a_price_that_grows_with_the_prompt_is_said_to(acme: Command) -> None:
+    acme("provider", "add", "google", "--base-url", "http://127.0.0.1:9/v1")
+    assert "dearer from 200000 prompt tokens" in acme("model", "add", "gemini-2.5-pro", "--provider", "google").stderr
+
+
+def test_cached_tokens_may_be_priced_as_a_share_of_input(acme: Command) -> None:
+    acme("model", "add", "gpt-4o", "--cache-share", "0.1")
+    acme(
+        "model",
+        "add",
+        "mine",
+        "--provider",
+        "openai",
+        "--input-price",
+        "2",
+        "--output-price",
+        "4",
+        "--cache-share",
+        "0.25",
+    )
+    models = {model["name"]: model for model in printed(acme("model", "list", "--json"))}
+    assert [models[name]["cached_input_price"] for name in ("gpt-4o", "mine")] == [0.25, 0.5]
+    assert (
+        "--cached-input-price"
+        in acme("model", "add", "gpt-4o", "--cache-share", "0.1", "--cached-input-price", "1", code=2).stderr
+    )
+    assert "0 to 1" in acme("model", "add", "gpt-4o", "--cache-share", "1.5", code=2).stderr
+
+
+# Prices of a tenant's own
+
+
+def test_a_tenant_pays_what_was_set_until_it_is_unset(acme: Command) -> None:
+    acme("price", "set", "acme", "gpt-4o", "--input-price", "1", "--output-price", "5", "--cache-share", "0.5")
+    listed = {row["model"]: row for row in printed(acme("price", "list", "acme", "--json"))}
+    assert listed["gpt-4o"] == {
+        "model": "gpt-4o", "provider": "openai", "input_price": 1.0, "cached_input_price": 0.5, "output_price": 5.0,
+        "priced_on": datetime.now(UTC).date().isoformat(), "origin": "tenant",
+    }  # fmt: skip
+    assert listed["gpt-4o-mini"]["origin"] == "model"
+    acme("price", "unset", "acme", "gpt-4o")
+    assert {row["origin"] for row in printed(acme("price", "list", "acme", "--json"))} == {"model"}
+    assert "no price of its own" in acme("price", "unset", "acme", "gpt-4o").stderr
+
+
+def test_old_prices_are_said_to_be_old(acme: Command) -> None:
+    both = ("--input-price", "1", "--output-price", "5")
+    acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
+    said = acme("price", "list", "acme")
+    assert "2024-05-06" in said.stdout
+    assert "days ago: gpt-4o." in said.stderr
+    assert acme("model", "list").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["gpt-4o", "--input-price", "1"], 2, "--output-price"),
+        (["gpt-4o", "--input-price", "nan", "--output-price", "1"], 2, "0 or more"),
+        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "soon"], 2, "no day"),
+        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "2999-01-01"], 2, "yet to come"),
+        (["nothing", "--input-price", "1", "--output-price", "1"], 1, "there is no model nothing"),
+    ],
+)
+def test_a_price_that_cannot_be_is_refused(acme: Command, arguments: list[str], code: int, said: str) -> None:
+    assert said in acme("price", "set", "acme", *arguments, code=code).stderr
+
+
 # Policies
 
 
@@ -406,6 +487,7 @@ def test_another_tenants_policy_cannot_be_deleted(acme: Command) -> None:
         "--k=1.5",
         "--tau=0",
         "--confidence-floor=2",
+        "--explore-share=0.3",
         "--granularity=x",
         "--weights=1,-1",
     ],
@@ -678,6 +760,27 @@ def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_pa
     assert acme_status["tasks"] == {"math": 1}
     assert (beta_status["tenant"], beta_status["memories"]) == ("beta", 0)
     assert "teach 99 more examples" in acme("status", "--tenant", "acme").stdout
+
+
+def test_explain_says_who_would_serve_and_why(acme: Command, tmp_path: Path) -> None:
+    assert (
+        "0 memories of 100: gpt-4o serves until there is more." in acme("explain", "hello", "--tenant", "acme").stdout
+    )
+    lessons = tmp_path / "lessons.jsonl"
+    example = {"prompt": "Say hello in French.", "scores": {"gpt-4o": 1.0, "gpt-4o-mini": 1.0}, "task": "hello"}
+    lessons.write_text(json.dumps(example))
+    acme("import", lessons, "--tenant", "acme")
+    acme("policy", "put", "acme", "quick", "--seed-count", "1", "--explore-share", "0.05", "--explore-labels", "7")
+    asked = ("explain", "Say hello in Spanish.", "--tenant", "acme", "--policy", "quick", "--task", "hello")
+    said = acme(*asked).stdout
+    assert said.startswith("gpt-4o-mini (learned)\ngpt-4o-mini: 1.00 expected at $")
+    for shown in ("score", "confidence", "input_price", "score = quality - 0.3 * cost_usd /", "Say hello in French."):
+        assert shown in said
+    found = json.loads(acme(*asked, "--json").stdout)
+    assert [row["model"] for row in found["candidates"]] == ["gpt-4o-mini", "gpt-4o"]
+    assert found["neighbours"][0]["scores"] == [1.0, 1.0]
+    assert "no policy 'none'" in acme("explain", "x", "--tenant", "acme", "--policy", "none", code=1).stderr
+    acme("explain", "x", "--tenant", "acme", "--alpha", "-1", code=2)
 
 
 def test_status_needs_this_environments_embedder_only_for_tenants_without_one_of_their_own(

@@ -36,7 +36,10 @@ def reason(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclass(frozen=True)
 class Twin:
-    """The estimates of DESIGN's formula for one prompt, in numpy; prices by model: input, cached input, output."""
+    """The estimates of DESIGN's formula for one prompt, in numpy; prices by model: input, cached input, output.
+
+    `ledger` has by model the completion tokens that it saw and its token ratio, None: unknown.
+    """
 
     lessons: Sequence[Lesson]
     prices: Mapping[int, tuple[float, float, float]]
@@ -47,6 +50,7 @@ class Twin:
     n1: float
     alpha: float
     switch_penalty: float
+    ledger: Mapping[int, tuple[float | None, float | None]]
 
     def estimates(
         self, embedding: HalfVector, task: str | None, prompt_tokens: int, current: int | None, cached: int
@@ -63,12 +67,14 @@ class Twin:
                 f["length"] if f["length"] is not None else sum(lengths) / len(lengths) if lengths else 256
             )
             price, cached_price, output_price = self.prices[model]
-            read = min(cached, prompt_tokens) if model == current else 0
+            ratio = self.ledger.get(model, (None, None))[1] or 1.0
+            prompt = prompt_tokens * ratio
+            read = min(cached, prompt) if model == current else 0
             f["cost_usd"] = (
-                (prompt_tokens - read) * price + read * cached_price + f["completion_tokens"] * output_price
+                (prompt - read) * price + read * cached_price + f["completion_tokens"] * output_price
             ) / 1e6
             mean = f["mean_length"] if f["mean_length"] is not None else f["completion_tokens"]
-            units.append((average * price + mean * output_price) / 1e6)
+            units.append((average * ratio * price + mean * output_price) / 1e6)
         for model, f in found.items():
             switch = self.switch_penalty if current is not None and model != current else 0
             f["score"] = (
@@ -101,18 +107,26 @@ class Twin:
         votes = [(weight, lesson.scores[model]) for weight, lesson in near if model in lesson.scores]
         length_votes = [(weight, lesson.tokens[model]) for weight, lesson in near if model in lesson.tokens]
         support = sum(weight for weight, _ in votes)
+        mean = sum(labels) / len(labels) if labels else None
+        mean_length = self._mean_length(lengths, self.ledger.get(model, (None, None))[0])
         return {
             "labels": len(votes),
-            "quality": _blend(votes, self._prior(labels, of_task), n0),
+            "quality": _blend(votes, self._prior(mean, of_task), n0),
+            "prior": self._prior(mean, of_task),
             "confidence": support / (support + n0) if support + n0 else 0.0,
-            "length": _blend(length_votes, self._prior(lengths, of_task_lengths), n0),
-            "mean_length": sum(lengths) / len(lengths) if lengths else None,
+            "length": _blend(length_votes, self._prior(mean_length, of_task_lengths), n0),
+            "mean_length": mean_length,
         }
 
-    def _prior(self, everything: Sequence[float], of_task: Sequence[float]) -> float | None:
-        if not everything:
+    def _mean_length(self, lengths: Sequence[float], seen: float | None) -> float | None:
+        if seen is None:
+            return sum(lengths) / len(lengths) if lengths else None
+        weight = len(lengths) + self.n1
+        return (sum(lengths) + self.n1 * seen) / weight if weight else seen
+
+    def _prior(self, mean: float | None, of_task: Sequence[float]) -> float | None:
+        if mean is None:
             return None
-        mean = sum(everything) / len(everything)
         weight = len(of_task) + self.n1
         return (sum(of_task) + self.n1 * mean) / weight if weight else mean
 
@@ -133,6 +147,16 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
         prices[added] = (number + 0.5, number + 0.5, 2.0 * number)
     names = ["small", "large", "m0", "m1", "m2"]
     tenant = await world.tenant()
+    for model in [model for model in prices if dice.random() < 0.3]:
+        prices[model] = (dice.random(), dice.random(), dice.random())
+        await world.own_prices(tenant, model, *prices[model])
+    ledger = {
+        model: (dice.choice([None, 40.0, 700.0]), dice.choice([None, 0.8, 1.3]))
+        for model in prices
+        if dice.random() < 0.6
+    }
+    for model, (length, ratio) in ledger.items():
+        await world.seen(tenant, model, length, ratio)
 
     def embedding() -> HalfVector:
         return vector([dice.gauss(0, 1) for _ in range(8)])
@@ -162,7 +186,7 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
             "switch_penalty": dice.choice([0.0, 0.1]),
         }
         policy = await world.policy(tenant, names, name=f"p{attempt}", **settings)
-        twin = Twin(lessons, prices, **settings)
+        twin = Twin(lessons, prices, ledger=ledger, **settings)
         for task in (None, "sums", "never seen"):
             asked, tokens = embedding(), dice.randint(1, 3000)
             current, cached = dice.choice([(None, 0), (world.large, 200), (world.small, 9000)])
@@ -173,7 +197,7 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
             expected = twin.estimates(asked, task, tokens, current, cached)
             assert {row["model_id"] for row in rows} == set(prices)
             for row in rows:
-                for column in ("quality", "labels", "confidence", "completion_tokens", "cost_usd", "score"):
+                for column in ("quality", "labels", "confidence", "completion_tokens", "cost_usd", "score", "prior"):
                     want = expected[row["model_id"]][column]
                     assert row[column] == (want if want is None else pytest.approx(want, rel=1e-5, abs=1e-5)), column
                 assert row["cost_usd"] == pytest.approx(expected[row["model_id"]]["cost_usd"], rel=1e-5)

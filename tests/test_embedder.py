@@ -58,7 +58,9 @@ def cached(static: StaticEmbedder) -> CachedEmbedder:
 # --- static ---------------------------------------------------------------------------------------------------------
 
 
-async def test_static_vectors_are_the_normalised_mean_of_wordllamas_token_vectors(static: StaticEmbedder) -> None:
+async def test_static_vectors_begin_with_the_normalised_mean_of_wordllamas_token_vectors(
+    static: StaticEmbedder,
+) -> None:
     spec = importlib.util.find_spec("wordllama")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -74,16 +76,49 @@ async def test_static_vectors_are_the_normalised_mean_of_wordllamas_token_vector
     ]
     expected = [table[tokenizer.encode(text, add_special_tokens=False).ids].mean(axis=0) for text in texts]
     for row, mean in zip(await static.embed(texts), expected, strict=True):
-        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-5)
+        np.testing.assert_allclose(row[:256], np.sqrt(0.4) * mean / np.linalg.norm(mean), atol=1e-5)
 
 
 async def test_the_static_space_is_still_the_one_its_name_stands_for(static: StaticEmbedder) -> None:
     # A release of wordllama with other weights must get another name: stored memories would not match it.
     row = (await static.embed(["hello world"]))[0]
-    np.testing.assert_allclose(row[:4], FINGERPRINT, atol=1e-4)
+    np.testing.assert_allclose(row[:4], np.sqrt(0.4) * np.array(FINGERPRINT), atol=1e-4)
+    # So must another way of hashing.
+    assert {int(bucket): round(float(row[bucket]), 4) for bucket in np.flatnonzero(row[256:]) + 256} == SURFACE
 
 
 FINGERPRINT = [0.08717, 0.07186, 0.01443, -0.07131]
+SURFACE = {297: 0.3162, 311: -0.3162, 320: 0.3651, 348: -0.2582, 352: 0.4361, 353: 0.099}
+
+
+async def test_each_part_has_its_share_of_a_static_vector(static: StaticEmbedder) -> None:
+    for row in await static.embed(["hello world", "Which is it?\nA. 1\nB. 2\nAnswer:", "x = [y for y in z]\n" * 99]):
+        parts = np.split(row, (256, 320, 352))
+        np.testing.assert_allclose([part @ part for part in parts], [0.4, 0.2, 0.2, 0.2], atol=1e-5)
+
+
+async def test_prompts_written_alike_are_closer_than_prompts_written_otherwise(static: StaticEmbedder) -> None:
+    question = "Which gas do plants take in?\nA. Oxygen\nB. Carbon dioxide\nC. Helium\nD. Neon\nAnswer:"
+    alike = "Who wrote the play Hamlet?\nA. Marlowe\nB. Jonson\nC. Shakespeare\nD. Kyd\nAnswer:"
+    other = "Write a function that takes a list of plays and tells who wrote Hamlet and who wrote which other ones."
+    rows = np.split((await static.embed([question, alike, other])), (256, 320, 352), axis=1)
+    for part in rows[2:]:
+        assert part[0] @ part[1] > part[0] @ part[2]
+
+
+async def test_a_word_counts_as_the_same_however_it_is_cased(static: StaticEmbedder) -> None:
+    rows = await static.embed(["hello world", "Hello World", "hello there"])
+    words = rows[:, 256:320]
+    assert words[0] @ words[1] == pytest.approx(0.2, abs=1e-6)
+    assert words[0] @ words[2] < 0.19
+
+
+async def test_prompts_of_a_length_are_closer_than_prompts_of_another(static: StaticEmbedder) -> None:
+    rows = await static.embed(["word " * size for size in (10, 12, 100, 5_000, 20_000)])
+    length = rows[:, 352:]
+    assert length[0] @ length[1] > length[0] @ length[2]
+    # Past some hundred words a prompt is just long.
+    assert length[3] @ length[4] == pytest.approx(0.2, abs=1e-6)
 
 
 async def test_a_paraphrase_is_closer_than_an_unrelated_prompt(cached: CachedEmbedder) -> None:
@@ -183,7 +218,7 @@ async def test_a_bulk_load_does_not_push_out_what_requests_use(static: StaticEmb
 
 
 def test_vectors_wider_than_the_column_do_not_start() -> None:
-    with pytest.raises(ConfigurationError, match=r"256 dimensions.* 128"):
+    with pytest.raises(ConfigurationError, match=r"354 dimensions.* 128"):
         create(Settings(embedder="static"), 128)
 
 

@@ -14,22 +14,24 @@ READER = "router_reader"
 NOTHING = "jsonb_populate_record(null::router.policy_settings, '{}')"
 # What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
 FOR_THE_APP = {
-    "_count_memories", "_enter", "_evict", "_labels", "_lock", "_open_day", "_price", "_scan", "_search", "_task",
-    "_why", "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
-    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions", "neighbours",
-    "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
+    "_blend", "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus",
+    "_price", "_prices", "_prior", "_scan", "_search", "_task", "_why", "authenticate", "candidates", "catalogue",
+    "chores", "decide", "decision", "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations",
+    "explain", "export", "forget", "graduate", "log_decisions", "neighbours", "prices", "recall", "record",
+    "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_enter", "_labels", "_reads", "_scan", "_search", "_why", "catalogue", "decide", "decision", "embedding_width",
-    "estimates", "evidence", "explain", "export", "neighbours", "recall", "revision", "spaces_of", "status",
+    "_blend", "_enter", "_labels", "_lean", "_plus", "_prices", "_prior", "_reads", "_scan", "_search", "_why",
+    "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain", "export", "neighbours",
+    "prices", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
-    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict", "_lock",
-    "_index_partition", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant", "create_key",
-    "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_space", "expire_conversations", "forget",
-    "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy", "put_provider", "record", "record_staged",
-    "reembed", "register_space", "revoke_key", "revoke_tenant", "settle_churn", "shrink", "stage", "sweep",
-    "switch_space",
+    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
+    "_index_partition", "_lock", "_measure", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant",
+    "create_key", "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_price", "drop_space",
+    "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy",
+    "put_price", "put_provider", "record", "record_staged", "reembed", "register_space", "revoke_key",
+    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep", "switch_space",
 }  # fmt: skip
 #: What backtest and savings are made of, which either role may ask.
 WORTH = {
@@ -63,8 +65,9 @@ async def inhabit(world: World, name: str) -> int:
     await world.owner.execute(
         f"set router.tenant_id = {tenant};"
         f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
-        f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING}, {NOTHING},"
-        f" false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5, '{{{world.large}}}', '{{1}}');"
+        f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING},"
+        f" {NOTHING}, false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5,"
+        f" '{{{world.large}}}', '{{1}}');"
         " reset router.tenant_id"
     )
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
@@ -337,7 +340,16 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     for row in rows:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
-    assert by_volatility.pop(b"i") == {"_price", "_why", "_alphas", "_antitonic", "_blend", "_prior", "_static_blend"}
+    assert by_volatility.pop(b"i") == {
+        "_price",
+        "_why",
+        "_alphas",
+        "_antitonic",
+        "_blend",
+        "_plus",
+        "_prior",
+        "_static_blend",
+    }
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 

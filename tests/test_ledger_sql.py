@@ -46,7 +46,8 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "quality": [0.5, None], "cost_usd": [0.125, 0.5], "score": [0.25, None], "attempts": 2, "status": 499,
         "streamed": True, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
         "spent_usd": pytest.approx(0.0012), "default_usd": pytest.approx(0.012), "overhead_ms": 1.0,
-        "first_token_ms": 12.5, "duration_ms": 50.0, "why": "a better ranked model failed: small answered",
+        "first_token_ms": 12.5, "duration_ms": 50.0, "estimated_tokens": None, "reasoning_tokens": None,
+        "why": "a better ranked model failed: small answered",
         "prior": [0.5, None], "confidences": [0.75, 0], "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30],
         "input_price": [1, 10], "output_price": [2, 20], "cached_estimate": [4, 0], "cached_price": [0.5, 1],
         "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
@@ -268,6 +269,155 @@ async def test_speeds_are_moving_averages(world: World) -> None:
     assert [tuple(row) for row in rows] == [(world.small, pytest.approx(400.0), 3), (world.large, 50.0, 1)]
 
 
+async def speeds(world: World) -> asyncpg.Record:
+    return await world.owner.fetchrow("select * from router.speeds where model_id = $1", world.small)
+
+
+async def test_answer_lengths_are_a_mean_of_what_was_answered(world: World) -> None:
+    common = await routed(world)
+    lengths: tuple[tuple[int | None, int], ...] = ((100, 200), (300, 200), (None, 200), (9000, 500))
+    await world.log(
+        *(
+            {**common, "decision_id": uuid7(START, number), "completion_tokens": length, "status": status}
+            for number, (length, status) in enumerate(lengths)
+        )
+    )
+    await world.log({**common, "decision_id": uuid7(START, 9), "completion_tokens": 500})
+    row = await speeds(world)
+    assert (row["completion_tokens"], row["completions"], row["first_token_ms"], row["samples"]) == (300.0, 3, None, 0)
+
+
+async def test_answers_that_grew_longer_are_noticed_after_any_number(world: World) -> None:
+    common = await routed(world)
+    many = [{**common, "decision_id": uuid7(START, n), "completion_tokens": 100} for n in range(5000)]
+    await world.log(*many)
+    later = [{**entry, "decision_id": uuid7(START, 9000 + n)} for n, entry in enumerate(many[:300])]
+    await world.log(*({**entry, "completion_tokens": 500} for entry in later))
+    assert 450 < (await speeds(world))["completion_tokens"] < 500
+
+
+async def test_the_ratio_of_tokens_approaches_what_providers_report(world: World) -> None:
+    common = await routed(world)
+    assert (await world.log({**common, "decision_id": uuid7(START, 0), "estimated_tokens": None})) == 1
+    assert (await speeds(world))["token_ratio"] is None
+    for number in range(1, 60):
+        await world.log(
+            {**common, "decision_id": uuid7(START, number), "prompt_tokens": 1500, "estimated_tokens": 1000},
+        )
+    assert (await speeds(world))["token_ratio"] == pytest.approx(1.5, abs=0.03)
+
+
+async def test_one_odd_request_hardly_moves_the_ratio_of_tokens(world: World) -> None:
+    common = await routed(world)
+    for number in range(30):
+        await world.log({**common, "decision_id": uuid7(START, number), "prompt_tokens": 10, "estimated_tokens": 10})
+    await world.log({**common, "decision_id": uuid7(START, 99), "prompt_tokens": 10**6, "estimated_tokens": 10})
+    assert 1 < (await speeds(world))["token_ratio"] < 1.25
+
+
+@pytest.mark.parametrize(("reported", "estimated"), [(None, 10), (0, 10), (10, 0), (10, None)])
+async def test_what_is_not_known_of_a_prompt_says_nothing_of_the_ratio(
+    world: World, reported: int | None, estimated: int | None
+) -> None:
+    common = await routed(world)
+    await world.log({**common, "prompt_tokens": reported, "estimated_tokens": estimated})
+    assert (await speeds(world))["token_ratio"] is None
+
+
+# Prices of a tenant's own.
+
+
+async def put_price(world: World, tenant: int, model: str, *prices: float | None) -> bool:
+    found: bool = await world.owner.fetchval(
+        "select router.put_price($1, $2, $3, $4, $5, '2026-01-02')", tenant, model, *prices
+    )
+    return found
+
+
+async def test_the_ledger_counts_what_the_tenant_pays(world: World) -> None:
+    common = await routed(world)
+    other = {**await routed(world, "other"), "decision_id": uuid7(START, 7)}
+    await put_price(world, common["tenant_id"], "small", 4.0, 0.5, 8.0)
+    used = {"prompt_tokens": 1000, "cached_tokens": 400, "completion_tokens": 100, "reasoning_tokens": 60}
+    await world.log({**common, **used}, {**other, **used})
+    rows = await world.owner.fetch(
+        "select spent_usd, default_usd, reasoning_tokens from router.decisions order by tenant_id"
+    )
+    assert rows[0]["spent_usd"] == pytest.approx((600 * 4 + 400 * 0.5 + 100 * 8) / 1e6)
+    assert rows[1]["spent_usd"] == pytest.approx((1000 * 1 + 100 * 2) / 1e6)
+    assert rows[0]["default_usd"] == rows[1]["default_usd"] == pytest.approx((600 * 10 + 400 * 1 + 100 * 20) / 1e6)
+    assert rows[0]["reasoning_tokens"] == 60
+
+
+async def test_the_default_is_counted_at_what_the_tenant_would_pay(world: World) -> None:
+    common = await routed(world)
+    await put_price(world, common["tenant_id"], "large", 5.0, None, 5.0)
+    await world.log({**common, "prompt_tokens": 1000, "cached_tokens": 500, "completion_tokens": 100})
+    # Nothing of the model's own price is left, its price of cached tokens neither.
+    assert await world.owner.fetchval("select default_usd from router.decisions") == pytest.approx(1100 * 5 / 1e6)
+
+
+async def test_prices_say_whose_they_are_and_of_when(world: World) -> None:
+    tenant = await world.tenant()
+    await world.model("half", 1.0, None)
+    assert await put_price(world, tenant, "small", 4.0, None, 8.0)
+    assert not await put_price(world, tenant, "small", 4.0, 0.5, 9.0)
+    rows = await world.app.fetch("select * from router.prices($1)", tenant)
+    assert {row["model"]: (row["origin"], row["output_price"], str(row["priced_on"])) for row in rows} == {
+        "half": ("unpriced", None, "None"), "large": ("model", 20.0, "None"), "small": ("tenant", 9.0, "2026-01-02"),
+    }  # fmt: skip
+    assert await world.owner.fetchval("select router.drop_price($1, 'small')", tenant)
+    assert not await world.owner.fetchval("select router.drop_price($1, 'small')", tenant)
+    rows = await world.app.fetch("select * from router.prices($1)", tenant)
+    assert {row["model"]: row["origin"] for row in rows}["small"] == "model"
+
+
+async def test_a_price_of_its_own_lets_a_tenant_weigh_a_model_that_has_none(world: World) -> None:
+    tenant = await world.tenant()
+    await world.model("priceless", None, None)
+    with pytest.raises(asyncpg.PostgresError, match="priceless has no price"):
+        await world.policy(tenant, ["small", "priceless"])
+    await put_price(world, tenant, "priceless", 1.0, None, 1.0)
+    await world.policy(tenant, ["small", "priceless"])
+
+
+async def test_a_price_that_a_policy_needs_is_kept(world: World) -> None:
+    tenant = await world.tenant()
+    await world.model("priceless", None, None)
+    await put_price(world, tenant, "priceless", 1.0, None, 1.0)
+    await world.policy(tenant, ["small", "priceless"])
+    with pytest.raises(asyncpg.PostgresError, match="policy auto weighs its cost") as caught:
+        await world.owner.fetchval("select router.drop_price($1, 'priceless')", tenant)
+    assert caught.value.sqlstate == "RT011"
+    await world.policy(tenant, ["small"])
+    assert await world.owner.fetchval("select router.drop_price($1, 'priceless')", tenant)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "model", "prices", "sqlstate"),
+    [
+        (None, "small", (1.0, None, 1.0), "RT001"), (0, "absent", (1.0, None, 1.0), "RT003"),
+        (0, "small", (-1.0, None, 1.0), "23514"), (0, "small", (1.0, None, None), "23502"),
+        (0, "small", (1.0, float("nan"), 1.0), "23514"),
+    ],
+)  # fmt: skip
+async def test_a_bad_price_is_refused(
+    world: World, tenant: int | None, model: str, prices: tuple[float | None, ...], sqlstate: str
+) -> None:
+    number = 10**6 if tenant is None else await world.tenant()
+    with pytest.raises(asyncpg.PostgresError) as caught:
+        await put_price(world, number, model, *prices)
+    assert caught.value.sqlstate == sqlstate
+
+
+async def test_a_new_input_price_ends_the_price_of_cached_tokens_that_belonged_to_the_old(world: World) -> None:
+    await world.model("large", None, 30.0)
+    assert await world.owner.fetchval("select cached_input_price from router.models where name = 'large'") == 1.0
+    await world.model("large", 5.0, None)
+    row = await world.owner.fetchrow("select * from router.models where name = 'large'")
+    assert (row["input_price"], row["cached_input_price"], row["output_price"]) == (5.0, None, 30.0)
+
+
 # What people read.
 
 
@@ -362,3 +512,24 @@ async def test_status_says_the_next_step(world: World) -> None:
     assert (await steps(other))[
         "auto"
     ] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"
+
+
+async def test_status_says_what_is_missing(world: World) -> None:
+    await world.model("new", 0.1, 0.1)
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, ["small", "large", "new"], seed_count=40)
+    await world.policy(tenant, name="draw", backend="weighted")
+    await world.teach(tenant, Lesson("one", {world.small: 1.0}, task="jokes"), Lesson("two", {world.large: 1.0}))
+    asked = {"tenant_id": tenant, "policy_id": policy, "task": "sql"}
+    await world.log(
+        {**asked, "decision_id": uuid7(datetime.now(UTC))},
+        {**asked, "decision_id": uuid7(datetime.now(UTC) - timedelta(days=2), 2), "task": "long ago"},
+    )
+    rows = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    found = {(row["policy"], row["task"]): (row["task_memories"], row["unlabelled"], row["missing"]) for row in rows}
+    examples, labels = "38 more examples", "no labels of new"
+    assert found == {
+        ("auto", "jokes"): (1, ["new"], [examples, labels]),
+        ("auto", "sql"): (0, ["new"], [examples, "none yet for task sql", labels]),
+        ("draw", "jokes"): (1, [], []),
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app import signal
 from app.capability import needs_of
 from app.store.tenancy import Model
@@ -91,7 +93,31 @@ def test_a_context_window_holds_the_prompt_and_the_answer_with_a_margin() -> Non
     assert met({"context_window": 1200}, tokens=600, max_tokens="many")
 
 
-def test_tokens_are_estimated_from_characters_and_tools_count() -> None:
-    assert signal.prompt_tokens({}, [user("x" * 400)]) == 104
-    assert signal.prompt_tokens({"tools": [{"a": "x" * 400}]}, [user("x" * 400)]) > 200
-    assert signal.tokens_of("x" * 400) == 104
+def test_the_prompt_is_its_text_with_the_frames_of_its_messages() -> None:
+    words = "what is the capital of France? " * 20
+    one = signal.prompt_tokens({}, [user(words)], len)
+    assert one == len(words) + 7
+    assert signal.prompt_tokens({}, [user(words), user(words)], len) == 2 * len(words) + 11
+    assert signal.tokens_of(words) == signal.prompt_tokens({}, [user(words)])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"tools": [{"function": {"name": "x" * 400}}]}, {}),
+        ({"functions": [{"name": "x" * 400}]}, {}),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x" * 400}}}, {}),
+        ({}, {"tool_calls": [{"function": {"arguments": "x" * 400}}]}),
+    ],
+)
+def test_what_a_request_says_beside_its_text_counts_too(body: dict[str, Any], message: dict[str, Any]) -> None:
+    plain = signal.prompt_tokens({}, [user("hello")], len)
+    assert plain + 400 < signal.prompt_tokens(body, [user("hello") | message], len) < plain + 500
+
+
+@pytest.mark.parametrize(
+    ("image", "tokens"), [({"url": "data:"}, 765), ({"url": "data:", "detail": "low"}, 85), ("odd", 765), (None, 765)]
+)
+def test_images_count_by_a_rule(image: Any, tokens: int) -> None:
+    parts = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": image}, "odd", {"type": "file"}]
+    assert signal.prompt_tokens({}, [user(parts)], len) == tokens + signal.prompt_tokens({}, [user("hi")], len)

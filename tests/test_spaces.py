@@ -37,7 +37,7 @@ from tests.test_memory import assert_every_sum_is_a_recount
 
 REMOTE = "openai:fake-embedder"
 REMOTE_SPACE = f"{REMOTE}@384"
-STATIC_SPACE = "wordllama-l2-supercat-256"
+STATIC_SPACE = "wordllama-surface-354"
 
 
 # Two of the prompts are the same, by chance.

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import database, files, maintain, memory, models, policies, readers, spaces, tenancy
+from app.cli import (
+    backtest,
+    calibrate,
+    database,
+    explain,
+    files,
+    maintain,
+    memory,
+    models,
+    policies,
+    prices,
+    readers,
+    spaces,
+    tenancy,
+)
 from app.cli.common import Command
 
 main = typer.Typer(
@@ -32,9 +46,13 @@ main.add_typer(tenancy.keys, name="key")
 main.add_typer(readers.readers, name="reader")
 main.add_typer(models.providers, name="provider")
 main.add_typer(models.models, name="model")
+main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")
 files.add_to(main)
 memory.add_to(main)
+explain.add_to(main)
+backtest.add_to(main)
+calibrate.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

@@ -28,7 +28,18 @@ def status(
             for policy in _by_policy(await memory.status(db, each.tenant_id, space_id))
         ]
 
-    columns = ("tenant", "policy", "backend", "default_model", "memories", "seed_count", "ready", "tasks", "missing", "next_step")
+    columns = (
+        "tenant",
+        "policy",
+        "backend",
+        "default_model",
+        "memories",
+        "seed_count",
+        "ready",
+        "tasks",
+        "missing",
+        "next_step",
+    )
     found = with_database(work)
     if not as_json:
         found = [

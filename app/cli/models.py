@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, note, show, with_database
+from app.cli.prices import CacheShareOption, PriceOption, cached_price, in_words, mention_old
 from app.errors import ConfigurationError, NotFound
 from app.store import tenancy
 from app.store.database import Database
@@ -50,16 +50,6 @@ def list_providers(as_json: AsJson = False) -> None:
     )
 
 
-def _price(value: float | None) -> float | None:
-    # A price that is not a number would win or lose every comparison of costs.
-    if value is not None and not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter("a price is 0 or more, USD per million tokens")
-    return value
-
-
-PriceOption = Annotated[float | None, typer.Option(callback=_price, help="USD per million tokens.")]
-
-
 @models.command("add")
 def add_model(
     name: Annotated[str | None, typer.Argument(help="What requests say in `model`.")] = None,
@@ -71,6 +61,7 @@ def add_model(
     input_price: PriceOption = None,
     output_price: PriceOption = None,
     cached_input_price: PriceOption = None,
+    cache_share: CacheShareOption = None,
     context_window: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Tokens.")] = None,
     tools: Annotated[bool | None, typer.Option(help="Calls tools.")] = None,
     vision: Annotated[bool | None, typer.Option(help="Reads images.")] = None,
@@ -83,7 +74,7 @@ def add_model(
         assert all_known is not None
         if any(
             given is not None
-            for given in (upstream_name, input_price, output_price, cached_input_price, context_window)
+            for given in (upstream_name, input_price, output_price, cached_input_price, cache_share, context_window)
         ):
             raise typer.BadParameter("prices and upstream names are of one model: give NAME", param_hint="--all-known")
         added = with_database(lambda db: _add_all(db, all_known, provider or all_known))
@@ -98,7 +89,7 @@ def add_model(
         "vision": vision,
         "json_schema": json_schema,
     }
-    price = with_database(lambda db: _add(db, name, provider, upstream_name, given))
+    price = with_database(lambda db: _add(db, name, provider, upstream_name, given, cache_share))
     if price is None:
         note(f"{name} has no known price: give --input-price and --output-price, or no policy can weigh its cost.")
     typer.echo(f"Model {name} is there{f': {price}' if price else ''}.")
@@ -106,8 +97,10 @@ def add_model(
 
 @models.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """Every model with its prices, USD per million tokens, the disabled ones too."""
-    show(with_database(tenancy.inventory), as_json=as_json, empty="There are no models; `pgrouter model add` adds one.")
+    """Every model with its prices, USD per million tokens, and the day they are from, the disabled ones too."""
+    found = with_database(tenancy.inventory)
+    show(found, as_json=as_json, empty="There are no models; `pgrouter model add` adds one.")
+    mention_old((row["name"], row) for row in found if row["enabled"])
 
 
 @models.command("disable")
@@ -125,7 +118,12 @@ def enable_model(name: Annotated[str, typer.Argument()]) -> None:
 
 
 async def _add(
-    db: Database, name: str, provider: str | None, upstream_name: str | None, given: dict[str, Any]
+    db: Database,
+    name: str,
+    provider: str | None,
+    upstream_name: str | None,
+    given: dict[str, Any],
+    cache_share: float | None,
 ) -> str | None:
     """Add or change one model; returns its prices in words, None while they are unknown."""
     # Importing the prices takes longer than most commands do.
@@ -144,19 +142,26 @@ async def _add(
     moved = known is not None and (known["provider"], known["upstream_name"]) != (provider, upstream_name)
     unpriced = known is None or moved or known["input_price"] is None or known["output_price"] is None
     price = prices.lookup(upstream_name, provider, host["base_url"], now=now) if unpriced else None
+    own = given["input_price"] is not None or given["output_price"] is not None
+    paid_in = given["input_price"]
+    if paid_in is None:
+        paid_in = price.input if price is not None else known and known["input_price"]
+    given["cached_input_price"] = cached_price(given["cached_input_price"], cache_share, paid_in)
     if price is not None:
         filled: dict[str, Any] = {"output_price": price.output, "context_window": price.context_window}
         if given["input_price"] is None:
             # A list price for cached tokens says nothing beside an input price of one's own.
             filled |= {"input_price": price.input, "cached_input_price": price.cached_input}
         given |= {field: value for field, value in filled.items() if given[field] is None}
-    dated = None if given["input_price"] is None and given["output_price"] is None else now.date()
+        if price.dearer_from is not None and not own:
+            note(f"{name} is dearer from {price.dearer_from} prompt tokens on; its price below that counts for all.")
+    dated = now.date() if own else price and price.on
     await tenancy.put_model(db, name, provider, upstream_name=upstream_name, priced_on=dated, **given)
     row = await _find(db, name)
     assert row is not None
     if row["input_price"] is None or row["output_price"] is None:
         return None
-    return f"{row['input_price']:g} USD per million tokens in, {row['output_price']:g} out, as of {row['priced_on']}"
+    return in_words(row["input_price"], row["cached_input_price"], row["output_price"], row["priced_on"])
 
 
 async def _add_all(db: Database, known_as: str, provider: str) -> list[str]:

@@ -62,6 +62,9 @@ def put_policy(
     sticky_seconds: Annotated[str | None, _number("How long a conversation stays with its model.")] = None,
     explore_share: Annotated[str | None, _number("Share of requests for candidates short of labels, 0 to 0.2.")] = None,
     explore_labels: Annotated[str | None, _number("Labels at which a candidate is no longer short of them.")] = None,
+    base_weight: Annotated[
+        str | None, _number("Weight of a shared memory that the tenant leans on, in memories of its own.")
+    ] = None,
 ) -> None:
     """Add a policy, or change one; what is not given stays, or for a new one comes from ROUTER_* and the prices."""
     texts = {
@@ -78,8 +81,9 @@ def put_policy(
         "sticky_seconds": sticky_seconds,
         "explore_share": explore_share,
         "explore_labels": explore_labels,
+        "base_weight": base_weight,
     }
-    settings = {setting: _checked(setting, text) for setting, text in texts.items() if text is not None}
+    settings = {setting: checked_option(setting, text) for setting, text in texts.items() if text is not None}
     shares = None if weights is None else _shares(weights)
     wanted = None if models is None else names_in(models)
     if wanted == ():
@@ -155,7 +159,8 @@ def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
     typer.echo(f"Deleted policy {name} of {tenant}.")
 
 
-def _checked(setting: str, text: str) -> str | int | float:
+def checked_option(setting: str, text: str) -> str | int | float:
+    """A policy's setting given as an option. Raises `typer.BadParameter` naming it."""
     option = f"--{setting.replace('_', '-')}"
     try:
         return checked(setting, text, option)

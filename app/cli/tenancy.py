@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
-from app.errors import NotFound
+from app.errors import BadRequest, NotFound
 from app.keys import hash_of, hint_of, make_key
 from app.policy_defaults import choose, names_in, policy_defaults
 from app.store import tenancy
@@ -101,8 +101,17 @@ def change_tenant(
     route_explicit: Annotated[
         bool | None, typer.Option(help="Route requests that name a candidate of policy auto, too.")
     ] = None,
+    shared: Annotated[
+        bool | None, typer.Option(help="Let others lean on its memory: they get estimates from it, never a row.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="Lean on that shared tenant's memory while its own is small.")
+    ] = None,
+    no_base: Annotated[bool, typer.Option("--no-base", help="Lean on none.")] = False,
 ) -> None:
     """Change a tenant; what is not given stays."""
+    if base is not None and no_base:
+        raise BadRequest("--base and --no-base exclude each other.", param="base")
 
     async def work(db: Database) -> None:
         await tenancy.change_tenant(
@@ -111,6 +120,8 @@ def change_tenant(
             memory_cap=memory_cap,
             store_prompts=store_prompts,
             route_explicit=route_explicit,
+            shared=shared,
+            base=0 if no_base else None if base is None else (await tenant_of(db, base)).tenant_id,
         )
 
     with_database(work)

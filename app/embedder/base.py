@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-STATIC_SPACE = "wordllama-l2-supercat-256"
+STATIC_SPACE = "wordllama-surface-354"
 MINILM_SPACE = "minilm-l6-v2-int8-384"
 QUICK_CHARS = 2048
 """A quick embedder takes a text of this many characters without yielding: about 0.5 ms, 5 ms at worst."""
@@ -23,7 +23,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The space's stable name, such as `wordllama-l2-supercat-256`; it changes iff vectors are not comparable."""
+        """The space's stable name, such as `wordllama-surface-354`; it changes iff vectors are not comparable."""
 
     @property
     def dimensions(self) -> int:

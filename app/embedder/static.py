@@ -1,8 +1,8 @@
-"""The default embedder: the mean of wordllama's 256-d token vectors, offline and on the event loop.
+"""The default embedder: what a prompt is about and what it looks like, offline and on the event loop.
 
-The table and the tokenizer are read straight from the installed wordllama package (MIT); importing the package itself
-would configure logging and load four C extensions that are not needed. The vectors are those of its
-`WordLlama.load().embed(text, norm=True)`.
+The first 256 numbers are the mean of wordllama's token vectors, that of its `WordLlama.load().embed(text, norm=True)`;
+`surface.py` has the others. Table and tokenizer are read straight from the installed wordllama package (MIT); importing
+the package itself would configure logging and load four C extensions that are not needed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
+from app.embedder import surface
 from app.embedder.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, well_formed
 from app.errors import ConfigurationError
 
 READ_CHARS = 256 * 1024
 """A longer text is read as head and tail: about 65,000 tokens, whose mean a longer text hardly moves."""
+MEANING = 256
+#: Each part's share of the cosine of two prompts: meaning, words, format, length.
+SHARES = (0.4, 0.2, 0.2, 0.2)
 WORDS_KEPT = 32_768
 SPACE = "▁"
 PART_CHARS = len(SPACE) + QUICK_CHARS
@@ -37,7 +41,7 @@ class StaticEmbedder:
     """Embedder without a network: one table look-up a token, mean, length 1. Reads up to `READ_CHARS` characters."""
 
     name = STATIC_SPACE
-    dimensions = 256
+    dimensions = MEANING + surface.DIMENSIONS
     quick = True
 
     def __init__(self) -> None:
@@ -50,30 +54,32 @@ class StaticEmbedder:
             return np.array([token.id for token in model.tokenize(word)], np.uint16).tobytes()
 
         self._token_ids = token_ids
+        self._surface = surface.Surface([tokenizer.id_to_token(number) or "" for number in range(len(self._table))])
+        self._roots = np.repeat(np.sqrt(SHARES), (MEANING, surface.WORDS, surface.FORMAT, surface.LENGTH))
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), 256); yields to the event loop about every `QUICK_CHARS` characters."""
+        """Unit vectors, shape (len(texts), 354); yields to the event loop about every `QUICK_CHARS` characters."""
         rows = np.zeros((len(texts), self.dimensions), np.float32)
         unyielded = 0
         for row, text in zip(rows, texts, strict=True):
+            meaning, found = row[:MEANING], []
             for part in _parts(text):
                 if unyielded + len(part) > PART_CHARS:
                     await asyncio.sleep(0)
                     unyielded = 0
                 unyielded += len(part)
-                row += self._sum(part)
-            length = np.sqrt(row @ row)
+                tokens = np.frombuffer(b"".join(map(self._token_ids, WORD.findall(part))), np.uint16)
+                meaning += self._table.take(tokens, axis=0).sum(axis=0)
+                found.append(tokens)
+            length = np.sqrt(meaning @ meaning)
             if length > 0:
-                row /= length
+                meaning /= length
+                row[MEANING:] = self._surface.of(np.concatenate(found))
+                row *= self._roots
         return rows
 
     async def close(self) -> None:
         """Nothing is held open."""
-
-    def _sum(self, part: str) -> NDArray[np.float32]:
-        ids = np.frombuffer(b"".join(map(self._token_ids, WORD.findall(part))), np.uint16)
-        total: NDArray[np.float32] = self._table.take(ids, axis=0).sum(axis=0)
-        return total
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -113,7 +119,7 @@ def _load(package: Path) -> tuple[Tokenizer, NDArray[np.float32]]:
         tokenizer = Tokenizer.from_file(str(vocabulary))
     except (SafetensorError, OSError) as error:
         raise ConfigurationError(f"ROUTER_EMBEDDER=static: {weights} cannot be read: {error}") from error
-    if table.shape != (tokenizer.get_vocab_size(), StaticEmbedder.dimensions):
+    if table.shape != (tokenizer.get_vocab_size(), MEANING):
         raise ConfigurationError(f"ROUTER_EMBEDDER=static: {weights} holds {table.shape}, not (32000, 256).")
     # float32 although the file is float16: 16 MB more, and summing is 7 times as fast.
     return tokenizer, table.astype(np.float32)

@@ -230,6 +230,7 @@ class _Exchange:
                 duration_ms=duration * 1000,
                 conversation=plan.conversation,
                 usage=self.passed or UNKNOWN,
+                estimated_tokens=plan.tokens,
             )
         )
         _decisions(self.reason, model.name).inc()

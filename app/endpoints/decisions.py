@@ -18,8 +18,7 @@ from app.router import Options
 from app.store import routing
 from app.teaching import Prompted, Tag
 
-
-#: What an explanation says of each candidate, as columns of `router.explain`; tokens are estimates, prices USD a million.
+#: Of each candidate, as columns of `router.explain`; tokens are estimates, prices USD per million.
 _OF_A_CANDIDATE = (
     "model", "score", "quality", "confidence", "labels", "support", "n0", "prior", "tenant_mean", "tenant_labels",
     "task_mean", "task_labels", "cost_usd", "penalty", "prompt_tokens", "cached_tokens", "completion_tokens",

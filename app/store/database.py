@@ -12,13 +12,13 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError
+from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError, Unsupported
 from app.store import servers
 from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0010"
+REVISION = "0009"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
@@ -58,7 +58,11 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
     "RT007": Conflict,  # another space serves or is being built
+    "RT008": Unsupported,  # a target that the memory does not support
     "RT009": BadRequest,  # a role that cannot be a reader
+    "RT010": Unsupported,  # too few memories that label every candidate
+    "RT011": Conflict,  # a price that is still needed
+    "RT012": BadRequest,  # a tenant that shares no memory
 }
 
 

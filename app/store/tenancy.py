@@ -71,6 +71,7 @@ class Tenant:
     """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies.
 
     `space` serves it, None: that of the proxy's own embedder; its memory is being rewritten for `building`, None: not.
+    `shared`: others may lean on its memory; `base`: the tenant it leans on, None: none.
     """
 
     tenant_id: int
@@ -85,6 +86,8 @@ class Tenant:
     space_id: int | None
     space: str | None
     building: str | None
+    shared: bool
+    base: str | None
     created_at: datetime
 
 
@@ -186,10 +189,22 @@ async def change_tenant(
     memory_cap: int | None = None,
     store_prompts: bool | None = None,
     route_explicit: bool | None = None,
+    shared: bool | None = None,
+    base: int | None = None,
 ) -> bool:
-    """Change what is not None; `store_prompts` False erases the stored ones. False when there is no such tenant."""
+    """Change what is not None; `store_prompts` False erases the stored ones. False when there is no such tenant.
+
+    `base`: the shared tenant whose memory it leans on, 0: none. Raises `BadRequest` when that one shares none.
+    """
     rows = await db.fetch(
-        "select router.change_tenant($1, $2, $3, $4)", tenant_id, memory_cap, store_prompts, route_explicit, timeout=600
+        "select router.change_tenant($1, $2, $3, $4, $5, $6)",
+        tenant_id,
+        memory_cap,
+        store_prompts,
+        route_explicit,
+        shared,
+        base,
+        timeout=600,
     )
     return bool(rows[0][0])
 
@@ -228,7 +243,7 @@ async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
 #: What a policy's decision is set by, in the order of the SQL type `policy_settings`; README.md says each in a line.
 POLICY_SETTINGS = (
     "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
-    "sticky_seconds", "explore_share", "explore_labels",
+    "sticky_seconds", "explore_share", "explore_labels", "base_weight",
 )  # fmt: skip
 
 

@@ -68,6 +68,9 @@ create table router.tenants (
     memory_cap int not null default 5000 constraint tenants_memory_cap_check check (memory_cap > 0),
     store_prompts boolean not null default true,
     route_explicit boolean not null default false,
+    shared boolean not null default false,
+    base_id int constraint tenants_base_fkey references router.tenants on delete set null
+        constraint tenants_base_check check (base_id <> tenant_id),
     created_at timestamptz not null default now()
 );
 comment on table router.tenants is 'Who routes: every memory, key, policy and decision belongs to one tenant.';
@@ -76,6 +79,8 @@ comment on column router.tenants.name is 'For people; unique.';
 comment on column router.tenants.memory_cap is 'Memories kept; the oldest beyond it are forgotten in batches.';
 comment on column router.tenants.store_prompts is 'False: only hashes and embeddings are kept, never the text of a prompt.';
 comment on column router.tenants.route_explicit is 'True: a request naming a candidate of policy `auto` is routed, that model being its default.';
+comment on column router.tenants.shared is 'True: others may lean on its memory, which gives them estimates and never a row.';
+comment on column router.tenants.base_id is 'The shared tenant whose memory it leans on while its own is small; NULL: none.';
 comment on column router.tenants.created_at is 'When the tenant was made.';
 
 create table router.api_keys (
@@ -150,7 +155,7 @@ create table router.policies (
     backend router.backend not null default 'knn',
     default_model smallint not null constraint policies_default_model_fkey references router.models,
     granularity router.granularity not null default 'conversation',
-    alpha double precision not null default 0.3 constraint policies_alpha_check check (alpha between 0 and 100),
+    alpha double precision not null default 0.1 constraint policies_alpha_check check (alpha between 0 and 100),
     k int not null default 100 constraint policies_k_check check (k between 1 and 1000),
     tau double precision not null default 0.2 constraint policies_tau_check check (tau between 0.0001 and 'infinity'),
     n0 double precision not null default 2 constraint policies_n0_check check (n0 between 0 and 1000000),
@@ -163,6 +168,7 @@ create table router.policies (
     sticky_seconds int not null default 86400 constraint policies_sticky_seconds_check check (sticky_seconds >= 0),
     explore_share double precision not null default 0 constraint policies_explore_share_check check (explore_share between 0 and 0.2),
     explore_labels int not null default 20 constraint policies_explore_labels_check check (explore_labels >= 0),
+    base_weight double precision not null default 100 constraint policies_base_weight_check check (base_weight between 0 and 1000000),
     constraint policies_name_key unique (tenant_id, name),
     constraint policies_tenant_key unique (tenant_id, policy_id)
 );
@@ -185,6 +191,7 @@ comment on column router.policies.switch_penalty is 'Quality points a candidate 
 comment on column router.policies.sticky_seconds is 'How long a conversation stays with its first model; 0: not at all.';
 comment on column router.policies.explore_share is 'Share of new requests that go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
 comment on column router.policies.explore_labels is 'Labels in the memory from which on a candidate is no longer explored.';
+comment on column router.policies.base_weight is 'Weight of the shared memory that the tenant leans on: its neighbours count base_weight / (base_weight + own memories) each.';
 
 create table router.policy_models (
     tenant_id int not null,
@@ -224,7 +231,8 @@ comment on column router.tenant_prices.priced_on is 'The date the prices are fro
 create type router.policy_settings as (
     granularity router.granularity, alpha double precision, k int, tau double precision, n0 double precision,
     n0_task double precision, n1 double precision, seed_count int, confidence_floor double precision,
-    switch_penalty double precision, sticky_seconds int, explore_share double precision, explore_labels int
+    switch_penalty double precision, sticky_seconds int, explore_share double precision, explore_labels int,
+    base_weight double precision
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL leaves one as it is.';
 
@@ -272,6 +280,7 @@ def upgrade() -> None:
     install("put_provider", 1)
     install("put_model", 1)
     install("create_tenant", 1)
+    install("_prices", 1, to=f"{APP}, router_reader")
     install("put_policy", 1)
     install("create_key", 1)
     install("revoke_key", 1)
@@ -287,7 +296,7 @@ def downgrade() -> None:
     execute("""
         drop function router.revision, router.catalogue, router.candidates, router.put_provider,
             router.put_model, router.create_tenant, router.put_policy, router.create_key, router.revoke_key,
-            router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._enter;
+            router.delete_policy, router.credentials, router.upstreams, router.inventory, router.settings, router._prices, router._enter;
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
         drop table router.tenant_prices, router.policy_models, router.policies, router.models, router.providers, router.api_keys,
             router.tenants;

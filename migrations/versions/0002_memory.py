@@ -167,6 +167,12 @@ create type router.example as (
 );
 comment on type router.example is 'One thing to teach, as record takes it.';
 
+create type router.base_sums as (
+    model_id smallint, labels bigint, support double precision, quality_sum double precision,
+    token_support double precision, token_sum double precision, mean_quality double precision, mean_tokens double precision
+);
+comment on type router.base_sums is 'What a shared memory says of one model for one prompt: sums over its neighbours, and its means.';
+
 grant select on router.spaces, router.tasks, router.memories, router.memories_small, router.memories_large, router.memory_texts, router.memory_counts, router.priors
     to router_app, router_reader;
 grant insert on router.spaces, router.tasks to router_app;
@@ -204,6 +210,7 @@ def upgrade() -> None:
     install("_scan", 1, to=BOTH)
     install("_search", 1, to=BOTH)
     install("neighbours", 1, to=BOTH)
+    install("_lean", 1, to=BOTH)
     install("status", 1, to=BOTH)
     install_view("memory", 1, to="router_reader")
 
@@ -211,13 +218,13 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.memory;
-        drop function router.status, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
+        drop function router.status, router._lean, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
             router.change_tenant, router._labels, router._evict, router._lock, router._task, router.register_space, router.embedding_width;
         alter table router.tenants drop column space_id, drop column next_space_id;
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
             router.spaces;
         drop function router._count_memories;
-        drop type router.example;
+        drop type router.example, router.base_sums;
     """)
 
 

@@ -51,9 +51,9 @@ comment on column router.speeds.tenant_id is 'Measured on whose requests.';
 comment on column router.speeds.model_id is 'The model.';
 comment on column router.speeds.first_token_ms is 'Time to first token, milliseconds, for backend `fastest`: a moving average in which each batch of the ledger weighs 0.2; NULL: none yet.';
 comment on column router.speeds.samples is 'Requests that went into first_token_ms.';
-comment on column router.speeds.completion_tokens is 'Completion tokens as reported, those of reasoning too, a moving average; NULL: none yet.';
+comment on column router.speeds.completion_tokens is 'Completion tokens as reported, those of reasoning too: the mean of 100 requests, then a moving average of about as many; NULL: none yet.';
 comment on column router.speeds.completions is 'Requests that went into completion_tokens.';
-comment on column router.speeds.token_ratio is 'Prompt tokens as reported by estimated ones, a moving average; NULL: none yet, taken as 1.';
+comment on column router.speeds.token_ratio is 'Prompt tokens as reported divided by those estimated, a moving average of about 20 requests that begins at 1; NULL: none yet, taken as 1.';
 comment on column router.speeds.updated_at is 'When the last went in.';
 
 create table router.decisions (
@@ -80,14 +80,16 @@ create table router.decisions (
     cached_estimate real[],
     cached_price real[],
     penalty real[],
-    alpha real,
-    unit_usd real,
+    alpha double precision,
+    unit_usd double precision,
     attempts smallint not null,
     status smallint not null,
     streamed boolean not null,
     prompt_tokens int,
     cached_tokens int,
     completion_tokens int,
+    reasoning_tokens int,
+    estimated_tokens int,
     spent_usd double precision,
     default_usd double precision,
     overhead_ms real not null,
@@ -128,7 +130,9 @@ comment on column router.decisions.streamed is 'Answered as server-sent events.'
 comment on column router.decisions.prompt_tokens is 'As the provider reported; NULL: it did not.';
 comment on column router.decisions.cached_tokens is 'Those of them read from the provider''s cache; NULL: not reported.';
 comment on column router.decisions.completion_tokens is 'As the provider reported; NULL: it did not.';
-comment on column router.decisions.spent_usd is 'Cost at the prices of the day; NULL: tokens or prices unknown.';
+comment on column router.decisions.reasoning_tokens is 'Those of the completion that were thought and not said; NULL: not reported.';
+comment on column router.decisions.estimated_tokens is 'What the prompt was taken for before it was sent; NULL: nobody counted.';
+comment on column router.decisions.spent_usd is 'Cost at the tenant''s prices of the day; NULL: tokens or prices unknown.';
 comment on column router.decisions.default_usd is 'The same tokens at the prices of the policy''s default model.';
 comment on column router.decisions.overhead_ms is 'Time in pgrouter before the request went upstream.';
 comment on column router.decisions.first_token_ms is 'From sending upstream to the first byte of the answer.';
@@ -138,9 +142,11 @@ create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
     model_id smallint, confidence real, candidates smallint[], quality real[], cost_usd real[], score real[],
     prior real[], confidences real[], prompt_estimate real[], completion_estimate real[], input_price real[],
-    output_price real[], cached_estimate real[], cached_price real[], penalty real[], alpha real, unit_usd real,
+    output_price real[], cached_estimate real[], cached_price real[], penalty real[], alpha double precision,
+    unit_usd double precision,
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
-    overhead_ms real, first_token_ms real, duration_ms real, conversation bytea
+    overhead_ms real, first_token_ms real, duration_ms real, conversation bytea, reasoning_tokens int,
+    estimated_tokens int
 );
 comment on type router.decision_entry is 'One served request, as log_decisions takes it.';
 
@@ -155,7 +161,11 @@ def upgrade() -> None:
     isolate("conversations", "speeds", "decisions")
     install("_open_day", 1, to="router_app")
     install("_price", 1, to="router_app")
+    install("_measure", 1, to="router_app")
     install("log_decisions", 1, to="router_app")
+    install("_plus", 1, to=BOTH)
+    install("_prior", 1, to=BOTH)
+    install("_blend", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
     install("evidence", 1, to=BOTH)
@@ -171,7 +181,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop view router.overview, router.recent_decisions;
-        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router.log_decisions, router._price, router._open_day;
+        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router._blend, router._prior, router._plus, router.log_decisions, router._measure, router._price, router._open_day;
         drop table router.decisions, router.speeds, router.conversations;
         drop type router.decision_entry;
     """)

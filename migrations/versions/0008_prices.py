@@ -1,6 +1,8 @@
-"""Prices of a tenant's own, and what the ledger teaches about the size of answers."""
+"""What a tenant pays, where that is not what everybody pays."""
 
 from __future__ import annotations
+
+from migrations.install import execute, install
 
 revision = "0008"
 down_revision = "0007"
@@ -9,8 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    install("put_price", 1)
+    install("drop_price", 1)
+    install("prices", 1, to="router_app, router_reader")
 
 
 def downgrade() -> None:
-    pass
+    execute("drop function router.prices, router.drop_price, router.put_price;")

@@ -77,8 +77,6 @@ grant select on router.calibrations to router_app, router_reader;
 def upgrade() -> None:
     execute(TABLES)
     isolate("calibrations")
-    install("_prior", 1, to=BOTH)
-    install("_blend", 1, to=BOTH)
     install("_pool", 1, to=BOTH)
     install("_alphas", 1, to=BOTH)
     install("_setup", 1, to=BOTH)
@@ -101,7 +99,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("""
         drop function router.savings, router._verdict, router._served, router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
-            router._trial, router._setup, router._alphas, router._pool, router._blend, router._prior;
+            router._trial, router._setup, router._alphas, router._pool;
         drop table router.calibrations;
         drop type router.trial;
     """)

@@ -1,0 +1,147 @@
+"""`pgrouter backtest`: what a policy would have got for its money, had its own memory asked."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import wrap
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import report
+from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
+from app.cli.plot import glyphs_for, plot
+from app.curve import Backtest
+from app.errors import ConfigurationError, NotFound
+from app.policy_defaults import checked
+from app.store import quality, tenancy
+from app.store.database import Database
+from app.store.tenancy import Tenant
+
+WIDEST = 100
+#: Of the curve's table, about.
+LINES = 12
+
+PolicyOption = Annotated[str, typer.Option(metavar="NAME", help="Which policy.")]
+SampleOption = Annotated[int, typer.Option(min=30, max=16_000, help="Memories asked at most.")]
+ConfidenceOption = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")]
+SecondsOption = Annotated[float, typer.Option(min=0.1, max=3600, help="Time for measuring.")]
+
+
+def _number(explained: str, *names: str) -> Any:
+    # Read as text: the ranges are those of `pgrouter policy put`, and are checked by the same code.
+    return typer.Option(*names, metavar="NUMBER", help=explained)
+
+
+def backtest(
+    tenant: Annotated[str, typer.Option(help="Whose memory.")],
+    policy: PolicyOption = "auto",
+    sample: SampleOption = 500,
+    alpha: Annotated[list[str] | None, _number("An alpha to try; again for more. Else a grid.", "--alpha")] = None,
+    k: Annotated[str | None, _number("Neighbours, in place of the policy's.", "--k")] = None,
+    tau: Annotated[str | None, _number("Kernel width, in place of the policy's.")] = None,
+    n0: Annotated[str | None, _number("Weight of the prior, in place of the policy's.")] = None,
+    n0_task: Annotated[str | None, _number("The same when there is a task.")] = None,
+    n1: Annotated[str | None, _number("Weight of the mean in a task's prior, in place of the policy's.")] = None,
+    confidence: ConfidenceOption = 0.9,
+    seconds: SecondsOption = 10,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plot as PNG, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask each memory as if it were not there, at many alphas: what quality for what cost, and what else that buys.
+
+    Changes nothing. Only memories with a label of every candidate can be asked.
+    """
+    draw = None if png is None else _drawing()
+    alphas = None if not alpha else [float(checked("alpha", text, "--alpha")) for text in alpha]
+    texts = {"k": k, "tau": tau, "n0": n0, "n0_task": n0_task, "n1": n1}
+    settings = {name: checked(name, text, _option(name)) for name, text in texts.items() if text is not None}
+
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], str]:
+        row = await tenant_of(db, tenant)
+        space_id, space = await space_of(db, row)
+        known = await policy_of(db, row, policy)
+        rows = await quality.backtest(
+            db,
+            row.tenant_id,
+            known["policy_id"],
+            space_id,
+            sample=sample,
+            alphas=alphas,
+            settings=settings or None,
+            confidence=confidence,
+            seconds=seconds,
+        )
+        return rows, space
+
+    rows, space = with_database(work)
+    found = Backtest.of(rows)
+    if draw is not None and png is not None:
+        draw(found, f"{tenant}, policy {policy}: {asked(found)}", png, confidence)
+    if as_json:
+        head = {"tenant": tenant, "policy": policy, "embedder": space, "confidence": confidence, "settings": settings}
+        show_json({**head, **found.body()})
+        return
+    width = max(40, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
+    changed = "".join(f", {name} {value:g}" for name, value in settings.items() if not isinstance(value, str))
+    shown = found.curve if alphas else report.thinned(found.curve, LINES)
+    left_out = f" {len(found.curve)} alphas were measured; --json has them all." if shown != found.curve else ""
+    lines = [
+        *wrap(f"{tenant}, policy {policy}{changed}: {asked(found)}, embedded by {space}.{left_out}", width),
+        "",
+        *report.curve(found, shown, confidence, width),
+        *report.legend(confidence, width),
+        "",
+        *report.alone(found, confidence, width),
+        "",
+        *plot(found, width, glyphs_for(sys.stdout.encoding)),
+    ]
+    typer.echo("\n".join(lines))
+    if png is not None:
+        note(f"Wrote {png}.")
+
+
+def asked(found: Backtest) -> str:
+    """What was measured: how many memories of how many."""
+    kind = "a sample of " if found.sampled else "all "
+    left = f", {found.skipped} left out for want of a label" if found.skipped else ""
+    return f"{kind}{found.rows} memories, each without itself{left}"
+
+
+async def space_of(db: Database, tenant: Tenant) -> tuple[int, str]:
+    """The number and the name of the space that serves a tenant."""
+    if tenant.space_id is not None and tenant.space is not None:
+        return tenant.space_id, tenant.space
+    async with embedder_of(db) as (embedding, space_id):
+        return space_id, embedding.space
+
+
+async def policy_of(db: Database, tenant: Tenant, name: str) -> Mapping[str, Any]:
+    """The policy of that name with its settings. Raises `NotFound`."""
+    for row in await tenancy.settings(db, tenant.tenant_id):
+        if row["name"] == name:
+            return row
+    raise NotFound(f"There is no policy {name!r}; `pgrouter policy list {tenant.name!r}` shows them.")
+
+
+def add_to(main: typer.Typer) -> None:
+    """Give `main` this command."""
+    main.command("backtest")(backtest)
+
+
+def _option(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+def _drawing() -> Any:
+    # Before anything is measured: nobody should wait for a picture that cannot be drawn.
+    try:
+        from app.cli import png
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--png needs matplotlib, which is not there ({error}): pip install 'pgrouter[plot]'."
+        ) from error
+    return png.draw

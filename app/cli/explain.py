@@ -1,0 +1,102 @@
+"""`pgrouter explain`: who would serve a prompt and why, with every number of the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from app import signal
+from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
+from app.cli.policies import checked_option
+from app.embedder import EmbeddingFailed
+from app.errors import NotFound
+from app.store import routing, tenancy
+from app.store.database import Database
+from app.store.routing import Question
+
+#: Of a candidate, as columns of `router.explain`.
+_SHOWN = (
+    "model", "score", "quality", "prior", "confidence", "labels", "cost_usd", "prompt_tokens", "completion_tokens",
+    "input_price", "output_price", "priced_on",
+)  # fmt: skip
+#: Characters of a neighbour's prompt.
+_EXCERPT = 60
+
+
+def explain(
+    prompt: Annotated[str, typer.Argument(help="What a user might ask.")],
+    tenant: Annotated[str, typer.Option(help="Whose memory is asked.")],
+    policy: Annotated[str, typer.Option(help="What the request would say in `model`.")] = "auto",
+    task: Annotated[str | None, typer.Option(help="What it would say in X-Router-Task.")] = None,
+    alpha: Annotated[str | None, typer.Option(metavar="NUMBER", help="In place of the policy's.")] = None,
+    neighbours: Annotated[int, typer.Option(min=0, max=1000, help="Memories shown.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Who would serve a prompt and why; sends nothing. Candidates are not narrowed by what a request needs."""
+
+    price = None if alpha is None else float(checked_option("alpha", alpha))
+
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        found = await tenant_of(db, tenant)
+        chosen = next((each for each in await tenancy.policies(db, found.tenant_id) if each.name == policy), None)
+        if chosen is None:
+            raise NotFound(f"The tenant {tenant!r} has no policy {policy!r}.")
+        async with embedder_of(db, found.space) as (embedder, space_id):
+            try:
+                vector = await embedder.embed_one(prompt) if prompt.strip() else None
+            except EmbeddingFailed as error:
+                vector = None
+                note(f"The prompt could not be embedded: {error}")
+            question = Question(
+                tenant_id=found.tenant_id,
+                policy_id=chosen.policy_id,
+                space_id=space_id,
+                task=task,
+                prompt_tokens=signal.tokens_of(prompt),
+                default_model=chosen.default_model,
+                alpha=price,
+            )
+            rows = await routing.explain(db, question, vector, deadline=60)
+            near: list[Mapping[str, Any]] = []
+            if vector is not None and neighbours:
+                near = await routing.evidence(db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours)
+            return rows, near
+
+    rows, near = with_database(work)
+    if as_json:
+        show_json({"candidates": [dict(row) for row in rows], "neighbours": [dict(row) for row in near]})
+        return
+    first = rows[0]
+    typer.echo(f"{first['model']} ({first['reason']})")
+    typer.echo(f"{first['why']}.")
+    typer.echo()
+    show([_rounded(row) for row in rows], as_json=False, columns=_SHOWN)
+    if first["unit_usd"]:
+        typer.echo(f"score = quality - {first['alpha']:g} * cost_usd / {first['unit_usd']:.3g} - penalty")
+    if near:
+        typer.echo()
+        show([_neighbour(row) for row in near], as_json=False)
+
+
+def add_to(main: typer.Typer) -> None:
+    """Give `main` this command."""
+    main.command("explain")(explain)
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers at a width that people read."""
+    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _neighbour(row: Mapping[str, Any]) -> dict[str, Any]:
+    scores = zip(row["models"] or (), row["scores"] or (), strict=True)
+    text = " ".join((row["prompt"] or "").split())
+    return {
+        "similarity": round(row["similarity"], 3),
+        "weight": round(row["weight"], 3),
+        "task": row["task"],
+        "labels": " ".join(f"{model}={score:.2g}" for model, score in scores),
+        "prompt": text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…",
+    }

@@ -1,0 +1,99 @@
+"""What a prompt looks like, in 98 numbers: which words it has, how it is written, how long it is.
+
+The mean of its words' vectors says what a prompt is about. That it has four lettered choices, or is code, or is
+one line long says as much about who answers it well: hashed into signed buckets (Weinberger et al. 2009).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORDS, FORMAT, LENGTH = 64, 32, 2
+DIMENSIONS = WORDS + FORMAT + LENGTH
+
+#: Tokens of a prompt that is long as lengths of prompts go; a longer one is as long as this.
+LONG = 890
+SPACE = "▁"
+_KINDS = ("space", "line", "byte", "digit", "letter", "lower", "title", "upper", "script", "signs")
+
+
+class Surface:
+    """Block of an embedding, for the tokens of one vocabulary."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        """`vocabulary`: all tokens by number, up to 65,536 of them, words marked with a leading U+2581."""
+        kinds = {name: number for number, name in enumerate((*_KINDS, *string.punctuation))}
+        self._kinds = 2 * len(kinds)
+        self._kind = np.array([_kind(token, kinds) for token in vocabulary], np.uint16)
+        first: dict[str, int] = {}
+        words = np.array(
+            [first.setdefault(token.lower(), number) for number, token in enumerate(vocabulary)], np.uint64
+        )
+        self._word = _Buckets(words, WORDS)
+        # A kind of token, or two that follow each other.
+        self._pair = _Buckets(np.arange((self._kinds + 1) * self._kinds, dtype=np.uint64) + (1 << 20), FORMAT)
+
+    def of(self, tokens: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Array of shape (98,) for the numbers of a prompt's tokens, at least one: three parts of length 1."""
+        kinds = self._kind[tokens]
+        pairs = np.concatenate((kinds, self._kinds * (1 + kinds[:-1]) + kinds[1:]), dtype=np.uint16)
+        angle = min(np.log1p(len(tokens) / 8), 1.5 * np.pi)
+        return np.concatenate(
+            (self._word.counted(tokens), self._pair.counted(pairs), (np.cos(angle), np.sin(angle))), dtype=np.float32
+        )
+
+
+class _Buckets:
+    """Sums the square roots of how often things occur, each into one of a few buckets and with one of two signs."""
+
+    def __init__(self, names: NDArray[np.uint64], size: int) -> None:
+        """`names`: by number of the thing; things of one name are one."""
+        hashed = _mixed(names)
+        self._bucket = (hashed % np.uint64(size)).astype(np.intp)
+        self._sign = np.where(hashed >> np.uint64(63), 1.0, -1.0)
+        self._size = size
+
+    def counted(self, things: NDArray[np.uint16]) -> NDArray[np.float64]:
+        """Array of shape (size,) and of length 1, or of zeros where all cancels out."""
+        found, times = np.unique(things, return_counts=True)
+        total = np.zeros(self._size)
+        np.add.at(total, self._bucket[found], self._sign[found] * np.sqrt(times))
+        length = np.sqrt(total @ total)
+        return total / length if length > 0 else total
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of SplitMix64 (Steele et al. 2014): the same everywhere and for ever, as stored vectors need it."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _kind(token: str, kinds: dict[str, int]) -> int:
+    word = token.lstrip(SPACE)
+    if token.startswith("<0x"):
+        name = {"<0x0A>": "line"}.get(token, "byte")
+    elif not word:
+        name = "space"
+    elif word.isdigit():
+        name = "digit"
+    elif word.isalpha():
+        name = _case(word)
+    else:
+        name = word if word in kinds else "signs"
+    return 2 * kinds[name] + (word is not token and token.startswith(SPACE))
+
+
+def _case(word: str) -> str:
+    if not word.isascii():
+        return "script"
+    if word.islower():
+        return "lower"
+    if len(word) == 1:
+        return "letter"
+    return "upper" if word.isupper() else "title"

@@ -1,0 +1,169 @@
+"""What routing is worth: quality for money on prompts that were never taught, beside what needs no router.
+
+    bench_quality.py [FILE …] [--quick] [--only] [--embedder NAME …] [--json FILE]
+
+Measured on scripts/data/routellm.csv.gz and llmrouter.csv.gz (their README.md says whose they are) and on any FILE of
+their format: columns `prompt`, maybe `task`, and `q:MODEL` (0 to 1) with `c:MODEL` (USD) for 2 models or more; empty
+cells are unknown; `--only` leaves ours out. Rows of the same prompt are one. Per seed a fifth of the prompts that every
+model answered is asked, and the rest is taught: copied to a real Postgres and taught by router.record_staged, as an
+import is. Nothing is chosen by what is asked: not the default (the best single model of what was taught), not prices,
+not settings, not alpha. Values are means over the 5 seeds ± their standard deviation. With --quick there are 2 seeds
+and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed settings and alpha are found on
+those: the targets are those of the full run, and a quick one may miss some.
+
+Decisions are computed by a numpy twin of router.estimates and router.decide; in every run a sample of them, for each
+rule, is made by router.decide itself as well, and the largest difference is in the table: 1e-4 is allowed.
+
+Compared are: the plain mean of the k = 5 and k = 20 nearest with one list price a model (its mean cost); our default
+settings; settings that router.calibrate finds on the memory alone (auto-tuned); each of ours with and without the task
+as X-Router-Task. Each has beside it: always the cheapest model, always the default, the best single model (in
+hindsight), the static blend of equal cost, and the oracle, which knows every answer's score.
+
+Files say what a request cost, not its tokens. Each model gets a price of a prompt's token (the slope of its costs over
+the lengths of the prompts taught) and each label an answer's length that makes up the rest, so that together they are
+its cost; what is asked costs what the file says.
+
+gain          points of quality over the static blend of equal cost, mean over the costs from the cheapest to the best
+              corner of the upper hull of single models and their mixtures; alpha goes from 0 to 100
+AIQ           area under the non-decreasing hull of the curve over the same costs (RouterBench, Hu et al. 2024)
+APGR, CPT     share of the quality between the cheapest model and the default that is recovered, mean over the share of
+              calls to the default; the least share that recovers 50% or 80% (RouteLLM, Ong et al. 2024). With more than
+              two models the share is that of the extra cost of the default, as it is in `APGR by cost` in any case.
+              Calls are not what our rules save: they send the long prompts to the cheap model first
+reached, saved, missed by
+              by settings and alpha that router.calibrate chose for 90, 95, 98 and 100% of the default's quality with
+              confidence 0.9, leaving out 500 memories in turns; a miss below 0 is none; `refused`: the memory does
+              not support the target
+auto-tuned less …
+              the best rule above, and the best of 80 fixed settings, each known in hindsight only; `NO`: worse beyond
+              noise (one-sided 95% by Student's t over the seeds)
+
+In the learning curve `tuned by the twin` has the best of the same 80 on up to 300 memories that are left out in turns:
+calibrating at each size would take an hour. Policies have a seed_count of 1, so that one sees what the usual 100 keeps
+from deciding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import embedder, signal
+from app.embedder import CachedEmbedder
+from app.errors import ConfigurationError
+from app.settings import Settings
+from app.store import memory
+from app.store.database import Database
+from scripts.bench import Report, options, say
+from scripts.quality_data import LabelSet, UnusableSet, load
+from scripts.quality_report import Sheet, Title
+from scripts.quality_run import Cells, Plan, Seed
+from scripts.quality_split import Embedded, Split
+from scripts.quality_sql import Postgres
+from scripts.scratch import scratch_database
+
+DATA = Path(__file__).resolve().parent / "data"
+OURS = (DATA / "routellm.csv.gz", DATA / "llmrouter.csv.gz")
+SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+QUICK = Plan(
+    seeds=2, memory=600, checked=12, calibrated=1, targets=(0.95,), rows=100, seconds=3.0, prompts=20_000,
+    sizes=SIZES[::2], grid=False,
+)  # fmt: skip
+FULL = Plan(
+    seeds=5, memory=None, checked=60, calibrated=5, targets=(0.9, 0.95, 0.98, 1.0), rows=500, seconds=30.0,
+    prompts=None, sizes=SIZES, grid=True,
+)  # fmt: skip
+#: Prompts of a set at most, and of all sets in a quick run by an embedder that takes 10 ms for one.
+MOST, SLOW = 40_000, 600
+
+
+async def embedded(labels: LabelSet, embedding: CachedEmbedder) -> Embedded:
+    """A set with its prompts embedded; those in which there is nothing to embed are left out."""
+    vectors = await embedding.embed_many(labels.prompts)
+    kept = np.array([at for at, vector in enumerate(vectors) if vector is not None], np.int64)
+    rows = np.array([vectors[at].to_numpy() for at in kept.tolist()], np.float16)
+    labels = labels.part(kept)
+    tokens = np.array([signal.tokens_of(prompt) for prompt in labels.prompts], np.int64)
+    return Embedded.of(labels, embedding.space, rows, tokens)
+
+
+async def measured(dsn: str, files: list[Path], embedders: list[str], plan: Plan, report: Report) -> None:
+    """Every set by every embedder."""
+    db = Database(dsn, size=2, role=None)
+    await db.open()
+    postgres = Postgres(db)
+    width = await memory.width(db)
+    for name in embedders:
+        try:
+            embedding = embedder.create(Settings(embedder=name, embedding_deadline=60), width)
+        except ConfigurationError as error:
+            say(f"{name} is left out: {error}")
+            continue
+        limit = MOST if plan.prompts is None else (plan.prompts if name == "static" else SLOW) // len(files)
+        for file in files:
+            started = time.perf_counter()
+            labels = load(file, limit)
+            data = await embedded(labels, embedding)
+            cells = Cells()
+            for number in range(plan.seeds):
+                await Seed(Split.of(data, number), plan, cells, postgres).measure()
+            _say_what(data, plan, time.perf_counter() - started)
+            Sheet(report, Title(labels.name, embedding.space), cells).all()
+        await embedding.close()
+    await db.close()
+
+
+def _say_what(data: Embedded, plan: Plan, seconds: float) -> None:
+    labels = data.labels
+    split = Split.of(data, 0)
+    taught = len(split.taught) if plan.memory is None else min(plan.memory, len(split.taught))
+    tasks = "no tasks" if labels.tasks is None else f"{len(set(labels.tasks) - {None})} tasks"
+    say(
+        f"\n== {labels.name}: {len(labels.prompts):,} prompts, {len(labels.models)} models, {tasks}; "
+        f"{len(split.taught):,} taught ({taught:,} of them to Postgres), {len(split.asked):,} asked; "
+        f"{plan.seeds} seeds; default {labels.models[split.strong]}; {seconds:.0f} s"
+    )
+    for note in labels.notes:
+        say(f"   {note}")
+
+
+def chosen(arguments: argparse.Namespace) -> list[Path]:
+    """The files to measure. Exits naming one that is not there."""
+    missing = [str(file) for file in arguments.files if not file.is_file()]
+    if missing:
+        raise SystemExit(f"There is no file {', '.join(missing)}.")
+    if arguments.only and not arguments.files:
+        raise SystemExit("--only leaves nothing to measure: name a FILE.")
+    return [*(() if arguments.only else OURS), *arguments.files]
+
+
+def main() -> None:
+    """Run what was asked for, print the tables and write the JSON."""
+    parser = options(__doc__)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a set of labels, .csv or .csv.gz")
+    parser.add_argument("--only", action="store_true", help="measure the FILEs alone")
+    parser.add_argument(
+        "--embedder", action="append", metavar="NAME", help="as ROUTER_EMBEDDER; may be repeated (default: static)"
+    )
+    arguments = parser.parse_args()
+    files = chosen(arguments)
+    report = Report(arguments)
+    try:
+        # Nothing here has to outlive a crash, and no time is measured.
+        with scratch_database(settings={"fsync": "off", "full_page_writes": "off"}) as dsn:
+            plan = QUICK if arguments.quick else FULL
+            asyncio.run(measured(dsn, files, arguments.embedder or ["static"], plan, report))
+    except UnusableSet as error:
+        raise SystemExit(str(error)) from None
+    report.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+create function router._lean(
+    p_tenant int, p_base int, p_space smallint, p_embedding halfvec, p_k int, p_tau double precision, p_least int
+) returns router.base_sums[]
+language plpgsql stable
+as $$
+declare
+    v_sums router.base_sums[];
+begin
+    perform router._enter(p_base);
+    if
+        exists (select from router.tenants as t where t.tenant_id = p_base and t.shared)
+        and exists (
+            select from router.memory_counts as c
+            where c.tenant_id = p_base and c.space_id = p_space and c.memories >= p_least
+        )
+    then
+        with near as materialized (
+            select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_tau, -600)) as weight
+            from router.neighbours(p_base, p_space, p_embedding, p_k) as n
+            where p_embedding is not null
+        )
+        select
+            array_agg((
+                a.model_id, v.labels, v.support, v.quality_sum, v.token_support, v.token_sum,
+                a.quality_sum / nullif(a.labels, 0), a.completion_sum / nullif(a.completions, 0)
+            )::router.base_sums)
+        into v_sums
+        from router.priors as a
+        cross join lateral (
+            select
+                count(l.quality) as labels,
+                sum(l.weight) filter (where l.quality is not null) as support,
+                sum(l.weight * l.quality) as quality_sum,
+                sum(l.weight) filter (where l.tokens is not null) as token_support,
+                sum(l.weight * l.tokens) as token_sum
+            from (
+                select n.weight, n.quality[a.model_id] as quality, n.completion_tokens[a.model_id] as tokens
+                from near as n
+            ) as l
+        ) as v
+        where a.tenant_id = p_base and a.space_id = p_space and a.task_id = 0;
+    end if;
+    perform router._enter(p_tenant);
+    return v_sums;
+end;
+$$;
+
+comment on function router._lean is
+'What the shared memory of p_base says of each model for an embedding: sums, never a row. The tenant is entered again.
+NULL when that tenant shares nothing, or has fewer than p_least memories in this space.';

@@ -1,0 +1,166 @@
+"""Promises of a shared memory: whom it helps, how much it weighs, and that it gives nothing away."""
+
+from __future__ import annotations
+
+import math
+
+import asyncpg
+import pytest
+
+from tests.sql_world import Lesson, World, connect, direction
+
+READER = "router_reader"
+
+
+async def shared(world: World, *lessons: Lesson, name: str = "common") -> int:
+    """A tenant that shares what it was taught."""
+    tenant = await world.tenant(name)
+    await world.teach(tenant, *lessons)
+    await change(world, tenant, shared=True)
+    return tenant
+
+
+async def leaning(world: World, base: int, name: str = "acme") -> int:
+    """A tenant that leans on `base`."""
+    tenant = await world.tenant(name)
+    await change(world, tenant, base=base)
+    return tenant
+
+
+async def change(world: World, tenant: int, *, shared: bool | None = None, base: int | None = None) -> None:
+    await world.owner.fetchval("select router.change_tenant($1, null, null, null, $2, $3)", tenant, shared, base)
+
+
+async def test_a_tenant_without_a_memory_is_routed_by_the_shared_one(world: World) -> None:
+    lessons = (
+        Lesson("easy", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)),
+        Lesson("hard", {world.small: 0.0, world.large: 1.0}, embedding=direction(1)),
+    )
+    base = await shared(world, *lessons)
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant, seed_count=2, alpha=0.3, n0=0.1)
+    easy = await world.decide(tenant, policy, direction(0))
+    hard = await world.decide(tenant, policy, direction(1))
+    assert [(row["model_id"], row["reason"]) for row in (easy[0], hard[0])] == [
+        (world.small, "learned"), (world.large, "learned")
+    ]  # fmt: skip
+
+
+async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_memories(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant, base_weight=6, n0=2, n1=5, tau=0.2)
+    await world.teach(
+        tenant,
+        Lesson("p", {world.small: 0.0, world.large: 0.5}, embedding=direction(0)),
+        Lesson("q", {world.large: 0.5}, embedding=direction(1)),
+    )
+    rows = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0))}
+    share = 6 / (6 + 2)
+    far = math.exp((math.cos(1) - 1) / 0.2)
+    assert rows[world.small]["base_support"] == pytest.approx(share, rel=1e-6)
+    assert rows[world.small]["support"] == pytest.approx(1 + share, rel=1e-6)
+    assert rows[world.large]["support"] == pytest.approx(1 + far + share, rel=1e-3)
+    prior = (0.0 + 5 * 1.0) / (1 + 5)
+    assert rows[world.small]["prior"] == pytest.approx(prior, rel=1e-6)
+    assert rows[world.small]["quality"] == pytest.approx((share * 1.0 + 2 * prior) / (1 + share + 2), rel=1e-6)
+
+
+async def test_a_shared_memory_matters_less_the_more_a_tenant_knows(world: World) -> None:
+    base = await shared(
+        world, *(Lesson(f"b{n}", {world.small: 1.0, world.large: 1.0}, embedding=direction(n % 4)) for n in range(20))
+    )
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant, base_weight=5)
+    found = []
+    for n in range(5):
+        lessons = [
+            Lesson(f"{n} {i}", {world.small: 0.0, world.large: 1.0}, embedding=direction(i % 4)) for i in range(10)
+        ]
+        await world.teach(tenant, *lessons)
+        rows = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0))}
+        found.append(rows[world.small]["quality"])
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < 0.1
+
+
+async def test_a_shared_memory_below_the_seed_count_leaves_a_tenant_cold(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant, seed_count=2)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
+
+
+async def test_without_an_embedding_a_leaning_tenant_is_told_that_it_takes_one(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    assert (await world.decide(tenant, policy))[0]["reason"] == "no_signal"
+
+
+async def test_a_base_that_stops_sharing_says_nothing_any_more(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "learned"
+    await change(world, base, shared=False)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
+    await change(world, base, shared=True)
+    await change(world, tenant, base=0)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
+
+
+async def test_a_tenant_that_leans_on_a_deleted_one_leans_on_none(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    await world.owner.fetchval("select router.delete_tenant($1)", base)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
+
+
+async def test_who_shares_nothing_is_not_leant_on(world: World) -> None:
+    private, tenant = await world.tenant("private"), await world.tenant()
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await change(world, tenant, base=private)
+    assert refused.value.sqlstate == "RT012"
+    # Nor by a row that says so.
+    await world.teach(private, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    await world.owner.execute("update router.tenants set base_id = $1 where tenant_id = $2", private, tenant)
+    assert (await world.decide(tenant, await world.policy(tenant), direction(0)))[0]["reason"] == "cold"
+
+
+async def test_a_leaning_tenant_sees_no_row_of_the_shared_memory(world: World) -> None:
+    base = await shared(world, Lesson("secret", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    async with world.app.transaction():
+        await world.decide(tenant, policy, direction(0))
+        # The decision leaves its own tenant behind, not the shared one.
+        assert await world.app.fetchval("select current_setting('router.tenant_id')") == str(tenant)
+        assert await world.app.fetchval("select count(*) from router.memories") == 0
+        assert await world.app.fetchval("select count(*) from router.memory_texts") == 0
+    assert not await world.app.fetch(
+        "select * from router.evidence($1, $2, $3, $4, 10)", tenant, policy, world.space, direction(0)
+    )
+
+
+async def test_a_reader_without_a_grant_on_the_shared_memory_decides_without_it(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    await world.owner.execute("insert into router.reader_grants values ($1::regrole, $2)", READER, tenant)
+    reader = await connect(world.dsn, READER)
+    try:
+        assert (await world.decide(tenant, policy, direction(0), by=reader))[0]["reason"] == "cold"
+        await world.owner.execute("insert into router.reader_grants values ($1::regrole, $2)", READER, base)
+        assert (await world.decide(tenant, policy, direction(0), by=reader))[0]["reason"] == "learned"
+    finally:
+        await reader.close()
+
+
+async def test_a_conversation_that_continues_stays_without_asking_the_shared_memory(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant)
+    rows = await world.decide(tenant, policy, direction(0), conversation=b"0" * 16, continues=True)
+    assert rows[0]["reason"] == "learned"
