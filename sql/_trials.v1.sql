@@ -61,5 +61,5 @@ end;
 $$;
 
 comment on function router._trials is
-'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles, behind the first p_after
-of it; after p_seconds no more are taken.';
+'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles, behind the first
+p_after of it; after p_seconds no more are taken.';
