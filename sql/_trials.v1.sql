@@ -11,7 +11,8 @@ create function router._trials(
     p_seed_count int,
     p_sample int,
     p_seconds double precision,
-    p_seed int
+    p_seed int,
+    p_after int default 0
 ) returns setof router.trial
 language plpgsql stable
 as $$
@@ -20,7 +21,7 @@ declare
     v_drawn record;
     v_copies bigint[];
     v_gone router.memories[];
-    v_row int := 0;
+    v_row int := p_after;
 begin
     for v_drawn in
         select m as memory
@@ -29,7 +30,8 @@ begin
             m.tenant_id = p_tenant and m.space_id = p_space
             and not exists (select from unnest(p_models) as c (model_id) where m.quality[c.model_id] is null)
         order by hashint8extended(m.memory_id, p_seed), m.memory_id
-        limit p_sample
+        limit p_sample - p_after
+        offset p_after
     loop
         -- Fewer would say nothing.
         exit when v_row >= 30 and clock_timestamp() > v_ends;
@@ -59,5 +61,5 @@ end;
 $$;
 
 comment on function router._trials is
-'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles; after p_seconds no
-more are taken.';
+'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles, behind the first
+p_after of it; after p_seconds no more are taken.';

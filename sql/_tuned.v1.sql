@@ -16,7 +16,8 @@ language plpgsql stable
 as $$
 declare
     v_own double precision[];
-    v_better double precision;
+    v_best double precision := 0;
+    v_better double precision[];
     v_error double precision;
     v_tasked boolean := exists (select from unnest(p_trials) as t where t.tasked);
     v_step int;
@@ -41,21 +42,26 @@ begin
             from unnest(array[1, 2, 5, 10, 20, 40]) as u (value)
             where v_step = 3 and v_tasked
         loop
+            -- One half chooses, the other says what the choice is worth: the best of many is so by luck as well.
             select
-                avg(u.utility - coalesce(o.utility, u.utility)),
-                stddev_samp(u.utility - o.utility) / sqrt(count(*)),
-                case when v_own is null then array_agg(u.utility order by u.i) else v_own end
+                array[
+                    avg(u.utility - o.utility) filter (where u.i % 2 = 1),
+                    avg(u.utility - o.utility) filter (where u.i % 2 = 0)
+                ],
+                stddev_samp(u.utility - o.utility) filter (where u.i % 2 = 0) / sqrt(count(*) / 2),
+                coalesce(v_own, array_agg(u.utility order by u.i))
             into v_better, v_error, v_own
             from unnest(router._utility(
                 array(select t from unnest(p_trials) as t where t.setting = v_turn.setting), p_input, p_output, p_ratio,
                 v_turn.n0, v_turn.n0_task, p_floor, p_default
             )) with ordinality as u (utility, i)
             left join unnest(v_own) with ordinality as o (utility, i) on o.i = u.i;
-            if v_better > better then
+            if v_better[1] > v_best then
+                v_best := v_better[1];
                 setting := v_turn.setting;
                 n0 := v_turn.n0;
                 n0_task := v_turn.n0_task;
-                better := v_better;
+                better := v_better[2];
                 error := v_error;
             end if;
         end loop;
@@ -65,5 +71,5 @@ end;
 $$;
 
 comment on function router._tuned is
-'The setting (of those the trials are of) and the weights of the prior that were worth most, by how much more than the
-first setting with p_n0 and p_n0_task, and the standard error of that difference.';
+'The setting (of those the trials are of) and the weights of the prior that were worth most in every other trial, and by
+how much more than the first setting with p_n0 and p_n0_task in the rest, with the standard error of that difference.';

@@ -4,7 +4,7 @@ create function router.calibrate(
     p_space smallint,
     p_target double precision,
     p_confidence double precision default 0.9,
-    p_sample int default 1000,
+    p_sample int default 2000,
     p_seconds double precision default 30,
     p_tune boolean default true,
     p_write boolean default true,
@@ -27,6 +27,7 @@ declare
     v_tau double precision[];
     v_trials router.trial[];
     v_setting int := 1;
+    v_began timestamptz := clock_timestamp();
 begin
     perform router._enter(p_tenant);
     if not (p_target > 0 and p_target < 100) then
@@ -39,7 +40,7 @@ begin
         select 0 as i, v_setup.k as k, v_setup.tau as tau
         union all
         select u.i, u.k, u.tau
-        from unnest(array[30, 100, 100, 100, 300, 300], array[0.2, 0.05, 0.1, 0.2, 0.1, 0.2])
+        from unnest(array[30, 100, 100, 100, 100, 300], array[0.2, 0.05, 0.1, 0.2, 0.4, 0.2])
             with ordinality as u (k, tau, i)
         where p_tune and (u.k <> v_setup.k or u.tau <> v_setup.tau)
     ) as s;
@@ -47,7 +48,10 @@ begin
         select t
         from router._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
-            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
+            v_setup.base, v_setup.base_weight, v_setup.seed_count,
+            -- Many settings take long; half as many rows are enough to compare them.
+            case when p_tune then least(p_sample, greatest(1000, p_sample / 2)) else p_sample end,
+            case when p_tune then 0.6 * p_seconds else p_seconds end, p_seed
         ) as t
     );
     n0 := v_setup.n0;
@@ -59,7 +63,7 @@ begin
             v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor,
             v_setup.default_position
         );
-        -- The best of many is so by luck as well: what is not clearly better stays as it was.
+        -- What is not clearly better stays as it was.
         if v_tuned.better > v_tuned.error then
             v_setting := v_tuned.setting;
             n0 := v_tuned.n0;
@@ -69,12 +73,23 @@ begin
     end if;
     k := v_k[v_setting];
     tau := v_tau[v_setting];
+    v_trials := array(
+        select t from unnest(v_trials) as t where t.setting = v_setting
+        union all
+        select t
+        from router._trials(
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample,
+            p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed,
+            cardinality(v_trials) / cardinality(v_setup.models) / cardinality(v_k)
+        ) as t
+        where p_tune
+    );
 
     with curve as materialized (
         select c.*
         from router._curve(
-            array(select t from unnest(v_trials) as t where t.setting = v_setting), v_setup.input, v_setup.output,
-            v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
+            v_trials, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
             array(
                 select case when i = 0 then 0 else round((0.004 * power(1.2, i - 1))::numeric, 6) end
                 from generate_series(0, 52) as i
