@@ -82,7 +82,7 @@ FULL = Plan(
     prompts=None, sizes=SIZES, grid=True,
 )  # fmt: skip
 #: Prompts of a set at most, and of all sets in a quick run by an embedder that takes 10 ms for one.
-MOST, SLOW = 40_000, 600
+MOST, SLOW = 20_000, 600
 
 
 async def embedded(labels: LabelSet, embedding: CachedEmbedder) -> Embedded:
