@@ -74,8 +74,10 @@ begin atomic
         left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
         left join router.priors as a
             on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = m.model_id
+        -- The task by a query of its own: joined, the priors of all of the tenant's tasks may be read.
         left join router.priors as k
-            on k.tenant_id = p_tenant and k.space_id = p_space and k.task_id = s.task_id and k.model_id = m.model_id
+            on k.tenant_id = p_tenant and k.space_id = p_space and k.model_id = m.model_id
+            and k.task_id = (select g.task_id from settings as g)
         left join unnest(p_base) as b on b.model_id = m.model_id
         cross join lateral (select coalesce(f.token_ratio, 1) as ratio) as r
         cross join lateral (

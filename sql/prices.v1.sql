@@ -23,5 +23,5 @@ end;
 $$;
 
 comment on function router.prices is
-'What a tenant pays for each enabled model, USD per million tokens, and the date that is from. The origin: `tenant` for a
-price of its own, `model` for the deployment''s, `unpriced` when input or output is unknown.';
+'What a tenant pays for each enabled model, USD per million tokens, and the date that is from. The origin: `tenant` for
+a price of its own, `model` for the deployment''s, `unpriced` when input or output is unknown.';

@@ -41,7 +41,7 @@ begin
         base_weight
     )
     select
-        p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.3),
+        p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.1),
         coalesce(s.k, 100), coalesce(s.tau, 0.2), coalesce(s.n0, 2), coalesce(s.n0_task, 10), coalesce(s.n1, 5),
         coalesce(s.seed_count, 100), coalesce(s.confidence_floor, 0), coalesce(s.switch_penalty, 0),
         coalesce(s.sticky_seconds, 86400), coalesce(s.explore_share, 0), coalesce(s.explore_labels, 20),

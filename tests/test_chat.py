@@ -69,6 +69,22 @@ async def test_a_routed_stream_says_who_serves_and_why(proxy: Proxy) -> None:
     assert row["default_usd"] == pytest.approx((11 * 2.5 + 7 * 10) / 1e6)
 
 
+async def test_what_a_prompt_was_taken_for_is_compared_with_what_the_provider_counts(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        await client.chat.completions.create(model="auto", messages=ask("What is the capital of France? " * 3))
+    row = (await proxy.ledger())[0]
+    assert (row["prompt_tokens"], row["estimated_tokens"]) == (11, pytest.approx(29, abs=5))
+    (speed,) = await proxy.admin.fetch("select * from router.speeds")
+    assert speed["token_ratio"] == pytest.approx(1 + (11 / row["estimated_tokens"] - 1) / 4)
+    assert (speed["completion_tokens"], speed["completions"]) == (7, 1)
+
+
+async def test_a_request_that_is_not_routed_is_not_counted_before_it_is_sent(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        await client.chat.completions.create(model=CHEAP, messages=ask("hi"))
+    assert (await proxy.ledger())[0]["estimated_tokens"] is None
+
+
 async def test_the_usage_of_a_stream_that_reports_none_is_unknown_and_not_zero(proxy: Proxy) -> None:
     async with proxy.client() as client:
         stream = await client.chat.completions.create(model="auto", messages=ask("hi"), stream=True)

@@ -9,8 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.lessons import easy, lessons
+from tests.proxy import CHEAP, STRONG
 from tests.sql_world import Lesson, World, direction
 from tests.test_decide import CONVERSATION, converse, order, reason
+from tests.test_teaching import post
 
 MODELS = ("small", "large", "new")
 
@@ -124,3 +127,19 @@ async def test_a_candidate_without_labels_never_wins_by_itself(world: World) -> 
 async def test_other_backends_explore_nothing(world: World) -> None:
     tenant, policy, _ = await warm(world, explore_share=0.2, backend="cheapest")
     assert reason(await world.decide(tenant, policy, direction(0), random=0.0)) == "cheapest"
+
+
+async def test_a_request_that_explores_says_so_and_an_explanation_never_does(
+    proxies: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.router.random.random", lambda: 0.01)
+    async with proxies(policy={"explore_share": 0.1, "explore_labels": 121}) as proxy:
+        await proxy.rank(lessons(120))
+        await proxy.rank([{"prompt": "one more", "scores": {CHEAP: 1.0}}])
+        async with proxy.client() as client:
+            raw = await client.chat.completions.with_raw_response.create(
+                model="auto", messages=[{"role": "user", "content": easy(2000)}]
+            )
+        assert (raw.headers["x-router-reason"], raw.headers["x-router-model"]) == ("explore", STRONG)
+        _, explained = await post(proxy, "/v1/router/explain", {"prompt": easy(2000)})
+        assert (explained["reason"], explained["model"]) == ("learned", CHEAP)

@@ -65,8 +65,9 @@ async def inhabit(world: World, name: str) -> int:
     await world.owner.execute(
         f"set router.tenant_id = {tenant};"
         f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
-        f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING}, {NOTHING},"
-        f" false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5, '{{{world.large}}}', '{{1}}');"
+        f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING},"
+        f" {NOTHING}, false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5,"
+        f" '{{{world.large}}}', '{{1}}');"
         " reset router.tenant_id"
     )
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
@@ -339,7 +340,16 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     for row in rows:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
-    assert by_volatility.pop(b"i") == {"_price", "_why", "_alphas", "_antitonic", "_blend", "_prior", "_static_blend"}
+    assert by_volatility.pop(b"i") == {
+        "_price",
+        "_why",
+        "_alphas",
+        "_antitonic",
+        "_blend",
+        "_plus",
+        "_prior",
+        "_static_blend",
+    }
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 

@@ -296,10 +296,7 @@ async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Pr
 async def test_savings_hold_the_expectation_against_the_ledger(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(400))
     expected = await calibrated(proxy, run)
-    client = proxy.client()
-    for seed in range(1000, 1010):
-        for prompt in (easy(seed), hard(seed)):
-            await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": prompt}])
+    await ask(proxy, *(kind(seed) for seed in range(1000, 1010) for kind in (easy, hard)))
     await proxy.ledger(20)
     _, answered = await get(proxy, SAVINGS)
     row = answered["data"][0]
@@ -324,7 +321,7 @@ async def test_savings_before_any_calibration_say_how_to_get_an_expectation(prox
 
 async def test_savings_are_the_tenants_own(proxy: Proxy) -> None:
     _, other = await proxy.new_tenant("other")
-    await proxy.client().chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
+    await ask(proxy, "hi")
     await proxy.ledger(1)
     assert [row["requests"] for row in (await get(proxy, SAVINGS))[1]["data"]] == [1]
     assert [row["requests"] for row in (await get(proxy, SAVINGS, key=other))[1]["data"]] == [0]
@@ -341,3 +338,10 @@ async def test_a_bad_since_is_refused_by_its_name(proxy: Proxy, run: Command, si
 async def calibrated(proxy: Proxy, run: Command, *options: str) -> Any:
     """What `pgrouter calibrate` for 95% of the default's quality says in JSON."""
     return json.loads(await said(run, "calibrate", "--tenant", "acme", "--target", "0.95", "--json", *options))
+
+
+async def ask(proxy: Proxy, *prompts: str) -> None:
+    """Have `auto` answer, one prompt after the other."""
+    async with proxy.client() as client:
+        for prompt in prompts:
+            await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": prompt}])

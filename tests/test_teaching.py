@@ -84,6 +84,16 @@ async def test_answers_come_side_by_side_and_one_error_is_not_the_wholes(proxy: 
     assert {row["status"] for row in await proxy.ledger(2)} == {200, 400}
 
 
+async def test_an_answer_costs_what_the_tenant_pays(proxy: Proxy) -> None:
+    await proxy.admin.fetch("select router.put_price($1, $2, 1, 0.5, 2)", proxy.tenant_id, CHEAP)
+    _, comparison = await post(proxy, "/v1/router/preferences/compare", {"prompt": "hi", "models": [CHEAP, STRONG]})
+    # The provider says that 3 of 11 came from its cache.
+    cheap, strong = (row["cost_usd"] for row in comparison["answers"])
+    assert cheap == pytest.approx((8 * 1 + 3 * 0.5 + 7 * 2) / 1e6)
+    assert strong == pytest.approx((11 * 2.5 + 7 * 10) / 1e6)
+    assert sorted(row["spent_usd"] for row in await proxy.ledger(2)) == [pytest.approx(cheap), pytest.approx(strong)]
+
+
 async def test_an_answer_that_is_none_is_that_models_error(proxy: Proxy, upstream: Running) -> None:
     upstream.script(CHEAP, "drop")
     await proxy.admin.fetch("select router.put_provider('odd', $1, null)", f"{upstream.url}/echo")

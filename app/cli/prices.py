@@ -50,7 +50,7 @@ def _day(text: str | None) -> date | None:
 PriceOption = Annotated[float | None, typer.Option(callback=usd, help="USD per million tokens.")]
 CacheShareOption = Annotated[
     float | None,
-    typer.Option(callback=_share, help="Or what cached tokens cost as a share of the input price, such as 0.1."),
+    typer.Option(callback=_share, help="Or what cached tokens cost as a share of the input price: 0.1."),
 ]
 DayOption = Annotated[str | None, typer.Option(help="Day the prices are from; else today.")]
 
@@ -76,7 +76,7 @@ def set_price(
     cache_share: CacheShareOption = None,
     priced_on: DayOption = None,
 ) -> None:
-    """Let a tenant pay these prices for a model, and none of the model's own; cached tokens cost what input does."""
+    """Let a tenant pay these prices for a model, and none of the model's own; cached tokens cost like others."""
     day = _day(priced_on) or datetime.now(UTC).date()
     cached = cached_price(cached_input_price, cache_share, input_price)
 

@@ -72,7 +72,7 @@ def curve(found: Backtest, points: Sequence[Point], confidence: float, width: in
         "usd": ["USD/1k", *usd(point.cost_usd * 1000 for point in points)],
         "cost": ["cost", *(percent(point.cost_ratio) for point in points)],
         "blend": ["blend", *("-" if point.blend_quality is None else f"{point.blend_quality:.3f}" for point in points)],
-        "gain": ["gain", *("-" if point.gain is None else f"{100 * point.gain:+.1f}" for point in points)],
+        "gain": ["gain", *("-" if point.gain is None else _rounded(100 * point.gain, 1, "+") for point in points)],
         "gain interval": [level, *(_between(point.gain_low, point.gain_high, 100, 1, "+") for point in points)],
     }
     lines: list[str] = []
@@ -146,7 +146,13 @@ def _alpha(point: Point) -> str:
 def _between(low: float | None, high: float | None, scale: float, decimals: int, sign: str = "") -> str:
     if low is None or high is None:
         return "-"
-    return f"{low * scale:{sign}.{decimals}f}{'..' if sign else '-'}{high * scale:{sign}.{decimals}f}"
+    between = ".." if sign else "-"
+    return f"{_rounded(low * scale, decimals, sign)}{between}{_rounded(high * scale, decimals, sign)}"
+
+
+def _rounded(value: float, decimals: int, sign: str) -> str:
+    # Plus zero, as nobody reads -0.0.
+    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
 
 
 def _cut(text: str, room: int) -> str:

@@ -21,6 +21,7 @@ from app.errors import BadRequest, Conflict, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
 from app.services import Services
 from app.store import memory
+from app.store.prices import prices
 from app.store.tenancy import Caller, Model
 from app.teaching import Lesson, Lessons, Prompted, examples_of
 from app.usage import UNKNOWN, Passing, Usage
@@ -86,8 +87,10 @@ async def compare(request: Request) -> Response:
     question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
     if wanted.max_tokens is not None:
         question["max_tokens"] = wanted.max_tokens
+    paid = await _prices(services, caller)
     results = await until_gone(
-        request.receive, asyncio.gather(*(_ask(services, caller, model, question) for model in models))
+        request.receive,
+        asyncio.gather(*(_ask(services, caller, model, question, paid.get(model.name)) for model in models)),
     )
     if wanted.blind:
         order = sorted(range(len(models)), key=lambda i: _shuffle(prompt, models[i].name))
@@ -105,7 +108,17 @@ async def compare(request: Request) -> Response:
     return answer({"object": "router.comparison", "prompt": prompt, "answers": answers, "labels": labels})
 
 
-async def _ask(services: Services, caller: Caller, model: Model, question: dict[str, Any]) -> dict[str, Any]:
+async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
+    """What the tenant pays, by model; nothing while the database is away: answers are worth having then too."""
+    try:
+        return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
+    except MemoryUnavailable:
+        return {}
+
+
+async def _ask(
+    services: Services, caller: Caller, model: Model, question: dict[str, Any], price: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """One model's answer, or its error, written to the ledger either way: comparing costs money too."""
     started = time.perf_counter()
     entry = Entry(
@@ -143,7 +156,7 @@ async def _ask(services: Services, caller: Caller, model: Model, question: dict[
         **result,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
-        "cost_usd": _cost(model, usage),
+        "cost_usd": _cost(price, usage),
         "latency_ms": round(entry.duration_ms, 1),
     }
 
@@ -161,12 +174,16 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
     return {"error": {"message": str(message), "status": status}}
 
 
-def _cost(model: Model, usage: Usage) -> float | None:
-    if model.input_price is None or model.output_price is None:
+def _cost(price: Mapping[str, Any] | None, usage: Usage) -> float | None:
+    """USD, as the ledger counts it (`router._price`)."""
+    if price is None or price["input_price"] is None or price["output_price"] is None:
         return None
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    return (usage.prompt_tokens * model.input_price + usage.completion_tokens * model.output_price) / 1e6
+    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+    cached_price = price["input_price"] if price["cached_input_price"] is None else price["cached_input_price"]
+    paid_in = (usage.prompt_tokens - cached) * price["input_price"] + cached * cached_price
+    return float(paid_in + usage.completion_tokens * price["output_price"]) / 1e6
 
 
 def _shuffle(prompt: str, model: str) -> bytes:

@@ -11,7 +11,7 @@ from app.store.database import Database
 
 async def prices(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """What a tenant pays for each enabled model, as rows of `router.prices`: USD per million tokens, date, origin."""
-    return await db.fetch("select * from router.prices($1)", tenant_id)
+    return await db.read("select * from router.prices($1)", tenant_id)
 
 
 async def put_price(

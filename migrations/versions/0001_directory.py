@@ -155,7 +155,7 @@ create table router.policies (
     backend router.backend not null default 'knn',
     default_model smallint not null constraint policies_default_model_fkey references router.models,
     granularity router.granularity not null default 'conversation',
-    alpha double precision not null default 0.3 constraint policies_alpha_check check (alpha between 0 and 100),
+    alpha double precision not null default 0.1 constraint policies_alpha_check check (alpha between 0 and 100),
     k int not null default 100 constraint policies_k_check check (k between 1 and 1000),
     tau double precision not null default 0.2 constraint policies_tau_check check (tau between 0.0001 and 'infinity'),
     n0 double precision not null default 2 constraint policies_n0_check check (n0 between 0 and 1000000),
