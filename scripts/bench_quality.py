@@ -9,7 +9,7 @@ model answered is asked, and the rest is taught: copied to a real Postgres and t
 import is. Nothing is chosen by what is asked: not the default (the best single model of what was taught), not prices,
 not settings, not alpha. Values are means over the 5 seeds ± their standard deviation. With --quick there are 2 seeds
 and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed settings and alpha are found on
-those: the targets are those of the full run, and a quick one may miss some.
+those: the targets are those of the full run, and a quick one may miss some. Its 50 s are those of the default embedder.
 
 Decisions are computed by a numpy twin of router.estimates and router.decide; in every run a sample of them, for each
 rule, is made by router.decide itself as well, and the largest difference is in the table: 1e-4 is allowed.
