@@ -774,7 +774,7 @@ def test_explain_says_who_would_serve_and_why(acme: Command, tmp_path: Path) -> 
     asked = ("explain", "Say hello in Spanish.", "--tenant", "acme", "--policy", "quick", "--task", "hello")
     said = acme(*asked).stdout
     assert said.startswith("gpt-4o-mini (learned)\ngpt-4o-mini: 1.00 expected at $")
-    for shown in ("score", "confidence", "input_price", "score = quality - 0.3 * cost_usd /", "Say hello in French."):
+    for shown in ("score", "confidence", "input_price", "score = quality - 0.1 * cost_usd /", "Say hello in French."):
         assert shown in said
     found = json.loads(acme(*asked, "--json").stdout)
     assert [row["model"] for row in found["candidates"]] == ["gpt-4o-mini", "gpt-4o"]
