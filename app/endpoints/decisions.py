@@ -20,9 +20,9 @@ from app.teaching import Prompted, Tag
 
 #: Of each candidate, as columns of `router.explain`; tokens are estimates, prices USD per million.
 _OF_A_CANDIDATE = (
-    "model", "score", "quality", "confidence", "labels", "support", "n0", "prior", "tenant_mean", "tenant_labels",
-    "task_mean", "task_labels", "cost_usd", "penalty", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "input_price", "cached_input_price", "output_price", "priced_on",
+    "model", "score", "quality", "confidence", "labels", "support", "base_support", "n0", "prior", "tenant_mean",
+    "tenant_labels", "task_mean", "task_labels", "cost_usd", "penalty", "prompt_tokens", "cached_tokens",
+    "completion_tokens", "input_price", "cached_input_price", "output_price", "priced_on",
 )  # fmt: skip
 #: The ledger's arrays by candidate, and what an explanation calls the same.
 _ARRAYS = {
