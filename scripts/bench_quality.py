@@ -9,7 +9,7 @@ model answered is asked, and the rest is taught: copied to a real Postgres and t
 import is. Nothing is chosen by what is asked: not the default (the best single model of what was taught), not prices,
 not settings, not alpha. Values are means over the 5 seeds ± their standard deviation. With --quick there are 2 seeds
 and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed settings and alpha are found on
-those: the targets are those of the full run, and a quick one may miss some.
+those: the targets are those of the full run, and a quick one may miss some. Its 50 s are those of the default embedder.
 
 Decisions are computed by a numpy twin of router.estimates and router.decide; in every run a sample of them, for each
 rule, is made by router.decide itself as well, and the largest difference is in the table: 1e-4 is allowed.
@@ -30,6 +30,7 @@ APGR, CPT     share of the quality between the cheapest model and the default th
               calls to the default; the least share that recovers 50% or 80% (RouteLLM, Ong et al. 2024). With more than
               two models the share is that of the extra cost of the default, as it is in `APGR by cost` in any case.
               Calls are not what our rules save: they send the long prompts to the cheap model first
+quality, USD  means of what is asked; of the default settings at the alpha that a new policy has
 reached, saved, missed by
               by settings and alpha that router.calibrate chose for 90, 95, 98 and 100% of the default's quality with
               confidence 0.9, leaving out 500 memories in turns; a miss below 0 is none; `refused`: the memory does
@@ -62,7 +63,7 @@ from app.settings import Settings
 from app.store import memory
 from app.store.database import Database
 from scripts.bench import Report, options, say
-from scripts.quality_data import LabelSet, UnusableSet, load
+from scripts.quality_data import COMPLETE, LabelSet, UnusableSet, load
 from scripts.quality_report import Sheet, Title
 from scripts.quality_run import Cells, Plan, Seed
 from scripts.quality_split import Embedded, Split
@@ -81,43 +82,52 @@ FULL = Plan(
     prompts=None, sizes=SIZES, grid=True,
 )  # fmt: skip
 #: Prompts of a set at most, and of all sets in a quick run by an embedder that takes 10 ms for one.
-MOST, SLOW = 40_000, 600
+MOST, SLOW = 20_000, 600
 
 
 async def embedded(labels: LabelSet, embedding: CachedEmbedder) -> Embedded:
     """A set with its prompts embedded; those in which there is nothing to embed are left out."""
     vectors = await embedding.embed_many(labels.prompts)
     kept = np.array([at for at, vector in enumerate(vectors) if vector is not None], np.int64)
-    rows = np.array([vectors[at].to_numpy() for at in kept.tolist()], np.float16)
     labels = labels.part(kept)
+    if labels.complete.sum() < COMPLETE:
+        raise UnusableSet(f"too few of its prompts have anything to embed, {COMPLETE} are needed.")
+    rows = np.array([vectors[at].to_numpy() for at in kept.tolist()], np.float16)
     tokens = np.array([signal.tokens_of(prompt) for prompt in labels.prompts], np.int64)
     return Embedded.of(labels, embedding.space, rows, tokens)
 
 
-async def measured(dsn: str, files: list[Path], embedders: list[str], plan: Plan, report: Report) -> None:
-    """Every set by every embedder."""
+async def measured(dsn: str, files: list[Path], embedders: list[str], plan: Plan, report: Report) -> bool:
+    """Every set by every embedder; whether all could be measured."""
     db = Database(dsn, size=2, role=None)
     await db.open()
     postgres = Postgres(db)
     width = await memory.width(db)
+    complete = True
     for name in embedders:
         try:
             embedding = embedder.create(Settings(embedder=name, embedding_deadline=60), width)
         except ConfigurationError as error:
             say(f"{name} is left out: {error}")
+            complete = False
             continue
         limit = MOST if plan.prompts is None else (plan.prompts if name == "static" else SLOW) // len(files)
         for file in files:
             started = time.perf_counter()
-            labels = load(file, limit)
-            data = await embedded(labels, embedding)
+            try:
+                data = await embedded(load(file, limit), embedding)
+            except UnusableSet as error:
+                say(f"\n{file} is left out: {error}")
+                complete = False
+                continue
             cells = Cells()
             for number in range(plan.seeds):
                 await Seed(Split.of(data, number), plan, cells, postgres).measure()
             _say_what(data, plan, time.perf_counter() - started)
-            Sheet(report, Title(labels.name, embedding.space), cells).all()
+            Sheet(report, Title(data.labels.name, embedding.space), cells).all()
         await embedding.close()
     await db.close()
+    return complete
 
 
 def _say_what(data: Embedded, plan: Plan, seconds: float) -> None:
@@ -155,14 +165,13 @@ def main() -> None:
     arguments = parser.parse_args()
     files = chosen(arguments)
     report = Report(arguments)
-    try:
-        # Nothing here has to outlive a crash, and no time is measured.
-        with scratch_database(settings={"fsync": "off", "full_page_writes": "off"}) as dsn:
-            plan = QUICK if arguments.quick else FULL
-            asyncio.run(measured(dsn, files, arguments.embedder or ["static"], plan, report))
-    except UnusableSet as error:
-        raise SystemExit(str(error)) from None
+    # Nothing here has to outlive a crash, and no time is measured.
+    with scratch_database(settings={"fsync": "off", "full_page_writes": "off"}) as dsn:
+        plan = QUICK if arguments.quick else FULL
+        complete = asyncio.run(measured(dsn, files, arguments.embedder or ["static"], plan, report))
     report.write()
+    if not complete:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ Floats = NDArray[np.float64]
 
 UNKNOWN = frozenset({"", "nan", "na", "n/a", "none", "null"})
 #: A set is measured on prompts that every model answered: so many at least, and such a share of all.
-COMPLETE, COMPLETE_SHARE = 20, 0.2
+COMPLETE, COMPLETE_SHARE = 10, 0.2
 #: What the database holds of a tag, and of tags for a tenant.
 TAG_CHARS, TAGS = 100, 1000
 
 
 class UnusableSet(Exception):
-    """The file cannot be measured; the message says which file and why."""
+    """The file cannot be measured; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ def load(path: Path, limit: int | None = None) -> LabelSet:
             if left:
                 notes.append(f"no costs of {', '.join(left)}")
             if "prompt" not in columns or len(models) < 2:
-                raise UnusableSet(f"{path}: needs a column `prompt`, and `q:MODEL` with `c:MODEL` for two models.")
-            prompts, tags, cells = _rows(path, reader, models, limit)
+                raise UnusableSet("needs a column `prompt`, and `q:MODEL` with `c:MODEL` for two models.")
+            prompts, tags, cells = _rows(reader, models, limit)
     except (OSError, EOFError, csv.Error) as error:
-        raise UnusableSet(f"{path}: cannot be read: {error}") from None
+        raise UnusableSet(f"it cannot be read: {error}") from None
     quality, cost = cells[:, : len(models)], cells[:, len(models) :]
     known = np.isfinite(quality).any(axis=1)
     if not known.all():
         notes.append(f"{int((~known).sum())} prompts without any score")
     found = LabelSet(name, prompts, _useful(tags, notes), models, quality, cost).part(np.flatnonzero(known))
-    return replace(_answered(found, path, notes), notes=tuple(notes))
+    return replace(_answered(found, notes), notes=tuple(notes))
 
 
 def _models(columns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -97,21 +97,21 @@ def _models(columns: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _rows(
-    path: Path, reader: csv.DictReader[str], models: Sequence[str], limit: int | None
+    reader: csv.DictReader[str], models: Sequence[str], limit: int | None
 ) -> tuple[list[str], list[str | None], Floats]:
     """Prompts, their tags, and the means of their scores and costs, shape (prompts, 2 * models)."""
     numbers: dict[str, int] = {}
     tags: list[str | None] = []
     at: list[int] = []
     values: list[list[float]] = []
-    for prompt, tag, cells in _parsed(path, reader, models):
+    for prompt, tag, cells in _parsed(reader, models):
         if prompt not in numbers:
             numbers[prompt] = len(numbers)
             tags.append(tag)
         at.append(numbers[prompt])
         values.append(cells)
     if not numbers:
-        raise UnusableSet(f"{path}: holds no prompts.")
+        raise UnusableSet("it holds no prompts.")
     table = np.array(values)
     known = np.isfinite(table)
     sums = np.zeros((len(numbers), table.shape[1]))
@@ -127,16 +127,14 @@ def _rows(
     return prompts, tags, means
 
 
-def _parsed(
-    path: Path, reader: csv.DictReader[str], models: Sequence[str]
-) -> Iterator[tuple[str, str | None, list[float]]]:
+def _parsed(reader: csv.DictReader[str], models: Sequence[str]) -> Iterator[tuple[str, str | None, list[float]]]:
     for row in reader:
         # As teaching takes a prompt: Postgres stores no NUL.
         prompt = (row["prompt"] or "").replace("\0", "").strip()
         if not prompt:
             continue
         tag = (row.get("task") or "").replace("\0", "").strip()[:TAG_CHARS].strip() or None
-        where = f"{path} line {reader.line_num}"
+        where = f"line {reader.line_num}"
         scores = [_number(where, f"q:{model}", row[f"q:{model}"], 1.0) for model in models]
         costs = [_number(where, f"c:{model}", row[f"c:{model}"], math.inf) for model in models]
         yield prompt, tag, scores + costs
@@ -164,12 +162,12 @@ def _useful(tags: list[str | None], notes: list[str]) -> list[str | None] | None
     return tags if len(different) > 1 else None
 
 
-def _answered(found: LabelSet, path: Path, notes: list[str]) -> LabelSet:
+def _answered(found: LabelSet, notes: list[str]) -> LabelSet:
     left: list[str] = []
     while (complete := int(found.complete.sum())) < max(COMPLETE, COMPLETE_SHARE * len(found.prompts)):
         unknown = (~(np.isfinite(found.quality) & np.isfinite(found.cost))).sum(axis=0)
         if len(found.models) == 2 or not unknown.any():
-            raise UnusableSet(f"{path}: {complete} prompts were answered by every model, {COMPLETE} are needed.")
+            raise UnusableSet(f"{complete} prompts were answered by every model, {COMPLETE} are needed.")
         worst = int(unknown.argmax())
         left.append(found.models[worst])
         found = replace(

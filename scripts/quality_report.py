@@ -218,7 +218,8 @@ def _sd(values: Sequence[float]) -> float:
 
 
 def _pm(values: Sequence[float], factor: float, digits: int) -> str:
-    return f"{factor * statistics.fmean(values):.{digits}f} ±{factor * _sd(values):.{min(digits, 3)}f}"
+    mean = f"{factor * statistics.fmean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ±{factor * _sd(values):.{min(digits, 3)}f}"
 
 
 def _name(rule: str, tagged: bool) -> str:

@@ -15,6 +15,8 @@ from scripts.quality_sql import Deviation, Postgres, Tenant
 from scripts.quality_twin import Floats, Memory, Search, Settings, chosen
 
 ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
+#: In place of a target: the alpha of a new policy.
+OWN = 0.0
 #: A memory so small that priors decide, to compare the twin on.
 SMALL = 60
 
@@ -93,6 +95,9 @@ class Seed:
         memory = self._split.memory()
         for tagged in self._tags:
             self._curve(self._routed(memory, tagged, default), DEFAULT.name, tagged)
+            own = self._routed(memory, tagged, default, np.array([alphas[tagged, OWN] or 0.0]))
+            self._cells.put("quality", DEFAULT.name, float(own.quality[0]), tagged=tagged)
+            self._cells.put("cost", DEFAULT.name, float(own.cost[0]), tagged=tagged)
             if tagged in tuned:
                 self._curve(self._routed(memory, tagged, tuned[tagged]), TUNED.name, tagged)
             if self._plan.grid:
@@ -131,7 +136,7 @@ class Seed:
         default = None
         for tagged in self._tags:
             tenant = await postgres.taught(split, split.memory(plan.memory), tagged=tagged)
-            policy, default = await postgres.policy(tenant)
+            policy, default, alphas[tagged, OWN] = await postgres.policy(tenant)
             await self._compare(tenant, DEFAULT, default, tagged)
             if split.seed < plan.calibrated:
                 tuned[tagged] = await self._calibrate(tenant, policy, default, tagged, alphas)

@@ -109,8 +109,8 @@ class Postgres:
         assert (done.created, done.evicted) == (many, 0), done
         return Tenant(tenant, space, numbers, names, split.strong, taught)
 
-    async def policy(self, tenant: Tenant, settings: Settings | None = None) -> tuple[int, Settings]:
-        """A policy of these settings, None: those that a new policy has; its number and its settings."""
+    async def policy(self, tenant: Tenant, settings: Settings | None = None) -> tuple[int, Settings, float]:
+        """A policy of these settings, None: those that a new policy has; its number, its settings and its alpha."""
         self._made += 1
         own = {} if settings is None else {
             name: getattr(settings, name) for name in ("k", "tau", "n0", "n0_task", "n1", "confidence_floor")
@@ -121,7 +121,7 @@ class Postgres:
             models=tenant.names, settings={**own, "seed_count": 1},
         )  # fmt: skip
         (row,) = [row for row in await tenancy.settings(self._db, tenant.number) if row["name"] == name]
-        return policy, _settings(row)
+        return policy, _settings(row), row["alpha"]
 
     async def calibrated(
         self, tenant: Tenant, policy: int, target: float, *, tune: bool, rows: int, seconds: float
@@ -143,7 +143,7 @@ class Postgres:
         self, split: Split, tenant: Tenant, settings: Settings | None, asked: Ints, alphas: Floats, *, tagged: bool
     ) -> Deviation:
         """How far router.decide is from the twin on some prompts, each at one of the alphas."""
-        policy, settings = await self.policy(tenant, settings)
+        policy, settings, _ = await self.policy(tenant, settings)
         labels = split.data.labels
         questions = split.data.questions.part(asked)
         if not tagged:

@@ -10,7 +10,9 @@ language plpgsql volatile
 as $$
 begin
     if p_base <> 0 and not exists (select from router.tenants where tenant_id = p_base and shared) then
-        raise exception 'tenant % shares no memory', p_base using errcode = 'RT012', column = 'base';
+        raise exception 'tenant % shares no memory', coalesce(
+            (select name from router.tenants where tenant_id = p_base), p_base::text
+        ) using errcode = 'RT012', column = 'base';
     end if;
     perform router._enter(p_tenant);
     update router.tenants set

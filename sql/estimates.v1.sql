@@ -109,6 +109,8 @@ begin atomic
             from (
                 select n.weight, n.quality[m.model_id] as quality, n.completion_tokens[m.model_id] as tokens
                 from near as n
+                -- Or the arrays would be read once for each of the sums.
+                offset 0
             ) as l
         ) as v
     ),

@@ -6,7 +6,7 @@ select
     d.name as default_model,
     coalesce(n.memories, 0) as memories,
     p.seed_count,
-    p.backend <> 'knn' or coalesce(n.memories, 0) >= greatest(p.seed_count, 1) as ready,
+    p.backend <> 'knn' or greatest(n.memories, b.memories, 0) >= greatest(p.seed_count, 1) as ready,
     coalesce(n.tier = 1, false) as graduated,
     r.decisions,
     r.to_default,
@@ -18,12 +18,18 @@ inner join router.policies as p on p.tenant_id = t.tenant_id
 inner join router.models as d on d.model_id = p.default_model
 left join lateral (
     -- Of a tenant that was never moved to another embedder, the fullest space is the one in use.
-    select c.memories, c.tier
+    select c.memories, c.tier, c.space_id
     from router.memory_counts as c
     where c.tenant_id = t.tenant_id and (t.space_id is null or c.space_id = t.space_id)
     order by c.memories desc, c.space_id
     limit 1
 ) as n on true
+left join lateral (
+    select max(c.memories) as memories
+    from router.tenants as s
+    inner join router.memory_counts as c on c.tenant_id = s.tenant_id
+    where s.tenant_id = t.base_id and s.shared and c.space_id = coalesce(t.space_id, n.space_id, c.space_id)
+) as b on true
 left join lateral (
     select
         count(*) as decisions,
@@ -44,7 +50,7 @@ comment on column router.overview.backend is 'How it ranks.';
 comment on column router.overview.default_model is 'What serves when it declines.';
 comment on column router.overview.memories is 'Memories of the tenant in the space that serves it.';
 comment on column router.overview.seed_count is 'Memories it needs.';
-comment on column router.overview.ready is 'Whether it decides by memory yet.';
+comment on column router.overview.ready is 'Whether it decides by memory yet, its own or a shared one.';
 comment on column router.overview.graduated is 'Whether these memories have a partition with HNSW.';
 comment on column router.overview.decisions is 'Requests in the last 24 hours.';
 comment on column router.overview.to_default is 'Those that the default model served.';

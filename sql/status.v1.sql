@@ -1,27 +1,39 @@
 create function router.status(p_tenant int, p_space smallint) returns table (
     policy text, backend router.backend, default_model text, models text[], memories int, seed_count int, needed int,
     ready boolean, task text, task_memories bigint, other_spaces int, graduated boolean, next_step text,
-    space text, building text, built int, unlabelled text[], missing text[]
+    space text, building text, built int, unlabelled text[], missing text[], base text
 )
 language plpgsql stable
 as $$
 declare
     v_space smallint;
     v_building smallint;
+    v_leant int;
+    v_base text;
+    v_base_memories int := 0;
 begin
     perform router._enter(p_tenant);
-    select coalesce(t.space_id, p_space), t.next_space_id into v_space, v_building
+    select coalesce(t.space_id, p_space), t.next_space_id, t.base_id into v_space, v_building, v_leant
     from router.tenants as t
     where t.tenant_id = p_tenant;
+    if v_leant is not null then
+        perform router._enter(v_leant);
+        select t.name, c.memories into v_base, v_base_memories
+        from router.tenants as t
+        inner join router.memory_counts as c on c.tenant_id = v_leant and c.space_id = v_space
+        where t.tenant_id = v_leant and t.shared;
+        perform router._enter(p_tenant);
+    end if;
     return query
     select
         p.name, p.backend, d.name, c.models, n.memories, p.seed_count, s.needed,
-        s.needed = 0 or p.backend <> 'knn', k.name, k.memories, n.others, n.graduated,
+        s.needed = 0 or s.leans or p.backend <> 'knn', k.name, k.memories, n.others, n.graduated,
         case
             when p.backend <> 'knn' then format('policy %s needs no memory', p.name)
             when t.space_id is null and n.memories = 0 and n.others > 0 then format(
                 '%s memories are of another embedder: run pgrouter reembed --tenant %L --to %s', n.others, t.name, e.name
             )
+            when s.leans then format('routed by the shared memory of %s; teach %s more examples of its own', v_base, s.needed)
             when s.needed > 0 then format('teach %s more examples', s.needed)
             when u.models <> '{}' then format('label model %s: it has no labels and is never chosen', u.models[1])
             else 'ready'
@@ -31,7 +43,8 @@ begin
             case when s.needed > 0 then format('%s more examples', s.needed) end,
             case when k.memories = 0 then format('none yet for task %s', k.name) end,
             case when u.models <> '{}' then format('no labels of %s', array_to_string(u.models, ', ')) end
-        ], null) else '{}' end
+        ], null) else '{}' end,
+        v_base
     from router.tenants as t
     inner join router.policies as p on p.tenant_id = t.tenant_id
     inner join router.models as d on d.model_id = p.default_model
@@ -48,7 +61,11 @@ begin
         from router.memory_counts as m
         where m.tenant_id = p_tenant
     ) as n
-    cross join lateral (select greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed) as s
+    cross join lateral (
+        select
+            greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed,
+            n.memories < greatest(p.seed_count, 1) and v_base_memories >= greatest(p.seed_count, 1) as leans
+    ) as s
     cross join lateral (
         select coalesce(array_agg(m.name order by m.name), '{}') as models
         from router.policy_models as m0
@@ -94,6 +111,7 @@ $$;
 
 comment on function router.status is
 'How warm each policy of a tenant is in the space that serves it (p_space where it has none of its own), a row per task
-tag taught or asked for among the last 1,000 requests of 24 hours (task NULL: there is none), and what to do next. task_memories counts the
-labels of the task''s best-labelled model; unlabelled: candidates without any label; missing: all that is, for people;
-building and built: for which other space the memory is being rewritten, and how many memories are.';
+tag taught or asked for among the last 1,000 requests of 24 hours (task NULL: there is none), and what to do next.
+task_memories counts the labels of the task''s best-labelled model; unlabelled: candidates without any label; missing:
+all that is, for people; building and built: for which other space the memory is being rewritten, and how many memories
+are; base: the shared tenant whose memory helps.';

@@ -81,7 +81,8 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
         default=policy.pop("default", STRONG),
         models=policy.pop("models", (CHEAP, STRONG)),
         weights=policy.pop("weights", None),
-        settings=policy,
+        # High enough that of two good models the cheap one is chosen, whatever the default is.
+        settings={"alpha": 0.3, **policy},
     )
     key = make_key()
     await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))

@@ -164,3 +164,17 @@ async def test_a_conversation_that_continues_stays_without_asking_the_shared_mem
     policy = await world.policy(tenant)
     rows = await world.decide(tenant, policy, direction(0), conversation=b"0" * 16, continues=True)
     assert rows[0]["reason"] == "learned"
+
+
+async def test_status_says_whose_memory_routes_and_what_is_missing(world: World) -> None:
+    base = await shared(world, *(Lesson(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
+    tenant = await leaning(world, base)
+    await world.policy(tenant, seed_count=3)
+    (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    assert (row["ready"], row["base"], row["needed"]) == (True, "common", 3)
+    assert row["next_step"] == "routed by the shared memory of common; teach 3 more examples of its own"
+    assert await world.owner.fetchval("select ready from router.overview where tenant = 'acme'")
+    await world.policy(tenant, seed_count=4)
+    (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    assert (row["ready"], row["next_step"]) == (False, "teach 4 more examples")
+    assert not await world.owner.fetchval("select ready from router.overview where tenant = 'acme'")

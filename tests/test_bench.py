@@ -136,3 +136,13 @@ def test_the_memorys_benchmark_measures_all_that_it_describes(memory_rows: list[
         "teaching one example, server's cpu", "teaching one example at the cap, p50",
         "teaching one example at the cap, server's cpu",
     }  # fmt: skip
+
+
+def test_the_benchmark_of_tokens_says_what_the_estimate_takes(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    command = [sys.executable, "scripts/bench_tokens.py", "--quick", "--json", str(file)]
+    subprocess.run(command, check=True, timeout=100, cwd=ROOT, capture_output=True)
+    rows = orjson.loads(file.read_bytes())
+    assert {"estimate", "Llama 2's"} <= {row["params"]["by"] for row in rows if row["unit"] == "us"}
+    # Errors are there where tiktoken has its vocabularies.
+    assert all(row["holds"] is not False for row in rows if row["metric"] == "mean error")

@@ -430,7 +430,7 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
     said = acme("price", "list", "acme")
     assert "2024-05-06" in said.stdout
-    assert "days ago: gpt-4o." in said.stderr
+    assert "days ago: gpt-4o. " in said.stderr
     assert acme("model", "list").stderr == ""
 
 

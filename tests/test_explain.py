@@ -172,7 +172,7 @@ async def test_a_decision_that_ranked_nothing_can_be_read(proxy: Proxy) -> None:
 
 async def pair(world: World, small: float, large: float, **settings: Any) -> tuple[int, int]:
     tenant = await world.tenant()
-    policy = await world.policy(tenant, **settings)
+    policy = await world.policy(tenant, **{"alpha": 0.3, **settings})
     tokens = {world.small: 100, world.large: 100}
     await world.teach(
         tenant, *(Lesson(f"{i}", {world.small: small, world.large: large}, tokens=tokens) for i in range(9))

@@ -93,7 +93,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     for head in ("text,q:a,q:b,c:a,c:b\n", "prompt,q:a,c:a\n", ""):
         with pytest.raises(UnusableSet, match="needs a column `prompt`"):
             load(written(tmp_path, ["1,1,1,1,1"], head))
-    with pytest.raises(UnusableSet, match="3 prompts were answered by every model"):
+    with pytest.raises(UnusableSet, match="3 prompts were answered by every model, 10 are needed"):
         load(written(tmp_path, complete(3)))
 
 

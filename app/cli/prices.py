@@ -135,4 +135,7 @@ def mention_old(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
     border = datetime.now(UTC).date() - OLD
     old = [name for name, row in rows if row["priced_on"] is not None and row["priced_on"] < border]
     if old:
-        note(f"Prices of more than {OLD.days} days ago: {', '.join(old)}.")
+        note(
+            f"Prices of more than {OLD.days} days ago: {', '.join(old)}. `pgrouter model add --all-known PROVIDER` "
+            "takes list prices anew, from the genai-prices that is installed."
+        )

@@ -225,6 +225,7 @@ async def status(request: Request) -> Response:
             "memories_of_other_embedders": rows[0]["other_spaces"] if rows else 0,
             "embedder": rows[0]["space"] if rows else services.spaces.name_of(caller),
             "building": _building(rows),
+            "leans_on": rows[0]["base"] if rows else None,
             "policies": list(policies.values()),
         }
     )
