@@ -63,9 +63,10 @@ from app.settings import Settings
 from app.store import memory
 from app.store.database import Database
 from scripts.bench import Report, options, say
+from scripts.quality_cells import Cells, Plan
 from scripts.quality_data import COMPLETE, LabelSet, UnusableSet, load
 from scripts.quality_report import Sheet, Title
-from scripts.quality_run import Cells, Plan, Seed
+from scripts.quality_run import Seed
 from scripts.quality_split import Embedded, Split
 from scripts.quality_sql import Postgres
 from scripts.scratch import scratch_database

@@ -10,8 +10,8 @@ from math import sqrt
 import numpy as np
 
 from scripts.bench import Baseline, Params, Report, Row, say
+from scripts.quality_cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Key
 from scripts.quality_rules import DEFAULT, PLAIN, RULES, SEARCHED, TUNED, grid
-from scripts.quality_run import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Key
 
 #: Of default settings, points, by set: without and with tags.
 GAINS = {"routellm": {False: 3.0}, "llmrouter": {False: 4.5, True: 6.0}}

@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import numpy as np
 
+from scripts.quality_cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Deviation, Plan
 from scripts.quality_metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
 from scripts.quality_rules import ALPHAS, DEFAULT, KS, PLAIN, SEARCHED, TUNED, LeftOut, Rule, grid
 from scripts.quality_split import Split
-from scripts.quality_sql import Deviation, Postgres, Tenant
+from scripts.quality_sql import Postgres, Tenant
 from scripts.quality_twin import Floats, Memory, Search, Settings, chosen
 
-ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
 #: In place of a target: the alpha of a new policy.
 OWN = 0.0
 #: A memory so small that priors decide, to compare the twin on.
 SMALL = 60
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured.
-
-    `memory`: how many memories are taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
-    compared with the twin's. `calibrated`: in how many of the seeds; `targets`, `rows` and `seconds`: of each
-    calibration. `prompts`: of all sets together, None: all. `sizes`: labels of the learning curve. `grid`: whether to
-    look for the best fixed setting in hindsight.
-    """
-
-    seeds: int
-    memory: int | None
-    checked: int
-    calibrated: int
-    targets: tuple[float, ...]
-    rows: int
-    seconds: float
-    prompts: int | None
-    sizes: tuple[int, ...]
-    grid: bool
-
-
 #: Alpha by whether with tags, and by target; None: refused.
 Alphas = dict[tuple[bool, float], float | None]
-
-
-class Key(NamedTuple):
-    """What a value is of; `at` is a target or a number of labels."""
-
-    metric: str
-    rule: str
-    tagged: bool = False
-    at: float | None = None
-
-
-@dataclass
-class Cells:
-    """Values by seed, None where there is none, and how far twin and SQL were apart."""
-
-    values: defaultdict[Key, list[float | None]] = field(default_factory=lambda: defaultdict(list))
-    grids: dict[bool, list[list[float]]] = field(default_factory=lambda: {False: [], True: []})
-    deviations: dict[str, Deviation] = field(default_factory=dict)
-
-    def put(
-        self, metric: str, rule: str, value: float | None, *, tagged: bool = False, at: float | None = None
-    ) -> None:
-        """Add a seed's value."""
-        self.values[Key(metric, rule, tagged, at)].append(value)
 
 
 class Seed:

@@ -13,6 +13,7 @@ from pgvector import HalfVector
 from app.store import bulk, memory, routing, tenancy
 from app.store.database import Database
 from scripts.exact import TIE
+from scripts.quality_cells import Deviation
 from scripts.quality_split import Split
 from scripts.quality_twin import (
     Floats,
@@ -49,29 +50,6 @@ class Calibrated(NamedTuple):
 
     alpha: float
     settings: Settings
-
-
-@dataclass
-class Deviation:
-    """The largest differences of the twin from the SQL: of quality and score, and of cost as a share of it.
-
-    `choices` counts other winners, `compared` decisions. Left out are `tied` ones, where the k-th and the next memory
-    are equally near, so that either may count; winners within 1e-4 of each other's score are no difference.
-    """
-
-    quality: float = 0.0
-    cost: float = 0.0
-    score: float = 0.0
-    choices: int = 0
-    compared: int = 0
-    tied: int = 0
-
-    def add(self, other: Deviation) -> None:
-        """Widen this by another."""
-        self.quality, self.cost = max(self.quality, other.quality), max(self.cost, other.cost)
-        self.score = max(self.score, other.score)
-        self.choices, self.compared = self.choices + other.choices, self.compared + other.compared
-        self.tied += other.tied
 
 
 class Postgres:

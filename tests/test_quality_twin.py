@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from app.store.database import Database
+from scripts.quality_cells import Deviation
 from scripts.quality_data import LabelSet
 from scripts.quality_split import Embedded, Split
-from scripts.quality_sql import Deviation, Postgres
+from scripts.quality_sql import Postgres
 from scripts.quality_twin import Memory, Search, Settings, chosen, nearest
 
 WIDTH = 384
