@@ -34,6 +34,13 @@ begin
         raise exception 'a target is a share of the default model''s quality, such as 0.98, not %', p_target
             using errcode = '22023', column = 'target';
     end if;
+    if exists (
+        select from router.policies as p
+        where p.tenant_id = p_tenant and p.policy_id = p_policy and p.backend <> 'knn'
+    ) then
+        raise exception 'the policy does not learn, so there is nothing to calibrate: its backend is not knn'
+            using errcode = '22023', column = 'policy';
+    end if;
     select * into v_setup from router._setup(p_tenant, p_policy, p_space, null, p_sample, p_confidence);
     select array_agg(s.k order by s.i), array_agg(s.tau order by s.i) into v_k, v_tau
     from (

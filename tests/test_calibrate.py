@@ -53,6 +53,13 @@ async def test_the_policy_gets_what_was_chosen_and_the_rest_is_written_down(worl
     assert (row["models"], row["written"]) == (["small", "large"], True)
 
 
+async def test_a_policy_that_does_not_learn_is_refused(world: World) -> None:
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, backend="cheapest")
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="its backend is not knn"):
+        await world.owner.fetch("select * from router.calibrate($1, $2, $3, 0.9)", tenant, policy, world.space)
+
+
 async def test_it_may_only_say(world: World) -> None:
     tenant, policy = await specialists(world)
     before = await in_use(world, policy)

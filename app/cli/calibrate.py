@@ -29,7 +29,7 @@ def calibrate(
     ],
     policy: PolicyOption = "auto",
     confidence: ConfidenceOption = 0.9,
-    sample: SampleOption = 1000,
+    sample: SampleOption = 2000,
     seconds: SecondsOption = 30,
     tune: Annotated[bool, typer.Option(help="Choose k, tau and n0 too, not alpha alone.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be set, and set nothing.")] = False,
