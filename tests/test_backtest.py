@@ -15,7 +15,7 @@ from tests.sql_world import Lesson, World, connect, vector
 
 HELD_OUT = """
     with setup as materialized (
-        select s.* from router._setup($1, $2, $3, null, 16000, 0.9) as s
+        select s.* from router._setup($1, $2, $3, null, 16000, 0.9, 60) as s
     ),
     trials as materialized (
         select t from setup as s
@@ -342,3 +342,16 @@ async def test_a_reader_sees_what_the_proxy_sees(world: World) -> None:
     finally:
         await reader.close()
         await world.owner.execute("select router.revoke_tenant('router_reader', null)")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"sample": None}, {"confidence": None}, {"resamples": None}, {"seconds": None}, {"seconds": float("nan")},
+    {"seconds": -1.0}, {"alphas": [0.1, None]}, {"settings": settings(k=0)}, {"settings": settings(tau=0.0)},
+    {"settings": settings(tau=float("nan"))}, {"settings": settings(n0=-1.0)}, {"settings": settings(n1=float("nan"))},
+    {"settings": settings(alpha=101.0)}, {"settings": settings(confidence_floor=2.0)},
+])  # fmt: skip
+async def test_what_is_null_or_out_of_range_is_named(world: World, wrong: dict[str, Any]) -> None:
+    tenant, policy = await specialists(world, 30)
+    with pytest.raises(asyncpg.InvalidParameterValueError) as caught:
+        await backtest(world, tenant, policy, **wrong)
+    assert caught.value.column_name == next(iter(wrong))
