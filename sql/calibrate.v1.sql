@@ -157,6 +157,9 @@ begin
             alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
             n0_task = calibrate.n0_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy;
+        -- One of this very transaction, which nobody but it has seen.
+        delete from router.calibrations as o
+        where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
         insert into router.calibrations values (
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
             -- By name: a policy has more settings than these.

@@ -53,6 +53,14 @@ async def test_the_policy_gets_what_was_chosen_and_the_rest_is_written_down(worl
     assert (row["models"], row["written"]) == (["small", "large"], True)
 
 
+async def test_the_last_of_a_transaction_is_the_one_that_is_written_down(world: World) -> None:
+    tenant, policy = await specialists(world)
+    for target in (0.5, 0.9):
+        await calibrate(world, tenant, policy, target, tune=False)
+    (kept,) = await calibrations(world)
+    assert kept["target"] == 0.9
+
+
 async def test_a_policy_that_does_not_learn_is_refused(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, backend="cheapest")
