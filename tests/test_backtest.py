@@ -176,7 +176,7 @@ async def test_what_a_shared_memory_says_of_the_same_prompt_is_held_out_too(worl
     dice = random.Random(3)
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=1, n0=0.1)
-    # Labels nobody could tell from the prompts, which are far from each other: who has none of its own can only be wrong.
+    # Prompts far from each other, with labels by lot: whoever gets them right has seen them.
     lessons = [
         Lesson(f"{n}", {world.small: label, world.large: 1 - label}, vector([0.0] * n + [1.0]))
         for n in range(100)
