@@ -22,7 +22,7 @@ _WHOLE = frozenset({"k", "seed_count", "sticky_seconds", "explore_labels"})
 _RANGES: Mapping[str, tuple[float, float]] = {
     "alpha": (0, 100),
     "k": (1, 1000),
-    "tau": (1e-6, float("inf")),
+    "tau": (1e-4, float("inf")),
     "n0": (0, 1e6),
     "n0_task": (0, 1e6),
     "n1": (0, 1e6),

@@ -1,10 +1,12 @@
 create function router._lean(
-    p_tenant int, p_base int, p_space smallint, p_embedding halfvec, p_k int, p_tau double precision, p_least int
+    p_tenant int, p_base int, p_space smallint, p_embedding halfvec, p_k int, p_tau double precision, p_least int,
+    p_without bytea default null
 ) returns router.base_sums[]
 language plpgsql stable
 as $$
 declare
     v_sums router.base_sums[];
+    v_gone bigint[] := '{}';
 begin
     perform router._enter(p_base);
     if
@@ -14,10 +16,18 @@ begin
             where c.tenant_id = p_base and c.space_id = p_space and c.memories >= p_least
         )
     then
+        if p_without is not null then
+            v_gone := array(
+                select x.memory_id from router.memory_texts as x
+                where x.tenant_id = p_base and x.space_id = p_space and x.prompt_hash = p_without
+            );
+        end if;
         with near as materialized (
             select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_tau, -600)) as weight
-            from router.neighbours(p_base, p_space, p_embedding, p_k) as n
-            where p_embedding is not null
+            from router.neighbours(p_base, p_space, p_embedding, p_k + cardinality(v_gone)) as n
+            where p_embedding is not null and n.memory_id <> all(v_gone)
+            order by n.similarity desc
+            limit p_k
         )
         select
             array_agg((
@@ -47,4 +57,5 @@ $$;
 
 comment on function router._lean is
 'What the shared memory of p_base says of each model for an embedding: sums, never a row. The tenant is entered again.
-NULL when that tenant shares nothing, or has fewer than p_least memories in this space.';
+NULL when that tenant shares nothing, or has fewer than p_least memories in this space.
+p_without: SHA-256 of a prompt that is not to be among the neighbours, for who asks what could be said without it.';

@@ -5,10 +5,9 @@ create function router._pool(p_tenant int, p_policy int) returns table (
 language sql stable
 begin atomic
     select
-        m.model_id, m.name, coalesce(o.input_price, m.input_price), coalesce(o.output_price, m.output_price),
-        coalesce(f.token_ratio, 1), f.completion_tokens
+        m.model_id, m.name, o.input_price, o.output_price, coalesce(f.token_ratio, 1), f.completion_tokens
     from router.models as m
-    left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = m.model_id
+    inner join router._prices(p_tenant) as o on o.model_id = m.model_id
     left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
     where m.enabled and m.model_id in (
         select c.model_id from router.policy_models as c

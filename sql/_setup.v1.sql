@@ -1,6 +1,6 @@
 create function router._setup(
     p_tenant int, p_policy int, p_space smallint, p_settings router.policy_settings, p_sample int,
-    p_confidence double precision
+    p_confidence double precision, p_seconds double precision
 ) returns table (
     alpha double precision, k int, tau double precision, n0 double precision, n0_task double precision,
     n1 double precision, floor double precision, default_position int, models smallint[], names text[],
@@ -14,18 +14,21 @@ declare
     v_needed constant int := 30;
     v_unpriced text;
 begin
-    if p_sample not between v_needed and 16000 then
+    -- `is not true`, for what is NULL is wrong as well.
+    if (p_sample between v_needed and 16000) is not true then
         raise exception 'a sample has % to 16000 rows, not %', v_needed, p_sample
             using errcode = '22023', column = 'sample';
-    elsif not (p_confidence > 0 and p_confidence < 1) then
+    elsif (p_confidence > 0 and p_confidence < 1) is not true then
         raise exception 'a confidence is between 0 and 1, not %', p_confidence
             using errcode = '22023', column = 'confidence';
+    elsif (p_seconds between 0 and 86400) is not true then
+        raise exception 'it may take 0 to 86400 seconds, not %', p_seconds using errcode = '22023', column = 'seconds';
     end if;
     select
         coalesce((p_settings).alpha, p.alpha), coalesce((p_settings).k, p.k), coalesce((p_settings).tau, p.tau),
         coalesce((p_settings).n0, p.n0), coalesce((p_settings).n0_task, p.n0_task), coalesce((p_settings).n1, p.n1),
         coalesce((p_settings).confidence_floor, p.confidence_floor), c.default_position, c.models, c.names, c.input,
-        c.output, c.ratio, c.ledger_tokens, t.base_id, p.base_weight, greatest(p.seed_count, 1), c.unpriced
+        c.output, c.ratio, c.ledger_tokens, case when p.base_weight > 0 then t.base_id end, p.base_weight, greatest(p.seed_count, 1), c.unpriced
     into
         alpha, k, tau, n0, n0_task, n1, floor, default_position, models, names, input, output, ratio, ledger_tokens,
         base, base_weight, seed_count, v_unpriced
@@ -49,6 +52,12 @@ begin
     elsif v_unpriced is not null then
         raise exception 'model % has no price, so its cost cannot be weighed', v_unpriced
             using errcode = 'RT004', column = 'models';
+    elsif not (
+        alpha between 0 and 100 and k between 1 and 1000 and tau between 0.0001 and 'infinity'
+        and 0 <= least(n0, n0_task, n1) and greatest(n0, n0_task, n1) <= 1000000 and floor between 0 and 1
+    ) then
+        raise exception 'settings are what a policy''s may be: alpha 0 to 100, k 1 to 1000, tau from 0.0001, n0, n0_task '
+            'and n1 0 to 1000000, confidence_floor 0 to 1' using errcode = '22023', column = 'settings';
     elsif default_position is null then
         raise exception 'the default model of policy % is disabled', p_policy using errcode = 'RT003', column = 'models';
     end if;

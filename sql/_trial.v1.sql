@@ -2,6 +2,7 @@ create function router._trial(
     p_row int,
     p_memory router.memories,
     p_gone router.memories[],
+    p_hash bytea,
     p_models smallint[],
     p_ledger_tokens double precision[],
     p_k int[],
@@ -66,7 +67,8 @@ begin atomic
         select
             s.*,
             case when p_base is not null then router._lean(
-                (p_memory).tenant_id, p_base, (p_memory).space_id, (p_memory).embedding, s.k, s.tau, p_seed_count
+                (p_memory).tenant_id, p_base, (p_memory).space_id, (p_memory).embedding, s.k, s.tau, p_seed_count,
+                p_hash
             ) end as sums
         from unnest(p_k, p_tau) with ordinality as s (k, tau, setting)
     )
@@ -109,4 +111,5 @@ end;
 
 comment on function router._trial is
 'What estimates would start from for a memory''s prompt if the memory did not hold it: a row for each candidate and each
-pair of p_k and p_tau. p_gone: the memory and its copies, which are held out. p_base: the shared memory leant on.';
+pair of p_k and p_tau. p_gone: the memory and its copies, which are held out. p_base: the shared memory leant on, of
+which what has the prompt''s hash is held out as well.';

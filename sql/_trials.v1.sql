@@ -19,6 +19,7 @@ as $$
 declare
     v_ends timestamptz := clock_timestamp() + make_interval(secs => p_seconds);
     v_drawn record;
+    v_hash bytea;
     v_copies bigint[];
     v_gone router.memories[];
     v_row int := p_after;
@@ -37,12 +38,14 @@ begin
         exit when v_row >= 30 and clock_timestamp() > v_ends;
         v_row := v_row + 1;
         v_gone := array[v_drawn.memory];
-        select array_agg(o.memory_id) into v_copies
+        select x.prompt_hash into v_hash
         from router.memory_texts as x
-        inner join router.memory_texts as o
-            on o.tenant_id = p_tenant and o.space_id = p_space and o.prompt_hash = x.prompt_hash
-            and o.memory_id <> x.memory_id
         where x.tenant_id = p_tenant and x.memory_id = (v_drawn.memory).memory_id;
+        select array_agg(o.memory_id) into v_copies
+        from router.memory_texts as o
+        where
+            o.tenant_id = p_tenant and o.space_id = p_space and o.prompt_hash = v_hash
+            and o.memory_id <> (v_drawn.memory).memory_id;
         -- Apart, for it opens the partitions of every tenant.
         if v_copies is not null then
             v_gone := v_gone || array(
@@ -53,7 +56,7 @@ begin
         return query
         select t.*
         from router._trial(
-            v_row, v_drawn.memory, v_gone, p_models, p_ledger_tokens, p_k, p_tau, p_n1,
+            v_row, v_drawn.memory, v_gone, v_hash, p_models, p_ledger_tokens, p_k, p_tau, p_n1,
             p_base, p_base_weight, p_seed_count
         ) as t;
     end loop;

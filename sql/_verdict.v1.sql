@@ -18,8 +18,13 @@ begin atomic
         '; ',
         case
             when p_requests = 0 then 'nothing served yet'
-            when p_ratio is null then 'cost unknown: no tokens or prices in the ledger'
+            when p_ratio is null then
+                format('cost unknown: no tokens or prices in the ledger, or %s costs nothing', p_default)
             when not p_calibrated then format('not calibrated: %s%% of %s''s cost', round(100 * p_ratio), p_default)
+            when p_expected is null then format(
+                'calibrated when the default model cost nothing: %s%% of %s''s cost now', round(100 * p_ratio),
+                p_default
+            )
             when p_requests < 100 then format(
                 'too early to say: %s of 100 requests, at %s%% of %s''s cost, %s%% expected', p_requests,
                 round(100 * p_ratio), p_default, round(100 * p_expected)

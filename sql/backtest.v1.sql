@@ -24,13 +24,15 @@ declare
     v_trials router.trial[];
 begin
     perform router._enter(p_tenant);
-    if not (0 <= all(p_alphas) and 100 >= all(p_alphas)) then
+    if p_alphas is not null and (0 <= all(p_alphas) and 100 >= all(p_alphas)) is not true then
         raise exception 'alphas are from 0 to 100' using errcode = '22023', column = 'alphas';
-    elsif p_resamples not between 20 and 10000 then
+    elsif (p_resamples between 20 and 10000) is not true then
         raise exception 'there may be 20 to 10000 resamples, not %', p_resamples
             using errcode = '22023', column = 'resamples';
     end if;
-    select * into v_setup from router._setup(p_tenant, p_policy, p_space, p_settings, p_sample, p_confidence);
+    select * into v_setup from router._setup(
+        p_tenant, p_policy, p_space, p_settings, p_sample, p_confidence, p_seconds
+    );
     v_trials := array(
         select t
         from router._trials(
@@ -78,5 +80,5 @@ comment on function router.backtest is
 alpha, beside every single model (always), the cheapest, the default, the best of them, and an oracle. Only reads.
 Means per request over the same rows; blend: the best mixture of single models at that cost; _low and _high: bootstrap
 bounds at p_confidence. skipped: memories that do not label every candidate; sampled: whether more could have been used.
-p_settings overrides the policy''s; after p_seconds no more rows are taken. Raises RT002, RT004 for a candidate without
-a price, RT010 when too few memories label every candidate.';
+p_settings overrides the policy''s; after p_seconds no more rows are taken. Raises RT002, RT003 for a disabled default
+model, RT004 for a candidate without a price, RT010 when too few memories label every candidate.';

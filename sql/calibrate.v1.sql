@@ -30,7 +30,7 @@ declare
     v_began timestamptz := clock_timestamp();
 begin
     perform router._enter(p_tenant);
-    if not (p_target > 0 and p_target < 100) then
+    if (p_target > 0 and p_target < 100) is not true then
         raise exception 'a target is a share of the default model''s quality, such as 0.98, not %', p_target
             using errcode = '22023', column = 'target';
     end if;
@@ -41,7 +41,9 @@ begin
         raise exception 'the policy does not learn, so there is nothing to calibrate: its backend is not knn'
             using errcode = '22023', column = 'policy';
     end if;
-    select * into v_setup from router._setup(p_tenant, p_policy, p_space, null, p_sample, p_confidence);
+    select * into v_setup from router._setup(
+        p_tenant, p_policy, p_space, null, p_sample, p_confidence, p_seconds
+    );
     select array_agg(s.k order by s.i), array_agg(s.tau order by s.i) into v_k, v_tau
     from (
         select 0 as i, v_setup.k as k, v_setup.tau as tau
@@ -119,7 +121,7 @@ begin
     inner join curve as d on d.model = v_setup.default_position
     order by
         coalesce(f.low >= p_target, false) desc, case when f.low >= p_target then c.cost_usd end, f.low desc nulls last,
-        c.cost_usd
+        c.cost_usd, c.alpha
     limit 1;
     if v_found.low is null then
         raise exception 'the default model has no quality of which a share could be kept: all its labels are 0'
@@ -127,8 +129,10 @@ begin
     elsif v_found.low < p_target then
         raise exception
             '% of the default model''s quality is more than the memory supports at confidence %: '
-            '% can be had at % of its cost',
-            p_target, p_confidence, trunc(v_found.low::numeric, 3), round(100 * v_found.cost_ratio) || '%'
+            '% can be had%',
+            p_target, p_confidence, trunc(v_found.low::numeric, 3),
+            -- NULL: the default model costs nothing.
+            coalesce(' at ' || round(100 * v_found.cost_ratio) || '% of its cost', '')
             using errcode = 'RT008', column = 'target',
                 hint = 'Teach more examples, ask for less, or accept less confidence. The default model alone keeps 1.';
     end if;
@@ -153,6 +157,9 @@ begin
             alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
             n0_task = calibrate.n0_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy;
+        -- One of this very transaction, which nobody but it has seen.
+        delete from router.calibrations as o
+        where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
         insert into router.calibrations values (
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
             -- By name: a policy has more settings than these.
@@ -174,5 +181,5 @@ $$;
 comment on function router.calibrate is
 'Chooses alpha, and with p_tune also k, tau, n0 and n0_task, so that a policy keeps p_target of its default model''s
 quality at the least cost, as sure as p_confidence says: its bootstrap bound on p_sample held-out memories is above the
-target. Writes the policy and a row of calibrations, or with p_write false only says. Raises RT002, RT004, RT010 as
-backtest does, RT008 for a target that the memory does not support, naming the best that can be had.';
+target. Writes the policy and a row of calibrations, or with p_write false only says. Raises RT002, RT003, RT004, RT010
+as backtest does, RT008 for a target that the memory does not support, naming the best that can be had.';

@@ -35,7 +35,7 @@ begin
     perform router._enter(p_tenant);
     select
         p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
-        p.k, p.tau, t.base_id, coalesce(c.memories, 0) as memories
+        p.k, p.tau, case when p.base_weight > 0 then t.base_id end as base_id, coalesce(c.memories, 0) as memories
     into v_policy
     from router.policies as p
     inner join router.tenants as t on t.tenant_id = p_tenant

@@ -27,13 +27,13 @@ begin
     perform router._enter(p_tenant);
     return query
     with ranked as materialized (
-        select d.*, m.name, case when o.model_id is null then m.priced_on else o.priced_on end as priced_on
+        select d.*, m.name, o.priced_on
         from router.decide(
             p_tenant, p_policy, p_space, p_embedding, p_task, p_prompt_tokens, p_default, p_models, p_alpha,
             p_conversation, p_continues, p_random, p_now
         ) with ordinality as d
         inner join router.models as m on m.model_id = d.model_id
-        left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = d.model_id
+        inner join router._prices(p_tenant) as o on o.model_id = d.model_id
     ),
     said as (
         select router._why(
@@ -75,5 +75,6 @@ $$;
 comment on function router.explain is
 'The decision that decide makes of the same arguments, with every number it is made of and why in a sentence.
 quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support + n0);
-prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory; score = quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million
-tokens, of priced_on. evidence has the neighbours. p_random 1: nothing is explored.';
+prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory;
+score = quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million tokens, of priced_on. evidence has the
+neighbours. p_random 1: nothing is explored.';

@@ -28,7 +28,9 @@ left join lateral (
     select max(c.memories) as memories
     from router.tenants as s
     inner join router.memory_counts as c on c.tenant_id = s.tenant_id
-    where s.tenant_id = t.base_id and s.shared and c.space_id = coalesce(t.space_id, n.space_id, c.space_id)
+    where
+        s.tenant_id = t.base_id and s.shared and p.base_weight > 0
+        and c.space_id = coalesce(t.space_id, n.space_id, c.space_id)
 ) as b on true
 left join lateral (
     select

@@ -26,7 +26,8 @@ begin
             c.calibrated_at is not null,
             coalesce((c.new_settings).alpha <> p.alpha or (c.new_settings).k <> p.k or (c.new_settings).tau <> p.tau
                 or (c.new_settings).n0 <> p.n0 or (c.new_settings).n0_task <> p.n0_task
-                or c.default_model <> p.default_model, false),
+                or c.default_model <> p.default_model or p.backend <> 'knn'
+                or c.models <> array(select o.model_id from router._pool(p_tenant, p.policy_id) as o), false),
             c.memories, n.memories
         )
     from router.policies as p

@@ -44,7 +44,7 @@ begin
             case when k.memories = 0 then format('none yet for task %s', k.name) end,
             case when u.models <> '{}' then format('no labels of %s', array_to_string(u.models, ', ')) end
         ], null) else '{}' end,
-        v_base
+        case when p.base_weight > 0 then v_base end
     from router.tenants as t
     inner join router.policies as p on p.tenant_id = t.tenant_id
     inner join router.models as d on d.model_id = p.default_model
@@ -64,7 +64,7 @@ begin
     cross join lateral (
         select
             greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed,
-            n.memories < greatest(p.seed_count, 1) and v_base_memories >= greatest(p.seed_count, 1) as leans
+            n.memories < greatest(p.seed_count, 1) and p.base_weight > 0 and v_base_memories >= greatest(p.seed_count, 1) as leans
     ) as s
     cross join lateral (
         select coalesce(array_agg(m.name order by m.name), '{}') as models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,7 @@ from tests.sql_world import Lesson, World, connect, vector
 
 HELD_OUT = """
     with setup as materialized (
-        select s.* from router._setup($1, $2, $3, null, 16000, 0.9) as s
+        select s.* from router._setup($1, $2, $3, null, 16000, 0.9, 60) as s
     ),
     trials as materialized (
         select t from setup as s
@@ -128,7 +129,8 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
     tenant = await world.tenant()
     policy = await world.policy(tenant, names, **chosen)
     base = await world.tenant("common")
-    await world.teach(base, *random_lessons(random.Random(2), models, 50))
+    others = random_lessons(random.Random(2), models, 50)
+    await world.teach(base, *(replace(lesson, prompt=f"common {lesson.prompt}") for lesson in others))
     await world.owner.execute("update router.tenants set shared = true where tenant_id = $1", base)
     leans = base if "base_weight" in chosen else None
     await world.owner.execute("update router.tenants set base_id = $2 where tenant_id = $1", tenant, leans)
@@ -168,6 +170,26 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
             assert mine["labels"] == row["labels"]
             assert score == pytest.approx(row["score"], abs=1e-6)
             assert mine["quality"] == held_out.scores[row["model_id"]]
+
+
+async def test_what_a_shared_memory_says_of_the_same_prompt_is_held_out_too(world: World) -> None:
+    dice = random.Random(3)
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, k=1, n0=0.1)
+    # Prompts far from each other, with labels by lot: whoever gets them right has seen them.
+    lessons = [
+        Lesson(f"{n}", {world.small: label, world.large: 1 - label}, vector([0.0] * n + [1.0]))
+        for n in range(100)
+        for label in [float(dice.random() < 0.5)]
+    ]
+    await world.teach(tenant, *lessons)
+    base = await world.tenant("common")
+    await world.teach(base, *lessons)
+    await world.owner.execute("update router.tenants set shared = true where tenant_id = $1", base)
+    alone = ruled(await backtest(world, tenant, policy), "policy")[0]["quality"]
+    await world.owner.execute("update router.tenants set base_id = $2 where tenant_id = $1", tenant, base)
+    leaning = ruled(await backtest(world, tenant, policy), "policy")[0]["quality"]
+    assert max(alone, leaning) < 0.65
 
 
 async def test_a_row_costs_what_its_answer_took(world: World) -> None:
@@ -342,3 +364,16 @@ async def test_a_reader_sees_what_the_proxy_sees(world: World) -> None:
     finally:
         await reader.close()
         await world.owner.execute("select router.revoke_tenant('router_reader', null)")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"sample": None}, {"confidence": None}, {"resamples": None}, {"seconds": None}, {"seconds": float("nan")},
+    {"seconds": -1.0}, {"alphas": [0.1, None]}, {"settings": settings(k=0)}, {"settings": settings(tau=0.0)},
+    {"settings": settings(tau=float("nan"))}, {"settings": settings(n0=-1.0)}, {"settings": settings(n1=float("nan"))},
+    {"settings": settings(alpha=101.0)}, {"settings": settings(confidence_floor=2.0)},
+])  # fmt: skip
+async def test_what_is_null_or_out_of_range_is_named(world: World, wrong: dict[str, Any]) -> None:
+    tenant, policy = await specialists(world, 30)
+    with pytest.raises(asyncpg.InvalidParameterValueError) as caught:
+        await backtest(world, tenant, policy, **wrong)
+    assert caught.value.column_name == next(iter(wrong))

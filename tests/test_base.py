@@ -178,3 +178,16 @@ async def test_status_says_whose_memory_routes_and_what_is_missing(world: World)
     (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
     assert (row["ready"], row["next_step"]) == (False, "teach 4 more examples")
     assert not await world.owner.fetchval("select ready from router.overview where tenant = 'acme'")
+
+
+async def test_a_policy_that_gives_the_shared_memory_no_weight_does_not_lean_on_it(world: World) -> None:
+    base = await shared(world, *(Lesson(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
+    tenant = await leaning(world, base)
+    policy = await world.policy(tenant, base_weight=0)
+    assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
+    (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    assert (row["ready"], row["base"]) == (False, None)
+    assert not await world.owner.fetchval("select ready from router.overview where tenant = 'acme'")
+    await world.teach(tenant, Lesson("mine", {world.large: 1.0}))
+    rows = await world.decide(tenant, policy, direction(0))
+    assert {row["model_id"]: row["labels"] for row in rows} == {world.small: 0, world.large: 1}

@@ -53,6 +53,14 @@ async def test_the_policy_gets_what_was_chosen_and_the_rest_is_written_down(worl
     assert (row["models"], row["written"]) == (["small", "large"], True)
 
 
+async def test_the_last_of_a_transaction_is_the_one_that_is_written_down(world: World) -> None:
+    tenant, policy = await specialists(world)
+    for target in (0.5, 0.9):
+        await calibrate(world, tenant, policy, target, tune=False)
+    (kept,) = await calibrations(world)
+    assert kept["target"] == 0.9
+
+
 async def test_a_policy_that_does_not_learn_is_refused(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, backend="cheapest")
@@ -129,6 +137,14 @@ async def test_a_target_that_cannot_be_had_is_refused_with_the_best_that_can(wor
     assert (await calibrate(world, tenant, policy, best, write=False))["quality_ratio_low"] >= best
 
 
+async def test_the_best_that_can_be_had_is_said_of_free_models_too(world: World) -> None:
+    tenant, policy = await specialists(world)
+    await world.model("small", 0.0, 0.0)
+    await world.model("large", 0.0, 0.0)
+    with pytest.raises(asyncpg.PostgresError, match=r"1\.\d+ can be had\nHINT"):
+        await calibrate(world, tenant, policy, 2)
+
+
 async def test_a_default_model_that_is_never_right_has_no_share_to_keep(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant)
@@ -162,8 +178,8 @@ async def test_it_reaches_its_target_on_prompts_it_has_not_seen(world: World) ->
     assert reached / by_default >= 0.94
 
 
-@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf")])
-async def test_a_target_is_a_share(world: World, target: float) -> None:
+@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf"), None])
+async def test_a_target_is_a_share(world: World, target: Any) -> None:
     tenant, policy = await specialists(world, 30)
     with pytest.raises(asyncpg.PostgresError) as caught:
         await calibrate(world, tenant, policy, target)

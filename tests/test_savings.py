@@ -128,7 +128,7 @@ async def test_what_has_no_cost_is_not_called_free(world: World) -> None:
     await serve(world, tenant, policy, world.small, 100, prompt_tokens=None)
     (row,) = await savings(world, tenant)
     assert (row["requests"], row["cost_ratio"]) == (100, None)
-    assert row["verdict"] == "cost unknown: no tokens or prices in the ledger"
+    assert row["verdict"] == "cost unknown: no tokens or prices in the ledger, or large costs nothing"
 
 
 async def test_what_has_changed_since_is_said(world: World) -> None:
@@ -140,6 +140,33 @@ async def test_what_has_changed_since_is_said(world: World) -> None:
     await world.app.fetch("select router.forget($1, null, true)", tenant)
     (row,) = await savings(world, tenant)
     assert row["verdict"].endswith("; 200 memories then, 0 now: calibrate again")
+
+
+@pytest.mark.parametrize("change", ["models", "disabled", "backend"])
+async def test_other_candidates_than_it_was_calibrated_with_are_a_change(world: World, change: str) -> None:
+    tenant, policy, _ = await calibrated(world)
+    await serve(world, tenant, policy, world.small, 100)
+    await world.model("middle", 2.0, 4.0)
+    assert "changed" not in (await savings(world, tenant))[0]["verdict"]
+    if change == "models":
+        await world.policy(tenant, ["small", "middle", "large"])
+    elif change == "backend":
+        await world.policy(tenant, backend="cheapest")
+    else:
+        await world.model("small", None, None, enabled=False)
+    assert "the policy has been changed since it was calibrated" in (await savings(world, tenant))[0]["verdict"]
+
+
+async def test_what_was_free_when_it_was_calibrated_has_no_expectation(world: World) -> None:
+    tenant, policy = await specialists(world, 40)
+    for model in ("small", "large"):
+        await world.model(model, 0.0, 0.0)
+    await calibrate(world, tenant, policy, 0.5, tune=False)
+    await world.model("small", 1.0, 2.0)
+    await world.model("large", 10.0, 20.0)
+    await serve(world, tenant, policy, world.small, 100)
+    (row,) = await savings(world, tenant)
+    assert row["verdict"] == "calibrated when the default model cost nothing: 10% of large's cost now"
 
 
 async def test_the_last_calibration_is_the_one_to_keep(world: World) -> None:

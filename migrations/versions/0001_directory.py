@@ -191,7 +191,7 @@ comment on column router.policies.switch_penalty is 'Quality points a candidate 
 comment on column router.policies.sticky_seconds is 'How long a conversation stays with its first model; 0: not at all.';
 comment on column router.policies.explore_share is 'Share of new requests that go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
 comment on column router.policies.explore_labels is 'Labels in the memory from which on a candidate is no longer explored.';
-comment on column router.policies.base_weight is 'Weight of the shared memory that the tenant leans on: its neighbours count base_weight / (base_weight + own memories) each.';
+comment on column router.policies.base_weight is 'Weight of the shared memory that the tenant leans on: its neighbours count base_weight / (base_weight + own memories) each; 0: the policy does not lean on it.';
 
 create table router.policy_models (
     tenant_id int not null,
