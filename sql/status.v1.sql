@@ -35,7 +35,11 @@ begin
             )
             when s.leans then format('routed by the shared memory of %s; teach %s more examples of its own', v_base, s.needed)
             when s.needed > 0 then format('teach %s more examples', s.needed)
-            when u.models <> '{}' then format('label model %s: it has no labels and is never chosen', u.models[1])
+            when u.models <> '{}' then format('label model %s: it has no labels and %s', u.models[1], case
+                when u.models[1] = d.name then 'serves, as nothing compares with it'
+                when p.explore_share > 0 then 'is chosen to explore alone'
+                else 'is never chosen'
+            end)
             else 'ready'
         end,
         e.name, b.name, n.built, u.models,

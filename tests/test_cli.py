@@ -430,7 +430,10 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
     said = acme("price", "list", "acme")
     assert "2024-05-06" in said.stdout
-    assert "days ago: gpt-4o. " in said.stderr
+    assert "days ago: gpt-4o. `pgrouter price set acme MODEL` renews them." in said.stderr
+    acme("price", "unset", "acme", "gpt-4o")
+    acme("model", "add", "gpt-4o", "--provider", "openai", "--input-price", "2", "--output-price", "9")
+    assert acme("price", "list", "acme").stderr == ""
     assert acme("model", "list").stderr == ""
 
 
