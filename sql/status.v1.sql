@@ -68,7 +68,8 @@ begin
     cross join lateral (
         select
             greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed,
-            n.memories < greatest(p.seed_count, 1) and v_base_memories >= greatest(p.seed_count, 1) as leans
+            n.memories < greatest(p.seed_count, 1)
+                and coalesce(v_base_memories, 0) >= greatest(p.seed_count, 1) as leans
     ) as s
     cross join lateral (
         select coalesce(array_agg(m.name order by m.name), '{}') as models

@@ -65,7 +65,8 @@ def cached_price(cached: float | None, share: float | None, paid_in: float | Non
         raise typer.BadParameter("give it or --cached-input-price", param_hint="--cache-share")
     if paid_in is None:
         raise typer.BadParameter("needs an input price to be a share of", param_hint="--cache-share")
-    return share * paid_in
+    # Three times a tenth is more than 0.3 in binary.
+    return round(share * paid_in, 12)
 
 
 @prices.command("set")
