@@ -127,6 +127,22 @@ async def test_there_and_back_changes_nothing_that_is_read(world: World) -> None
         await assert_every_sum_is_a_recount(world)
 
 
+async def test_in_psql_a_graduated_tenant_has_as_many_neighbours(world: World) -> None:
+    tenant = await world.tenant()
+    await world.teach(tenant, *lessons(300, world))
+    await graduate(world, tenant)
+    psql = await connect(world.dsn, None, **{"hnsw.ef_search": "40", "hnsw.iterative_scan": "off"})
+    try:
+        async with psql.transaction():
+            await psql.execute("select router._enter($1)", tenant)
+            found = await psql.fetchval(
+                "select count(*) from router.neighbours($1, $2, $3, 100)", tenant, world.space, direction(0)
+            )
+    finally:
+        await psql.close()
+    assert found == 100
+
+
 async def test_moving_what_is_there_already_does_nothing(world: World) -> None:
     tenant = await world.tenant()
     assert await graduate(world, tenant) == 0
@@ -327,7 +343,7 @@ async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
     await world.teach(tenant, *lessons(20, world))
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
         async with in_transaction(world) as busy:
-            await busy.fetch("select from router.memory_counts where tenant_id = $1 for update", tenant)
+            await busy.fetch("select router._lock($1) from router._enter($1)", tenant)
             waiting = asyncio.create_task(world.teach(tenant, Lesson(f"late for {move}", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()
