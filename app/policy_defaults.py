@@ -73,7 +73,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def checked(setting: str, text: str, variable: str) -> str | int | float:
-    """The value of a policy's setting. Raises `ConfigurationError` naming `variable` when it is out of range ."""
+    """The value of a policy's setting. Raises `ConfigurationError` naming `variable` when it is out of range."""
     if setting == "granularity":
         if text not in GRANULARITIES:
             raise ConfigurationError(f"{variable}={text!r}: choose one of {', '.join(GRANULARITIES)}.")
@@ -85,7 +85,7 @@ def checked(setting: str, text: str, variable: str) -> str | int | float:
     except ValueError:
         raise ConfigurationError(f"{variable}={text!r} is not a {'whole ' if whole else ''}number.") from None
     if not low <= value <= high:
-        raise ConfigurationError(f"{variable}={text} is outside {low:g} to {high:g}.")
+        raise ConfigurationError(f"{variable}={text} is outside {low:.10g} to {high:.10g}.")
     return value
 
 

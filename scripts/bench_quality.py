@@ -39,6 +39,10 @@ auto-tuned less …
               the best rule above, and the best of 80 fixed settings, each known in hindsight only; `NO`: worse beyond
               noise (one-sided 95% by Student's t over the seeds)
 
+gain, leaning on …
+              of a tenant with so few labels of its own that leans on a shared memory of up to 2,000, either of the same
+              tasks or of the other half of them, by base_weight; beside it the same tenant without
+
 In the learning curve `tuned by the twin` has the best of the same 80 on up to 300 memories that are left out in turns:
 calibrating at each size would take an hour. Policies have a seed_count of 1, so that one sees what the usual 100 keeps
 from deciding.

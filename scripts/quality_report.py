@@ -11,6 +11,8 @@ import numpy as np
 
 from scripts.bench import Baseline, Params, Report, Row, say
 from scripts.quality_cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Key
+from scripts.quality_lean import LIKE, UNLIKE, WEIGHTS, named
+from scripts.quality_lean import SIZES as LEANING
 from scripts.quality_rules import DEFAULT, PLAIN, RULES, SEARCHED, TUNED, grid
 
 #: Of default settings, points, by set: without and with tags.
@@ -49,6 +51,7 @@ class Sheet:
         """Every table."""
         self._compared()
         self._learned()
+        self._leant()
         self._saved()
         self._fixed()
         self._checked()
@@ -82,6 +85,17 @@ class Sheet:
             if any(line[1:]):
                 table.append(line)
         _print(f"{self._title.set}: gain by number of labels, points over the static blend (0)", table)
+
+    def _leant(self) -> None:
+        for metric in (LIKE, UNLIKE):
+            table = [["own labels", *(f"{size:,}" for size in LEANING)]]
+            for rule in (ORACLE, *map(named, WEIGHTS)):
+                keys = [(Key(metric, rule, at=size), {"labels": size}) for size in LEANING]
+                line = [rule, *(self._cell(key, "points", 1, 2, more={**more}) for key, more in keys)]
+                if any(line[1:]):
+                    table.append(line)
+            if len(table) > 1:
+                _print(f"{self._title.set}: {metric}, by the weight of the shared memory", table)
 
     def _saved(self) -> None:
         targets = sorted({key.at or 0.0 for key in self._cells.values if key.metric == "saved"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.quality_cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Deviation, Plan
+from scripts.quality_lean import Leaning
 from scripts.quality_metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
 from scripts.quality_rules import ALPHAS, DEFAULT, KS, PLAIN, SEARCHED, TUNED, LeftOut, Rule, grid
 from scripts.quality_split import Split
@@ -57,6 +58,7 @@ class Seed:
             self._save(memory, tagged, settings, alphas)
         for size in (size for size in self._plan.sizes if size <= len(self._split.taught)):
             self._learn(size, default)
+        await Leaning(self._split, self._plan, self._cells, default).measure(self._postgres)
 
     def references(self) -> None:
         """What needs no router, and what no router can do better."""

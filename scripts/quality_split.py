@@ -80,6 +80,17 @@ class Split:
         quality, tokens = labels.quality[rows].astype(np.float32), tokens.astype(np.float32)
         return Memory(questions, quality.astype(np.float64), tokens.astype(np.float64), Prices(prompt, completion))
 
+    def memory_at(self, size: int, paid: Prices) -> Memory:
+        """The first `size` of what is taught at given prices: its answers are as long as these prices make them."""
+        rows = self.taught[:size]
+        labels = self.data.labels
+        questions = self.data.questions.part(rows)
+        rest = np.maximum(labels.cost[rows] - questions.prompt_tokens[:, None] * paid.prompt, 0)
+        tokens = np.divide(rest, paid.completion, out=np.zeros_like(rest), where=paid.completion > 0)
+        tokens = np.where(np.isnan(labels.cost[rows]), np.nan, tokens).astype(np.float32)
+        quality = labels.quality[rows].astype(np.float32)
+        return Memory(questions, quality.astype(np.float64), tokens.astype(np.float64), paid)
+
 
 def prices(prompt_tokens: Ints, cost: Floats) -> tuple[Floats, Floats, Floats]:
     """Completion tokens (rows, models) and USD a token of prompt and of completion, which make up each row's cost.

@@ -16,6 +16,7 @@ from scripts.exact import TIE
 from scripts.quality_cells import Deviation
 from scripts.quality_split import Split
 from scripts.quality_twin import (
+    Base,
     Floats,
     Ints,
     Memory,
@@ -28,6 +29,8 @@ from scripts.quality_twin import (
 )  # fmt: skip
 
 BATCH = 1000
+#: Of a new policy.
+BASE_WEIGHT = 100.0
 CALIBRATE = "select * from router.calibrate($1, $2, $3, $4, $5, p_sample => $6, p_seconds => $7, p_tune => $8)"
 #: SQLSTATEs of a target that a memory does not support, and of too few memories.
 REFUSED = frozenset({"RT008", "RT010"})
@@ -117,23 +120,38 @@ class Postgres:
         written = [row for row in await tenancy.settings(self._db, tenant.number) if row["policy_id"] == policy]
         return Calibrated(row["alpha"], _settings(written[0]))
 
+    async def lean(self, tenant: Tenant, base: Tenant) -> None:
+        """Let a tenant lean on another's memory."""
+        await tenancy.change_tenant(self._db, base.number, shared=True)
+        await tenancy.change_tenant(self._db, tenant.number, base=base.number)
+
     async def compared(
-        self, split: Split, tenant: Tenant, settings: Settings | None, asked: Ints, alphas: Floats, *, tagged: bool
+        self,
+        split: Split,
+        tenant: Tenant,
+        settings: Settings | None,
+        asked: Ints,
+        alphas: Floats,
+        *,
+        tagged: bool,
+        base: Tenant | None = None,
     ) -> Deviation:
-        """How far router.decide is from the twin on some prompts, each at one of the alphas."""
+        """How far router.decide is from the twin on some prompts, each at one of the alphas; `base`: leant on."""
         policy, settings, _ = await self.policy(tenant, settings)
         labels = split.data.labels
         questions = split.data.questions.part(asked)
         if not tagged:
             questions = questions.untagged()
-        near = nearest(tenant.memory, questions, settings.k + 1)
-        found = estimated(
-            tenant.memory, summed(tenant.memory, near.first(settings.k), settings.tau), questions, settings
-        )
+        edges, sums = [], []
+        for each in (tenant, *([base] if base else [])):
+            near = nearest(each.memory, questions, settings.k + 1)
+            edges.append(near.similarity[:, settings.k - 1 : settings.k + 1])
+            sums.append(summed(each.memory, near.first(settings.k), settings.tau))
+        leant = None if base is None else Base.of(base.memory, sums[1], BASE_WEIGHT)
+        found = estimated(tenant.memory, sums[0], questions, settings, base=leant)
         result = Deviation()
         for at, row in enumerate(asked.tolist()):
-            edge = near.similarity[at, settings.k - 1 : settings.k + 1]
-            if len(edge) == 2 and edge[0] - edge[1] < TIE:
+            if any(len(edge[at]) == 2 and edge[at][0] - edge[at][1] < TIE for edge in edges):
                 result.tied += 1
                 continue
             alpha = float(alphas[at % len(alphas)])

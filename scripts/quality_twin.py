@@ -99,6 +99,28 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A shared memory as router._lean has it: sums over its neighbours of the questions, and its means by model."""
+
+    sums: Sums
+    quality: Floats
+    tokens: Floats
+    weight: float
+
+    @classmethod
+    def of(cls, memory: Memory, sums: Sums, weight: float) -> Base:
+        """`weight`: the policy's base_weight."""
+        quality, tokens = (_mean(total[-1], many[-1]) for total, many in memory.sums)
+        return cls(sums, quality, tokens, weight)
+
+    def added(self, sums: Sums, memories: int) -> Sums:
+        """With the neighbours of a tenant that has so many memories of its own."""
+        share = self.weight / (self.weight + memories) if self.weight > 0 else 0.0
+        parts = (getattr(sums, name) + share * getattr(self.sums, name) for name in sums.__dataclass_fields__)
+        return replace(Sums(*parts), labels=sums.labels + self.sums.labels)
+
+
+@dataclass(frozen=True)
 class Estimates:
     """As router.estimates gives them, shape (questions, models), NaN for NULL; score = quality - alpha * `penalty`."""
 
@@ -154,20 +176,31 @@ def summed(memory: Memory, near: Near, tau: float) -> Sums:
 
 
 def estimated(
-    memory: Memory, sums: Sums, questions: Questions, settings: Settings, own: Ints | None = None
+    memory: Memory,
+    sums: Sums,
+    questions: Questions,
+    settings: Settings,
+    own: Ints | None = None,
+    base: Base | None = None,
 ) -> Estimates:
-    """Expected quality and cost of every model for every question; `own`: memories whose labels no prior may hold."""
+    """Expected quality and cost of every model for every question.
+
+    `own`: memories whose labels no prior may hold; `base`: what the tenant leans on.
+    """
+    unknown = np.full(memory.quality.shape[1], np.nan)
+    means = (unknown, unknown) if base is None else (base.quality, base.tokens)
+    if base is not None:
+        sums = base.added(sums, len(memory.quality) - (own is not None))
     (prior, tagged), (prior_tokens, _) = (
-        _prior(by_task, labels, questions.task, own, settings.n1)
-        for by_task, labels in zip(memory.sums, (memory.quality, memory.tokens), strict=True)
+        _prior(by_task, labels, questions.task, own, settings.n1, mean)
+        for by_task, labels, mean in zip(memory.sums, (memory.quality, memory.tokens), means, strict=True)
     )
     n0 = np.where(tagged, settings.n0_task, settings.n0)
     with np.errstate(invalid="ignore", divide="ignore"):
         quality = _blended(sums.quality, sums.support, n0, prior)
         tokens = _blended(sums.tokens, sums.token_support, n0, prior_tokens)
         confidence = np.nan_to_num(np.where(sums.labels > 0, sums.support / (sums.support + n0), 0))
-        total, many = memory.sums[1][0][-1], memory.sums[1][1][-1]
-        mean_tokens = np.where(many > 0, total / many, np.nan)
+        mean_tokens = _shrunk(memory.sums[1][0][-1], memory.sums[1][1][-1], settings.n1, means[1])
     known = np.isfinite(tokens)
     others = np.where(known, tokens, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     others = np.where(known.any(axis=1), others, TOKENS)
@@ -175,7 +208,8 @@ def estimated(
     prices = memory.prices
     cost = questions.prompt_tokens[:, None] * prices.prompt + expected * prices.completion
     usual = np.where(np.isfinite(mean_tokens), mean_tokens, expected)
-    unit = (memory.mean_prompt * prices.prompt + usual * prices.completion).max(axis=1, keepdims=True)
+    prompt = memory.mean_prompt if len(memory.quality) else questions.prompt_tokens[:, None]
+    unit = (prompt * prices.prompt + usual * prices.completion).max(axis=1, keepdims=True)
     penalty = np.divide(cost, unit, out=np.zeros_like(cost), where=unit > 0)
     return Estimates(quality, sums.labels, confidence, cost, penalty)
 
@@ -232,9 +266,9 @@ def _by_task(task: Ints, labels: Floats) -> tuple[Floats, Floats]:
 
 
 def _prior(
-    by_task: tuple[Floats, Floats], labels: Floats, task: Ints, own: Ints | None, n1: float
+    by_task: tuple[Floats, Floats], labels: Floats, task: Ints, own: Ints | None, n1: float, wider: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """A task's mean shrunk by n1 labels to the tenant's, and whether the task has a label of the model."""
+    """A task's mean shrunk by n1 labels to the tenant's, that to the wider one, and whether the task has a label."""
     sums, counts = by_task
     all_sum, all_count = (np.repeat(values[-1][None], len(task), axis=0) for values in by_task)
     # A tag that no memory carries has no sums; nor has a question without one.
@@ -246,10 +280,19 @@ def _prior(
         values = np.where(known, labels[own], 0)
         all_sum, all_count = all_sum - values, all_count - known
         task_sum, task_count = task_sum - some * values, task_count - some * known
+    return _shrunk(task_sum, task_count, n1, _shrunk(all_sum, all_count, n1, wider)), task_count > 0
+
+
+def _shrunk(total: Floats, many: Floats, weight: float, wider: Floats) -> Floats:
+    """As router._prior."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(all_count > 0, all_sum / all_count, np.nan)
-        shrunk = np.where(task_count + n1 > 0, (task_sum + n1 * mean) / (task_count + n1), np.nan)
-    return np.where(np.isnan(shrunk), mean, shrunk), task_count > 0
+        shrunk = np.where(many + weight > 0, (total + weight * wider) / (many + weight), wider)
+    return np.where(np.isnan(wider), _mean(total, many), shrunk)
+
+
+def _mean(total: Floats, many: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(many > 0, total / many, np.nan)
 
 
 def _blended(weighted: Floats, support: Floats, n0: Floats, prior: Floats) -> Floats:

@@ -35,7 +35,11 @@ begin
             )
             when s.leans then format('routed by the shared memory of %s; teach %s more examples of its own', v_base, s.needed)
             when s.needed > 0 then format('teach %s more examples', s.needed)
-            when u.models <> '{}' then format('label model %s: it has no labels and is never chosen', u.models[1])
+            when u.models <> '{}' then format('label model %s: it has no labels and %s', u.models[1], case
+                when u.models[1] = d.name then 'serves, as nothing compares with it'
+                when p.explore_share > 0 then 'is chosen to explore alone'
+                else 'is never chosen'
+            end)
             else 'ready'
         end,
         e.name, b.name, n.built, u.models,
@@ -64,7 +68,9 @@ begin
     cross join lateral (
         select
             greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed,
-            n.memories < greatest(p.seed_count, 1) and p.base_weight > 0 and v_base_memories >= greatest(p.seed_count, 1) as leans
+            n.memories < greatest(p.seed_count, 1)
+            and p.base_weight > 0
+            and coalesce(v_base_memories, 0) >= greatest(p.seed_count, 1) as leans
     ) as s
     cross join lateral (
         select coalesce(array_agg(m.name order by m.name), '{}') as models

@@ -46,6 +46,17 @@ async def test_a_tenant_without_a_memory_is_routed_by_the_shared_one(world: Worl
     ]  # fmt: skip
 
 
+async def test_a_memory_that_is_shared_no_more_leaves_its_leaners_cold(world: World) -> None:
+    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
+    tenant = await leaning(world, base)
+    await world.policy(tenant, seed_count=1)
+    ready = "select ready from router.status($1, $2)"
+    assert await world.app.fetchval(ready, tenant, world.space) is True
+    await change(world, base, shared=False)
+    assert await world.app.fetchval(ready, tenant, world.space) is False
+    assert await world.owner.fetchval("select ready from router.overview where tenant = 'acme'") is False
+
+
 async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_memories(world: World) -> None:
     base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
     tenant = await leaning(world, base)

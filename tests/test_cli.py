@@ -190,7 +190,9 @@ def test_a_tenant_is_changed_and_what_is_not_given_stays(acme: Command, tmp_path
     lesson = {"prompt": "two and two", "scores": {"gpt-4o": 1}}
     acme("import", str(lines(tmp_path / "one.jsonl", [lesson])), "--tenant", "acme")
     acme("tenant", "set", "acme", "--memory-cap", "7")
-    acme("tenant", "set", "acme", "--no-store-prompts")
+    acme("tenant", "set", "acme", "--no-store-prompts", "--shared")
+    told = complaint(acme("tenant", "set", "acme", "--base", "acme", code=1))
+    assert told == "pgrouter: a tenant leans on another's memory, not on its own."
     (tenant,) = [each for each in printed(acme("tenant", "list", "--json")) if each["name"] == "acme"]
     assert (tenant["memory_cap"], tenant["store_prompts"], tenant["route_explicit"]) == (7, False, False)
     assert acme("export", "--tenant", "acme").stdout == "", "the prompts that were stored are erased"
@@ -409,6 +411,12 @@ def test_cached_tokens_may_be_priced_as_a_share_of_input(acme: Command) -> None:
     assert "0 to 1" in acme("model", "add", "gpt-4o", "--cache-share", "1.5", code=2).stderr
 
 
+def test_a_share_of_a_price_is_what_people_would_reckon(acme: Command) -> None:
+    acme("price", "set", "acme", "gpt-4o", "--input-price", "3", "--output-price", "5", "--cache-share", "0.1")
+    listed = {row["model"]: row for row in printed(acme("price", "list", "acme", "--json"))}
+    assert listed["gpt-4o"]["cached_input_price"] == 0.3
+
+
 # Prices of a tenant's own
 
 
@@ -430,7 +438,10 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
     said = acme("price", "list", "acme")
     assert "2024-05-06" in said.stdout
-    assert "days ago: gpt-4o. " in said.stderr
+    assert "days ago: gpt-4o. `pgrouter price set acme MODEL` renews them." in said.stderr
+    acme("price", "unset", "acme", "gpt-4o")
+    acme("model", "add", "gpt-4o", "--provider", "openai", "--input-price", "2", "--output-price", "9")
+    assert acme("price", "list", "acme").stderr == ""
     assert acme("model", "list").stderr == ""
 
 

@@ -20,7 +20,7 @@ from pgvector import HalfVector
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from app.embedder import CachedEmbedder, EmbeddingFailed, create
+from app.embedder import CachedEmbedder, EmbeddingFailed, create, surface
 from app.embedder.base import QUICK_CHARS
 from app.embedder.static import StaticEmbedder
 from app.errors import ConfigurationError
@@ -95,6 +95,15 @@ async def test_each_part_has_its_share_of_a_static_vector(static: StaticEmbedder
     for row in await static.embed(["hello world", "Which is it?\nA. 1\nB. 2\nAnswer:", "x = [y for y in z]\n" * 99]):
         parts = np.split(row, (256, 320, 352))
         np.testing.assert_allclose([part @ part for part in parts], [0.4, 0.2, 0.2, 0.2], atol=1e-5)
+
+
+async def test_a_long_prompts_surface_is_counted_as_a_short_ones(
+    static: StaticEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = ["Which is it?\nA. 1\nB. \U0001f9d1\nAnswer: " * 9]
+    short = await static.embed(text)
+    monkeypatch.setattr(surface, "MANY", 0)
+    np.testing.assert_array_equal(await static.embed(text), short)
 
 
 async def test_prompts_written_alike_are_closer_than_prompts_written_otherwise(static: StaticEmbedder) -> None:

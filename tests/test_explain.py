@@ -156,6 +156,21 @@ async def test_a_served_decision_is_what_was_explained_before(proxy: Proxy) -> N
             assert value == (pytest.approx(now[name], rel=1e-6) if isinstance(value, float) else now[name]), name
 
 
+async def test_numbers_of_single_precision_have_the_digits_they_were_given(proxy: Proxy) -> None:
+    await proxy.admin.fetch("update router.models set input_price = 0.15")
+    await proxy.rank([*lessons(120), {"prompt": "odd", "scores": {CHEAP: 0.7, STRONG: 0.15}}])
+    async with proxy.client() as client:
+        raw = await client.chat.completions.with_raw_response.create(
+            model="auto", messages=[{"role": "user", "content": easy(2000)}]
+        )
+    await proxy.ledger()
+    _, decision = await get(proxy, f"/v1/router/decisions/{raw.headers['x-router-decision']}")
+    assert [candidate["input_price"] for candidate in decision["candidates"]] == [0.15, 0.15]
+    _, explained = await post(proxy, "/v1/router/explain", {"prompt": "odd", "neighbours": 1})
+    _, listed = await get(proxy, "/v1/router/memories?search=odd")
+    assert explained["neighbours"][0]["scores"] == listed["data"][0]["scores"] == {CHEAP: 0.7, STRONG: 0.15}
+
+
 async def test_a_decision_that_ranked_nothing_can_be_read(proxy: Proxy) -> None:
     async with proxy.client() as client:
         raw = await client.chat.completions.with_raw_response.create(

@@ -343,7 +343,7 @@ async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
     await world.teach(tenant, *lessons(20, world))
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
         async with in_transaction(world) as busy:
-            await busy.fetch("select router._lock($1) from router._enter($1)", tenant)
+            await busy.execute(f"select router._enter({tenant}), router._lock({tenant})")
             waiting = asyncio.create_task(world.teach(tenant, Lesson(f"late for {move}", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()

@@ -494,6 +494,18 @@ async def test_an_explanation_shows_what_speaks_for_the_decision(world: World) -
     assert rows[1]["weight"] == pytest.approx(2.718281828 ** ((rows[1]["similarity"] - 1) / 0.5), rel=1e-4)
 
 
+async def test_status_knows_who_is_only_explored(world: World) -> None:
+    tenant = await world.tenant()
+    await world.policy(tenant, name="still", seed_count=1)
+    await world.policy(tenant, name="curious", seed_count=1, explore_share=0.1)
+    await world.teach(tenant, Lesson("labelled", {world.large: 1.0}))
+    rows = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
+    assert {row["policy"]: row["next_step"] for row in rows} == {
+        "still": "label model small: it has no labels and is never chosen",
+        "curious": "label model small: it has no labels and is chosen to explore alone",
+    }
+
+
 async def test_status_says_the_next_step(world: World) -> None:
     tenant = await world.tenant()
     await world.policy(tenant, seed_count=3)
@@ -505,7 +517,7 @@ async def test_status_says_the_next_step(world: World) -> None:
 
     assert await steps() == {"auto": "teach 3 more examples", "draw": "policy draw needs no memory"}
     await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}) for i in range(3)))
-    assert (await steps())["auto"] == "label model large: it has no labels and is never chosen"
+    assert (await steps())["auto"] == "label model large: it has no labels and serves, as nothing compares with it"
     await world.teach(tenant, Lesson("labelled", {world.large: 1.0}, task="sums"))
     assert (await steps())["auto"] == "ready"
     other = await world.owner.fetchval("select router.register_space('other', 64)")

@@ -240,7 +240,21 @@ async def test_who_or_what_there_is_not_is_named(proxy: Proxy, run: Command) -> 
 
 async def test_too_little_memory_is_a_sentence(proxy: Proxy, run: Command) -> None:
     for command in (["backtest"], ["calibrate", "--target", "0.9"]):
-        assert "0 of 0 memories label every candidate" in await complaint(run, *command, "--tenant", "acme")
+        assert "0 of 0 memories label every candidate" in (told := await complaint(run, *command, "--tenant", "acme"))
+        assert "The candidates are cheap, strong." in told
+
+
+async def test_a_policy_that_does_not_learn_is_said_to(proxy: Proxy, run: Command) -> None:
+    await proxy.rank(lessons(60))
+    await tenancy.put_policy(
+        proxy.admin, proxy.tenant_id, "frugal", backend="cheapest", default=STRONG, models=[CHEAP, STRONG]
+    )
+    named = ("--tenant", "acme", "--policy", "frugal")
+    told = await complaint(run, "calibrate", *named, "--target", "0.9")
+    assert told == "pgrouter: Policy frugal does not learn, its backend is cheapest: there is nothing to calibrate.\n"
+    assert json.loads(await said(run, "backtest", *named, "--json"))["backend"] == "cheapest"
+    text = await said(run, "savings", "--tenant", "acme")
+    assert text.count("Never calibrated") == 1, "auto can be calibrated, frugal cannot"
 
 
 # Calibrating, and what came of it

@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector
+from tests.sql_world import START, Lesson, World, connect, direction, vector
+from tests.test_isolation import inhabit
 
 RECOUNT = """
     select tenant_id, space_id, count(*) as memories, sum(prompt_tokens) as prompt_tokens
@@ -378,18 +379,9 @@ async def test_writers_at_once_keep_the_sums_and_the_bound(world: World) -> None
 
 
 async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
-    tenant, other = await world.tenant(), await world.tenant("other")
+    tenant, other = await inhabit(world, "acme"), await inhabit(world, "other")
     for owner in (tenant, other):
-        policy = await world.policy(owner)
-        await world.owner.execute("select router.create_key($1, sha256($2), 'rk-12345')", owner, str(owner).encode())
         await world.owner.execute("insert into router.reader_grants values ('router_reader', $1)", owner)
-        await world.teach(owner, Lesson("p", {world.small: 1.0}, task="a"))
-        await world.log(
-            {
-                "tenant_id": owner, "policy_id": policy, "decision_id": uuid7(START, owner), "first_token_ms": 5.0,
-                "conversation": b"0" * 16,
-            }
-        )  # fmt: skip
     tables = [
         row[0]
         for row in await world.owner.fetch(
@@ -398,7 +390,7 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
             " and a.attname = 'tenant_id' order by 1"
         )
     ]
-    assert len(tables) == 13
+    assert len(tables) == 15
     for table in tables:
         assert await world.owner.fetchval(f"select count(*) from {table} where tenant_id = $1", tenant) > 0, table
     assert await world.owner.fetchval("select router.delete_tenant($1)", tenant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ async def test_the_twin_knows_what_is_not_known(postgres: Postgres) -> None:
     some = split(unknown=0.7)
     for settings in (None, Settings(3, INFINITE, 0, 0, 0), Settings(20, 0.1, 2, 10, 5)):
         assert_equal(await compared(postgres, some, settings, tagged=True))
+
+
+@pytest.mark.parametrize("own", [0, 1, 40])
+async def test_the_twin_leans_on_a_shared_memory_as_the_sql_does(postgres: Postgres, own: int) -> None:
+    some = split(unknown=0.3)
+    shared = replace(some, taught=some.taught[40:])
+    base = await postgres.taught(shared, shared.memory(), tagged=False)
+    mine = some.memory_at(own, base.memory.prices)
+    tenant = await postgres.taught(some, mine, tagged=True)
+    await postgres.lean(tenant, base)
+    assert_equal(await postgres.compared(some, tenant, None, some.asked, ALPHAS, tagged=True, base=base))
 
 
 async def test_the_twin_knows_a_list_price(postgres: Postgres) -> None:

@@ -160,6 +160,14 @@ def test_a_model_far_below_is_shown_at_the_edge_with_its_value() -> None:
     assert "poor" in text
 
 
+def test_in_a_narrow_terminal_nothing_of_the_legend_or_the_names_is_cut() -> None:
+    text = "\n".join(lines(measured(), 60))
+    assert max(map(len, text.splitlines())) <= 60
+    assert text.endswith("models")
+    for said in ("gpt-4o (default, best single)", "the policy at alpha 0.08"):
+        assert said in text
+
+
 def test_an_output_that_knows_ascii_alone_gets_ascii_alone() -> None:
     assert glyphs_for("utf-8") is FINE
     assert glyphs_for("ascii") is glyphs_for(None) is PLAIN

@@ -60,7 +60,7 @@ def backtest(
     texts = {"k": k, "tau": tau, "n0": n0, "n0_task": n0_task, "n1": n1}
     settings = {name: checked(name, text, _option(name)) for name, text in texts.items() if text is not None}
 
-    async def work(db: Database) -> tuple[list[Mapping[str, Any]], str]:
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], str, str]:
         row = await tenant_of(db, tenant)
         space_id, space = await space_of(db, row)
         known = await policy_of(db, row, policy)
@@ -75,14 +75,25 @@ def backtest(
             confidence=confidence,
             seconds=seconds,
         )
-        return rows, space
+        return rows, space, known["backend"]
 
-    rows, space = with_database(work)
+    rows, space, backend = with_database(work)
     found = Backtest.of(rows)
+    if backend != "knn":
+        note(
+            f"Policy {policy} does not learn, its backend is {backend}: this is what it would do with `--backend knn`."
+        )
     if draw is not None and png is not None:
         draw(found, f"{tenant}, policy {policy}: {asked(found)}", png, confidence)
     if as_json:
-        head = {"tenant": tenant, "policy": policy, "embedder": space, "confidence": confidence, "settings": settings}
+        head = {
+            "tenant": tenant,
+            "policy": policy,
+            "backend": backend,
+            "embedder": space,
+            "confidence": confidence,
+            "settings": settings,
+        }
         show_json({**head, **found.body()})
         return
     width = max(40, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))

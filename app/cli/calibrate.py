@@ -15,8 +15,9 @@ from app.cli.backtest import ConfidenceOption, PolicyOption, SampleOption, Secon
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent, table
 from app.curve import saved, shares_of
+from app.errors import BadRequest
 from app.since import since as moment
-from app.store import quality
+from app.store import quality, tenancy
 from app.store.database import Database
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
@@ -44,6 +45,11 @@ def calibrate(
         row = await tenant_of(db, tenant)
         space_id, _ = await space_of(db, row)
         before = await policy_of(db, row, policy)
+        if before["backend"] != "knn":
+            raise BadRequest(
+                f"Policy {policy} does not learn, its backend is {before['backend']}: there is nothing to calibrate.",
+                param="policy",
+            )
         after = await quality.calibrate(
             db,
             row.tenant_id,
@@ -92,18 +98,21 @@ def savings(
     """What each policy was expected to save, beside what the ledger says it did."""
     start = None if since is None else moment(since, datetime.now(UTC))
 
-    async def work(db: Database) -> list[Mapping[str, Any]]:
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], frozenset[str]]:
         row = await tenant_of(db, tenant)
         policy_id = None if policy is None else (await policy_of(db, row, policy))["policy_id"]
-        return await quality.savings(db, row.tenant_id, policy_id, start)
+        learning = frozenset(
+            known["name"] for known in await tenancy.settings(db, row.tenant_id) if known["backend"] == "knn"
+        )
+        return await quality.savings(db, row.tenant_id, policy_id, start), learning
 
-    rows = with_database(work)
+    rows, learning = with_database(work)
     if as_json:
         show_json([saved(row) for row in rows])
         return
     if not rows:
         note(f"The tenant has no policies; `pgrouter policy put {tenant!r} auto` makes one.")
-    typer.echo("\n\n".join("\n".join(compared(tenant, row)) for row in rows))
+    typer.echo("\n\n".join("\n".join(compared(tenant, row, learns=row["policy"] in learning)) for row in rows))
 
 
 def expected(row: Mapping[str, Any], default: str) -> str:
@@ -121,18 +130,20 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return ", ".join(changed) or "as it was"
 
 
-def compared(tenant: str, row: Mapping[str, Any]) -> list[str]:
+def compared(tenant: str, row: Mapping[str, Any], *, learns: bool) -> list[str]:
     """A policy's savings in words, then what was expected beside what came."""
     since = f"{row['since']:%Y-%m-%d %H:%M} UTC"
-    lines = [f"{tenant}, policy {row['policy']}, since {since}: {row['requests']} requests. {row['verdict']}".rstrip()]
+    lines = [f"{tenant}, policy {row['policy']}, since {since}, {row['requests']} requests: {row['verdict']}."]
     if row["saved_usd"] is not None and row["default_usd"]:
         lines.append(
             f"Spent {_usd(row['spent_usd'])} USD where the default model alone would have cost "
             f"{_usd(row['default_usd'])}: {_usd(row['saved_usd'])} saved."
         )
-    if row["calibrated_at"] is None:
+    if learns and row["calibrated_at"] is None:
+        which = "" if row["policy"] == "auto" else f" --policy {row['policy']}"
         lines.append(
-            f"Never calibrated: `pgrouter calibrate --tenant {shlex.quote(tenant)} --target 0.98` says what to expect."
+            f"Never calibrated: `pgrouter calibrate --tenant {shlex.quote(tenant)}{which} --target 0.98 --dry-run` "
+            "says what to expect."
         )
     then, now = shares_of(row["models"], row["expected_shares"]), shares_of(row["models"], row["shares"])
     quality_expected = "-"

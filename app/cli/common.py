@@ -33,6 +33,7 @@ _BROKEN = {
     "tenants_name_check": (
         "a tenant's name has 1 to 100 letters, digits, spaces or any of _.@- and begins with a letter or digit"
     ),
+    "tenants_base_check": "a tenant leans on another's memory, not on its own",
     "policies_name_check": (
         "a policy's name has 1 to 100 letters, digits or any of _.:/- and begins with a letter or digit"
     ),

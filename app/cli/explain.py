@@ -12,6 +12,7 @@ from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of
 from app.cli.policies import checked_option
 from app.embedder import EmbeddingFailed
 from app.errors import NotFound
+from app.short import short
 from app.store import routing, tenancy
 from app.store.database import Database
 from app.store.routing import Question
@@ -38,7 +39,7 @@ def explain(
 
     price = None if alpha is None else float(checked_option("alpha", alpha))
 
-    async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)
         chosen = next((each for each in await tenancy.policies(db, found.tenant_id) if each.name == policy), None)
         if chosen is None:
@@ -62,19 +63,19 @@ def explain(
             near: list[Mapping[str, Any]] = []
             if vector is not None and neighbours:
                 near = await routing.evidence(db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours)
-            return rows, near
+            return rows, near, chosen.backend
 
-    rows, near = with_database(work)
+    rows, near, backend = with_database(work)
     if as_json:
-        show_json({"candidates": [dict(row) for row in rows], "neighbours": [dict(row) for row in near]})
+        show_json({"candidates": [dict(row) for row in rows], "neighbours": [_shortened(row) for row in near]})
         return
     first = rows[0]
     typer.echo(f"{first['model']} ({first['reason']})")
     typer.echo(f"{first['why']}.")
     typer.echo()
     show([_rounded(row) for row in rows], as_json=False, columns=_SHOWN)
-    if first["unit_usd"]:
-        typer.echo(f"score = quality - {first['alpha']:g} * cost_usd / {first['unit_usd']:.3g} - penalty")
+    if backend == "knn" and first["unit_usd"] and any(row["score"] is not None for row in rows):
+        typer.echo(f"score = quality - {first['alpha']:g} * cost_usd / {first['unit_usd']:.3g}")
     if near:
         typer.echo()
         show([_neighbour(row) for row in near], as_json=False)
@@ -88,6 +89,15 @@ def add_to(main: typer.Typer) -> None:
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers at a width that people read."""
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "similarity": short(row["similarity"]),
+        "weight": short(row["weight"]),
+        "scores": [short(score) for score in row["scores"] or ()],
+    }
 
 
 def _neighbour(row: Mapping[str, Any]) -> dict[str, Any]:

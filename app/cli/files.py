@@ -13,7 +13,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
-import numpy as np
 import orjson
 import typer
 
@@ -22,6 +21,7 @@ from app.cli.common import AsJson, embedder_of, note, progress, show_json, tenan
 from app.embedder import setting_of
 from app.errors import BadRequest, Conflict
 from app.settings import Settings
+from app.short import short
 from app.store import spaces, tenancy
 from app.store.bulk import AHEAD, export, staging
 from app.store.database import Database
@@ -187,17 +187,12 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "prompt": row["prompt"],
         "scores": {
-            model: _short(score) for model, score in zip(models, row["scores"] or (), strict=True) if score is not None
+            model: short(score) for model, score in zip(models, row["scores"] or (), strict=True) if score is not None
         },
         **({"completion_tokens": tokens} if tokens else {}),
         **({"task": row["task"]} if row["task"] is not None else {}),
         "source": row["source"],
     }
-
-
-def _short(score: float) -> float:
-    # Stored in single precision: 0.1 is read as 0.10000000149011612, which nobody has taught.
-    return float(str(np.float32(score)))
 
 
 @contextmanager

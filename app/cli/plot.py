@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, log10
+from textwrap import wrap
 
 from app.curve import Backtest
 
@@ -85,7 +86,7 @@ def plot(found: Backtest, width: int, glyphs: Glyphs) -> list[str]:
     legend = (
         f"{glyphs.curve} the policy by alpha, {glyphs.in_use} as it is; {glyphs.blend} static blend; letters: models"
     )
-    return [*canvas.lines(), legend[:width]]
+    return [*canvas.lines(), *wrap(legend, width)]
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

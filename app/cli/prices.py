@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="What reques
 
 #: Prices older than this are worth another look.
 OLD = timedelta(days=180)
+_ANEW = "`pgrouter model add --all-known PROVIDER` takes list prices anew, from the genai-prices that is installed."
 
 
 def usd(value: float | None) -> float | None:
@@ -41,9 +43,9 @@ def _day(text: str | None) -> date | None:
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day such as 2026-01-31") from None
+        raise typer.BadParameter(f"{text!r} is no day such as 2026-01-31", param_hint="--priced-on") from None
     if found > datetime.now(UTC).date():
-        raise typer.BadParameter(f"{text} is yet to come; a price counts from when it is set")
+        raise typer.BadParameter(f"{text} is yet to come; a price counts from when it is set", param_hint="--priced-on")
     return found
 
 
@@ -63,7 +65,8 @@ def cached_price(cached: float | None, share: float | None, paid_in: float | Non
         raise typer.BadParameter("give it or --cached-input-price", param_hint="--cache-share")
     if paid_in is None:
         raise typer.BadParameter("needs an input price to be a share of", param_hint="--cache-share")
-    return share * paid_in
+    # Three times a tenth is more than 0.3 in binary.
+    return round(share * paid_in, 12)
 
 
 @prices.command("set")
@@ -120,7 +123,11 @@ def list_prices(tenant: TenantArgument, as_json: AsJson = False) -> None:
 
     found = with_database(work)
     show(found, as_json=as_json, empty="There are no models; `pgrouter model add` adds one.")
-    mention_old((row["model"], row) for row in found)
+    mention_old((row["model"], row) for row in found if row["origin"] == "model")
+    mention_old(
+        ((row["model"], row) for row in found if row["origin"] == "tenant"),
+        f"`pgrouter price set {shlex.quote(tenant)} MODEL` renews them.",
+    )
 
 
 def in_words(paid_in: float, cached: float | None, paid_out: float, day: date | None) -> str:
@@ -130,12 +137,9 @@ def in_words(paid_in: float, cached: float | None, paid_out: float, day: date | 
     return f"{paid_in:g} USD per million tokens in{cheaper}, {paid_out:g} out{since}"
 
 
-def mention_old(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Say on stderr which models' prices have not been looked at for long."""
+def mention_old(rows: Iterable[tuple[str, Mapping[str, Any]]], remedy: str = _ANEW) -> None:
+    """Say on stderr which models' prices have not been looked at for long, and what renews them."""
     border = datetime.now(UTC).date() - OLD
     old = [name for name, row in rows if row["priced_on"] is not None and row["priced_on"] < border]
     if old:
-        note(
-            f"Prices of more than {OLD.days} days ago: {', '.join(old)}. `pgrouter model add --all-known PROVIDER` "
-            "takes list prices anew, from the genai-prices that is installed."
-        )
+        note(f"Prices of more than {OLD.days} days ago: {', '.join(old)}. {remedy}")

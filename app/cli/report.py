@@ -14,7 +14,7 @@ _LEGEND = (
     "the best mixture of single models at equal cost. Intervals at {:.0%} confidence."
 )
 #: Below so many columns the intervals of the references make room for their names.
-NARROW = 60
+NARROW = 70
 
 
 def percent(share: float | None) -> str:

@@ -65,7 +65,7 @@ async def backtest(request: Request) -> Response:
     services, caller = await called(request)
     wanted = await parsed(request, Trial)
     name, param = (wanted.policy, "policy") if wanted.model is None else (wanted.model, "model")
-    policy = _policy(caller, name or "auto", param)
+    policy = _policy(caller, "auto" if name is None else name, param)
     settings = wanted.settings.model_dump(exclude_none=True)
     if services.measuring.locked():
         raise Busy("A backtest is running already: ask again when it is done.", seconds=RETRY)
@@ -88,6 +88,7 @@ async def backtest(request: Request) -> Response:
         {
             "object": "router.backtest",
             "policy": policy.name,
+            "backend": policy.backend,
             "embedder": services.spaces.name_of(caller),
             "confidence": wanted.confidence,
             "settings": settings,

@@ -15,6 +15,7 @@ from app.embedder import EmbeddingFailed
 from app.endpoints.http import answer, called, parsed
 from app.errors import NotFound
 from app.router import Options
+from app.short import short
 from app.store import routing
 from app.teaching import Prompted, Tag
 
@@ -31,6 +32,8 @@ _ARRAYS = {
     "cached_estimate": "cached_tokens", "completion_estimate": "completion_tokens", "input_price": "input_price",
     "cached_price": "cached_input_price", "output_price": "output_price",
 }  # fmt: skip
+#: The others of the ledger's numbers that are no integers have single precision.
+_DOUBLE = frozenset({"alpha", "unit_usd", "spent_usd", "default_usd"})
 #: Where Postgres did not decide, or does not know why it was not given an embedding.
 _WHY = {
     "off": "routing is turned off: {} serves",
@@ -88,12 +91,12 @@ async def explain(request: Request) -> Response:
             "neighbours": [
                 {
                     "memory_id": row["memory_id"],
-                    "similarity": row["similarity"],
-                    "weight": row["weight"],
+                    "similarity": short(row["similarity"]),
+                    "weight": short(row["weight"]),
                     "task": row["task"],
                     "source": row["source"],
                     "prompt": row["prompt"],
-                    "scores": dict(zip(row["models"] or (), row["scores"] or (), strict=True)),
+                    "scores": dict(zip(row["models"] or (), map(short, row["scores"] or ()), strict=True)),
                 }
                 for row in rows
             ],
@@ -110,7 +113,7 @@ async def one_decision(request: Request) -> Response:
         row = await routing.decision(services.db, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
-    found = dict(row)
+    found = {name: value if name in _DOUBLE else _shortened(value) for name, value in row.items()}
     columns = {name: found.pop(column) for column, name in _ARRAYS.items()}
     found["candidates"] = [
         {name: None if values is None else values[position] for name, values in columns.items()}
@@ -121,6 +124,12 @@ async def one_decision(request: Request) -> Response:
         candidate["cached_tokens"] = candidate["cached_tokens"] or 0.0
         candidate["penalty"] = candidate["penalty"] or 0.0
     return answer({"object": "router.decision", "id": str(found.pop("decision_id")), **found})
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    return short(value) if isinstance(value, float) else value
 
 
 routes = [

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from app.endpoints.http import answer, called
 from app.errors import BadRequest, NotFound
+from app.short import short
 from app.store import memory
 
 MOST = 1000
@@ -32,7 +33,7 @@ async def list_memories(request: Request) -> Response:
             "task": row["task"],
             "source": row["source"],
             "scores": {
-                model: score
+                model: short(score)
                 for model, score in zip(row["models"] or (), row["scores"] or (), strict=True)
                 if score is not None
             },

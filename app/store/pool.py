@@ -147,7 +147,8 @@ class Pool:
             refusal = self._refusals.get(error.sqlstate or "")
             if refusal is None:
                 raise
-            raise refusal(f"{error.message}.", param=error.column_name) from error
+            hint = f" {error.hint}" if error.hint else ""
+            raise refusal(f"{error.message}.{hint}", param=error.column_name) from error
         self._reached()
         return rows
 
