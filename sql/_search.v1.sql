@@ -5,6 +5,8 @@ returns table (
 language sql stable
 -- A generic plan would open, and lock, the partition of every graduated tenant. Here planning costs less than that.
 set plan_cache_mode = force_custom_plan
+-- Or who has the server's settings, as in psql, would get no more neighbours than hnsw.ef_search.
+set "hnsw.iterative_scan" = relaxed_order
 begin atomic
     -- Two levels, or the distance would be computed a second time for the similarity of every row scanned.
     select n.memory_id, 1 - n.distance, n.task_id, n.quality, n.completion_tokens
@@ -20,4 +22,5 @@ begin atomic
 end;
 
 comment on function router._search is
-'neighbours for a graduated tenant: what its HNSW finds among hnsw.ef_search candidates; the proxy sets 200.';
+'neighbours for a graduated tenant: what its HNSW finds among hnsw.ef_search candidates, or more where p_k
+is more; the proxy sets 200.';

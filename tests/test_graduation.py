@@ -127,6 +127,22 @@ async def test_there_and_back_changes_nothing_that_is_read(world: World) -> None
         await assert_every_sum_is_a_recount(world)
 
 
+async def test_in_psql_a_graduated_tenant_has_as_many_neighbours(world: World) -> None:
+    tenant = await world.tenant()
+    await world.teach(tenant, *lessons(300, world))
+    await graduate(world, tenant)
+    psql = await connect(world.dsn, None, **{"hnsw.ef_search": "40", "hnsw.iterative_scan": "off"})
+    try:
+        async with psql.transaction():
+            await psql.execute("select router._enter($1)", tenant)
+            found = await psql.fetchval(
+                "select count(*) from router.neighbours($1, $2, $3, 100)", tenant, world.space, direction(0)
+            )
+    finally:
+        await psql.close()
+    assert found == 100
+
+
 async def test_moving_what_is_there_already_does_nothing(world: World) -> None:
     tenant = await world.tenant()
     assert await graduate(world, tenant) == 0
