@@ -301,7 +301,7 @@ def test_a_price_is_a_number_of_0_or_more(price: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
     result = CliRunner().invoke(main, ["model", "add", "mine", "--provider", "openai", f"--input-price={price}"])
     assert result.exit_code == 2
-    assert "a price is 0 or more" in result.stderr
+    assert "a price is 0 to 1,000,000" in result.stderr
 
 
 def test_a_model_without_a_known_price_is_added_with_a_warning(acme: Command) -> None:

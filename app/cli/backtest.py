@@ -15,7 +15,7 @@ from app.cli import report
 from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
 from app.cli.plot import glyphs_for, plot
 from app.curve import Backtest
-from app.errors import ConfigurationError, NotFound
+from app.errors import BadRequest, ConfigurationError, NotFound
 from app.policy_defaults import checked
 from app.store import quality, tenancy
 from app.store.database import Database
@@ -56,6 +56,9 @@ def backtest(
     Changes nothing. Only memories with a label of every candidate can be asked.
     """
     draw = None if png is None else _drawing()
+    if png is not None and not png.absolute().parent.is_dir():
+        # Before a minute is spent on measuring.
+        raise BadRequest(f"there is no folder {png.absolute().parent}", param="png")
     alphas = None if not alpha else [float(checked("alpha", text, "--alpha")) for text in alpha]
     texts = {"k": k, "tau": tau, "n0": n0, "n0_task": n0_task, "n1": n1}
     settings = {name: checked(name, text, _option(name)) for name, text in texts.items() if text is not None}

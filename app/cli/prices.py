@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -24,10 +23,14 @@ OLD = timedelta(days=180)
 _ANEW = "`pgrouter model add --all-known PROVIDER` takes list prices anew, from the genai-prices that is installed."
 
 
+#: USD per million tokens: a dollar a token is no price but a slip.
+DEAREST = 1e6
+
+
 def usd(value: float | None) -> float | None:
     """A price from the command line; `BadParameter` for one that would win or lose every comparison of costs."""
-    if value is not None and not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter("a price is 0 or more, USD per million tokens")
+    if value is not None and not 0 <= value <= DEAREST:
+        raise typer.BadParameter("a price is 0 to 1,000,000, USD per million tokens")
     return value
 
 
