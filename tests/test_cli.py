@@ -296,8 +296,8 @@ def test_a_model_keeps_what_is_not_given_again(acme: Command) -> None:
     )
 
 
-@pytest.mark.parametrize("price", ["-1", "nan", "inf"])
-def test_a_price_is_a_number_of_0_or_more(price: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", "1000001"])
+def test_a_price_is_a_number_from_0_to_a_million(price: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
     result = CliRunner().invoke(main, ["model", "add", "mine", "--provider", "openai", f"--input-price={price}"])
     assert result.exit_code == 2
