@@ -126,6 +126,16 @@ async def test_a_bad_backtest_is_refused_by_its_field(proxy: Proxy, body: Any, p
     assert (status, refused["error"]["param"]) == (400, param)
 
 
+async def test_a_setting_past_all_numbers_is_refused_rather_than_answered_as_null(proxy: Proxy) -> None:
+    async with proxy.http() as http, http.post(BACKTEST, data=b'{"settings": {"tau": 1e400}}') as response:
+        assert (response.status, (await response.json())["error"]["param"]) == (400, "settings.tau")
+
+
+async def test_an_empty_name_is_no_policy(proxy: Proxy) -> None:
+    status, refused = await post(proxy, {"policy": ""})
+    assert (status, refused["error"]["param"]) == (404, "policy")
+
+
 async def test_an_unknown_policy_is_not_found_under_the_name_it_was_given(proxy: Proxy) -> None:
     for param in ("model", "policy"):
         status, refused = await post(proxy, {param: "nope"})

@@ -168,6 +168,12 @@ def test_in_a_narrow_terminal_nothing_of_the_legend_or_the_names_is_cut() -> Non
         assert said in text
 
 
+def test_names_that_have_to_be_cut_can_be_told_apart() -> None:
+    rows = report.alone(measured(MANY), 0.9, 60)[1 : 1 + len(MANY)]
+    assert max(map(len, rows)) <= 60
+    assert len({row.split()[1] for row in rows}) == len(MANY)
+
+
 def test_an_output_that_knows_ascii_alone_gets_ascii_alone() -> None:
     assert glyphs_for("utf-8") is FINE
     assert glyphs_for("ascii") is glyphs_for(None) is PLAIN

@@ -156,4 +156,6 @@ def _rounded(value: float, decimals: int, sign: str) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: max(0, room - 2)]}.."
+    # In the middle: names of models differ at their ends.
+    left, right = max(0, room - 1) // 2, max(0, room - 2) // 2
+    return text if len(text) <= room else f"{text[:left]}..{text[len(text) - right :]}"

@@ -31,7 +31,7 @@ class Overrides(BaseModel):
 
     alpha: _Alpha | None = None
     k: Annotated[int, Field(ge=1, le=1000)] | None = None
-    tau: Annotated[float, Field(ge=1e-4)] | None = None
+    tau: Annotated[float, Field(ge=1e-4, allow_inf_nan=False)] | None = None
     n0: _Weight | None = None
     n0_task: _Weight | None = None
     n1: _Weight | None = None
