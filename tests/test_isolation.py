@@ -46,7 +46,10 @@ UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"route
 # SECURITY DEFINER; sql/README.md says why each has to be.
 AS_OWNER = {"_open_day", "authenticate", "chores", "drop_day", "expire_conversations", "graduate", "shrink", "sweep"}
 #: Settings of their own, for their plans.
-PLANS = {"_search": ["plan_cache_mode=force_custom_plan"], "_curve": ["enable_nestloop=off"]}
+PLANS = {
+    "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
+    "_curve": ["enable_nestloop=off"],
+}
 FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
 TABLES = """
     select c.oid::regclass::text as name, c.oid
