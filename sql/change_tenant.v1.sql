@@ -15,6 +15,10 @@ begin
         ) using errcode = 'RT012', column = 'base';
     end if;
     perform router._enter(p_tenant);
+    if not p_store_prompts then
+        -- Who is teaching now would store its prompts after they were erased.
+        perform router._lock(p_tenant);
+    end if;
     update router.tenants set
         memory_cap = coalesce(p_memory_cap, memory_cap),
         store_prompts = coalesce(p_store_prompts, store_prompts),

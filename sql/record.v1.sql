@@ -7,11 +7,12 @@ declare
     v_store boolean;
 begin
     perform router._enter(p_tenant);
+    perform router._lock(p_tenant);
+    -- Under the lock, or what was forbidden while this waited would be stored.
     select t.store_prompts into v_store from router.tenants as t where t.tenant_id = p_tenant;
     if not found then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';
     end if;
-    perform router._lock(p_tenant);
     insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
     values (p_tenant, p_space, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;

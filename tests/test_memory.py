@@ -375,6 +375,23 @@ async def test_writers_at_once_keep_the_sums_and_the_bound(world: World) -> None
     await assert_every_sum_is_a_recount(world)
 
 
+async def test_a_prompt_taught_while_storing_is_forbidden_is_not_stored(world: World) -> None:
+    tenant = await world.tenant()
+    await world.teach(tenant, Lesson("before", {world.small: 1.0}))
+    admin = await connect(world.dsn, None)
+    try:
+        async with admin.transaction():
+            await admin.fetch("select router.change_tenant($1, null, false)", tenant)
+            waiting = asyncio.create_task(world.teach(tenant, Lesson("meanwhile", {world.small: 1.0})))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+        await asyncio.wait_for(waiting, 10)
+    finally:
+        await admin.close()
+    found = await world.owner.fetch("select prompt from router.memory_texts where tenant_id = $1", tenant)
+    assert [row["prompt"] for row in found] == [None, None]
+
+
 # Tenants that go.
 
 
