@@ -449,7 +449,7 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     ("arguments", "code", "said"),
     [
         (["gpt-4o", "--input-price", "1"], 2, "--output-price"),
-        (["gpt-4o", "--input-price", "nan", "--output-price", "1"], 2, "0 or more"),
+        (["gpt-4o", "--input-price", "nan", "--output-price", "1"], 2, "0 to 1,000,000"),
         (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "soon"], 2, "no day"),
         (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "2999-01-01"], 2, "yet to come"),
         (["nothing", "--input-price", "1", "--output-price", "1"], 1, "there is no model nothing"),
