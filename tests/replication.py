@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -92,7 +92,9 @@ class Server:
 
     def _signal(self, pid: int, number: signal.Signals) -> None:
         for each in [pid, *_children(pid)]:
-            os.kill(each, number)
+            # A process of its may have ended since it was counted.
+            with suppress(ProcessLookupError):
+                os.kill(each, number)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         account = account_for(self.data)
