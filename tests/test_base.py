@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.sql_world import Lesson, World, connect, direction
+from tests.sql_world import START, Lesson, World, connect, direction, uuid7
 
 READER = "router_reader"
 
@@ -169,12 +171,18 @@ async def test_a_reader_without_a_grant_on_the_shared_memory_decides_without_it(
         await reader.close()
 
 
-async def test_a_conversation_that_continues_stays_without_asking_the_shared_memory(world: World) -> None:
+async def test_a_conversation_stays_with_its_model_though_the_shared_memory_is_gone(world: World) -> None:
     base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
-    rows = await world.decide(tenant, policy, direction(0), conversation=b"0" * 16, continues=True)
-    assert rows[0]["reason"] == "learned"
+    key = b"0" * 16
+    served = {"policy_id": policy, "model_id": world.small, "conversation": key}
+    await world.log({"tenant_id": tenant, "decision_id": uuid7(START), **served})
+    later: dict[str, Any] = {"conversation": key, "now": START + timedelta(minutes=1)}
+    assert (await world.decide(tenant, policy, direction(0), **later))[0]["reason"] == "learned"
+    await change(world, base, shared=False)
+    (first, _) = await world.decide(tenant, policy, direction(0), continues=True, **later)
+    assert (first["reason"], first["model_id"]) == ("sticky", world.small)
 
 
 async def test_status_says_whose_memory_routes_and_what_is_missing(world: World) -> None:

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.aligned import aligned
 from app.cli.backtest import ConfidenceOption, PolicyOption, SampleOption, SecondsOption, policy_of, space_of
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
-from app.cli.report import percent, table
+from app.cli.report import percent
 from app.curve import saved, shares_of
 from app.errors import BadRequest
-from app.since import since as moment
+from app.moments import since as past
 from app.store import quality, tenancy
 from app.store.database import Database
 
@@ -96,7 +97,7 @@ def savings(
     as_json: AsJson = False,
 ) -> None:
     """What each policy was expected to save, beside what the ledger says it did."""
-    start = None if since is None else moment(since, datetime.now(UTC))
+    start = None if since is None else past(since, datetime.now(UTC))
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], frozenset[str]]:
         row = await tenant_of(db, tenant)
@@ -159,7 +160,7 @@ def compared(tenant: str, row: Mapping[str, Any], *, learns: bool) -> list[str]:
     cells.append(("decided by memory", "-", percent(row["learned"])))
     cells.append(("quality, of the default model's", quality_expected, "unknown without labels"))
     cells.append(("memories", str(row["memories_then"] or "-"), str(row["memories_now"])))
-    return [*lines, *(f"  {line}" for line in table(cells, left=(0,)))]
+    return [*lines, *(f"  {line}" for line in aligned(cells, left=(0,)))]
 
 
 def add_to(main: typer.Typer) -> None:

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from app import embedder, postgres
+from app.cli.aligned import aligned
 from app.embedder import CachedEmbedder, EmbeddingFailed
 from app.errors import ConfigurationError, NotFound, RouterError
 from app.settings import Settings
@@ -150,14 +151,9 @@ def show(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Iterable[
         return
     names = list(columns) or list(found[0])
     table = [names, *([_cell(row[name]) for name in names] for row in found)]
-    numeric = [all(isinstance(row[name], int | float | None) for row in found) for name in names]
-    widths = [max(len(line[i]) for line in table) for i in range(len(names))]
-    for line in table:
-        cells = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        typer.echo("  ".join(cells).rstrip())
+    wordy = [i for i, name in enumerate(names) if not all(isinstance(row[name], int | float | None) for row in found)]
+    for line in aligned(table, left=wordy):
+        typer.echo(line)
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import floor, log10
 from textwrap import wrap
 
+from app.cli.aligned import aligned
 from app.cli.plot import letters
 from app.curve import Backtest, Point
 
@@ -48,19 +49,6 @@ def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
     return tuple(kept)
 
 
-def table(rows: Iterable[Sequence[str]], left: Iterable[int] = ()) -> list[str]:
-    """Aligned lines, the columns `left` to the left and the others to the right."""
-    cells, leftish = [list(row) for row in rows], frozenset(left)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number in leftish else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-
-
 def curve(found: Backtest, points: Sequence[Point], confidence: float, width: int) -> list[str]:
     """A line per point, with the share of each model: by name where that fits, else by the letter of `alone`."""
     level = f"{confidence:.0%}"
@@ -78,7 +66,7 @@ def curve(found: Backtest, points: Sequence[Point], confidence: float, width: in
     lines: list[str] = []
     for spared, named, count in _ways(len(found.models)):
         kept = [cells for name, cells in columns.items() if name not in spared]
-        lines = table(zip(*kept, *_shares(found.models, points, named=named, count=count), strict=True))
+        lines = aligned(zip(*kept, *_shares(found.models, points, named=named, count=count), strict=True))
         if max(map(len, lines)) <= width:
             break
     return lines
@@ -104,8 +92,8 @@ def alone(found: Backtest, confidence: float, width: int) -> list[str]:
     kept: list[tuple[str, ...]] = list(rows)
     if width < NARROW:
         kept = [(*row[:3], *row[4:]) for row in rows]
-    room = width - max(map(len, table((row[0], *row[2:]) for row in kept))) - 2
-    return table(((row[0], _cut(row[1], room), *row[2:]) for row in kept), left=(0, 1))
+    room = width - max(map(len, aligned((row[0], *row[2:]) for row in kept))) - 2
+    return aligned(((row[0], _cut(row[1], room), *row[2:]) for row in kept), left=(0, 1))
 
 
 def _ways(models: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
 from app.errors import BadRequest, NotFound
 from app.keys import hash_of, hint_of, make_key
+from app.moments import moment
 from app.policy_defaults import choose, names_in, policy_defaults
 from app.store import tenancy
 from app.store.database import Database
@@ -19,8 +19,6 @@ tenants = typer.Typer(no_args_is_help=True, help="Make, list, change and delete 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Its name.")]
-
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @tenants.command("create")
@@ -199,15 +197,12 @@ def revoke_key(
 
 def expiry(text: str, now: datetime) -> datetime:
     """`12h`, `30d`, `8w` from `now`, or a date or time in ISO 8601, UTC unless it says otherwise. In the future."""
-    relative = re.fullmatch(r"(\d{1,5})([hdw])", text)
     try:
-        when = now + int(relative[1]) * _UNITS[relative[2]] if relative else datetime.fromisoformat(text)
+        when = moment(text, now)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is neither a span like 12h, 30d or 8w nor a date like 2026-12-31", param_hint="--expires"
         ) from None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
     if when <= now:
         raise typer.BadParameter(f"{text!r} is past", param_hint="--expires")
     return when

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from app.curve import Backtest, saved
 from app.endpoints.http import answer, called, parsed, until_gone
 from app.errors import Busy, NotFound
-from app.since import since
+from app.moments import since
 from app.store import quality
 from app.store.tenancy import Caller, Policy
 

@@ -1,0 +1,36 @@
+"""Reads moments as people write them: a span from now, or a date."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from app.errors import BadRequest
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def moment(text: str, now: datetime, *, ago: bool = False) -> datetime:
+    """`12h`, `7d`, `4w` from `now`, or before it, or a date or time in ISO 8601, UTC unless it says otherwise.
+
+    Raises `ValueError` or `OverflowError` for what is neither.
+    """
+    span = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if span is None:
+        when = datetime.fromisoformat(text)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    length = int(span[1]) * _UNITS[span[2]]
+    return now - length if ago else now + length
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A moment before `now`. Raises `BadRequest` naming `since`."""
+    try:
+        when = moment(text, now, ago=True)
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            f"since: {text!r} is neither a span like 12h, 7d or 4w nor a date like 2026-01-31.", param="since"
+        ) from None
+    if when > now:
+        raise BadRequest(f"since: {text!r} is not past yet.", param="since")
+    return when
