@@ -3,6 +3,7 @@
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
+├── Forbidden             403  the caller is known, and may not do this
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
@@ -57,6 +58,14 @@ class Unauthorized(RouterError):
     status = 401
     type = "invalid_request_error"
     default_code = "invalid_api_key"
+
+
+class Forbidden(RouterError):
+    """Who calls is known, and may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
+    default_code = "forbidden"
 
 
 class NotFound(RouterError):

@@ -41,7 +41,7 @@ WORTH = {
 FOR_THE_APP |= WORTH
 FOR_READERS |= WORTH
 FOR_THE_APP |= {"upstreams"}
-WRITERS |= {"calibrate"}
+WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
 # SECURITY DEFINER; sql/README.md says why each has to be.
