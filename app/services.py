@@ -12,6 +12,7 @@ from typing import cast
 from starlette.types import Scope
 
 from app import embedder, metrics
+from app.administration.connection import Owner
 from app.directory import Directory
 from app.errors import ConfigurationError, MemoryUnavailable
 from app.ledger import Ledger
@@ -39,6 +40,8 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    #: For the admin API; no request of a tenant's touches it.
+    owner: Owner
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -84,6 +87,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         tokenizers = Tokenizers()
         with contextlib.suppress(MemoryUnavailable):
             tokenizers.prepare(model.upstream_name for model in (await directory.catalogue()).models)
+        owner = Owner(settings.database_url)
+        stack.push_async_callback(owner.close)
         if settings.maintain_seconds:
             keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
@@ -100,6 +105,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            owner=owner,
         )
 
 

@@ -38,6 +38,7 @@ class Settings:
     graduate_at: int = 6_000
     ledger_days: int = 90
     log_level: str = "info"
+    admin_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -67,9 +68,12 @@ class Settings:
             graduate_at=reader.integer("ROUTER_GRADUATE_AT", default.graduate_at, 1, 1_000_000_000),
             ledger_days=reader.integer("ROUTER_LEDGER_DAYS", default.ledger_days, 1, 36_500),
             log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
+            admin_key=reader.secret("ROUTER_ADMIN_KEY", SHORTEST_KEY),
         )
 
 
+#: A master key that can be guessed gives everything away.
+SHORTEST_KEY = 32
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
 
@@ -80,6 +84,13 @@ class _Reader:
 
     def text(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
+
+    def secret(self, name: str, shortest: int) -> str | None:
+        """As `text`; no message ever has it."""
+        value = self.text(name)
+        if value is not None and len(value) < shortest:
+            raise ConfigurationError(f"{name} has {len(value)} characters: it needs at least {shortest}.")
+        return value
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = (self.text(name) or default).lower()
