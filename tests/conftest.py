@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import asyncpg
 import pytest
 
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
+from tests.operators import MASTER, Operator
 from tests.proxy import Proxy, running_proxy
 from tests.sql_world import World, world_of
 
@@ -184,3 +186,11 @@ def proxies(database: str, upstream: Running) -> ProxyFactory:
             yield running
 
     return start
+
+
+@pytest.fixture
+async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
+    """An operator of a proxy whose master key is MASTER."""
+    headers = {"authorization": f"Bearer {MASTER}"}
+    async with proxies(admin_key=MASTER) as proxy, aiohttp.ClientSession(proxy.url, headers=headers) as http:
+        yield Operator(proxy, http)

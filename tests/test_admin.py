@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -15,50 +12,8 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.settings import Settings
-from tests.conftest import ProxyFactory
+from tests.operators import ADMIN, MASTER, Operator
 from tests.proxy import CHEAP, STRONG, Proxy
-
-MASTER = "master-key-of-the-tests-0123456789abcdef"
-ADMIN = "/v1/router/admin"
-
-
-@dataclass
-class Operator:
-    """Calls the admin API of a proxy."""
-
-    proxy: Proxy
-    http: aiohttp.ClientSession
-
-    async def __call__(self, method: str, path: str, body: Any = None, *, code: int = 200) -> Any:
-        async with self.http.request(method, f"{ADMIN}{path}", json=body) as reply:
-            said = await reply.json()
-            assert reply.status == code, (reply.status, said)
-            return said
-
-    async def serves(self, key: str) -> int:
-        """The status of a chat request with a tenant's key."""
-        body = {"model": CHEAP, "messages": [{"role": "user", "content": "hi"}]}
-        async with self.proxy.http(key) as http, http.post("/v1/chat/completions", json=body) as reply:
-            return reply.status
-
-    async def comes_to(self, key: str, status: int) -> None:
-        """Wait until that is what is answered; a change is heard of, not asked for."""
-        for _ in range(200):
-            if await self.serves(key) == status:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"it is still not {status}")
-
-
-@pytest.fixture
-async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
-    """An operator of a proxy whose master key is MASTER."""
-    async with (
-        proxies(admin_key=MASTER) as proxy,
-        aiohttp.ClientSession(proxy.url, headers={"authorization": f"Bearer {MASTER}"}) as http,
-    ):
-        yield Operator(proxy, http)
-
 
 # The master key
 
