@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import admin, backtests, chat, decisions, health, memories, models, preferences
+from app.endpoints import admin, backtests, chat, decisions, health, memories, models, openapi, preferences
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.services import Services
@@ -28,6 +28,7 @@ routes = [
     *backtests.routes,
     *admin.routes,
     *health.routes,
+    *openapi.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from app.administration.refusals import answered
 from app.administration.tenants import tenant_of
@@ -36,8 +36,10 @@ class Body(BaseModel):
 class Gate:
     """Everything behind it needs ROUTER_ADMIN_KEY; where that is not set, there is nothing behind it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Router) -> None:
         self._app = app
+        #: What is behind it, for whoever looks through a mount.
+        self.routes = app.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request with the key. Raises `Unauthorized`, or Starlette's 404 without any key to compare."""

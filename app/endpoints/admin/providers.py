@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,9 @@ from app.store import tenancy
 from app.store.database import Database
 
 Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s\x00]+$", max_length=2000)]
+Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
+#: As names of models: in the path they are said as they are.
+_NAME = re.compile(r"[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]{0,98}[^\x00-\x20\x7f-\xa0])?")
 
 
 def _theirs(variable: str) -> str:
@@ -51,6 +54,8 @@ async def put_provider(request: Request, db: Database) -> Response:
     """Add a provider, or change one."""
     name = request.path_params["provider"]
     wanted = await body_of(request, PutProvider)
+    if not _NAME.fullmatch(name):
+        raise BadRequest("A provider's name has 1 to 100 characters, no control characters and no spaces around it.")
     known = await administered.find(db, name)
     if wanted.base_url is None and known is None:
         raise BadRequest("base_url: a new provider needs one.", param="base_url")
