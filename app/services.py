@@ -12,8 +12,11 @@ from typing import cast
 from starlette.types import Scope
 
 from app import embedder, metrics
+from app.attempts import Patience
+from app.breaker import Breakers
 from app.directory import Directory
 from app.errors import ConfigurationError, MemoryUnavailable
+from app.holders import Holders
 from app.ledger import Ledger
 from app.router import Router
 from app.settings import Settings
@@ -39,6 +42,9 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    breakers: Breakers
+    patience: Patience
+    holders: Holders
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -100,6 +106,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            breakers=Breakers(),
+            patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
+            holders=Holders(db),
         )
 
 
