@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 REGISTRY = CollectorRegistry()
 #: Where the workers of one server keep their numbers, so that each can tell everybody's; unset: there is one process.
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
+#: Which of them this process is.
+WORKER = "PGROUTER_WORKER"
 #: Between two readings of the gauges of a worker, seconds.
 FRESH = 1.0
 
@@ -25,6 +27,11 @@ FIRST_TOKEN_BUCKETS = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 )  # fmt: skip
 TOKEN_BUCKETS = tuple(4**power for power in range(14))
+
+
+if WORKER in os.environ:
+    # One that takes a dead one's place goes on with its numbers, so there are no more files than workers.
+    values.ValueClass = values.MultiProcessValue(lambda: os.environ[WORKER])  # type: ignore[no-untyped-call]
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
