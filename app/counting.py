@@ -7,12 +7,14 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter, Histogram
 
 from app import metrics
-from app.finished import Attempt, Finished
+from app.finished import Finished
 
 M = TypeVar("M", Counter, Histogram)
 #: Label sets of one metric; what comes after is counted under `other`, whatever clients and operators call things.
 MOST = 2_000
 OTHER = "other"
+
+_FAULTS = frozenset(("timeout", "unreachable", "broken_off", "401", "403", "404", "408", "409", "429"))
 
 
 class _Children(dict[tuple[str, ...], M], Generic[M]):
@@ -45,8 +47,8 @@ def count(finished: Finished) -> None:
     """One call for a request that is over."""
     _requests[finished.route, _text(finished.status)].inc()
     for attempt in finished.attempts:
-        _attempts[attempt.model, outcome_of(attempt)].inc()
-        if attempt.why:
+        _attempts[attempt.model, attempt.outcome].inc()
+        if failed(attempt.outcome):
             _failures[attempt.model,].inc()
     served = finished.served
     if served is None:
@@ -57,9 +59,9 @@ def count(finished: Finished) -> None:
     if finished.overhead is not None:
         _overhead[finished.routed].observe(finished.overhead)
     if finished.embedding is not None:
-        metrics.embedding.observe(finished.embedding.duration)
+        metrics.embedding.observe(finished.embedding)
     if finished.deciding is not None:
-        metrics.decision.observe(finished.deciding.duration)
+        metrics.decision.observe(finished.deciding)
     if finished.first_token is not None:
         _first_token[served,].observe(finished.first_token)
     if finished.input_tokens is not None:
@@ -68,11 +70,9 @@ def count(finished: Finished) -> None:
         _tokens["output", served].observe(finished.output_tokens)
 
 
-def outcome_of(attempt: Attempt) -> str:
-    """The label of an attempt: its status, unless a word says more."""
-    if attempt.status is None or attempt.why not in ("", "status"):
-        return attempt.why or OTHER
-    return _text(attempt.status)
+def failed(outcome: str) -> bool:
+    """Whether an attempt came to something that is its provider's fault; passed over or given up is not."""
+    return outcome in _FAULTS or (outcome.startswith("5") and outcome.isdigit())
 
 
 def _text(status: int) -> str:

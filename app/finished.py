@@ -5,27 +5,19 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Step(NamedTuple):
-    """A part of a request: when it began, seconds after the request's arrival, and how long it took, seconds."""
-
-    started: float
-    duration: float
-
-
 class Attempt(NamedTuple):
-    """One try at a provider: `started` seconds after the request's arrival, `duration` seconds to its first byte.
+    """One model that was asked, or passed over: `started` seconds after the request's arrival, for `duration` seconds.
 
-    `status` None: it did not answer. `why` is empty where this answer went to the client; `status` where its status
-    sent the request on to another model; else a word for what went wrong: `unreachable`, `timeout`, `broken_off`,
-    `open` (the breaker's), `client_gone` and the like. It becomes a label: never text of a provider or a client.
+    `outcome`: the HTTP status as text, else a word for what went wrong (`timeout`, `unreachable`, `open`, …); `why` it
+    was this one's turn (`chosen`, `fallback`, …). Both become labels: never text of a provider or a client.
     """
 
     model: str
     provider: str
-    status: int | None
+    outcome: str
     started: float
     duration: float
-    why: str = ""
+    why: str = "chosen"
 
 
 class Finished(NamedTuple):
@@ -35,7 +27,8 @@ class Finished(NamedTuple):
     calls it (`chat`, `text_completion`, `embeddings`). `requested` is the name in the request, which `served`, the
     model whose provider was asked last, vouches for: without it nobody knows whether there is such a name. `routed`:
     a policy was asked for. `reason` and `confidence` are the decision's, `decision` its number. `error` is the code of
-    the router's own error. `trace` is what `Telemetry.begin` gave.
+    the router's own error. `overhead` is from arrival to departure upstream, of which `embedding` and `deciding` are
+    parts. `trace` is what `Observer.begin` gave.
     """
 
     route: str
@@ -57,8 +50,8 @@ class Finished(NamedTuple):
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     overhead: float | None = None
-    embedding: Step | None = None
-    deciding: Step | None = None
+    embedding: float | None = None
+    deciding: float | None = None
     attempts: tuple[Attempt, ...] = ()
     first_token: float | None = None
     streamed: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
@@ -110,6 +110,7 @@ upkeep = _counter("pgrouter_upkeep_total", "Chores of the upkeep.", "chore", "ou
 upkeep_seconds = _counter("pgrouter_upkeep_seconds_total", "Time they took.", "chore")
 
 _read: Sources = {}
+_breakers: list[Callable[[], None]] = []
 
 
 @contextmanager
@@ -124,10 +125,30 @@ def following(sources: Sources) -> Iterator[None]:
                 del _read[gauge]
 
 
+@contextmanager
+def following_breakers(states: Callable[[], Iterable[tuple[str, str, int]]]) -> Iterator[None]:
+    """For as long as this lasts, `breaker_state` is what `states` say: provider, model, 0 to 2; closed if not said."""
+    known: set[tuple[str, str]] = set()
+
+    def read() -> None:
+        now = {(provider, model): state for provider, model, state in states()}
+        known.update(now)
+        for name in known:
+            breaker_state.labels(*name).set(now.get(name, 0))
+
+    _breakers.append(read)
+    try:
+        yield
+    finally:
+        _breakers.remove(read)
+
+
 def refresh() -> None:
     """Read what gauges follow; several workers do it all the time, as another's are not read when one is asked."""
     for gauge, source in list(_read.items()):
         gauge.set(source())
+    for read in _breakers:
+        read()
 
 
 def exposition() -> bytes:

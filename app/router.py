@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,14 @@ class Options:
 NO_OPTIONS = Options()
 
 
+@dataclass(slots=True)
+class Took:
+    """What the steps of a decision took, seconds; None: there was none."""
+
+    embedding: float | None = None
+    decision: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
@@ -65,6 +74,7 @@ class Plan:
     ranking: tuple[Mapping[str, Any], ...] = ()
     conversation: bytes | None = None
     tokens: int | None = None
+    took: Took | None = None
 
     @property
     def routed(self) -> bool:

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.finished import Attempt, Finished, Step
+from app.finished import Attempt, Finished
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 Attributes = dict[str, str | int | float | bool]
@@ -49,11 +49,7 @@ class Trace:
         if span.is_recording():
             span.update_name(f"{finished.operation} {_requested(finished)}".rstrip())
             span.set_attributes(_of_request(finished))
-            if finished.embedding is not None:
-                self._step("embed", finished.embedding, SpanKind.INTERNAL, {})
-            if finished.deciding is not None:
-                called: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
-                self._step("router.decide", finished.deciding, SpanKind.CLIENT, called)
+            self._steps(finished)
             for position, attempt in enumerate(finished.attempts):
                 self._end_attempt(position, attempt, finished.operation)
             if finished.status >= 500:
@@ -62,9 +58,19 @@ class Trace:
             left.end()
         span.end(self._at(finished.duration))
 
-    def _step(self, name: str, step: Step, kind: SpanKind, attributes: Attributes) -> None:
-        span = self._tracer.start_span(name, self._inside, kind, attributes, start_time=self._at(step.started))
-        span.end(self._at(step.started + step.duration))
+    def _steps(self, finished: Finished) -> None:
+        """What came before the departure, the decision last and its embedding before it: only how long is known."""
+        decided = finished.duration if finished.overhead is None else finished.overhead
+        embedded = decided - (finished.deciding or 0.0)
+        if finished.embedding is not None:
+            self._step("embed", embedded - finished.embedding, embedded, SpanKind.INTERNAL, {})
+        if finished.deciding is not None:
+            called: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
+            self._step("router.decide", embedded, decided, SpanKind.CLIENT, called)
+
+    def _step(self, name: str, began: float, ended: float, kind: SpanKind, attributes: Attributes) -> None:
+        span = self._tracer.start_span(name, self._inside, kind, attributes, start_time=self._at(began))
+        span.end(self._at(ended))
 
     def _end_attempt(self, position: int, attempt: Attempt, operation: str) -> None:
         if position >= len(self._attempts):
@@ -77,13 +83,13 @@ class Trace:
                 "gen_ai.provider.name": attempt.provider,
                 "gen_ai.request.model": attempt.model,
                 "pgrouter.attempt": position + 1,
+                "pgrouter.why": attempt.why,
             }
         )
-        if attempt.status is not None:
-            span.set_attribute("http.response.status_code", attempt.status)
-        failed = attempt.why not in ("", "status") or attempt.status is None
-        if failed or (attempt.status is not None and attempt.status >= 400):
-            span.set_attribute("error.type", attempt.why if failed else str(attempt.status))
+        if attempt.outcome.isdigit():
+            span.set_attribute("http.response.status_code", int(attempt.outcome))
+        if not attempt.outcome.isdigit() or int(attempt.outcome) >= 400:
+            span.set_attribute("error.type", attempt.outcome)
             span.set_status(StatusCode.ERROR)
         span.end(self._at(attempt.started + attempt.duration))
 
