@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app import signal
+from pgvector import HalfVector
+
+from app import metrics, signal
 from app.capability import needs_of
 from app.catalogue import Catalogue
 from app.embedder import EmbeddingFailed
@@ -160,12 +162,14 @@ class Router:
             random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
         ask = routing.explain if explained else routing.decide
+        took = Took()
         try:
             text = signal.task_signal(messages, policy.granularity)
-            rows, reason = await self._ask(caller, policy, text, question, ask)
+            rows, reason = await self._ask(caller, policy, text, question, ask, took)
         except MemoryUnavailable:
+            metrics.fail_opens.labels("memory").inc()
             rest = (model for model in able if model is not default)
-            return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens)
+            return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens, took=took)
         if rows[0]["reason"] == "unpriced":
             self._say_unpriced(policy, rows, catalogue)
         return Plan(
@@ -176,10 +180,11 @@ class Router:
             ranking=tuple(rows),
             conversation=conversation,
             tokens=tokens,
+            took=took,
         )
 
     async def _ask(
-        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask
+        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask, took: Took
     ) -> tuple[list[Mapping[str, Any]], str | None]:
         """Rows of the decision, and a reason that overrides theirs.
 
@@ -187,23 +192,35 @@ class Router:
         """
         tenant = (caller.tenant_id, policy.policy_id)
         if policy.backend != "knn" or tenant in self._cold:
-            rows = await ask(self._db, question, None, deadline=self._deadline)
+            rows = await self._timed(ask, question, None, took)
             if rows[0]["reason"] != "no_signal":
                 return rows, None
             self._cold.discard(tenant)
         failed = None
         embedding = None
         if text:
+            began = time.perf_counter()
             try:
                 space = await self._spaces.of(caller)
                 embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = "embedding_failed"
-        rows = await ask(self._db, question, embedding, deadline=self._deadline)
+                metrics.fail_opens.labels("embedding").inc()
+            took.embedding = time.perf_counter() - began
+        rows = await self._timed(ask, question, embedding, took)
         reason = rows[0]["reason"]
         if reason == "cold" and len(self._cold) < 1_000_000:
             self._cold.add(tenant)
         return rows, failed if reason == "no_signal" else None
+
+    async def _timed(
+        self, ask: Ask, question: Question, embedding: HalfVector | None, took: Took
+    ) -> list[Mapping[str, Any]]:
+        began = time.perf_counter()
+        try:
+            return await ask(self._db, question, embedding, deadline=self._deadline)
+        finally:
+            took.decision = (took.decision or 0.0) + time.perf_counter() - began
 
     def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> None:
         """Log which candidates have no price, once for each policy and model."""

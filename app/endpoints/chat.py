@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import cache
 from typing import Any
 
 import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app import metrics
 from app.body import with_model
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, read_body, send_bytes, send_error, until_gone
 from app.errors import BadRequest, RouterError, ShuttingDown, UpstreamUnavailable
+from app.finished import Attempt, Finished, server_timing
 from app.ledger import Entry, decision_id
-from app.router import NO_OPTIONS, Options, Plan
+from app.logs import REQUEST_ID
+from app.request_ids import PASSED_ON
+from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Model
 from app.upstream import RawHeaders, Reply
@@ -28,12 +29,8 @@ from app.validation import parse_object
 
 #: Of these the provider is the cause, not the request: another model may do better.
 PROVIDERS_FAULT = frozenset((401, 403, 404, 408, 429, *range(500, 600)))
-#: The metrics by their labels; prometheus_client's own look-up takes longer than the counting.
-_requests = cache(metrics.requests.labels)
-_decisions = cache(metrics.decisions.labels)
-_overhead = cache(metrics.overhead.labels)
-_operation = cache(metrics.operation.labels)
-_first_token = cache(metrics.first_token.labels)
+#: What OpenTelemetry calls them.
+OPERATIONS = {"/chat/completions": "chat", "/completions": "text_completion", "/embeddings": "embeddings"}
 #: An answer of known length up to this is read whole and sent at once.
 WHOLE = 1024 * 1024
 
@@ -52,6 +49,7 @@ class Completions:
         arrived = time.perf_counter()
         exchange = _Exchange(services_of(scope), scope, send, self.path, arrived)
         status = 500
+        code = None
         try:
             await exchange.prepare(receive, routed=self.routed)
             await until_gone(receive, exchange.serve())
@@ -62,6 +60,7 @@ class Completions:
             # Cancelled by the server, which stops and has waited long enough: the client is still to know.
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
             status = error.status
+            code = error.code
             if exchange.started:
                 await exchange.break_off(error)
             else:
@@ -69,7 +68,7 @@ class Completions:
                 await send_error(send, error)
         finally:
             exchange.write_down(status)
-            _requests(self.path, status).inc()
+            exchange.observe(status, code)
 
 
 class _Exchange:
@@ -77,16 +76,20 @@ class _Exchange:
 
     def __init__(self, services: Services, scope: Scope, send: Send, path: str, arrived: float) -> None:
         self.services = services
+        self.scope = scope
         self.path = path
         self.query: bytes = scope["query_string"]
         self.raw_headers: RawHeaders = scope["headers"]
         self.headers = dict(self.raw_headers)
         self.send = send
         self.arrived = arrived
+        self.arrived_ns = time.time_ns()
+        self.trace = services.observer.begin(self.headers, self.arrived_ns)
         self.started = False
         self.streamed = False
         self.status = 0
         self.attempts = 0
+        self.tried: list[Attempt] = []
         self.caller: Caller | None = None
         self.plan: Plan | None = None
         self.served_by: Model | None = None
@@ -119,16 +122,22 @@ class _Exchange:
             last = position == len(self.plan.models) - 1 or not self.plan.routed
             self.attempts += 1
             self.served_by = model
+            began = time.perf_counter()
+            outcome = "cancelled"
             try:
                 reply = await self._attempt(model)
-            except UpstreamUnavailable:
-                metrics.upstream_failures.labels(model.name).inc()
+                outcome = str(reply.status)
+            except UpstreamUnavailable as error:
+                outcome = "timeout" if error.status == 504 else "unreachable"
                 if last:
                     raise
                 continue
+            finally:
+                started, took = began - self.arrived, time.perf_counter() - began
+                why = "chosen" if position == 0 else "fallback"
+                self.tried.append(Attempt(model.name, model.provider.name, outcome, started, took, why))
             if last or reply.status not in PROVIDERS_FAULT:
                 break
-            metrics.upstream_failures.labels(model.name).inc()
             reply.close()
         assert reply is not None
         try:
@@ -142,7 +151,11 @@ class _Exchange:
         sent = time.perf_counter()
         if self.attempts == 1:
             self.overhead = sent - self.arrived
-        reply = await self.services.upstream.send(model, self.path, self.query, self.raw_headers, body)
+        headers = self.raw_headers
+        if self.trace is not None and self.plan is not None and self.plan.routed:
+            headers = [(name, value) for name, value in headers if name != b"traceparent"]
+            headers.append((b"traceparent", self.trace.attempt(sent - self.arrived)))
+        reply = await self.services.upstream.send(model, self.path, self.query, headers, body)
         self.first_token = time.perf_counter() - sent
         self.whole = None
         length = reply.header(b"content-length")
@@ -156,6 +169,7 @@ class _Exchange:
         return reply
 
     async def _pass_on(self, reply: Reply) -> None:
+        self.scope[PASSED_ON] = True
         encoding = reply.header(b"content-encoding")
         self.streamed = reply.streamed
         self.passed = Passing(streamed=self.streamed, encoding=encoding.decode("latin-1") if encoding else None)
@@ -200,6 +214,8 @@ class _Exchange:
             "x-router-decision": str(self.decision),
             "x-router-overhead-ms": f"{self.overhead * 1000:.2f}",
         }
+        took = self.plan.took or Took()
+        headers["server-timing"] = server_timing(self.overhead, took.embedding, took.decision, self.first_token)
         if self.plan.confidence is not None:
             headers["x-router-confidence"] = f"{self.plan.confidence:.3f}"
         return headers
@@ -233,11 +249,41 @@ class _Exchange:
                 estimated_tokens=plan.tokens,
             )
         )
-        _decisions(self.reason, model.name).inc()
-        _overhead(str(plan.routed).lower()).observe(self.overhead)
-        _operation(self.body["model"], model.name).observe(duration)
-        if self.first_token is not None:
-            _first_token(model.name).observe(self.first_token)
+
+    def observe(self, status: int, code: str | None) -> None:
+        """Tell whoever counts, traces and logs."""
+        plan, model = self.plan, self.served_by
+        usage = self.passed.usage() if self.passed is not None else UNKNOWN
+        self.services.observer.finished(
+            Finished(
+                route=self.path,
+                operation=OPERATIONS[self.path],
+                status=status,
+                arrived_ns=self.arrived_ns,
+                duration=time.perf_counter() - self.arrived,
+                request_id=REQUEST_ID.get(),
+                tenant=self.caller.tenant if self.caller is not None else None,
+                requested=self.body["model"] if model is not None else None,
+                served=model.name if model is not None else None,
+                provider=model.provider.name if model is not None else None,
+                routed=plan is not None and plan.routed,
+                reason=self.reason if plan is not None else None,
+                decision=str(self.decision) if model is not None else None,
+                confidence=plan.confidence if plan is not None else None,
+                input_tokens=usage.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+                output_tokens=usage.completion_tokens,
+                reasoning_tokens=usage.reasoning_tokens,
+                overhead=self.overhead if model is not None else None,
+                embedding=plan.took.embedding if plan is not None and plan.took is not None else None,
+                deciding=plan.took.decision if plan is not None and plan.took is not None else None,
+                attempts=tuple(self.tried),
+                first_token=self.first_token,
+                streamed=self.streamed,
+                error=code,
+                trace=self.trace,
+            )
+        )
 
 
 routes = [
