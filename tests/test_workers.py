@@ -170,6 +170,7 @@ async def test_control_c_at_a_terminal_lets_answers_end_and_leaves_no_process(
     rest, _ = await asyncio.to_thread(server.process.communicate, None, 20)
     assert server.process.returncode == 0, rest
     assert "Traceback" not in rest
+    assert "did not end in time" not in rest
     assert server.members == []
 
 
@@ -185,6 +186,7 @@ async def test_signals_while_it_starts_and_ends_leave_no_process_and_no_trace(da
     rest, _ = await asyncio.to_thread(server.process.communicate, None, 20)
     assert server.process.returncode == 0, rest
     assert "Traceback" not in rest
+    assert "did not end in time" not in rest
     await until(lambda: server.members == [])
 
 
