@@ -1,9 +1,9 @@
 """How the process logs: lines of text or of JSON, with the request they belong to, and nothing that a client said.
 
 Prompts and keys do not get into what the router logs itself. What other packages log at debug level is theirs to
-choose (the `openai` package logs whole requests), and so is the message of an error that passes through (asyncpg
-quotes the argument it cannot encode): the former is left out at every level, of the latter the kind is shown, not the
-message, unless it is of a kind that never quotes anybody.
+choose (some versions of the `openai` package log whole requests), and so is the message of an error that passes through
+(asyncpg quotes the argument it cannot encode): the former is left out at every level, of the latter the kind is shown,
+not the message, unless it is of a kind that never quotes anybody.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -306,3 +307,21 @@ def test_an_errors_message_is_not_logged_unless_it_quotes_nobody(lines: logging.
     assert "builtins.ValueError" in said
     assert "Connection refused" in said
     assert "raised" in said, "where it happened"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_other_packages_say_in_detail_is_left_out_at_every_level(form: str) -> None:
+    code = f"""
+import logging
+from app import logs
+logs.configure("debug", {form!r}, access=False)
+logging.getLogger("openai").debug("their detail")
+logging.getLogger("openai").warning("their warning")
+logging.getLogger("pgrouter.x").debug("our detail")
+logging.getLogger("pgrouter.access").info("a request")
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert "their detail" not in said
+    assert "their warning" in said
+    assert "our detail" in said
+    assert "a request" not in said, "the access log is off"

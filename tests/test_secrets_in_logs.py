@@ -94,7 +94,10 @@ async def test_no_prompt_answer_or_key_is_logged_at_the_lowest_level(
         LOG_FORMAT=form,
         ROUTER_ACCESS_LOG="1",
         FAKE_PROVIDER_KEY=PROVIDER_KEY,
-        ROUTER_EMBEDDER="static",
+        # By another package, which has a log of its own.
+        ROUTER_EMBEDDER="openai:text-embedding-3-small",
+        ROUTER_EMBEDDING_URL=upstream.url,
+        ROUTER_EMBEDDING_API_KEY=PROVIDER_KEY,
     )
     printed = await asyncio.to_thread(server.until_ready)
     await everything_that_goes_wrong(printed["base_url"].removesuffix("/v1"), key, upstream)
