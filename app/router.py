@@ -12,7 +12,7 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app import signal
+from app import metrics, signal
 from app.capability import able
 from app.catalogue import Catalogue
 from app.dialects import CHAT, Dialect, Reading
@@ -189,6 +189,7 @@ class Router:
             text = signal.task_signal(messages, policy.granularity)
             rows, reason = await self._ask(caller, policy, text, question, ask, took)
         except MemoryUnavailable:
+            metrics.fail_opens.labels("memory").inc()
             rest = (model for model in fit if model is not default)
             return planned((default, *rest), "memory_unavailable", took=took)
         if rows[0]["reason"] == "unpriced":
@@ -224,6 +225,7 @@ class Router:
                 embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = "embedding_failed"
+                metrics.fail_opens.labels("embedding").inc()
             took.embedding = time.perf_counter() - began
         rows = await self._timed(ask, question, embedding, took)
         reason = rows[0]["reason"]

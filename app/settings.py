@@ -42,7 +42,10 @@ class Settings:
     maintain_seconds: int = 60
     graduate_at: int = 6_000
     ledger_days: int = 90
+    workers: int = 1
     log_level: str = "info"
+    log_format: str = "text"
+    access_log: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -76,10 +79,15 @@ class Settings:
             maintain_seconds=reader.integer("ROUTER_MAINTAIN_SECONDS", default.maintain_seconds, 0, 86_400),
             graduate_at=reader.integer("ROUTER_GRADUATE_AT", default.graduate_at, 1, 1_000_000_000),
             ledger_days=reader.integer("ROUTER_LEDGER_DAYS", default.ledger_days, 1, 36_500),
+            workers=reader.integer("ROUTER_WORKERS", default.workers, 1, MOST_WORKERS),
             log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
+            log_format=reader.choice("LOG_FORMAT", default.log_format, LOG_FORMATS),
+            access_log=reader.switch("ROUTER_ACCESS_LOG", default.access_log),
         )
 
 
+MOST_WORKERS = 256
+LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
 
@@ -96,6 +104,10 @@ class _Reader:
         if value not in choices:
             raise ConfigurationError(f"{name}={value!r}: choose one of {', '.join(choices)}.")
         return value
+
+    def switch(self, name: str, default: bool) -> bool:
+        value = self.choice(name, "1" if default else "0", ("1", "0", "true", "false", "on", "off"))
+        return value in ("1", "true", "on")
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name)

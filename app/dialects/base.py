@@ -40,6 +40,8 @@ class Dialect(Protocol):
     #: As `router.providers.speaks` names it, and its path below a provider's base URL.
     name: ClassVar[str]
     path: ClassVar[str]
+    #: What OpenTelemetry's gen_ai conventions call it.
+    operation: ClassVar[str]
     #: Whether policies route it.
     routed: ClassVar[bool]
 

@@ -13,6 +13,7 @@ class Chat(OpenAI):
 
     name: ClassVar = "chat"
     path: ClassVar = "/chat/completions"
+    operation: ClassVar = "chat"
     routed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> Reading:

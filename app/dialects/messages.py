@@ -24,6 +24,7 @@ class Messages:
 
     name: ClassVar = "messages"
     path: ClassVar = "/messages"
+    operation: ClassVar = "chat"
     routed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> Reading:

@@ -13,6 +13,7 @@ class Completions(OpenAI):
 
     name: ClassVar = "completions"
     path: ClassVar = "/completions"
+    operation: ClassVar = "text_completion"
     routed: ClassVar = False
 
     def read(self, body: dict[str, Any]) -> Reading:
@@ -37,6 +38,7 @@ class Embeddings(OpenAI):
 
     name: ClassVar = "embeddings"
     path: ClassVar = "/embeddings"
+    operation: ClassVar = "embeddings"
     routed: ClassVar = False
 
     def read(self, body: dict[str, Any]) -> Reading:

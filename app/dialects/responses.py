@@ -20,6 +20,7 @@ class Responses(OpenAI):
 
     name: ClassVar = "responses"
     path: ClassVar = "/responses"
+    operation: ClassVar = "chat"
     routed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> Reading:

@@ -16,6 +16,7 @@ from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
 
@@ -63,6 +64,7 @@ async def _pass_through(services: Services, scope: Scope, upload: _Upload, down:
         extra=() if length is None else (("content-length", length.decode("latin-1")),),
         plain=False,
     )
+    scope[PASSED_ON] = True
     try:
         await down.through(reply)
     finally:

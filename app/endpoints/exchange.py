@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from app import finished
 from app.attempts import Answer, Attempts
 from app.body import with_model
 from app.dialects import Dialect
 from app.endpoints.down import Downstream
 from app.endpoints.http import bearer, read_body
 from app.errors import BadRequest, UpstreamUnavailable
+from app.finished import Finished, server_timing
 from app.holders import key_of
 from app.ledger import Entry, decision_id
-from app.router import NO_OPTIONS, Options, Plan
+from app.logs import REQUEST_ID
+from app.request_ids import PASSED_ON
+from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services
 from app.signal import prompt_tokens
 from app.store.tenancy import Caller, Model
 from app.stream_options import with_usage
+from app.telemetry import TRACEPARENT
 from app.upstream import RawHeaders, Reply
 from app.usage import UNKNOWN, Usage
 from app.validation import parse_object
@@ -40,7 +45,10 @@ class Exchange:
         self.raw_headers: RawHeaders = scope["headers"]
         self.headers = dict(self.raw_headers)
         self.down = Downstream(send, dialect)
+        self.scope = scope
         self.arrived = arrived
+        self.arrived_ns = time.time_ns()
+        self.trace = services.observer.begin(self.headers, self.arrived_ns)
         self.status = 0
         self.caller: Caller | None = None
         self.plan: Plan | None = None
@@ -87,6 +95,7 @@ class Exchange:
             self.answer = await answering
         assert self.answer.reply is not None
         self.status = self.answer.reply.status
+        self.scope[PASSED_ON] = True
         try:
             async with asyncio.timeout(max(0.001, self.attempts.deadline - time.perf_counter())):
                 await self.down.pass_on(
@@ -103,10 +112,15 @@ class Exchange:
             body = with_model(body, model.upstream_name)
         if self.asks_usage:
             body = with_usage(body, self.body)
+        sent = time.perf_counter() - self.arrived
         if self.overhead is None:
-            self.overhead = time.perf_counter() - self.arrived
+            self.overhead = sent
+        headers = self.raw_headers
+        if self.trace is not None and self.plan is not None and self.plan.routed:
+            headers = [(name, value) for name, value in headers if name != TRACEPARENT]
+            headers.append((TRACEPARENT, self.trace.attempt(sent)))
         return await self.services.upstream.send(
-            model.provider, self.dialect.path, self.query, self.raw_headers, body, within=within
+            model.provider, self.dialect.path, self.query, headers, body, within=within
         )
 
     @property
@@ -134,11 +148,17 @@ class Exchange:
             "x-router-decision": str(self.decision),
             "x-router-overhead-ms": f"{(self.overhead or 0.0) * 1000:.2f}",
             "x-router-attempts": ", ".join(map(str, self.attempts.made)),
+            "server-timing": self._timing(),
             **self.limits,
         }
         if self.plan.confidence is not None:
             headers["x-router-confidence"] = f"{self.plan.confidence:.3f}"
         return headers
+
+    def _timing(self) -> str:
+        took = (self.plan.took if self.plan is not None else None) or Took()
+        upstream = self.answer.attempt.seconds if self.answer is not None else None
+        return server_timing(self.overhead or 0.0, took.embedding, took.decision, upstream)
 
     def usage(self) -> tuple[Usage, bool]:
         """What the answer's tokens were, and whether that is an estimate: of a stream whose provider did not say."""
@@ -163,12 +183,17 @@ class Exchange:
         except BadRequest:
             return None
 
-    def write_down(self, status: int) -> None:
+    def over(self, status: int, code: str | None) -> None:
+        """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
+        usage, estimated = self.usage()
+        self._write_down(status, usage, estimated)
+        self._observe(status, code, usage)
+
+    def _write_down(self, status: int, usage: Usage, estimated: bool) -> None:
         """Put the request into the ledger, if it came as far as a provider."""
         plan, caller, model, attempts = self.plan, self.caller, self.served_by, self.attempts
         if plan is None or caller is None or model is None or attempts is None:
             return
-        usage, estimated = self.usage()
         response = self._kept(caller, model, status)
         self.services.ledger.add(
             Entry(
@@ -197,6 +222,47 @@ class Exchange:
                 response=response,
             )
         )
+
+    def _observe(self, status: int, code: str | None, usage: Usage) -> None:
+        plan, model, answer = self.plan, self.served_by, self.answer
+        took = (plan.took if plan is not None else None) or Took()
+        self.services.observer.finished(
+            Finished(
+                route=self.dialect.path,
+                operation=self.dialect.operation,
+                status=status,
+                arrived_ns=self.arrived_ns,
+                duration=time.perf_counter() - self.arrived,
+                request_id=REQUEST_ID.get(),
+                tenant=self.caller.tenant if self.caller is not None else None,
+                requested=self.body["model"] if model is not None else None,
+                served=model.name if model is not None else None,
+                provider=model.provider.name if model is not None else None,
+                routed=plan is not None and plan.routed,
+                reason=self.reason if plan is not None else None,
+                decision=str(self.decision) if model is not None else None,
+                confidence=plan.confidence if plan is not None else None,
+                input_tokens=usage.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+                output_tokens=usage.completion_tokens,
+                reasoning_tokens=usage.reasoning_tokens,
+                overhead=self.overhead,
+                embedding=took.embedding,
+                deciding=took.decision,
+                attempts=tuple(self._tried()),
+                first_token=answer.attempt.seconds if answer is not None else None,
+                streamed=self.down.streamed,
+                error=code,
+                trace=self.trace,
+            )
+        )
+
+    def _tried(self) -> Iterator[finished.Attempt]:
+        for each in self.attempts.made if self.attempts is not None else ():
+            began = each.began - self.arrived
+            yield finished.Attempt(
+                each.model.name, each.model.provider.name, each.outcome, began, each.seconds, each.why
+            )
 
     def _kept(self, caller: Caller, model: Model, status: int) -> bytes | None:
         """What stands for the answer in `router.responses`, where the provider keeps it."""

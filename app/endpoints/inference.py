@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import cache
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app import metrics
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
 from app.endpoints.exchange import Exchange
 from app.endpoints.http import CLIENT_GONE, ClientGone, until_gone
 from app.errors import RouterError, ShuttingDown
 from app.services import services_of
-
-#: The metrics by their labels; prometheus_client's own look-up takes longer than the counting.
-_requests = cache(metrics.requests.labels)
 
 
 class Inference:
@@ -31,7 +26,7 @@ class Inference:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(services_of(scope), scope, send, self.dialect, time.perf_counter())
-        status = 500
+        status, code = 500, None
         try:
             await exchange.prepare(receive)
             await until_gone(receive, exchange.serve())
@@ -41,11 +36,10 @@ class Inference:
         except (RouterError, asyncio.CancelledError) as caught:
             # Cancelled by the server, which stops and has waited long enough: the client is still to know.
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status = error.status
+            status, code = error.status, error.code
             await exchange.down.break_off(error, exchange.router_headers())
         finally:
-            exchange.write_down(status)
-            _requests(self.dialect.path, status).inc()
+            exchange.over(status, code)
 
 
 routes = [
