@@ -88,7 +88,7 @@ async def test_a_connection_that_does_not_answer_any_more_is_replaced(
 ) -> None:
     monkeypatch.setattr(connections, "MENDING", 0.1)
 
-    class Deaf(asyncpg.Connection):
+    class Deaf(asyncpg.Connection):  # type: ignore[misc]
         async def execute(self, *_: object, **__: object) -> str:
             raise TimeoutError
 
