@@ -41,6 +41,8 @@ def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text
         "output_tokens": USAGE["completion_tokens"] + plan.reasoning,
         "service_tier": "standard",
     }
+    if plan.reasoning:
+        usage["output_tokens_details"] = {"thinking_tokens": plan.reasoning}
     common = {"id": "msg_01fake", "type": "message", "role": "assistant", "model": model}
     if not stream:
         blocks = [{**start, **whole} for start, whole, _ in _blocks(ANSWER, calls, text, thinks)]
@@ -62,7 +64,8 @@ def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text
         events += [event({**at, "delta": delta}) for delta in _deltas(kind, plan.chunks)]
         events.append(event({"type": "content_block_stop", "index": index}))
     ended = {"stop_reason": stop, "stop_sequence": None}
-    events.append(event({"type": "message_delta", "delta": ended, "usage": {"output_tokens": usage["output_tokens"]}}))
+    told = {"output_tokens": usage["output_tokens"]} if plan.terse else usage
+    events.append(event({"type": "message_delta", "delta": ended, "usage": told}))
     events.append(event({"type": "message_stop"}))
     return reply(200, tuple(events), plan, EVENTS, headers=HEADERS, error_event=ERROR_EVENT)
 

@@ -46,6 +46,7 @@ class Plan:
     reasoning: int = 0  # reasoning tokens, of which the usage tells
     cached: int = 3  # tokens of the prompt that came from the provider's cache
     no_usage: bool = False  # does not tell of usage at all
+    terse: bool = False  # the last event of a message's stream tells of the output tokens alone
 
     @property
     def takes_time(self) -> bool:
