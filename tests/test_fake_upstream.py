@@ -396,6 +396,16 @@ async def test_usage_can_be_kept_quiet_or_made_of_reasoning(client: openai.Async
     assert usages[1].prompt_tokens_details.cached_tokens == 5
 
 
+@pytest.mark.parametrize(("plan", "told"), [("", 5), ("terse", 1)])
+async def test_a_messages_stream_ends_with_its_usage(
+    upstream: Running, session: aiohttp.ClientSession, plan: str, told: int
+) -> None:
+    body = {"model": "m", "stream": True, "messages": HELLO, "max_tokens": 9}
+    async with session.post(f"{upstream.url}/messages", json=body, headers={"x-fake": plan}) as response:
+        (delta,) = [event for event in (await response.read()).split(b"\n\n") if b"event: message_delta" in event]
+    assert len(orjson.loads(delta.partition(b"data: ")[2])["usage"]) == told
+
+
 async def test_a_long_stream_waits_for_its_reader(upstream: Running, session: aiohttp.ClientSession) -> None:
     headers = {"x-fake": "chunks=50000"}
     async with session.post(f"{upstream.url}/chat/completions", json=chat(stream=True), headers=headers) as response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -132,6 +133,30 @@ async def test_what_the_provider_gets_is_what_the_client_sent(front: Front, name
     assert base64.b64decode(entry["body"]) == asked.body
     kept = [(key.lower(), value) for key, value in entry["headers"] if key.lower() not in OWN]
     assert kept == [(key.lower(), value) for key, value in asked.headers]
+
+
+ROUTED = {
+    "chat": chat(),
+    "chat, stream": chat(stream=True, stream_options=USAGE),
+    "response": post("/responses", model=STRONG, input=HELLO),
+    "response, stream": post("/responses", model=STRONG, input="é", stream=True),
+    "message": message(),
+    "message, stream": message(stream=True),
+}
+
+
+@pytest.mark.parametrize("name", ROUTED)
+async def test_a_routed_exchange_differs_in_the_models_name_alone(front: Front, name: str) -> None:
+    real = ROUTED[name]
+    routed = replace(real, body=real.body.replace(orjson.dumps(STRONG), b'"auto"'))
+    assert routed.body != real.body
+    recorded = await exchange(front.upstream.url, "sk-fake", real)
+    front.upstream.clear()
+    came = await exchange(front.url, front.key, routed)
+    assert _anonymous(came.body) == _anonymous(recorded.body)
+    assert (b"x-router-model", STRONG.encode()) in came.headers
+    (entry,) = front.upstream.log()
+    assert base64.b64decode(entry["body"]) == real.body
 
 
 @pytest.mark.parametrize("name", ["chat", "message", "unknown path"])
