@@ -124,14 +124,14 @@ class Upstream:
             sent = [(name, value) for name, value in sent if name not in dropped]
         # What passes by is read for its usage, so it must come uncompressed.
         sent.append(("accept-encoding", "identity"))
-        key = self._environ.get(model.key_variable) if model.key_variable else None
+        key = self._environ.get(model.provider.key_variable) if model.provider.key_variable else None
         if key:
             sent.append(("authorization", f"Bearer {key}"))
         try:
             async with asyncio.timeout(self._first_byte_timeout):
                 response = await self._session.request(
                     method,
-                    self._url(model.base_url, path, query),
+                    self._url(model.provider.base_url, path, query),
                     # A large body goes in pieces, so that others get a turn in between.
                     data=body if len(body) <= LARGE else io.BytesIO(body),
                     headers=sent,
@@ -140,7 +140,7 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             timed_out = _timed_out(error)
             what = "did not answer in time" if timed_out else "cannot be reached"
-            raise UpstreamUnavailable(f"The provider {model.provider!r} {what}.", timed_out=timed_out) from error
+            raise UpstreamUnavailable(f"The provider {model.provider.name!r} {what}.", timed_out=timed_out) from error
         return Reply(response)
 
     def _url(self, base: str, path: str, query: bytes) -> URL:

@@ -40,6 +40,7 @@ WORTH = {
 }  # fmt: skip
 FOR_THE_APP |= WORTH
 FOR_READERS |= WORTH
+FOR_THE_APP |= {"upstreams"}
 WRITERS |= {"calibrate"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
@@ -68,6 +69,7 @@ async def inhabit(world: World, name: str) -> int:
     await world.owner.execute(
         f"set router.tenant_id = {tenant};"
         f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
+        f" insert into router.limits (tenant_id, day_usd) values ({tenant}, 1);"
         f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING},"
         f" {NOTHING}, false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5,"
         f" '{{{world.large}}}', '{{1}}');"

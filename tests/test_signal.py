@@ -8,7 +8,7 @@ import pytest
 
 from app import signal
 from app.capability import needs_of
-from app.store.tenancy import Model
+from app.store.tenancy import Model, Provider
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -59,8 +59,9 @@ def test_only_an_answer_makes_a_request_go_on() -> None:
 def model(**known: Any) -> Model:
     return Model(
         **{
-            "model_id": 1, "name": "m", "provider": "p", "base_url": "http://x", "key_variable": None,
-            "upstream_name": "m", "input_price": None, "cached_input_price": None, "output_price": None,
+            "model_id": 1, "name": "m", "upstream_name": "m",
+            "provider": Provider("p", "http://x", None, frozenset({"chat"}), "authorization"),
+            "input_price": None, "cached_input_price": None, "output_price": None,
             "context_window": None, "tools": None, "vision": None, "json_schema": None, **known,
         }
     )  # fmt: skip
