@@ -45,11 +45,11 @@ from typing import Any, cast
 
 import orjson
 
+from tests.fake.connection import Connection
 from tests.fake.media import MODELS
 from tests.fake.plan import CHUNKS, Plan, alias, parse_plan
 from tests.fake.spelling import ANSWER, ODD, USAGE, streamed_text
 from tests.fake.upstream import Upstream
-from tests.fake.wire import Connection
 
 __all__ = [
     "ANSWER", "CHUNKS", "MODELS", "ODD", "USAGE", "Plan", "Running", "Upstream", "alias", "parse_plan",

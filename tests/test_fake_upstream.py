@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
+import anthropic
 import openai
 import orjson
 import pytest
@@ -404,6 +405,20 @@ async def test_a_messages_stream_ends_with_its_usage(
     async with session.post(f"{upstream.url}/messages", json=body, headers={"x-fake": plan}) as response:
         (delta,) = [event for event in (await response.read()).split(b"\n\n") if b"event: message_delta" in event]
     assert len(orjson.loads(delta.partition(b"data: ")[2])["usage"]) == told
+
+
+async def test_an_answer_can_end_for_want_of_tokens(client: openai.AsyncOpenAI, upstream: Running) -> None:
+    headers = {"x-fake": "incomplete"}
+    completion = await client.chat.completions.create(model="m", messages=HELLO, extra_headers=headers)
+    async with client.responses.stream(model="m", input="Hello", extra_headers=headers) as stream:
+        *_, last = [event async for event in stream]
+    async with anthropic.AsyncAnthropic(base_url=upstream.url.removesuffix("/v1"), api_key="sk-fake") as other:
+        message = await other.messages.create(model="m", max_tokens=9, messages=HELLO, extra_headers=headers)
+    assert (completion.choices[0].finish_reason, message.stop_reason) == ("length", "max_tokens")
+    assert last.type == "response.incomplete"
+    assert last.response.incomplete_details is not None
+    assert last.response.incomplete_details.reason == "max_output_tokens"
+    assert last.response.usage is not None
 
 
 async def test_a_long_stream_waits_for_its_reader(upstream: Running, session: aiohttp.ClientSession) -> None:

@@ -48,8 +48,9 @@ def completion(
 ) -> Pieces:
     """A chat completion as the pieces to write: one JSON body, or the events of a stream."""
     name = orjson.dumps(model)
+    finish = b'"length"' if plan.incomplete else b'"tool_calls"' if calls else b'"stop"'
     if not stream:
-        choices = b",".join(_choice(index, calls, text) for index in range(n))
+        choices = b",".join(_choice(index, calls, text, finish) for index in range(n))
         body = (
             b'{ "id":"chatcmpl\\u002dfake",\n  "object": "chat.completion","created":1700000000, "model":' + name + b","
             b'"choices":[ ' + choices + b'],\t"usage":' + usage_json(plan) + b", " + ODD + b"}\n"
@@ -67,13 +68,13 @@ def completion(
     events = [b": fake upstream\n\n", *(event(index, first) for index in range(n))]
     for delta in _deltas(plan, calls, text):
         events += [event(index, delta) for index in range(n)]
-    events += [event(index, b"{}", b'"tool_calls"' if calls else b'"stop"') for index in range(n)]
+    events += [event(index, b"{}", finish) for index in range(n)]
     if include_usage and not plan.no_usage:
         events.append(head + b'"choices":[] , "usage":' + usage_json(plan) + b"}\n\n")
     return reply(200, (*events, DONE), plan, EVENTS, error_event=ERROR_EVENT)
 
 
-def _choice(index: int, calls: tuple[Call, ...], text: str | None) -> bytes:
+def _choice(index: int, calls: tuple[Call, ...], text: str | None, finish: bytes) -> bytes:
     content = b"null" if calls else ANSWER_JSON if text is None else json.dumps(text).encode()
     made = b""
     if calls:
@@ -81,7 +82,7 @@ def _choice(index: int, calls: tuple[Call, ...], text: str | None) -> bytes:
         made = b',"tool_calls" : ' + json.dumps(rows).encode()
     return (
         b'{"index":%d,"message":{"role":"assistant","content":' % index + content + made + b',"refusal":null},'
-        b'"logprobs":null,"finish_reason":' + (b'"tool_calls"}' if calls else b'"stop"}')
+        b'"logprobs":null,"finish_reason":' + finish + b"}"
     )
 
 
@@ -112,9 +113,10 @@ def text_completion(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
     prompt = body.get("prompt", "")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
     count = prompts * (body.get("n") or 1)
+    finish = "length" if plan.incomplete else "stop"
     common = {"id": "cmpl-fake", "object": "text_completion", "created": CREATED, "model": model}
     if body.get("stream") is not True:
-        choices = [_text_choice(index, ANSWER, "stop") for index in range(count)]
+        choices = [_text_choice(index, ANSWER, finish) for index in range(count)]
         usage = orjson.loads(usage_json(plan))
         return reply(200, odd({**common, "choices": choices, "usage": usage}), plan)
     asked = (body.get("stream_options") or {}).get("include_usage") is True and not plan.no_usage
@@ -124,7 +126,7 @@ def text_completion(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
         return b"data: " + odd({**common, "choices": choices, **rest, **more}) + b"\n\n"
 
     events = [event([_text_choice(index, piece, None)]) for piece in deltas(plan.chunks) for index in range(count)]
-    events += [event([_text_choice(index, "", "stop")]) for index in range(count)]
+    events += [event([_text_choice(index, "", finish)]) for index in range(count)]
     events += [event([], usage=orjson.loads(usage_json(plan)))] if asked else []
     return reply(200, (*events, DONE), plan, EVENTS, error_event=ERROR_EVENT)
 

@@ -32,7 +32,7 @@ def count_tokens(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
 
 @lru_cache(256)
 def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text: str | None, thinks: bool) -> Pieces:
-    stop = "tool_use" if calls else "end_turn"
+    stop = "max_tokens" if plan.incomplete else "tool_use" if calls else "end_turn"
     # What came from the cache is not among Anthropic's input tokens.
     usage: dict[str, Any] = {
         "input_tokens": USAGE["prompt_tokens"] - plan.cached,

@@ -45,6 +45,7 @@ class Plan:
     limits: bool = False  # the headers `x-ratelimit-…`
     reasoning: int = 0  # reasoning tokens, of which the usage tells
     cached: int = 3  # tokens of the prompt that came from the provider's cache
+    incomplete: bool = False  # the answer ends where its tokens do
     no_usage: bool = False  # does not tell of usage at all
     terse: bool = False  # the last event of a message's stream tells of the output tokens alone
 

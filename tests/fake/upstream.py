@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from tests.fake.chat import chat, text_completion
+from tests.fake.connection import Connection
 from tests.fake.files import Files
 from tests.fake.forms import form_of
 from tests.fake.media import edited, embeddings, images, models, moderations, speech, transcription
@@ -18,7 +19,7 @@ from tests.fake.messages import HEADERS, count_tokens, message
 from tests.fake.plan import Plan, alias, parse_plan
 from tests.fake.responses import Responses
 from tests.fake.spelling import anthropic_error, odd, openai_error
-from tests.fake.wire import Connection, Pieces, Received, reply
+from tests.fake.wire import Pieces, Received, reply
 
 FAKE = re.compile(rb"\r\n[Xx]-[Ff]ake: *([^\r]*)")
 #: POST with a JSON body: what answers it.
