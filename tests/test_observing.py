@@ -133,10 +133,10 @@ async def test_an_embedding_that_fails_is_counted_as_a_fail_open(
 async def test_the_pool_is_read_when_metrics_are(proxy: Proxy, http: aiohttp.ClientSession) -> None:
     await chat(http, "auto")
     found = await Counted(http).read()
-    size = found["pgrouter_pool_connections", (("pool", "write"), ("state", "open"))]
+    size = found["pgrouter_pool_connections", (("pool", "writes"), ("state", "open"))]
     assert 1 <= size <= 4
-    assert found["pgrouter_pool_connections", (("pool", "write"), ("state", "in_use"))] <= size
-    assert found["pgrouter_pool_waiting", (("pool", "write"),)] == 0
+    assert found["pgrouter_pool_connections", (("pool", "writes"), ("state", "in_use"))] <= size
+    assert found["pgrouter_pool_waiting", (("pool", "writes"),)] == 0
     assert found["pgrouter_workers", ()] == 1
 
 
