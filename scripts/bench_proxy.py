@@ -130,7 +130,7 @@ def run(
         say(f"{served:,} requests so far; on to {given.requests:,}.")
         served += proxy_memory.many([by_name[name] for name in (PASSED, *ROUTED)], given.requests - served)
     report(bench, found, rows)
-    proxy_memory.grown(rows, pid, before, served, warm="after warming up")
+    proxy_memory.grown(rows, pid, before, served)
     proxy_memory.slow_readers(rows, pid, url, key, by_name[PASSED], min(seconds, 1.0))
     if recorder is not None:
         say(f"Recording into {given.profile}.")

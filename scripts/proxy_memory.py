@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 
+from app.settings import Settings
 from scripts.bench import Baseline, Params, Report
 from scripts.processes import resident_mib
 from scripts.proxy_report import FLAT, p50
@@ -15,7 +16,7 @@ from scripts.proxy_turns import BUSY, Way
 from scripts.traffic import request
 
 #: Embeddings that are remembered by default: only with all of them there is the process as large as it means to be.
-REMEMBERED = 20_000
+REMEMBERED = Settings().embedding_cache
 #: Slow readers, and the events of the stream that each asks for: some 7 MB.
 READERS, EVENTS = 20, 20_000
 #: MiB that one of them may take, which is what the buffers on the way hold of it.
@@ -38,10 +39,10 @@ def many(ways: Sequence[Way], wanted: int) -> int:
     return sent
 
 
-def grown(rows: Report, pid: int, before: float | None, requests: int, *, warm: str) -> None:
+def grown(rows: Report, pid: int, before: float | None, requests: int) -> None:
     """Add the memory of process `pid` beside what it held `before`, and the growth with its target."""
     now = resident_mib(pid)
-    params: Params = {"requests": requests, "before": warm}
+    params: Params = {"requests": requests, "since": "warming up"}
     baseline = Baseline("before", before) if before is not None else None
     rows.add("memory of the proxy", now, "MiB", params=params, baseline=baseline)
     growth = None if now is None or before is None else now - before
