@@ -3,7 +3,7 @@
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
-├── Forbidden             403  the caller is known, and may not do this
+├── Forbidden             403  the key may not use that model, or the database's login may not administer
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
@@ -61,11 +61,11 @@ class Unauthorized(RouterError):
 
 
 class Forbidden(RouterError):
-    """Who calls is known, and may not do this."""
+    """The key is a good one, and may not do this."""
 
     status = 403
     type = "invalid_request_error"
-    default_code = "forbidden"
+    default_code = "model_not_allowed"
 
 
 class NotFound(RouterError):
@@ -121,6 +121,7 @@ class UpstreamUnavailable(RouterError):
 
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
+        self.timed_out = timed_out
         if timed_out:
             self.status = 504
 

@@ -46,7 +46,8 @@ def answered() -> Iterator[None]:
         raise BadRequest(str(error)) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise Forbidden(
-            f"{str(error).splitlines()[0]}: to administer, the login of DATABASE_URL has to own the schema `router`."
+            f"{str(error).splitlines()[0]}: to administer, the login of DATABASE_URL has to own the schema `router`.",
+            code="forbidden",
         ) from error
     except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as error:
         raise Conflict(_sentence(error)) from error

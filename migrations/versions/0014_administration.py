@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.install import execute, install, restore
 
 revision = "0014"
-down_revision = "0010"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
