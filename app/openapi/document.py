@@ -12,15 +12,18 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute, Mount, Route
 
 from app import __version__
-from app.openapi import admin, process, router, surface
+from app.openapi import admin, elsewhere, process, router, surface
 from app.openapi.parts import JSON, Operation, Schema
 
 OPERATIONS: tuple[Operation, ...] = (
     *surface.OPERATIONS,
+    *elsewhere.OPERATIONS,
     *router.OPERATIONS,
     *admin.OPERATIONS,
     *process.OPERATIONS,
 )
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _REF = "#/components/schemas/{model}"
 #: The prefix of the demo provider, which is the router's own upstream and nobody else's.
@@ -40,21 +43,36 @@ _SCHEMES = {
     },
     "master": {"type": "http", "scheme": "bearer", "description": "ROUTER_ADMIN_KEY of the router."},
 }
-_ERROR: Schema = {
-    "type": "object",
-    "description": "OpenAI's error object.",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string", "description": "For people."},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"], "description": "The field or header that is wrong."},
-                "code": {"type": ["string", "null"], "description": "For programs."},
+_ERRORS: dict[str, Schema] = {
+    "Error": {
+        "type": "object",
+        "description": "OpenAI's error object.",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": {"type": "string", "description": "For people."},
+                    "type": {"type": "string"},
+                    "param": {"type": ["string", "null"], "description": "The field or header that is wrong."},
+                    "code": {"type": ["string", "null"], "description": "For programs."},
+                },
+            }
+        },
+    },
+    "AnthropicError": {
+        "type": "object",
+        "description": "Anthropic's error object.",
+        "required": ["type", "error"],
+        "properties": {
+            "type": {"const": "error"},
+            "error": {
+                "type": "object",
+                "required": ["type", "message"],
+                "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
             },
-        }
+        },
     },
 }
 
@@ -67,15 +85,15 @@ def served(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str,
                 yield from served(route.routes, prefix + route.path)
         elif isinstance(route, Route):
             path = re.sub(r"\{(\w+):\w+\}", r"{\1}", prefix + route.path)
-            for method in sorted(route.methods or ()):
-                if method not in ("HEAD", "OPTIONS"):
+            for method in METHODS:
+                if route.methods is None or method in route.methods:
                     yield method, path
 
 
 def document(routes: Iterable[BaseRoute], operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
     """The document of an application with these routes. A route that nobody has written down is left out."""
-    written = {(operation.method, operation.path): operation for operation in operations}
-    found = [written[each] for each in served(routes) if each in written]
+    there = set(served(routes))
+    found = [operation for operation in operations if (operation.method, operation.via or operation.path) in there]
     bodies: set[type[BaseModel]] = {operation.body for operation in found if isinstance(operation.body, type)}
     shapes = sorted(bodies.union(router.SHAPES), key=lambda model: model.__name__)
     wanted: Any = [(model, "validation") for model in shapes]
@@ -96,7 +114,7 @@ def document(routes: Iterable[BaseRoute], operations: Sequence[Operation] = OPER
         "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in found)],
         "paths": paths,
         "components": {
-            "schemas": {**models.get("$defs", {}), "Error": _ERROR},
+            "schemas": {**models.get("$defs", {}), **_ERRORS},
             "securitySchemes": _SCHEMES,
         },
     }
@@ -110,7 +128,7 @@ def _operation(operation: Operation, refs: dict[type[BaseModel], Schema]) -> Sch
         "security": _SECURITY[operation.key],
         "responses": {
             **{str(status): _answer(status, schema) for status, schema in operation.answers.items()},
-            **{str(status): _refusal(status) for status in operation.refused},
+            **{str(status): _refusal(status, operation.error) for status in operation.refused},
         },
     }
     if operation.passes:
@@ -149,10 +167,10 @@ def _by_media(schema: Schema) -> bool:
     return bool(schema) and all("/" in kind for kind in schema)
 
 
-def _refusal(status: int) -> Schema:
+def _refusal(status: int, error: str) -> Schema:
     said: Schema = {
         "description": HTTPStatus(status).phrase,
-        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+        "content": {JSON: {"schema": {"$ref": _REF.format(model=error)}}},
     }
     if status == 429:
         said["headers"] = {"retry-after": {"description": "Seconds until it may work.", "schema": {"type": "string"}}}

@@ -27,7 +27,8 @@ class Operation:
 
     `answers` are the good ones by status: a schema of JSON, or schemas by media type; `errors` are the statuses that
     come on top of those that follow from the rest. `key`: whose is needed, of `tenant` and `master`. `body`: a model, a
-    schema, or schemas by media type. `passes`: a provider's answer may come instead, whatever it is.
+    schema, or schemas by media type. `passes`: a provider's answer may come instead, whatever it is. `error`: the
+    component that errors look like; `via`: the route that serves it, where that has another path.
     """
 
     method: str
@@ -42,6 +43,8 @@ class Operation:
     key: str | None = "tenant"
     stored: bool = True
     passes: bool = False
+    error: str = "Error"
+    via: str | None = None
 
     @property
     def refused(self) -> list[int]:

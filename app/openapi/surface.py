@@ -7,6 +7,7 @@ from typing import Any
 from app.openapi.parts import EVENTS, JSON, Operation, Schema, fields, listing, parameter
 
 _OPENAI, _ANTHROPIC = "OpenAI", "Anthropic"
+ANTHROPIC_ERROR = "AnthropicError"
 
 _MODEL: Schema = {"type": "string", "description": "A model, or a policy such as `auto`, which asks to be routed."}
 _MESSAGES: Schema = {"type": "array", "items": {"type": "object"}, "minItems": 1}
@@ -21,7 +22,7 @@ HEADERS = (
     parameter("X-Router-Alpha", "header", "The policy's alpha for this request, 0 to 100.", required=False),
 )
 #: What may go wrong with a request that a model serves; a provider's own errors come as they are.
-_ERRORS = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504)
+ERRORS = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504)
 
 _SHOWN = fields(id="string", object={"const": "model"}, created="integer", owned_by="string")
 
@@ -39,7 +40,7 @@ def _model(
     path: str, summary: str, body: Schema, answer: Schema, *, streams: bool = True, tag: str = _OPENAI, **more: Any
 ) -> Operation:
     answers = {JSON: answer, **({EVENTS: {"type": "string"}} if streams else {})}
-    return Operation("POST", path, summary, tag, {200: answers}, _ERRORS, HEADERS, body, passes=True, **more)
+    return Operation("POST", path, summary, tag, {200: answers}, ERRORS, HEADERS, body, passes=True, **more)
 
 
 OPERATIONS = (
@@ -63,7 +64,7 @@ OPERATIONS = (
     _model(
         "/v1/messages", "A message in Anthropic's shape, routed among providers that speak it.",
         _asked({"model": _MODEL, "messages": _MESSAGES, "max_tokens": {"type": "integer"}}, stream=_STREAM),
-        {"type": "object"}, tag=_ANTHROPIC,
+        {"type": "object"}, tag=_ANTHROPIC, error=ANTHROPIC_ERROR,
     ),
     Operation(
         "GET", "/v1/models", "The tenant's policies and the models, with what each can do.", _OPENAI,
