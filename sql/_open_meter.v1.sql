@@ -9,8 +9,8 @@ begin
     insert into router.meters (limit_id, tenant_id, refilled_at, day, day_usd, month_usd, reserved_usd)
     select
         new.limit_id, new.tenant_id, now(), v_day::date,
-        coalesce(sum(d.spent_usd::numeric) filter (where d.decided_at >= v_day at time zone 'UTC'), 0),
-        coalesce(sum(d.spent_usd::numeric), 0),
+        coalesce(sum(round(d.spent_usd::numeric, 12)) filter (where d.decided_at >= v_day at time zone 'UTC'), 0),
+        coalesce(sum(round(d.spent_usd::numeric, 12)), 0),
         (
             select coalesce(sum(r.usd), 0)
             from router.reservations as r

@@ -27,7 +27,7 @@ begin
         select distinct on (e.decision_id)
             e.key_id,
             coalesce((uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date, s.day) as day,
-            coalesce(case when e.usd >= 0 and e.usd < 1e9 then e.usd::numeric end, r.usd, 0) as spent,
+            coalesce(case when e.usd >= 0 and e.usd < 1e9 then round(e.usd::numeric, 12) end, r.usd, 0) as spent,
             coalesce(r.usd, 0) as reserved,
             coalesce(e.tokens, r.tokens, 0) - coalesce(r.tokens, 0) as more_tokens
         from unnest(p_decisions, p_keys, p_usd, p_tokens) as e (decision_id, key_id, usd, tokens)
