@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from app import metrics
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.finished import Finished
+from app.logs import REQUEST_ID
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
@@ -30,19 +32,31 @@ class Elsewhere:
     """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services, arrived, arrived_ns = services_of(scope), time.perf_counter(), time.time_ns()
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status = 500
+        status, code = 500, None
         try:
             upload = _Upload(receive)
-            status = await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+            status = await until_gone(upload.receive, _pass_through(services, scope, upload, down))
         except ClientGone:
             status = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status = error.status
+            status, code = error.status, error.code
             await down.break_off(error, {})
         finally:
-            metrics.requests.labels("/*", status).inc()
+            services.observer.finished(
+                Finished(
+                    route="/*",
+                    operation="pass_through",
+                    status=status,
+                    arrived_ns=arrived_ns,
+                    duration=time.perf_counter() - arrived,
+                    request_id=REQUEST_ID.get(),
+                    streamed=down.streamed,
+                    error=code,
+                )
+            )
 
 
 async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
