@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 from pgvector.asyncpg import register_vector
@@ -39,6 +39,14 @@ GAVE_UP = (
 )
 
 
+class PoolUse(NamedTuple):
+    """Connections that are open and those at work, and the calls that wait for one."""
+
+    size: int
+    in_use: int
+    waiting: int
+
+
 class Pool:
     """Up to `size` connections with the server settings `session`, made when they are needed.
 
@@ -63,6 +71,7 @@ class Pool:
         self._servers = servers
         self._away = away
         self._failures = 0
+        self._calls = 0
         self._pool: asyncpg.Pool | None = None
         self._retry_at = 0.0
         self._looking: asyncio.Task[None] | None = None
@@ -71,6 +80,15 @@ class Pool:
     def available(self) -> bool:
         """Whether the last call reached the server."""
         return self._pool is not None and not self._retry_at
+
+    @property
+    def use(self) -> PoolUse:
+        """How busy it is at this moment."""
+        if self._pool is None:
+            return PoolUse(0, 0, 0)
+        size = self._pool.get_size()
+        in_use = size - self._pool.get_idle_size()
+        return PoolUse(size, in_use, max(0, self._calls - in_use))
 
     async def open(self) -> None:
         """Make the first connection. Raises what asyncpg does; after an `OSError` the pool is of use all the same."""
@@ -114,6 +132,7 @@ class Pool:
                 raise MemoryUnavailable(self._away)
             self._retry_at = now + PAUSE
         connected = False
+        self._calls += 1
         try:
             async with self._pool.acquire(timeout=timeout) as connection:
                 connected = True
@@ -149,6 +168,8 @@ class Pool:
                 raise
             hint = f" {error.hint}" if error.hint else ""
             raise refusal(f"{error.message}.{hint}", param=error.column_name) from error
+        finally:
+            self._calls -= 1
         self._reached()
         return rows
 
