@@ -9,10 +9,23 @@ import orjson
 
 # A JSON text is a row of these: strings, brackets, colons and commas; numbers and words lie between.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]')
+_KEY = b'"model"'
+_VALUE = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
 
 def with_model(raw: bytes, name: str) -> bytes:
-    """`raw`, a JSON object with a `model`, with `name` in its place; of two such keys the last counts."""
+    """`raw`, a JSON object with a string `model`, with `name` in its place; of two such keys the last counts."""
+    at = raw.find(_KEY)
+    # The object has this key, so where there is one, and none with an escaped letter (\u006d to \u006f), that is it.
+    if at >= 0 and b"\\u006" not in raw and raw.find(_KEY, at + len(_KEY)) < 0:
+        value = _VALUE.match(raw, at)
+        if value is not None:
+            return raw[: value.start(1)] + orjson.dumps(name) + raw[value.end(1) :]
+    return _scanned(raw, name)
+
+
+def _scanned(raw: bytes, name: str) -> bytes:
+    """The same for every text: token by token, 10 us for 250 bytes."""
     depth = 0
     before = b""
     is_model = False

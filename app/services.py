@@ -129,15 +129,11 @@ def _gauges(db: Database, ledger: Ledger, spaces: Spaces) -> metrics.Sources:
         metrics.embedding_cache.labels("hit"): lambda: spaces.hits,
         metrics.embedding_cache.labels("miss"): lambda: spaces.misses,
     }
-    for pool in db.use():
-        sources[metrics.pool_connections.labels(pool, "open")] = partial(_use, db, pool, "size")
-        sources[metrics.pool_connections.labels(pool, "in_use")] = partial(_use, db, pool, "in_use")
-        sources[metrics.pool_waiting.labels(pool)] = partial(_use, db, pool, "waiting")
+    for name, connections in db.connections.items():
+        sources[metrics.pool_connections.labels(name, "open")] = partial(getattr, connections, "open")
+        sources[metrics.pool_connections.labels(name, "in_use")] = partial(getattr, connections, "in_use")
+        sources[metrics.pool_waiting.labels(name)] = partial(getattr, connections, "waiting")
     return sources
-
-
-def _use(db: Database, pool: str, what: str) -> int:
-    return int(getattr(db.use()[pool], what))
 
 
 async def _keep_fresh() -> None:
