@@ -15,10 +15,11 @@ from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
-from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown, TooLarge
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
+from app.upstream import Reply
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
@@ -33,8 +34,8 @@ class Elsewhere:
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
         status = 500
         try:
-            upload = _Upload(receive)
-            status = await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+            upload = Upload(receive)
+            status = await until_gone(upload.receive, self._pass_through(scope, upload, down))
         except ClientGone:
             status = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
@@ -44,35 +45,38 @@ class Elsewhere:
         finally:
             metrics.requests.labels("/*", status).inc()
 
+    async def _pass_through(self, scope: Scope, upload: Upload, down: Downstream) -> int:
+        reply = await self.ask(services_of(scope), scope, upload)
+        scope[PASSED_ON] = True
+        try:
+            await down.through(reply)
+        finally:
+            reply.close()
+        return reply.status
 
-async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
-    headers = dict(scope["headers"])
-    caller = await services.directory.caller(bearer(headers))
-    path = _path(scope)
-    if caller.allowed_models is not None:
-        raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
-    provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
-    length = headers.get(b"content-length")
-    bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
-    reply = await services.upstream.send(
-        provider,
-        path,
-        scope["query_string"],
-        scope["headers"],
-        None if bodiless else upload.chunks(),
-        method=scope["method"],
-        extra=() if length is None else (("content-length", length.decode("latin-1")),),
-        plain=False,
-    )
-    scope[PASSED_ON] = True
-    try:
-        await down.through(reply)
-    finally:
-        reply.close()
-    return reply.status
+    async def ask(self, services: Services, scope: Scope, upload: Upload) -> Reply:
+        """Send the request to the provider; returns once the answer has begun."""
+        headers = dict(scope["headers"])
+        caller = await services.directory.caller(bearer(headers))
+        path = _path(scope)
+        if caller.allowed_models is not None:
+            raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
+        provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
+        length = headers.get(b"content-length")
+        bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
+        return await services.upstream.send(
+            provider,
+            path,
+            scope["query_string"],
+            scope["headers"],
+            None if bodiless else upload.chunks(),
+            method=scope["method"],
+            extra=() if length is None else (("content-length", length.decode("latin-1")),),
+            plain=False,
+        )
 
 
-class _Upload:
+class Upload:
     """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
 
     def __init__(self, receive: Receive) -> None:
@@ -93,6 +97,16 @@ class _Upload:
         """The body."""
         while (chunk := await self._waiting.get()) is not None:
             yield chunk
+
+    async def whole(self, limit: int) -> bytes:
+        """The body in one. Raises `TooLarge` past `limit` bytes."""
+        chunks, size = [], 0
+        async for chunk in self.chunks():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"The request body is over {limit} bytes.")
+        return b"".join(chunks)
 
 
 def _path(scope: Scope) -> str:
