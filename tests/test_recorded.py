@@ -161,6 +161,21 @@ async def test_a_routed_exchange_differs_in_the_models_name_alone(front: Front, 
     assert base64.b64decode(entry["body"]) == real.body
 
 
+@pytest.mark.parametrize("plan", ["", "split=3", "crlf", "chunks=1000", "error-after=3", "no-usage"])
+@pytest.mark.parametrize("more", [{}, {"stream_options": {"include_usage": False}}, {"stream_options": None}])
+async def test_a_stream_that_only_the_router_wants_the_usage_of_comes_without_it(
+    front: Front, plan: str, more: dict[str, Any]
+) -> None:
+    real = chat(plan, stream=True, **more)
+    recorded = await exchange(front.upstream.url, "sk-fake", real)
+    front.upstream.clear()
+    came = await exchange(front.url, front.key, replace(real, body=real.body.replace(b'"strong"', b'"auto"')))
+    assert came.body == recorded.body
+    (entry,) = front.upstream.log()
+    asked = orjson.loads(base64.b64decode(entry["body"]))
+    assert asked == {**orjson.loads(real.body), "stream_options": {"include_usage": True}}
+
+
 @pytest.mark.parametrize("name", ["chat", "message", "unknown path"])
 async def test_the_provider_never_sees_the_clients_key(front: Front, name: str) -> None:
     await exchange(front.url, front.key, EXCHANGES[name])

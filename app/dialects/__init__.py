@@ -2,14 +2,15 @@
 
 from app.dialects.base import Dialect, Reading
 from app.dialects.chat import Chat
-from app.dialects.messages import Messages
+from app.dialects.messages import CountTokens, Messages
 from app.dialects.plain import Completions, Embeddings
 from app.dialects.responses import Responses
 
 CHAT = Chat()
 RESPONSES = Responses()
 MESSAGES = Messages()
+COUNT_TOKENS = CountTokens()
 COMPLETIONS = Completions()
 EMBEDDINGS = Embeddings()
 
-__all__ = ["CHAT", "COMPLETIONS", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Dialect", "Reading"]
+__all__ = ["CHAT", "COMPLETIONS", "COUNT_TOKENS", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Dialect", "Reading"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import time
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from app import metrics
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
-from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown, TooLarge
+from app.endpoints.upload import Upload
+from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.finished import Finished
+from app.logs import REQUEST_ID
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
@@ -23,16 +25,18 @@ from app.upstream import Reply
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
-#: Chunks of an upload that wait for the provider to take them.
-WAITING = 4
 
 
 class Elsewhere:
     """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
 
+    #: As metrics and logs call what is served.
+    route: str = "/*"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services, arrived, arrived_ns = services_of(scope), time.perf_counter(), time.time_ns()
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status = 500
+        status, code = 500, None
         try:
             upload = Upload(receive)
             status = await until_gone(upload.receive, self._pass_through(scope, upload, down))
@@ -40,10 +44,21 @@ class Elsewhere:
             status = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status = error.status
+            status, code = error.status, error.code
             await down.break_off(error, {})
         finally:
-            metrics.requests.labels("/*", status).inc()
+            services.observer.finished(
+                Finished(
+                    route=self.route,
+                    operation="pass_through",
+                    status=status,
+                    arrived_ns=arrived_ns,
+                    duration=time.perf_counter() - arrived,
+                    request_id=REQUEST_ID.get(),
+                    streamed=down.streamed,
+                    error=code,
+                )
+            )
 
     async def _pass_through(self, scope: Scope, upload: Upload, down: Downstream) -> int:
         reply = await self.ask(services_of(scope), scope, upload)
@@ -74,39 +89,6 @@ class Elsewhere:
             extra=() if length is None else (("content-length", length.decode("latin-1")),),
             plain=False,
         )
-
-
-class Upload:
-    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
-
-    async def receive(self) -> Message:
-        """The next message, whose body is kept for `chunks`."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            if message.get("body"):
-                await self._waiting.put(message["body"])
-            if not message.get("more_body", False):
-                await self._waiting.put(None)
-        return message
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body."""
-        while (chunk := await self._waiting.get()) is not None:
-            yield chunk
-
-    async def whole(self, limit: int) -> bytes:
-        """The body in one. Raises `TooLarge` past `limit` bytes."""
-        chunks, size = [], 0
-        async for chunk in self.chunks():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"The request body is over {limit} bytes.")
-        return b"".join(chunks)
 
 
 def _path(scope: Scope) -> str:

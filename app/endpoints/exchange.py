@@ -186,7 +186,8 @@ class Exchange:
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
         usage, estimated = self.usage()
-        self._write_down(status, usage, estimated)
+        if self.dialect.billed:
+            self._write_down(status, usage, estimated)
         self._observe(status, code, usage)
 
     def _write_down(self, status: int, usage: Usage, estimated: bool) -> None:

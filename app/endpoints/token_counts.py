@@ -9,8 +9,9 @@ from starlette.types import Scope
 
 from app.body import with_model
 from app.dialects import MESSAGES, RESPONSES, Dialect
-from app.endpoints.elsewhere import Elsewhere, Upload
+from app.endpoints.elsewhere import Elsewhere
 from app.endpoints.http import bearer
+from app.endpoints.upload import Upload
 from app.errors import BadRequest
 from app.router import NO_OPTIONS
 from app.services import Services
@@ -25,7 +26,7 @@ class TokenCounts(Elsewhere):
 
     def __init__(self, dialect: Dialect, path: str) -> None:
         self.dialect = dialect
-        self.path = path
+        self.path = self.route = path
 
     async def ask(self, services: Services, scope: Scope, upload: Upload) -> Reply:
         """Send the prompt to the provider of its model; returns once the answer has begun."""
