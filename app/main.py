@@ -13,7 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import backtests, decisions, elsewhere, health, inference, memories, models, preferences
+from app.endpoints import (
+    backtests,
+    decisions,
+    elsewhere,
+    health,
+    inference,
+    memories,
+    models,
+    preferences,
+    token_counts,
+)
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.logs import REQUEST_ID
@@ -30,6 +40,7 @@ routes = [
     *decisions.routes,
     *backtests.routes,
     *health.routes,
+    *token_counts.routes,
     *elsewhere.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.
