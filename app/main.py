@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import backtests, chat, decisions, health, memories, models, preferences
+from app.endpoints import backtests, decisions, elsewhere, health, inference, memories, models, preferences
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.logs import REQUEST_ID
@@ -23,13 +23,14 @@ from app.services import Services
 log = logging.getLogger("pgrouter")
 
 routes = [
-    *chat.routes,
+    *inference.routes,
     *models.routes,
     *preferences.routes,
     *memories.routes,
     *decisions.routes,
     *backtests.routes,
     *health.routes,
+    *elsewhere.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]

@@ -14,8 +14,11 @@ from typing import cast
 from starlette.types import Scope
 
 from app import embedder, metrics, telemetry
+from app.attempts import Patience
+from app.breaker import Breakers
 from app.directory import Directory
 from app.errors import ConfigurationError, MemoryUnavailable
+from app.holders import Holders
 from app.ledger import Ledger
 from app.observer import Observer
 from app.router import Router
@@ -42,6 +45,9 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    breakers: Breakers
+    patience: Patience
+    holders: Holders
     observer: Observer
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -95,6 +101,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
         stack.enter_context(metrics.following(_gauges(db, ledger, spaces)))
+        breakers = Breakers()
+        stack.enter_context(metrics.following_breakers(breakers.states))
         if metrics.DIRECTORY in os.environ:
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_fresh(), name="gauges"))
         yield Services(
@@ -105,6 +113,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            breakers=breakers,
+            patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
+            holders=Holders(db),
             observer=Observer(traces),
         )
 
@@ -118,15 +129,11 @@ def _gauges(db: Database, ledger: Ledger, spaces: Spaces) -> metrics.Sources:
         metrics.embedding_cache.labels("hit"): lambda: spaces.hits,
         metrics.embedding_cache.labels("miss"): lambda: spaces.misses,
     }
-    for pool in db.use():
-        sources[metrics.pool_connections.labels(pool, "open")] = partial(_use, db, pool, "size")
-        sources[metrics.pool_connections.labels(pool, "in_use")] = partial(_use, db, pool, "in_use")
-        sources[metrics.pool_waiting.labels(pool)] = partial(_use, db, pool, "waiting")
+    for name, connections in db.connections.items():
+        sources[metrics.pool_connections.labels(name, "open")] = partial(getattr, connections, "open")
+        sources[metrics.pool_connections.labels(name, "in_use")] = partial(getattr, connections, "in_use")
+        sources[metrics.pool_waiting.labels(name)] = partial(getattr, connections, "waiting")
     return sources
-
-
-def _use(db: Database, pool: str, what: str) -> int:
-    return int(getattr(db.use()[pool], what))
 
 
 async def _keep_fresh() -> None:

@@ -30,6 +30,11 @@ class Settings:
     connect_timeout: float = 5.0
     first_byte_timeout: float = 600.0
     idle_timeout: float = 600.0
+    total_timeout: float = 3600.0
+    retries: int = 2
+    retry_wait: float = 5.0
+    hedge: float = 0.0
+    keepalive: float = 0.0
     max_body: int = 20 * MEBIBYTE
     pool_size: int = 8
     ledger_queue: int = 10_000
@@ -62,6 +67,11 @@ class Settings:
             connect_timeout=reader.number("ROUTER_CONNECT_TIMEOUT", default.connect_timeout),
             first_byte_timeout=reader.number("ROUTER_FIRST_BYTE_TIMEOUT", default.first_byte_timeout),
             idle_timeout=reader.number("ROUTER_IDLE_TIMEOUT", default.idle_timeout),
+            total_timeout=reader.number("ROUTER_TOTAL_TIMEOUT", default.total_timeout),
+            retries=reader.integer("ROUTER_RETRIES", default.retries, 0, 10),
+            retry_wait=reader.number("ROUTER_RETRY_WAIT", default.retry_wait),
+            hedge=reader.number("ROUTER_HEDGE_SECONDS", default.hedge, least=0),
+            keepalive=reader.number("ROUTER_KEEPALIVE_SECONDS", default.keepalive, least=0),
             max_body=reader.integer("ROUTER_MAX_BODY_BYTES", default.max_body, 1024, 1024 * MEBIBYTE),
             pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
             ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),
@@ -111,7 +121,7 @@ class _Reader:
             raise ConfigurationError(f"{name}={value} is outside {low} to {high}.")
         return value
 
-    def number(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float, least: float = 0.001) -> float:
         text = self.text(name)
         if text is None:
             return default
@@ -119,6 +129,6 @@ class _Reader:
             value = float(text)
         except ValueError:
             raise ConfigurationError(f"{name}={text!r} is not a number of seconds.") from None
-        if not 0 < value < 86_400:
-            raise ConfigurationError(f"{name}={text} is outside 0 to 86400 seconds.")
+        if not least <= value < 86_400:
+            raise ConfigurationError(f"{name}={text} is outside {least:g} to 86400 seconds.")
         return value

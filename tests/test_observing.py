@@ -133,10 +133,10 @@ async def test_an_embedding_that_fails_is_counted_as_a_fail_open(
 async def test_the_pool_is_read_when_metrics_are(proxy: Proxy, http: aiohttp.ClientSession) -> None:
     await chat(http, "auto")
     found = await Counted(http).read()
-    size = found["pgrouter_pool_connections", (("pool", "write"), ("state", "open"))]
+    size = found["pgrouter_pool_connections", (("pool", "writes"), ("state", "open"))]
     assert 1 <= size <= 4
-    assert found["pgrouter_pool_connections", (("pool", "write"), ("state", "in_use"))] <= size
-    assert found["pgrouter_pool_waiting", (("pool", "write"),)] == 0
+    assert found["pgrouter_pool_connections", (("pool", "writes"), ("state", "in_use"))] <= size
+    assert found["pgrouter_pool_waiting", (("pool", "writes"),)] == 0
     assert found["pgrouter_workers", ()] == 1
 
 
@@ -145,12 +145,12 @@ async def test_calls_that_wait_for_a_connection_are_seen(proxy: Proxy) -> None:
     calls = [asyncio.create_task(db.read("select pg_sleep(0.5)")) for _ in range(6)]
     for _ in range(100):
         await asyncio.sleep(0.01)
-        if db.use()["write"].in_use == 4:
+        if db.connections["writes"].in_use == 4:
             break
-    assert db.use()["write"].in_use == 4
-    assert db.use()["write"].waiting == 2
+    assert db.connections["writes"].in_use == 4
+    assert db.connections["writes"].waiting == 2
     await asyncio.gather(*calls)
-    assert db.use()["write"].waiting == 0
+    assert db.connections["writes"].waiting == 0
 
 
 def test_breakers_are_read_when_metrics_are_and_one_that_is_no_longer_named_is_closed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -14,11 +14,12 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError, Unsupported
 from app.store import servers
-from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, PoolUse, gave_up, prepare
+from app.store.connections import Connections
+from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0010"
+REVISION = "0012"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
@@ -101,6 +102,12 @@ class Database:
         return self._reads is not self._writes
 
     @property
+    def connections(self) -> Mapping[str, Connections]:
+        """The connections by what they are for: `writes`, and `reads` where those may go to a standby."""
+        reads = {"reads": self._reads.connections} if self.replicated else {}
+        return {"writes": self._writes.connections, **reads}
+
+    @property
     def available(self) -> bool:
         """Whether the last call that only reads reached a server."""
         return self._reads.available
@@ -109,11 +116,6 @@ class Database:
     def writable(self) -> bool:
         """Whether the last call to the primary reached it."""
         return self._writes.available
-
-    def use(self) -> dict[str, PoolUse]:
-        """How busy the connections are: those that `write`, and those that only `read` where these are others."""
-        pools = {"write": self._writes, "read": self._reads} if self.replicated else {"write": self._writes}
-        return {name: pool.use for name, pool in pools.items()}
 
     async def open(self) -> None:
         """Connect. Raises `ConfigurationError` when no server can be reached, or when it refuses the role.
