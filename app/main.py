@@ -17,6 +17,7 @@ from app.endpoints import backtests, decisions, elsewhere, health, inference, me
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.logs import REQUEST_ID
+from app.observing import Observing
 from app.request_ids import HEADER, RequestIds
 from app.services import Services
 
@@ -73,7 +74,7 @@ def create_app(services: Services) -> Starlette:
     """The application of one process, serving with what is running already."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Observing)],
         exception_handlers={
             RouterError: refuse,
             HTTPException: no_such_path,

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from app import metrics
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
@@ -31,23 +31,20 @@ class Elsewhere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status = 500
         try:
             upload = _Upload(receive)
-            status = await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+            await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
         except ClientGone:
-            status = CLIENT_GONE
+            scope[STATUS] = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status = error.status
             await down.break_off(error, {})
-        finally:
-            metrics.requests.labels("/*", status).inc()
 
 
-async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
+async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
+    scope[TENANT] = caller.tenant
     path = _path(scope)
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
@@ -69,7 +66,6 @@ async def _pass_through(services: Services, scope: Scope, upload: _Upload, down:
         await down.through(reply)
     finally:
         reply.close()
-    return reply.status
 
 
 class _Upload:
