@@ -22,11 +22,11 @@ from app.endpoints import (
     memories,
     models,
     preferences,
-    token_counts,
 )
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.logs import REQUEST_ID
+from app.observing import Observing
 from app.request_ids import HEADER, RequestIds
 from app.services import Services
 
@@ -40,7 +40,6 @@ routes = [
     *decisions.routes,
     *backtests.routes,
     *health.routes,
-    *token_counts.routes,
     *elsewhere.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.
@@ -84,7 +83,7 @@ def create_app(services: Services) -> Starlette:
     """The application of one process, serving with what is running already."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Observing)],
         exception_handlers={
             RouterError: refuse,
             HTTPException: no_such_path,
