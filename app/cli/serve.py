@@ -20,6 +20,7 @@ import uvloop
 from app import embedder
 from app.errors import ConfigurationError
 from app.main import create_app
+from app.protocol import Protocol
 from app.schema import migrate
 from app.services import running
 from app.settings import Settings
@@ -114,7 +115,8 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[]
     async with running(settings) as services:
         config = uvicorn.Config(
             create_app(services),
-            http="httptools",
+            http=Protocol,
+            proxy_headers=False,
             ws="none",
             lifespan="off",
             log_config=None,
