@@ -1,7 +1,8 @@
-"""Puts another model's name into a request's bytes and leaves every other byte alone."""
+"""Puts another value into a request's bytes and leaves every other byte alone."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import orjson
@@ -43,3 +44,28 @@ def _scanned(raw: bytes, name: str) -> bytes:
         before = token
     start, end = found
     return raw[:start] + orjson.dumps(name) + raw[end:]
+
+
+def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
+    """`raw`, a JSON object with other members, with `value`, itself JSON, for `name`, which is `there` or is not."""
+    if not there:
+        start = raw.index(b"{") + 1
+        return raw[:start] + orjson.dumps(name) + b":" + value + b"," + raw[start:]
+    depth = 0
+    before = b""
+    colon = 0
+    is_name = False
+    for match in _TOKEN.finditer(raw):
+        token = match[0]
+        if token in b"{[":
+            depth += 1
+        elif token in b"}]":
+            depth -= 1
+        elif depth == 1 and token == b":" and is_name:
+            colon = match.end()
+        is_name = depth == 1 and token[0] == 0x22 and before in (b"{", b",") and orjson.loads(token) == name
+        before = token
+    text = raw[colon:].decode()
+    start = len(text) - len(text.lstrip())
+    _, end = json.JSONDecoder().raw_decode(text, start)
+    return raw[:colon] + text[:start].encode() + value + text[end:].encode()

@@ -3,6 +3,7 @@
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
+├── Forbidden             403  the key may not use that model
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
@@ -59,6 +60,14 @@ class Unauthorized(RouterError):
     default_code = "invalid_api_key"
 
 
+class Forbidden(RouterError):
+    """The key is a good one, and may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
+    default_code = "model_not_allowed"
+
+
 class NotFound(RouterError):
     """Nothing of that name belongs to this tenant; another tenant's is as absent as one that never was."""
 
@@ -112,6 +121,7 @@ class UpstreamUnavailable(RouterError):
 
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
+        self.timed_out = timed_out
         if timed_out:
             self.status = 504
 

@@ -7,26 +7,30 @@ import logging
 import asyncpg
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import backtests, chat, decisions, health, memories, models, preferences
+from app.endpoints import backtests, decisions, elsewhere, health, inference, memories, models, preferences
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
+from app.logs import REQUEST_ID
+from app.request_ids import HEADER, RequestIds
 from app.services import Services
 
 log = logging.getLogger("pgrouter")
 
 routes = [
-    *chat.routes,
+    *inference.routes,
     *models.routes,
     *preferences.routes,
     *memories.routes,
     *decisions.routes,
     *backtests.routes,
     *health.routes,
+    *elsewhere.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]
@@ -59,13 +63,17 @@ async def unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours or of the database; the server logs where, and the client is told no more."""
     log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
     body = {"error": {"message": "Internal error.", "type": "server_error", "param": None, "code": "internal_error"}}
-    return answer(body, 500)
+    response = answer(body, 500)
+    # This one goes out past the middleware.
+    response.headers[HEADER.decode()] = REQUEST_ID.get()
+    return response
 
 
 def create_app(services: Services) -> Starlette:
     """The application of one process, serving with what is running already."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
+        middleware=[Middleware(RequestIds)],
         exception_handlers={
             RouterError: refuse,
             HTTPException: no_such_path,

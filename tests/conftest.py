@@ -18,6 +18,7 @@ import pytest
 
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
+from tests.front import PROXIED, STRAIGHT, Front, front_of
 from tests.proxy import Proxy, running_proxy
 from tests.sql_world import World, world_of
 
@@ -184,3 +185,18 @@ def proxies(database: str, upstream: Running) -> ProxyFactory:
             yield running
 
     return start
+
+
+@pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
+async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
+    """A module's proxy, and the provider without it: clients have to find the same behind both."""
+    with databases.fresh() as dsn:
+        async with front_of(request.param, dsn, upstream) as front:
+            yield front
+
+
+@pytest.fixture
+async def front(shared_front: Front) -> Front:
+    """The module's front, with an empty log of the provider."""
+    shared_front.upstream.clear()
+    return shared_front

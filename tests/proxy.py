@@ -22,6 +22,7 @@ from app.store import tenancy
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
+SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
 #: USD per million tokens, input and output.
 PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
 
@@ -96,7 +97,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
-    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY")
+    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
         await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
     known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}

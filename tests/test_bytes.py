@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.body import _scanned, with_model
-from app.usage import TAIL, UNKNOWN, Passing, Usage
+from app.passing import TAIL, Passing
+from app.usage import UNKNOWN, Usage
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 text = st.text(st.characters(exclude_categories=["Cs"]))

@@ -97,11 +97,13 @@ class _Watched:
 
 
 def bearer(headers: Headers) -> str:
-    """The API key of a request. Raises `Unauthorized` when there is none."""
+    """The API key of a request, as OpenAI's clients send it, or Anthropic's. Raises `Unauthorized`."""
     value = headers.get(b"authorization", b"")
-    if value[:7].lower() != b"bearer " or not value[7:].strip():
-        raise Unauthorized("No API key: send `Authorization: Bearer rk-…`.")
-    return value[7:].strip().decode("latin-1")
+    bearer = value[:7].lower() == b"bearer "
+    value = value[7:].strip() if bearer else headers.get(b"x-api-key", b"").strip()
+    if not value:
+        raise Unauthorized("No API key: send `Authorization: Bearer rk-…`, or `x-api-key: rk-…`.")
+    return value.decode("latin-1")
 
 
 async def send_bytes(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
@@ -110,9 +112,9 @@ async def send_bytes(send: Send, status: int, headers: Iterable[tuple[bytes, byt
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_error(send: Send, error: RouterError) -> None:
-    """An error in OpenAI's shape."""
-    body = orjson.dumps(error.body())
+async def send_error(send: Send, error: RouterError, content: Any = None) -> None:
+    """An error as `content` has it, or in OpenAI's shape."""
+    body = orjson.dumps(content or error.body())
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
     await send_bytes(send, error.status, headers, body)

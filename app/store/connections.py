@@ -40,6 +40,11 @@ class Connections:
         self._emptied = asyncio.Event()
 
     @property
+    def open(self) -> int:
+        """Connections that are open or being made."""
+        return self._places
+
+    @property
     def in_use(self) -> int:
         """Connections that are at work, being made, or being mended."""
         return self._places - len(self._idle)

@@ -1,0 +1,141 @@
+"""Every other path below /v1: files, audio, images, batches …, passed through to the tenant's provider untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
+
+from starlette.routing import Match, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from app import metrics
+from app.catalogue import Catalogue
+from app.dialects import CHAT, MESSAGES
+from app.endpoints.down import Downstream
+from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
+from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.request_ids import PASSED_ON
+from app.services import Services, services_of
+from app.store.tenancy import Caller, Provider
+
+_OURS = re.compile(r"/v1/router(/|$)")
+_ANSWER = re.compile(r"/v1/responses/([^/]+)")
+#: Chunks of an upload that wait for the provider to take them.
+WAITING = 4
+
+
+class Elsewhere:
+    """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
+        status = 500
+        try:
+            upload = _Upload(receive)
+            status = await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+        except ClientGone:
+            status = CLIENT_GONE
+        except (RouterError, asyncio.CancelledError) as caught:
+            error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
+            status = error.status
+            await down.break_off(error, {})
+        finally:
+            metrics.requests.labels("/*", status).inc()
+
+
+async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
+    headers = dict(scope["headers"])
+    caller = await services.directory.caller(bearer(headers))
+    path = _path(scope)
+    if caller.allowed_models is not None:
+        raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
+    provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
+    length = headers.get(b"content-length")
+    bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
+    reply = await services.upstream.send(
+        provider,
+        path,
+        scope["query_string"],
+        scope["headers"],
+        None if bodiless else upload.chunks(),
+        method=scope["method"],
+        extra=() if length is None else (("content-length", length.decode("latin-1")),),
+        plain=False,
+    )
+    scope[PASSED_ON] = True
+    try:
+        await down.through(reply)
+    finally:
+        reply.close()
+    return reply.status
+
+
+class _Upload:
+    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+
+    async def receive(self) -> Message:
+        """The next message, whose body is kept for `chunks`."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            if message.get("body"):
+                await self._waiting.put(message["body"])
+            if not message.get("more_body", False):
+                await self._waiting.put(None)
+        return message
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body."""
+        while (chunk := await self._waiting.get()) is not None:
+            yield chunk
+
+
+def _path(scope: Scope) -> str:
+    """The path below /v1 as the client spelt it. Raises `BadRequest` for one that leads out of there."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    steps = re.split(r"[/\\]", unquote(unquote(path)))
+    if ".." in steps or "." in steps or not path.startswith("/v1/"):
+        raise BadRequest("The path has steps that lead elsewhere.", code="unknown_url")
+    return path[3:]
+
+
+async def _provider(services: Services, caller: Caller, path: str, catalogue: Catalogue) -> Provider:
+    """Who serves a path that names no model. Raises `NotFound`."""
+    answer = _ANSWER.match(path)
+    if answer is not None:
+        held = await services.holders.find(caller.tenant_id, answer[1])
+        if held is not None and held in catalogue.by_id:
+            return catalogue.by_id[held].provider
+    named = catalogue.providers.get(caller.default_provider or "")
+    auto = caller.policies.get("auto")
+    default = catalogue.by_id.get(auto.default_model) if auto is not None else None
+    chosen = named or (default.provider if default is not None else None)
+    if path.startswith("/v1/messages") and (chosen is None or "messages" not in chosen.speaks):
+        chosen = next((each for each in catalogue.providers.values() if "messages" in each.speaks), None)
+    if chosen is None and len(catalogue.providers) == 1:
+        (chosen,) = catalogue.providers.values()
+    if chosen is None:
+        raise NotFound(
+            f"No provider serves {path} for this tenant: it has no default provider, nor a policy `auto`.",
+            code="unknown_url",
+        )
+    return chosen
+
+
+class _Rest(Route):
+    """What no other route serves, by any method; of the router's own paths there is nothing to pass through."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As a route's, which is asked after all the others."""
+        if scope["type"] == "http" and _OURS.match(scope["path"]):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+routes = [_Rest("/v1/{path:path}", Elsewhere())]
