@@ -1,6 +1,6 @@
 """The paths that ask a model: chat, responses, messages, completions, embeddings.
 
-This is the hot path: plain ASGI, no request or response object, one task to notice a client that leaves.
+This is the hot path: plain ASGI, no request or response object, no task beside the server's own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Inference:
         status, code = 500, None
         try:
             await exchange.prepare(receive)
-            await until_gone(receive, exchange.serve())
+            await until_gone(receive, exchange.serve(), scope)
             status = exchange.status
         except ClientGone:
             status = CLIENT_GONE
