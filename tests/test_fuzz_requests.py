@@ -88,7 +88,7 @@ HEADER = st.sampled_from(
     [
         "x-router", "x-router-conversation", "x-router-task", "x-router-alpha", "content-type", "accept",
         "accept-encoding", "content-encoding", "traceparent", "tracestate", "x-request-id", "anthropic-version",
-        "anthropic-beta", "openai-organization", "cookie", "user-agent", "x-api-key", "idempotency-key", "forwarded", "x-odd_1",
+        "anthropic-beta", "openai-organization", "cookie", "user-agent", "x-api-key", "idempotency-key", "x-odd_1",
     ]
 )  # fmt: skip
 LATIN = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f")
