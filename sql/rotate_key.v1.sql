@@ -28,6 +28,12 @@ begin
     select l.tenant_id, v_key, l.requests_per_minute, l.tokens_per_minute, l.day_usd, l.month_usd
     from router.limits as l
     where l.tenant_id = p_tenant and l.key_id = p_key;
+    -- What the old key has spent is spent.
+    update router.meters as m set day = o.day, day_usd = o.day_usd, month_usd = o.month_usd
+    from router.limits as l, router.limits as k, router.meters as o
+    where
+        l.tenant_id = p_tenant and l.key_id = v_key and m.limit_id = l.limit_id
+        and k.tenant_id = p_tenant and k.key_id = p_key and o.limit_id = k.limit_id;
     update router.api_keys set
         revoked_at = case when p_until > p_now then revoked_at else p_now end,
         expires_at = case when p_until > p_now then least(p_until, expires_at) else expires_at end
@@ -37,5 +43,5 @@ end;
 $$;
 
 comment on function router.rotate_key is
-'Puts a new key in the place of a valid one, with its name, expiry, models and limits, and returns the new one''s
-number; NULL when the tenant has no such valid key. The old one is refused from p_until on, or at once.';
+'Puts a new key in the place of a valid one, with its name, expiry, models and limits (what was spent of them
+too), and returns the new one''s number; NULL when the tenant has no such valid key. The old one is refused from p_until on, or at once.';

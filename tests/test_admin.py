@@ -166,17 +166,15 @@ async def test_listing_keys_shows_nothing_that_lets_anybody_in(admin: Operator) 
 
 async def test_a_rotated_key_works_through_its_grace_and_the_new_one_at_once(admin: Operator) -> None:
     old = await admin("POST", "/tenants/acme/keys", {"name": "ci", "models": [CHEAP]}, code=201)
-    await admin.proxy.admin.fetch(
-        "with e as (select router._enter($1)) insert into router.limits select $1, $2, 5, null, null, null from e",
-        admin.proxy.tenant_id,
-        old["id"],
-    )
+    await admin("PUT", f"/tenants/acme/keys/{old['id']}/limits", {"requests_per_minute": 50, "day_usd": 3})
+    await admin.proxy.admin.fetch("update router.meters set day_usd = 2 where day_usd = 0")
     new = await admin("POST", f"/tenants/acme/keys/{old['id']}/rotate", {"grace": "1h"}, code=201)
     assert (new["name"], new["models"], new["replaces"]["id"]) == ("ci", [CHEAP], old["id"])
     assert new["replaces"]["expires_at"] is not None
     assert [await admin.serves(key["api_key"]) for key in (old, new)] == [200, 200]
-    limits = await admin.proxy.admin.fetch("select requests_per_minute from router.limits where key_id = $1", new["id"])
-    assert [tuple(row) for row in limits] == [(5,)]
+    limits = {row["key_id"]: row for row in (await admin("GET", "/tenants/acme/limits"))["data"]}
+    assert [limits[key["id"]]["requests_per_minute"] for key in (old, new)] == [50, 50]
+    assert limits[new["id"]]["day_left_usd"] == 1.0, "what the old key has spent is spent"
 
 
 async def test_a_key_rotated_without_grace_is_refused_at_once(admin: Operator) -> None:
@@ -363,6 +361,36 @@ async def test_a_tenant_pays_what_was_set_until_it_is_unset(admin: Operator) -> 
     assert (await admin("PUT", path, {"input_price": 1}, code=400))["error"]["param"] == "output_price"
     late = {"input_price": 1, "output_price": 5, "priced_on": "2999-01-01"}
     assert (await admin("PUT", path, late, code=400))["error"]["param"] == "priced_on"
+
+
+# Limits
+
+
+async def test_a_tenant_and_its_keys_are_limited_until_they_are_not(admin: Operator) -> None:
+    key = await admin("POST", "/tenants/acme/keys", {"name": "ci"}, code=201)
+    path = f"/tenants/acme/keys/{key['id']}/limits"
+    made = await admin("PUT", "/tenants/acme/limits", {"month_usd": 100, "tokens_per_minute": 1000})
+    assert (made["key_id"], made["month_usd"], made["month_left_usd"], made["day_usd"]) == (None, 100.0, 100.0, None)
+    assert (await admin("PUT", path, {"requests_per_minute": 5}))["requests_left"] == 5
+    listed = (await admin("GET", "/tenants/acme/limits"))["data"]
+    assert [(row["key_id"], row["key"]) for row in listed] == [(None, None), (key["id"], "ci")]
+    assert (await admin("PUT", "/tenants/acme/limits", {"day_usd": 1}))["month_usd"] is None, (
+        "all limits are set at once"
+    )
+    assert (await admin("DELETE", path))["deleted"] is True
+    assert (await admin("PUT", "/tenants/acme/limits", {}))["day_usd"] is None
+    assert (await admin("GET", "/tenants/acme/limits"))["data"] == []
+
+
+async def test_limits_that_cannot_be_are_refused(admin: Operator) -> None:
+    for body, param in [
+        ({"day_usd": -1}, "day_usd"),
+        ({"requests_per_minute": 0}, "requests_per_minute"),
+        ({"x": 1}, "x"),
+    ]:
+        assert (await admin("PUT", "/tenants/acme/limits", body, code=400))["error"]["param"] == param
+    await admin("PUT", "/tenants/acme/keys/999/limits", {"day_usd": 1}, code=404)
+    await admin("PUT", "/tenants/nobody/limits", {"day_usd": 1}, code=404)
 
 
 # What there is not

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from app.endpoints.admin import PREFIX
 from app.endpoints.admin.keys import KeyChange, NewKey, Rotation
+from app.endpoints.admin.limits import Limits
 from app.endpoints.admin.models import PutModel, Refresh
 from app.endpoints.admin.policies import PutPolicy
 from app.endpoints.admin.prices import TenantPrice
@@ -51,6 +52,11 @@ _PRICE = thing(
     "router.price", model="string", provider="string", input_price="number?", cached_input_price="number?",
     output_price="number?", priced_on="day?", origin="string?",
 )  # fmt: skip
+_LIMITS = thing(
+    "router.limits", key_id="integer?", requests_per_minute="integer?", tokens_per_minute="integer?",
+    day_usd="number?", month_usd="number?",
+)  # fmt: skip
+_UNLIMITED = thing("router.limits", key_id="integer?", deleted={"const": True})
 _NOTES: Schema = {"type": "array", "items": {"type": "string"}, "description": "What people should know of it."}
 
 
@@ -112,6 +118,15 @@ OPERATIONS = (
     _admin(
         "DELETE", "/tenants/{tenant}/prices/{model}", "Let a tenant pay the model's price.",
         _deleted("price", "model"), 409,
+    ),
+    _admin("GET", "/tenants/{tenant}/limits", "A tenant's limits and its keys', with what is left.", listing(_LIMITS)),
+    *(
+        each
+        for whose, of_whom in (("", "a tenant"), ("/keys/{key_id}", "a key"))
+        for each in (
+            _admin("PUT", f"/tenants/{{tenant}}{whose}/limits", f"Set all limits of {of_whom}.", _LIMITS, body=Limits),
+            _admin("DELETE", f"/tenants/{{tenant}}{whose}/limits", f"Take the limits of {of_whom} away.", _UNLIMITED),
+        )
     ),
     _admin("GET", "/providers", "Every provider.", listing(_PROVIDER)),
     _admin("PUT", "/providers/{provider}", "Add a provider, or change one.", _PROVIDER, body=PutProvider),

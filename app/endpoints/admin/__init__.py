@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from starlette.routing import Mount, Router
 
-from app.endpoints.admin import keys, models, policies, prices, providers, tenants
+from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants
 from app.endpoints.admin.gate import Gate
 
 PREFIX = "/v1/router/admin"
 
-served = [*tenants.routes, *keys.routes, *policies.routes, *prices.routes, *providers.routes, *models.routes]
+served = [
+    *tenants.routes,
+    *keys.routes,
+    *policies.routes,
+    *prices.routes,
+    *limits.routes,
+    *providers.routes,
+    *models.routes,
+]
 #: A mount has every path below it, so that none that is wrong goes anywhere else.
 routes = [Mount(PREFIX, app=Gate(Router(served, redirect_slashes=False)), name="admin")]
