@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import backtests, chat, decisions, health, memories, models, preferences
+from app.endpoints import backtests, chat, decisions, health, memories, models, preferences, usage
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.services import Services
@@ -26,6 +26,7 @@ routes = [
     *memories.routes,
     *decisions.routes,
     *backtests.routes,
+    *usage.routes,
     *health.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.

@@ -322,7 +322,9 @@ async def test_a_new_limit_waits_for_what_is_being_admitted(world: World) -> Non
     try:
         async with world.app.transaction():
             await admit(world, tenant, key, 1, [0.25])
-            setting = asyncio.create_task(limit(world, tenant, day=1))
+            setting = asyncio.create_task(
+                world.owner.execute("select router.put_limits($1, null, null, null, 1, null)", tenant)
+            )
             while not setting.done() and not await watcher.fetchval(waiting):
                 await asyncio.sleep(0.01)
         await setting
@@ -373,7 +375,7 @@ async def test_limits_are_for_what_there_is(world: World) -> None:
         assert caught.value.sqlstate == state
     for wrong in ({"requests": 0}, {"tokens": -1}, {"day": -0.01}, {"month": float("inf")}, {"day": float("nan")}):
         with pytest.raises(asyncpg.CheckViolationError):
-            await limit(world, tenant, **wrong)  # type: ignore[arg-type]
+            await limit(world, tenant, **wrong)
     assert await world.owner.fetchval("select count(*) from router.limits") == 0
 
 
