@@ -16,10 +16,20 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.demo import provider
-from app.endpoints import backtests, decisions, elsewhere, health, inference, memories, models, preferences
+from app.endpoints import (
+    backtests,
+    decisions,
+    elsewhere,
+    health,
+    inference,
+    memories,
+    models,
+    preferences,
+)
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
 from app.logs import REQUEST_ID
+from app.observing import Observing
 from app.request_ids import HEADER, RequestIds
 from app.services import Services
 
@@ -86,7 +96,7 @@ def create_app(services: Services) -> Application:
     """The application of one process, serving with what is running already."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Observing)],
         exception_handlers=handlers,
     )
     # A redirect's empty body is not what a client of OpenAI expects.

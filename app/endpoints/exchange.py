@@ -20,6 +20,7 @@ from app.finished import Finished, server_timing
 from app.holders import key_of
 from app.ledger import Entry, decision_id
 from app.logs import REQUEST_ID
+from app.observing import OBSERVED
 from app.request_ids import PASSED_ON
 from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services
@@ -186,7 +187,9 @@ class Exchange:
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
         usage, estimated = self.usage()
-        self._write_down(status, usage, estimated)
+        if self.dialect.billed:
+            self._write_down(status, usage, estimated)
+        self.scope[OBSERVED] = True
         self._observe(status, code, usage)
 
     def _write_down(self, status: int, usage: Usage, estimated: bool) -> None:

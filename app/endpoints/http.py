@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import RouterError, TooLarge, Unauthorized
+from app.observing import TENANT
 from app.protocol import GONE
 from app.services import Services, services_of
 from app.store.tenancy import Caller
@@ -128,7 +129,9 @@ def answer(content: Any, status: int = 200) -> Response:
 async def called(request: Request) -> tuple[Services, Caller]:
     """The process's services and who is calling. Raises `Unauthorized`."""
     services = services_of(request.scope)
-    return services, await services.directory.caller(bearer(dict(request.scope["headers"])))
+    caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
+    request.scope[TENANT] = caller.tenant
+    return services, caller
 
 
 async def parsed(request: Request, model: type[M]) -> M:

@@ -11,7 +11,7 @@ import time
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
+from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
 from app.endpoints.exchange import Exchange
 from app.endpoints.http import CLIENT_GONE, ClientGone, until_gone
 from app.errors import RouterError, ShuttingDown
@@ -44,5 +44,5 @@ class Inference:
 
 routes = [
     Route(f"/v1{dialect.path}", Inference(dialect), methods=["POST"])
-    for dialect in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS)
+    for dialect in (CHAT, RESPONSES, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COMPLETIONS, EMBEDDINGS)
 ]

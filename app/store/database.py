@@ -64,6 +64,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT010": Unsupported,  # too few memories that label every candidate
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
+    "RT013": NotFound,  # no such key of the tenant
 }
 
 
