@@ -355,7 +355,7 @@ async def test_limits_are_for_what_there_is(world: World) -> None:
         assert caught.value.sqlstate == state
     for wrong in ({"requests": 0}, {"tokens": -1}, {"day": -0.01}, {"month": float("inf")}, {"day": float("nan")}):
         with pytest.raises(asyncpg.CheckViolationError):
-            await limit(world, tenant, **wrong)  # type: ignore[arg-type]
+            await limit(world, tenant, **wrong)
     assert await world.owner.fetchval("select count(*) from router.limits") == 0
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
+from app.endpoints.upload import Upload
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
 from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
@@ -22,8 +22,6 @@ from app.store.tenancy import Caller, Provider
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
-#: Chunks of an upload that wait for the provider to take them.
-WAITING = 4
 
 
 class Elsewhere:
@@ -32,7 +30,7 @@ class Elsewhere:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
         try:
-            upload = _Upload(receive)
+            upload = Upload(receive)
             await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
         except ClientGone:
             scope[STATUS] = CLIENT_GONE
@@ -41,7 +39,7 @@ class Elsewhere:
             await down.break_off(error, {})
 
 
-async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> None:
+async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
     scope[TENANT] = caller.tenant
@@ -66,29 +64,6 @@ async def _pass_through(services: Services, scope: Scope, upload: _Upload, down:
         await down.through(reply)
     finally:
         reply.close()
-
-
-class _Upload:
-    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
-
-    async def receive(self) -> Message:
-        """The next message, whose body is kept for `chunks`."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            if message.get("body"):
-                await self._waiting.put(message["body"])
-            if not message.get("more_body", False):
-                await self._waiting.put(None)
-        return message
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body."""
-        while (chunk := await self._waiting.get()) is not None:
-            yield chunk
 
 
 def _path(scope: Scope) -> str:

@@ -187,7 +187,8 @@ class Exchange:
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
         usage, estimated = self.usage()
-        self._write_down(status, usage, estimated)
+        if self.dialect.billed:
+            self._write_down(status, usage, estimated)
         self.scope[OBSERVED] = True
         self._observe(status, code, usage)
 
