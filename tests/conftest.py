@@ -19,7 +19,7 @@ import pytest
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.front import PROXIED, STRAIGHT, Front, front_of
-from tests.proxy import Proxy, running_proxy
+from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
 T = TypeVar("T")
@@ -197,6 +197,12 @@ async def shared_front(request: pytest.FixtureRequest, databases: Databases, ups
 
 @pytest.fixture
 async def front(shared_front: Front) -> Front:
-    """The module's front, with an empty log of the provider."""
-    shared_front.upstream.clear()
+    """The module's front, as if nothing had been asked yet."""
+    shared_front.clean()
     return shared_front
+
+
+@pytest.fixture(params=[STRONG, "auto"])
+def model(front: Front, request: pytest.FixtureRequest) -> str:
+    """What a client names: a real model, and behind the proxy a policy too."""
+    return front.model(request.param)

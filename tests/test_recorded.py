@@ -142,6 +142,8 @@ ROUTED = {
     "response, stream": post("/responses", model=STRONG, input="é", stream=True),
     "message": message(),
     "message, stream": message(stream=True),
+    "message, count": post("/messages/count_tokens", model=STRONG, messages=HELLO),
+    "response, count": post("/responses/input_tokens", model=STRONG, input=HELLO),
 }
 
 
@@ -154,9 +156,24 @@ async def test_a_routed_exchange_differs_in_the_models_name_alone(front: Front, 
     front.upstream.clear()
     came = await exchange(front.url, front.key, routed)
     assert _anonymous(came.body) == _anonymous(recorded.body)
-    assert (b"x-router-model", STRONG.encode()) in came.headers
+    assert ((b"x-router-model", STRONG.encode()) in came.headers) is not name.endswith("count")
     (entry,) = front.upstream.log()
     assert base64.b64decode(entry["body"]) == real.body
+
+
+@pytest.mark.parametrize("plan", ["", "split=3", "crlf", "chunks=1000", "error-after=3", "no-usage"])
+@pytest.mark.parametrize("more", [{}, {"stream_options": {"include_usage": False}}, {"stream_options": None}])
+async def test_a_stream_that_only_the_router_wants_the_usage_of_comes_without_it(
+    front: Front, plan: str, more: dict[str, Any]
+) -> None:
+    real = chat(plan, stream=True, **more)
+    recorded = await exchange(front.upstream.url, "sk-fake", real)
+    front.upstream.clear()
+    came = await exchange(front.url, front.key, replace(real, body=real.body.replace(b'"strong"', b'"auto"')))
+    assert came.body == recorded.body
+    (entry,) = front.upstream.log()
+    asked = orjson.loads(base64.b64decode(entry["body"]))
+    assert asked == {**orjson.loads(real.body), "stream_options": {"include_usage": True}}
 
 
 @pytest.mark.parametrize("name", ["chat", "message", "unknown path"])

@@ -4,64 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
+from app.endpoints.upload import Upload
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
-from app.finished import Finished
-from app.logs import REQUEST_ID
+from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
-#: Chunks of an upload that wait for the provider to take them.
-WAITING = 4
 
 
 class Elsewhere:
     """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        services, arrived, arrived_ns = services_of(scope), time.perf_counter(), time.time_ns()
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status, code = 500, None
         try:
-            upload = _Upload(receive)
-            status = await until_gone(upload.receive, _pass_through(services, scope, upload, down))
+            upload = Upload(receive)
+            await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
         except ClientGone:
-            status = CLIENT_GONE
+            scope[STATUS] = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status, code = error.status, error.code
             await down.break_off(error, {})
-        finally:
-            services.observer.finished(
-                Finished(
-                    route="/*",
-                    operation="pass_through",
-                    status=status,
-                    arrived_ns=arrived_ns,
-                    duration=time.perf_counter() - arrived,
-                    request_id=REQUEST_ID.get(),
-                    streamed=down.streamed,
-                    error=code,
-                )
-            )
 
 
-async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
+async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
+    scope[TENANT] = caller.tenant
     path = _path(scope)
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
@@ -83,30 +64,6 @@ async def _pass_through(services: Services, scope: Scope, upload: _Upload, down:
         await down.through(reply)
     finally:
         reply.close()
-    return reply.status
-
-
-class _Upload:
-    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
-
-    async def receive(self) -> Message:
-        """The next message, whose body is kept for `chunks`."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            if message.get("body"):
-                await self._waiting.put(message["body"])
-            if not message.get("more_body", False):
-                await self._waiting.put(None)
-        return message
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body."""
-        while (chunk := await self._waiting.get()) is not None:
-            yield chunk
 
 
 def _path(scope: Scope) -> str:

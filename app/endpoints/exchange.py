@@ -20,6 +20,7 @@ from app.finished import Finished, server_timing
 from app.holders import key_of
 from app.ledger import Entry, decision_id
 from app.logs import REQUEST_ID
+from app.observing import OBSERVED
 from app.request_ids import PASSED_ON
 from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services
@@ -188,6 +189,7 @@ class Exchange:
         usage, estimated = self.usage()
         if self.dialect.billed:
             self._write_down(status, usage, estimated)
+        self.scope[OBSERVED] = True
         self._observe(status, code, usage)
         # They hold this exchange by its method: unbroken, all that a request has would wait for the collector.
         self.attempts = None
