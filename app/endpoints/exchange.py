@@ -216,6 +216,8 @@ class Exchange:
             self._write_down(status, usage, estimated)
         self.scope[OBSERVED] = True
         self._observe(status, code, usage)
+        # They hold this exchange by its method: unbroken, all that a request has would wait for the collector.
+        self.attempts = None
 
     def _write_down(self, status: int, usage: Usage, estimated: bool) -> None:
         """Put the request into the ledger, if it came as far as a provider."""
