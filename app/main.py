@@ -27,6 +27,7 @@ from app.endpoints import (
     models,
     openapi,
     preferences,
+    usage,
 )
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
@@ -45,6 +46,7 @@ routes = [
     *decisions.routes,
     *backtests.routes,
     *admin.routes,
+    *usage.routes,
     *health.routes,
     *openapi.routes,
     *elsewhere.routes,

@@ -12,8 +12,8 @@ from app.services import services_of
 
 #: In the scope of a request: that its endpoint has observed it; whose it is; what came of it, if that was not sent.
 OBSERVED, TENANT, STATUS = "pgrouter.observed", "pgrouter.tenant", "pgrouter.status"
-#: These are asked all the time, by machines.
-QUIET = frozenset(("/healthz", "/readyz", "/metrics"))
+#: These are asked all the time, by machines; and the demo's provider by the router itself.
+QUIET = ("/healthz", "/readyz", "/metrics", "/demo/")
 
 
 class Observing:
@@ -24,7 +24,7 @@ class Observing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in QUIET:
+        if scope["type"] != "http" or scope["path"].startswith(QUIET):
             await self.app(scope, receive, send)
             return
         arrived, arrived_ns = time.perf_counter(), time.time_ns()

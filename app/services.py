@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from app import embedder, metrics, telemetry
 from app.administration.connection import Owner
+from app.admission import Admission
 from app.attempts import Patience
 from app.breaker import Breakers
 from app.directory import Directory
@@ -48,6 +49,7 @@ class Services:
     ledger: Ledger
     #: For the admin API; no request of a tenant's touches it.
     owner: Owner
+    admission: Admission
     breakers: Breakers
     patience: Patience
     holders: Holders
@@ -119,6 +121,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             upstream=upstream,
             ledger=ledger,
             owner=owner,
+            admission=Admission(db, deadline=settings.decision_deadline),
             breakers=breakers,
             patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             holders=Holders(db),

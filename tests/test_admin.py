@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.settings import Settings
+from tests.conftest import ProxyFactory
 from tests.operators import ADMIN, MASTER, Operator
 from tests.proxy import CHEAP, STRONG, Proxy
 
@@ -198,6 +199,15 @@ async def test_a_revoked_key_is_refused_and_stays_listed(admin: Operator) -> Non
     assert (await admin("DELETE", f"/tenants/acme/keys/{admin.proxy.key_id}"))["revoked_at"] is not None
     await admin.comes_to(admin.proxy.key, 401)
     assert len((await admin("GET", "/tenants/acme/keys"))["data"]) == 1
+
+
+async def test_a_change_reaches_other_processes(admin: Operator, proxies: ProxyFactory) -> None:
+    async with proxies() as other, aiohttp.ClientSession(other.url) as http:
+        elsewhere = Operator(other, http)
+        made = await admin("POST", "/tenants/acme/keys", {}, code=201)
+        await elsewhere.comes_to(made["api_key"], 200)
+        await admin("DELETE", f"/tenants/acme/keys/{made['id']}")
+        await elsewhere.comes_to(made["api_key"], 401)
 
 
 async def test_another_tenants_key_is_not_there(admin: Operator) -> None:

@@ -71,6 +71,7 @@ async def test_a_master_key_brings_administration_into_the_document(admin: Opera
 
 
 # The proxy runs in another thread of this process, and takes its random numbers meanwhile.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_what_is_served_is_as_the_document_says(admin: Operator, upstream: Running) -> None:
     """schemathesis: no 5xx, no status, type or shape that is not in the document, whatever is sent."""

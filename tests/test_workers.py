@@ -251,8 +251,10 @@ async def test_the_demo_runs_with_workers_and_the_environments_word_for_it() -> 
             printed = await asyncio.to_thread(server.until_ready)
             assert server.output.count("api_key = ") == 1
             assert len(workers_of(server)) == WORKERS
-            status, answer = await ask(printed["base_url"].removesuffix("/v1"), printed["api_key"], "auto")
+            url = printed["base_url"].removesuffix("/v1")
+            status, answer = await ask(url, printed["api_key"], "auto")
             assert (status, bool(answer["choices"])) == (200, True)
+            assert await metric(url, "pgrouter_requests_total") == 1, "the demo's provider is none of its clients"
             await asyncio.to_thread(server.stop, signal.SIGINT)
             assert server.process.returncode == 0, server.output
             assert dsn_of(home) is None

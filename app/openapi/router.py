@@ -83,6 +83,15 @@ OPERATIONS = (
         (404, 422, 429), body=Trial,
     ),
     Operation(
+        "GET", "/v1/router/usage", "What was used and spent, beside what the default models would have cost.", _LEDGER,
+        {200: thing("router.usage", since="time", until="time", by="[string]", data="[object]", total="object")}, (400,),
+        (
+            parameter("since", "query", "A span such as 7d, or a date; else 7d."),
+            parameter("until", "query", "The same; else now."),
+            parameter("by", "query", "Of key, model, policy, day and task, commas between."),
+        ),
+    ),
+    Operation(
         "GET", "/v1/router/savings", "What policies were expected to save and what they did.", _LEDGER,
         {200: listing(_SAVED)}, (400, 404),
         (

@@ -58,33 +58,3 @@ async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, f
         force,
     )
     return bool(rows[0][0])
-
-
-async def put_limits(
-    db: Database,
-    tenant_id: int,
-    key_id: int | None,
-    *,
-    requests_per_minute: int | None = None,
-    tokens_per_minute: int | None = None,
-    day_usd: float | None = None,
-    month_usd: float | None = None,
-) -> bool:
-    """Limit a tenant, or one of its keys; None: no such limit. Whether there were limits. Raises `NotFound`."""
-    rows = await db.fetch(
-        "select router.put_limits($1, $2, $3, $4, $5, $6)",
-        tenant_id,
-        key_id,
-        requests_per_minute,
-        tokens_per_minute,
-        day_usd,
-        month_usd,
-        # The month's ledger is added up once.
-        timeout=60,
-    )
-    return bool(rows[0][0])
-
-
-async def limits_of(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The limits of a tenant, its own first, and of its keys, with what is used and left."""
-    return await db.fetch("select * from router.limits_of($1)", tenant_id)

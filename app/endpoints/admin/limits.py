@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.endpoints.admin.gate import Body, body_of, number_in, route, tenant_in
 from app.endpoints.http import answer
-from app.store import administration
+from app.store import money
 from app.store.database import Database
 
 #: What the path says already.
@@ -33,15 +33,24 @@ class Limits(Body):
 async def list_limits(request: Request, db: Database) -> Response:
     """The limits of a tenant, its own first, and of its keys, with what is used and left."""
     tenant = await tenant_in(request, db)
-    rows = await administration.limits_of(db, tenant.tenant_id)
+    rows = await money.limits(db, tenant.tenant_id)
     return answer({"object": "list", "data": [shown(row) for row in rows]})
 
 
 async def put_limits(request: Request, db: Database) -> Response:
     """Limit a tenant, or one of its keys; what is not named is not limited."""
     tenant_id, key_id = await _whose(request, db)
-    await administration.put_limits(db, tenant_id, key_id, **(await body_of(request, Limits)).model_dump())
-    rows = await administration.limits_of(db, tenant_id)
+    wanted = await body_of(request, Limits)
+    await money.put_limits(
+        db,
+        tenant_id,
+        key_id,
+        requests=wanted.requests_per_minute,
+        tokens=wanted.tokens_per_minute,
+        day_usd=wanted.day_usd,
+        month_usd=wanted.month_usd,
+    )
+    rows = await money.limits(db, tenant_id)
     found = next((row for row in rows if row["key_id"] == key_id), None)
     # Without a limit there is no row.
     unlimited = {"key_id": key_id, **dict.fromkeys(Limits.model_fields)}
@@ -51,7 +60,7 @@ async def put_limits(request: Request, db: Database) -> Response:
 async def delete_limits(request: Request, db: Database) -> Response:
     """Limit a tenant, or one of its keys, no more."""
     tenant_id, key_id = await _whose(request, db)
-    await administration.put_limits(db, tenant_id, key_id)
+    await money.put_limits(db, tenant_id, key_id)
     return answer({"object": "router.limits", "key_id": key_id, "deleted": True})
 
 
