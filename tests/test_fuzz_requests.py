@@ -32,7 +32,15 @@ ANSWER = json.dumps(
 #: More of them by hand: PGROUTER_FUZZ=5000.
 EXAMPLES = int(os.environ.get("PGROUTER_FUZZ", "150"))
 APIS = ("chat", "responses", "messages", "completions", "embeddings")
-PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/completions", "/v1/embeddings"]
+PATHS = [
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses/input_tokens",
+    "/v1/messages/count_tokens",
+]
 
 TEXT = st.text(max_size=12) | st.sampled_from(
     ["", " ", "\0", "\ud800", "hi", "auto", CHEAP, "user", "image_url", "data:image/png;base64,AAAA"]

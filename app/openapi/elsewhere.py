@@ -37,7 +37,6 @@ _KNOWN: tuple[tuple[str, str, Schema | None], ...] = (
     ("DELETE", "/v1/responses/{response_id}", None),
     ("POST", "/v1/responses/{response_id}/cancel", None),
     ("GET", "/v1/responses/{response_id}/input_items", None),
-    ("POST", "/v1/messages/count_tokens", _JSON),
 )
 
 

@@ -26,6 +26,7 @@ _STATUS = thing(
     "router.status", tenant="string", memories="integer", memories_of_other_embedders="integer", embedder="string",
     building="any", leans_on="string?", policies="[object]",
 )  # fmt: skip
+_USAGE = thing("router.usage", since="time", until="time", by="[string]", data="[object]", total="object")
 _SAVED = fields(policy="string", verdict="string")
 
 #: Named here, as no operation takes one of them alone.
@@ -84,7 +85,7 @@ OPERATIONS = (
     ),
     Operation(
         "GET", "/v1/router/usage", "What was used and spent, beside what the default models would have cost.", _LEDGER,
-        {200: thing("router.usage", since="time", until="time", by="[string]", data="[object]", total="object")}, (400,),
+        {200: _USAGE}, (400,),
         (
             parameter("since", "query", "A span such as 7d, or a date; else 7d."),
             parameter("until", "query", "The same; else now."),

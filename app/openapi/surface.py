@@ -66,6 +66,15 @@ OPERATIONS = (
         _asked({"model": _MODEL, "messages": _MESSAGES, "max_tokens": {"type": "integer"}}, stream=_STREAM),
         {"type": "object"}, tag=_ANTHROPIC, error=ANTHROPIC_ERROR,
     ),
+    _model(
+        "/v1/responses/input_tokens", "How many tokens a response's input has.",
+        _asked({"model": _MODEL}, input=_TEXTS), {"type": "object"}, streams=False,
+    ),
+    _model(
+        "/v1/messages/count_tokens", "How many tokens a message has.",
+        _asked({"model": _MODEL, "messages": _MESSAGES}), {"type": "object"}, streams=False, tag=_ANTHROPIC,
+        error=ANTHROPIC_ERROR,
+    ),
     Operation(
         "GET", "/v1/models", "The tenant's policies and the models, with what each can do.", _OPENAI,
         {200: listing(_SHOWN)},
