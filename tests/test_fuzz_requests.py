@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
+import uvicorn
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from app.openapi.parts import EVENTS
 from app.openapi.parts import JSON as JSON_TYPE
@@ -83,11 +85,14 @@ FIELDS = {
     "include": ANYTHING, "store": ANYTHING, "background": ANYTHING, "functions": ANYTHING, "dimensions": ANYTHING,
 }  # fmt: skip
 BODY = st.fixed_dictionaries({"model": MODEL}, optional=FIELDS)
-#: Most have what every request has, so that they get further than the first refusal.
-LIKELY = st.builds(
-    lambda body, messages: {**messages, **body},
-    BODY,
-    st.just({"messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi", "max_tokens": 5}),
+#: What every request has, so that they get further than the first refusal.
+WHOLE = {"messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi", "max_tokens": 5}
+LIKELY = st.builds(lambda body: {**WHOLE, **body}, BODY)
+#: Good but for fields that only a provider reads, and some that we do.
+GOOD = st.builds(
+    lambda model, odd: {**WHOLE, **odd, "model": model},
+    st.sampled_from(["auto", "auto", CHEAP, STRONG]),
+    st.dictionaries(st.sampled_from(sorted(set(FIELDS) - set(WHOLE) - {"system"})), ANYTHING, max_size=3),
 )
 RAW = st.binary(max_size=40) | st.sampled_from([b"", b"null", b"[]", b"{", b'{"model": 1e999}', b'{"model":"auto"' * 9])
 
@@ -104,7 +109,7 @@ TRACE = f"00-{'0' * 32}-{'0' * 16}-01"
 VALUE = st.text(LATIN, max_size=20) | st.sampled_from(
     ["on", "off", "0.5", "nan", "1e999", "x" * 3000, "gzip", "application/json", TRACE]
 )
-HEADERS = st.lists(st.tuples(HEADER, VALUE), max_size=4)
+HEADERS: st.SearchStrategy[list[tuple[str, str]]] = st.just([]) | st.lists(st.tuples(HEADER, VALUE), max_size=4)
 
 
 def encoded(body: dict[str, Any] | bytes) -> bytes:
@@ -112,26 +117,36 @@ def encoded(body: dict[str, Any] | bytes) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
-async def _take(request: web.Request) -> web.Response:
+async def _take(scope: Scope, receive: Receive, send: Send) -> None:
     """What a provider answers who takes whatever comes: streamed where the body says so anywhere."""
-    raw = await request.read()
-    if b'"stream": true' not in raw:
-        return web.Response(body=ANSWER, content_type=JSON_TYPE)
-    return web.Response(body=b"data: " + ANSWER + b"\n\ndata: [DONE]\n\n", content_type=EVENTS)
+    raw = b""
+    while (message := await receive())["type"] == "http.request":
+        raw += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    streamed = b'"stream": true' in raw
+    kind, body = (EVENTS, b"data: " + ANSWER + b"\n\ndata: [DONE]\n\n") if streamed else (JSON_TYPE, ANSWER)
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 @asynccontextmanager
 async def easygoing() -> AsyncIterator[str]:
     """The base URL of such a provider."""
-    app = web.Application(client_max_size=2**26)
-    app.router.add_post("/v1/{path:.*}", _take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(_take, log_config=None, access_log=False, lifespan="off", ws="none"))
+        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            assert not task.done(), "the provider did not start"
+            await asyncio.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            await task
 
 
 # The proxy runs in another thread of this process, and takes its random numbers meanwhile.
@@ -156,7 +171,7 @@ def _fuzz(url: str, key: str) -> None:
         derandomize="PGROUTER_FUZZ" not in os.environ,
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.sampled_from(PATHS), LIKELY | BODY | RAW, HEADERS)
+    @given(st.sampled_from(PATHS), GOOD | GOOD | LIKELY | BODY | RAW, HEADERS)
     def run(path: str, body: dict[str, Any] | bytes, headers: list[tuple[str, str]]) -> None:
         raw = encoded(body)
         try:
