@@ -79,6 +79,12 @@ async def test_a_database_that_is_away_is_503(admin: Operator) -> None:
     assert (await admin("GET", "/tenants", code=503))["error"]["code"] == "memory_unavailable"
 
 
+async def test_requests_are_counted_by_their_whole_path(admin: Operator) -> None:
+    await admin("GET", "/tenants/acme/keys")
+    async with admin.http.get("/metrics") as reply:
+        assert f'route="{ADMIN}/tenants/{{tenant}}/keys",status="200"' in await reply.text()
+
+
 # Tenants
 
 

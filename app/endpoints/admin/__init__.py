@@ -5,9 +5,9 @@ from __future__ import annotations
 from starlette.routing import Mount, Router
 
 from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants
-from app.endpoints.admin.gate import Gate
+from app.endpoints.admin.gate import PREFIX, Gate
 
-PREFIX = "/v1/router/admin"
+__all__ = ["PREFIX", "routes"]
 
 served = [
     *tenants.routes,

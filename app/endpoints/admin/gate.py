@@ -23,6 +23,8 @@ from app.store.database import Database
 from app.store.tenancy import Tenant
 from app.validation import parse_object, validated
 
+PREFIX = "/v1/router/admin"
+
 M = TypeVar("M", bound=BaseModel)
 Endpoint = Callable[[Request, Database], Awaitable[Response]]
 
@@ -60,12 +62,15 @@ def route(path: str, endpoint: Endpoint, method: str) -> Route:
     """A route whose endpoint is given the owner's database, and whose errors are an operator's."""
 
     async def handle(request: Request) -> Response:
+        # Metrics go by the route, whose path is without what it is mounted at.
+        request.scope["route"] = whole
         if any("\0" in value for value in request.path_params.values()):
             raise NotFound("No name holds a NUL character.")
         db = await services_of(request.scope).owner.database()
         with answered():
             return await endpoint(request, db)
 
+    whole = Route(PREFIX + path, handle, methods=[method])
     return Route(path, handle, methods=[method], name=endpoint.__name__)
 
 
