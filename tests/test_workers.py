@@ -19,8 +19,10 @@ import pytest
 
 from app.keys import hash_of, hint_of, make_key
 from app.postgres import dsn_of, erase
+from app.settings import Settings
 from app.store import tenancy
 from app.store.database import Database
+from app.workers import settings_of
 from tests.fake_upstream import Running
 from tests.process import Serve, kill_all
 from tests.proxy import CHEAP, PRICES, STRONG, make_tenant
@@ -208,6 +210,13 @@ async def test_a_port_that_other_workers_serve_is_taken(database: str, admin: Da
     assert f"Port {port}" in said
     assert "set PORT" in said
     await asyncio.to_thread(server.stop, signal.SIGTERM)
+
+
+def test_one_worker_alone_keeps_the_store_in_shape() -> None:
+    settings = Settings(workers=3)
+    told = [settings_of(settings, number).maintain_seconds for number in range(3)]
+    assert told == [settings.maintain_seconds, 0, 0]
+    assert told[0] > 0
 
 
 async def test_where_sockets_cannot_share_a_port_workers_share_a_socket(database: str, admin: Database) -> None:
