@@ -25,6 +25,7 @@ from app.endpoints import (
     memories,
     models,
     preferences,
+    usage,
 )
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
 from app.errors import RouterError
@@ -42,6 +43,7 @@ routes = [
     *memories.routes,
     *decisions.routes,
     *backtests.routes,
+    *usage.routes,
     *health.routes,
     *elsewhere.routes,
 ]

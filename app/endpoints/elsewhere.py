@@ -15,6 +15,7 @@ from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.endpoints.upload import Upload
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.ledger import decision_id
 from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
@@ -46,6 +47,9 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
     path = _path(scope)
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
+    limits: dict[str, str] = {}
+    if caller.metered:
+        limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
     provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
@@ -61,7 +65,7 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
     )
     scope[PASSED_ON] = True
     try:
-        await down.through(reply)
+        await down.through(reply, limits)
     finally:
         reply.close()
 

@@ -38,6 +38,8 @@ class Inference:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
             status, code = error.status, error.code
             await exchange.down.break_off(error, exchange.router_headers())
+            # Its traceback holds this frame.
+            del error
         finally:
             exchange.over(status, code)
 
