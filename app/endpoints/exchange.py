@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from app import finished, metrics, reserve
+from app import finished, reserve
 from app.attempts import Answer, Attempts
 from app.body import with_model
 from app.dialects import Dialect
@@ -104,8 +104,6 @@ class Exchange:
         )
         self.limits = admitted.headers
         self.reserved = admitted.counted
-        if not admitted.counted:
-            metrics.fail_opens.labels("admission").inc()
         chosen = zip(plan.models, admitted.affordable, strict=True)
         self.models = [model for model, affordable in chosen if affordable]
         self.attempts.over_budget([model for model in plan.models if model not in self.models])
