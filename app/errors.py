@@ -4,6 +4,7 @@ RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
 ├── BudgetSpent           402  the budget of the key or its tenant leaves nothing for this request
+├── Forbidden             403  the key may not use that model
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
@@ -71,6 +72,14 @@ class BudgetSpent(RouterError):
     def __init__(self, message: str, *, seconds: float) -> None:
         super().__init__(message)
         self.headers["retry-after"] = str(ceil(seconds))
+
+
+class Forbidden(RouterError):
+    """The key is a good one, and may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
+    default_code = "model_not_allowed"
 
 
 class NotFound(RouterError):
@@ -151,6 +160,7 @@ class UpstreamUnavailable(RouterError):
 
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
+        self.timed_out = timed_out
         if timed_out:
             self.status = 504
 

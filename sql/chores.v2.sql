@@ -37,7 +37,9 @@ begin atomic
             and c.relname < 'decisions_' || to_char(t.day - greatest(p_ledger_days, 1), 'YYYYMMDD')
         union all
         select 3, 'expire_conversations', null, null, null, null, null, null
-        where exists (select from router.conversations as v where v.expires_at <= p_now)
+        where
+            exists (select from router.conversations as v where v.expires_at <= p_now)
+            or exists (select from router.responses as v where v.expires_at <= p_now)
         union all
         select 3, 'expire_reservations', r.tenant_id, t.name, null, null, count(*), null
         from router.reservations as r

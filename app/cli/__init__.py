@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from app.cli import (
@@ -35,12 +37,16 @@ main = typer.Typer(
 
 
 @main.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Processes that share the port [ROUTER_WORKERS, 1].")
+    ] = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; with no DATABASE_URL, a Postgres and a demo tenant of its own come first."""
     # Here, because the whole proxy comes with it, and every other command would wait for that.
     from app.cli.serve import serve
 
-    serve()
+    serve(workers)
 
 
 main.add_typer(tenancy.tenants, name="tenant")

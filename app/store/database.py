@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -14,11 +14,12 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError, Unsupported
 from app.store import servers
+from app.store.connections import Connections
 from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0011"
+REVISION = "0012"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
@@ -100,6 +101,12 @@ class Database:
     def replicated(self) -> bool:
         """Whether reads and writes may go to different servers."""
         return self._reads is not self._writes
+
+    @property
+    def connections(self) -> Mapping[str, Connections]:
+        """The connections by what they are for: `writes`, and `reads` where those may go to a standby."""
+        reads = {"reads": self._reads.connections} if self.replicated else {}
+        return {"writes": self._writes.connections, **reads}
 
     @property
     def available(self) -> bool:

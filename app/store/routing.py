@@ -104,6 +104,12 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
     return rows[0] if rows else None
 
 
+async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
+    """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
+    rows = await db.read("select router.holder($1, $2)", tenant_id, response, timeout=1)
+    return None if rows[0][0] is None else int(rows[0][0])
+
+
 async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:
     """Write ledger entries (tuples in the order of the type `decision_entry`); returns how many were new."""
     rows = await db.fetch("select router.log_decisions($1)", entries, timeout=30)
