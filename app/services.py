@@ -14,6 +14,7 @@ from typing import cast
 from starlette.types import Scope
 
 from app import embedder, metrics, telemetry
+from app.admission import Admission
 from app.attempts import Patience
 from app.breaker import Breakers
 from app.directory import Directory
@@ -45,6 +46,7 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    admission: Admission
     breakers: Breakers
     patience: Patience
     holders: Holders
@@ -113,6 +115,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            admission=Admission(db, deadline=settings.decision_deadline),
             breakers=breakers,
             patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             holders=Holders(db),

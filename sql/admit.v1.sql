@@ -14,9 +14,15 @@ language plpgsql volatile
 as $$
 declare
     v_standing router.standing[];
+    v_meter router.standing;
     v_tokens int := greatest(coalesce(p_tokens, 0), 0);
-    v_costs numeric[];
+    v_cost double precision;
     v_usd numeric;
+    v_left numeric;
+    v_cheapest numeric;
+    v_dearest numeric := 0;
+    v_requests double precision;
+    v_tokens_left double precision;
     v_today timestamp := date_trunc('day', p_now at time zone 'UTC');
 begin
     -- Nobody waits for the disk. If Postgres crashes, what it admitted in its last moments (three times
@@ -28,58 +34,73 @@ begin
         set_config('synchronous_commit', 'off', true),
         pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
     v_standing := array(select s from router._standing(p_tenant, array[p_key], p_now) as s);
-    v_costs := array(
-        select case when c.usd >= 0 and c.usd < 1e9 then round(c.usd::numeric, 12) end
-        from unnest(p_costs) with ordinality as c (usd, turn)
-        order by c.turn
-    );
-    -- What all budgets leave; nothing is dearer than no budget.
-    select
-        coalesce(array_agg(b.usd is null or coalesce(c.usd <= greatest(b.usd, 0), false) order by c.turn), '{}'),
-        coalesce(max(c.usd) filter (where b.usd is null or c.usd <= greatest(b.usd, 0)), 0)
-    into affordable, v_usd
-    from unnest(v_costs) with ordinality as c (usd, turn)
-    cross join (
-        select min(least(s.day_budget - s.day_spent, s.month_budget - s.month_spent) - s.reserved) as usd
+    admitted := true;
+    -- Loops, not queries: for two meters and a few candidates they take a third of the time.
+    foreach v_meter in array v_standing loop
+        -- What all budgets leave; NULLs are not the least.
+        v_left := least(
+            v_left, v_meter.day_budget - v_meter.day_spent - v_meter.reserved,
+            v_meter.month_budget - v_meter.month_spent - v_meter.reserved
+        );
+        if v_requests is null or v_meter.requests_left < v_requests then
+            v_requests := v_meter.requests_left;
+            requests_limit := v_meter.requests_limit;
+        end if;
+        if v_tokens_left is null or v_meter.tokens_left < v_tokens_left then
+            v_tokens_left := v_meter.tokens_left;
+            tokens_limit := v_meter.tokens_limit;
+        end if;
+        admitted := admitted and coalesce(v_meter.requests_left >= 1, true)
+            and coalesce(v_meter.tokens_left >= v_tokens, true);
+    end loop;
+    affordable := '{}';
+    foreach v_cost in array coalesce(p_costs, '{}') loop
+        v_usd := case when v_cost >= 0 and v_cost < 1e9 then round(v_cost::numeric, 12) end;
+        v_cheapest := least(v_cheapest, v_usd);
+        affordable := affordable || (v_left is null or coalesce(v_usd <= greatest(v_left, 0), false));
+        if affordable[cardinality(affordable)] then
+            v_dearest := greatest(v_dearest, v_usd);
+        end if;
+    end loop;
+    admitted := admitted and (v_left is null or case
+        when affordable = '{}' then v_left > 0
+        else true = any(affordable)
+    end);
+
+    if not admitted then
+        -- Of several limits the one that is in the way for longest is the one to name.
+        select r.refused, case when s.key_id is null then 'tenant' else 'key' end, r.bound, r.remaining, r.wait
+        into refused, whose, bound, remaining, retry_after
         from unnest(v_standing) as s
-    ) as b;
-
-    -- Of several limits the one that is in the way for longest is the one to name.
-    select r.refused, case when s.key_id is null then 'tenant' else 'key' end, r.bound, r.remaining, r.wait
-    into refused, whose, bound, remaining, retry_after
-    from unnest(v_standing) as s
-    cross join lateral (
-        values
-        ('requests', s.requests_limit, s.requests_left, case
-            when s.requests_left < 1 then (1 - s.requests_left) * 60 / s.requests_limit
-        end),
-        ('tokens', s.tokens_limit, s.tokens_left, case
-            when v_tokens > s.tokens_limit then 'infinity'
-            when s.tokens_left < v_tokens then (v_tokens - s.tokens_left) * 60 / s.tokens_limit
-        end),
-        ('day', s.day_budget, s.day_budget - s.day_spent - s.reserved, extract(
-            epoch from (v_today + interval '1 day') at time zone 'UTC' - p_now
-        )),
-        ('month', s.month_budget, s.month_budget - s.month_spent - s.reserved, extract(
-            epoch from (date_trunc('month', v_today) + interval '1 month') at time zone 'UTC' - p_now
-        ))
-    ) as r (refused, bound, remaining, wait)
-    where
-        r.wait is not null
-        and (
-            r.refused in ('requests', 'tokens')
-            or case
-                when cardinality(v_costs) = 0 then r.remaining <= 0
-                else not coalesce((select min(c.usd) from unnest(v_costs) as c (usd)) <= greatest(r.remaining, 0), false)
-                    and r.bound is not null
-            end
-        )
-    order by r.wait desc, s.key_id nulls last
-    limit 1;
-    admitted := not found;
-    retry_after := nullif(retry_after, 'infinity');
-
-    if admitted and v_standing <> '{}' then
+        cross join lateral (
+            values
+            ('requests', s.requests_limit, s.requests_left, case
+                when s.requests_left < 1 then (1 - s.requests_left) * 60 / s.requests_limit
+            end),
+            ('tokens', s.tokens_limit, s.tokens_left, case
+                when v_tokens > s.tokens_limit then 'infinity'
+                when s.tokens_left < v_tokens then (v_tokens - s.tokens_left) * 60 / s.tokens_limit
+            end),
+            ('day', s.day_budget, s.day_budget - s.day_spent - s.reserved, extract(
+                epoch from (v_today + interval '1 day') at time zone 'UTC' - p_now
+            )),
+            ('month', s.month_budget, s.month_budget - s.month_spent - s.reserved, extract(
+                epoch from (date_trunc('month', v_today) + interval '1 month') at time zone 'UTC' - p_now
+            ))
+        ) as r (refused, bound, remaining, wait)
+        where
+            r.wait is not null
+            and (
+                r.refused in ('requests', 'tokens')
+                or case
+                    when affordable = '{}' then r.remaining <= 0
+                    else r.bound is not null and coalesce(v_cheapest > greatest(r.remaining, 0), true)
+                end
+            )
+        order by r.wait desc, s.key_id nulls last
+        limit 1;
+        retry_after := nullif(retry_after, 'infinity');
+    elsif v_standing <> '{}' then
         with charged as (
             update router.meters as m set
                 requests_left = s.requests_left - 1,
@@ -88,37 +109,24 @@ begin
                 day = s.day,
                 day_usd = s.day_spent,
                 month_usd = s.month_spent,
-                reserved_usd = s.reserved + v_usd
+                reserved_usd = s.reserved + v_dearest
             from unnest(v_standing) as s
             where m.limit_id = s.limit_id
         )
         insert into router.reservations (tenant_id, decision_id, key_id, usd, tokens, reserved_at)
-        select p_tenant, p_decision, p_key, v_usd, v_tokens, p_now
-        where v_usd > 0 or v_tokens > 0;
+        select p_tenant, p_decision, p_key, v_dearest, v_tokens, p_now
+        where v_dearest > 0 or v_tokens > 0;
+        v_requests := v_requests - 1;
+        v_tokens_left := v_tokens_left - v_tokens;
     end if;
-    select
-        r.requests_limit, r.remaining, (r.requests_limit - r.left_now) * 60 / r.requests_limit,
-        t.tokens_limit, t.remaining, (t.tokens_limit - t.left_now) * 60 / t.tokens_limit
-    into requests_limit, requests_remaining, requests_reset, tokens_limit, tokens_remaining, tokens_reset
-    from (values (admitted::int)) as a (counted)
-    left join lateral (
-        select
-            s.requests_limit, s.requests_left - a.counted as left_now,
-            floor(greatest(s.requests_left - a.counted, 0)) as remaining
-        from unnest(v_standing) as s
-        where s.requests_limit is not null
-        order by s.requests_left
-        limit 1
-    ) as r on true
-    left join lateral (
-        select
-            s.tokens_limit, s.tokens_left - a.counted * v_tokens as left_now,
-            floor(greatest(s.tokens_left - a.counted * v_tokens, 0)) as remaining
-        from unnest(v_standing) as s
-        where s.tokens_limit is not null
-        order by s.tokens_left
-        limit 1
-    ) as t on true;
+    if requests_limit is not null then
+        requests_remaining := floor(greatest(v_requests, 0));
+        requests_reset := (requests_limit - v_requests) * 60 / requests_limit;
+    end if;
+    if tokens_limit is not null then
+        tokens_remaining := floor(greatest(v_tokens_left, 0));
+        tokens_reset := (tokens_limit - v_tokens_left) * 60 / tokens_limit;
+    end if;
     return next;
 end;
 $$;

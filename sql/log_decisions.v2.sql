@@ -52,16 +52,17 @@ begin
             left join router._prices(v_tenant) as d on d.model_id = p.default_model
             where e.tenant_id = v_tenant
             on conflict on constraint decisions_pkey do nothing
-            returning decision_id, key_id, status, spent_usd, prompt_tokens, completion_tokens
+            returning decision_id, key_id, attempts, status, spent_usd, prompt_tokens, completion_tokens
         ),
         taken as (
             -- What failed before anybody answered took nothing; of what a client left nobody knows how much it took.
             select w.decision_id, w.key_id,
-                case when w.status < 400 or w.status = 499 then w.spent_usd else coalesce(w.spent_usd, 0) end as usd,
-                case when w.status < 400 or w.status = 499 then w.prompt_tokens + w.completion_tokens
-                    else coalesce(w.prompt_tokens + w.completion_tokens, 0)
-                end as tokens
+                coalesce(w.spent_usd, n.nothing) as usd,
+                coalesce(w.prompt_tokens + w.completion_tokens, n.nothing) as tokens
             from written as w
+            cross join lateral (
+                select case when w.attempts = 0 or (w.status >= 400 and w.status <> 499) then 0 end as nothing
+            ) as n
         )
         select
             coalesce(array_agg(t.decision_id), '{}'), array_agg(t.key_id), array_agg(t.usd), array_agg(t.tokens)

@@ -313,6 +313,26 @@ async def test_new_limits_know_what_is_under_way(world: World) -> None:
     await assert_reservations_are_what_meters_say(world)
 
 
+async def test_a_new_limit_waits_for_what_is_being_admitted(world: World) -> None:
+    tenant = await world.tenant()
+    key = await key_of(world, tenant)
+    await limit(world, tenant, key, day=1)
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    watcher = await connect(world.dsn, None)
+    try:
+        async with world.app.transaction():
+            await admit(world, tenant, key, 1, [0.25])
+            setting = asyncio.create_task(
+                world.owner.execute("select router.put_limits($1, null, null, null, 1, null)", tenant)
+            )
+            while not setting.done() and not await watcher.fetchval(waiting):
+                await asyncio.sleep(0.01)
+        await setting
+    finally:
+        await watcher.close()
+    assert (await meter(world, tenant))["reserved_usd"] == Decimal("0.25")
+
+
 async def test_changed_limits_keep_what_was_counted(world: World) -> None:
     tenant = await world.tenant()
     assert not await limit(world, tenant, day=1, tokens=100)

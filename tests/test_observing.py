@@ -184,6 +184,33 @@ def finished(**fields: Any) -> Finished:
     )
 
 
+async def test_the_routers_own_endpoints_are_counted_by_the_path_of_their_route(
+    http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Counted(http) as counted:
+        with caplog.at_level(logging.INFO, "pgrouter.access"):
+            for path, status in [("/v1/router/status", 200), ("/v1/router/decisions/canary", 400), ("/canary", 404)]:
+                async with http.get(path) as response:
+                    assert response.status in (status, 404)
+        assert await counted.more("pgrouter_requests_total", route="/v1/router/status", status="200") == 1
+        assert await counted.more("pgrouter_requests_total", route="unknown", status="404") == 1
+        assert "canary" not in str(await counted.read())
+    lines = [each for each in caplog.records if each.name == "pgrouter.access"]
+    assert [each.getMessage() for each in lines][::2] == ["/v1/router/status 200", "unknown 404"]
+    assert vars(lines[0])["tenant"] == "acme"
+
+
+async def test_what_passes_through_elsewhere_is_counted_under_one_route(http: aiohttp.ClientSession) -> None:
+    async with Counted(http) as counted:
+        for path in ("/v1/files/canary", "/v1/batches"):
+            async with http.get(path) as response:
+                await response.read()
+        found = await counted.read()
+        passed = {labels: value for (name, labels), value in found.items() if ("route", "/v1/{path:path}") in labels}
+        assert sum(passed.values()) >= 2
+        assert "canary" not in str(found)
+
+
 # ---- request ids
 
 

@@ -210,6 +210,20 @@ async def test_a_port_that_other_workers_serve_is_taken(database: str, admin: Da
     await asyncio.to_thread(server.stop, signal.SIGTERM)
 
 
+async def test_where_sockets_cannot_share_a_port_workers_share_a_socket(database: str, admin: Database) -> None:
+    _, key = await make_tenant(admin, "acme")
+    elsewhere = "import app.workers, app.cli.serve\napp.workers.SPREAD = app.cli.serve.SPREAD = False"
+    server, url = await started("--workers", "2", first=elsewhere, DATABASE_URL=database, ROUTER_POOL_SIZE="2")
+    workers_of(server)[0].kill()
+    for _ in range(10):
+        assert (await ask(url, key))[0] == 200
+    port = url.rpartition(":")[2]
+    assert f"Port {port}" in await asyncio.to_thread(Serve(DATABASE_URL=database, PORT=port).fails)
+    await asyncio.to_thread(server.stop, signal.SIGTERM)
+    assert server.process.returncode == 0, server.output
+    assert server.members == []
+
+
 def test_what_keeps_workers_from_starting_is_said_once(empty_database: str) -> None:
     server = Serve("--workers", str(WORKERS), DATABASE_URL=empty_database)
     said = server.fails()
@@ -237,8 +251,10 @@ async def test_the_demo_runs_with_workers_and_the_environments_word_for_it() -> 
             printed = await asyncio.to_thread(server.until_ready)
             assert server.output.count("api_key = ") == 1
             assert len(workers_of(server)) == WORKERS
-            status, answer = await ask(printed["base_url"].removesuffix("/v1"), printed["api_key"], "auto")
+            url = printed["base_url"].removesuffix("/v1")
+            status, answer = await ask(url, printed["api_key"], "auto")
             assert (status, bool(answer["choices"])) == (200, True)
+            assert await metric(url, "pgrouter_requests_total") == 1, "the demo's provider is none of its clients"
             await asyncio.to_thread(server.stop, signal.SIGINT)
             assert server.process.returncode == 0, server.output
             assert dsn_of(home) is None

@@ -66,8 +66,10 @@ class Downstream:
         raw = reply.headers
         if headers:
             # A provider that is a router too says who serves there; here it is what this one chose.
-            raw = [(name, value) for name, value in raw if not name.startswith((b"x-router-", b"x-ratelimit-"))]
-            raw += _raw(headers)
+            own = _raw(headers)
+            replaced = {name for name, _ in own}
+            raw = [each for each in raw if each[0] not in replaced and not each[0].startswith(b"x-router-")]
+            raw += own
         if answer.whole is not None and not self.started:
             self.passed.feed(answer.whole)
             self.started = True
@@ -83,10 +85,10 @@ class Downstream:
             await self._bytes(chunks, keepalive if reply.streamed and encoding is None else 0)
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def through(self, reply: Reply) -> None:
-        """Send an answer on as it is."""
+    async def through(self, reply: Reply, headers: Headers) -> None:
+        """Send an answer on as it is, with headers of our own if there are any."""
         self.streamed = reply.streamed
-        await self._start(reply.status, reply.headers)
+        await self._start(reply.status, [*reply.headers, *_raw(headers)])
         async for chunk in reply.chunks():
             self._between = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
@@ -16,12 +15,11 @@ from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.endpoints.upload import Upload
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
-from app.finished import Finished
-from app.logs import REQUEST_ID
+from app.ledger import decision_id
+from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
-from app.upstream import Reply
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
@@ -30,65 +28,46 @@ _ANSWER = re.compile(r"/v1/responses/([^/]+)")
 class Elsewhere:
     """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
 
-    #: As metrics and logs call what is served.
-    route: str = "/*"
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        services, arrived, arrived_ns = services_of(scope), time.perf_counter(), time.time_ns()
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status, code = 500, None
         try:
             upload = Upload(receive)
-            status = await until_gone(upload.receive, self._pass_through(scope, upload, down))
+            await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
         except ClientGone:
-            status = CLIENT_GONE
+            scope[STATUS] = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status, code = error.status, error.code
             await down.break_off(error, {})
-        finally:
-            services.observer.finished(
-                Finished(
-                    route=self.route,
-                    operation="pass_through",
-                    status=status,
-                    arrived_ns=arrived_ns,
-                    duration=time.perf_counter() - arrived,
-                    request_id=REQUEST_ID.get(),
-                    streamed=down.streamed,
-                    error=code,
-                )
-            )
 
-    async def _pass_through(self, scope: Scope, upload: Upload, down: Downstream) -> int:
-        reply = await self.ask(services_of(scope), scope, upload)
-        scope[PASSED_ON] = True
-        try:
-            await down.through(reply)
-        finally:
-            reply.close()
-        return reply.status
 
-    async def ask(self, services: Services, scope: Scope, upload: Upload) -> Reply:
-        """Send the request to the provider; returns once the answer has begun."""
-        headers = dict(scope["headers"])
-        caller = await services.directory.caller(bearer(headers))
-        path = _path(scope)
-        if caller.allowed_models is not None:
-            raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
-        provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
-        length = headers.get(b"content-length")
-        bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
-        return await services.upstream.send(
-            provider,
-            path,
-            scope["query_string"],
-            scope["headers"],
-            None if bodiless else upload.chunks(),
-            method=scope["method"],
-            extra=() if length is None else (("content-length", length.decode("latin-1")),),
-            plain=False,
-        )
+async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:
+    headers = dict(scope["headers"])
+    caller = await services.directory.caller(bearer(headers))
+    scope[TENANT] = caller.tenant
+    path = _path(scope)
+    if caller.allowed_models is not None:
+        raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
+    limits: dict[str, str] = {}
+    if caller.metered:
+        limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
+    provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
+    length = headers.get(b"content-length")
+    bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
+    reply = await services.upstream.send(
+        provider,
+        path,
+        scope["query_string"],
+        scope["headers"],
+        None if bodiless else upload.chunks(),
+        method=scope["method"],
+        extra=() if length is None else (("content-length", length.decode("latin-1")),),
+        plain=False,
+    )
+    scope[PASSED_ON] = True
+    try:
+        await down.through(reply, limits)
+    finally:
+        reply.close()
 
 
 def _path(scope: Scope) -> str:

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Message, Receive
 
-from app.errors import TooLarge
-
 #: Chunks that wait for the provider to take them.
 WAITING = 4
 
@@ -34,14 +32,3 @@ class Upload:
         """The body."""
         while (chunk := await self._waiting.get()) is not None:
             yield chunk
-
-    async def whole(self, limit: int) -> bytes:
-        """The body in one. Raises `TooLarge` past `limit` bytes."""
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"The request body is over {limit} bytes.")
-        return b"".join(chunks)
