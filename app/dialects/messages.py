@@ -59,7 +59,7 @@ class Messages:
             None if fresh is None else fresh + (read or 0) + (count(written) or 0),
             read,
             count(reported.get("output_tokens")),
-            None,
+            count(inner(reported, "output_tokens_details").get("thinking_tokens")),
         )
 
     def text(self, said: dict[str, Any]) -> str:
