@@ -82,7 +82,10 @@ class Exchange:
         self.attempts = Attempts(services.breakers, services.patience, self._send, self.arrived, routed=plan.routed)
         if plan.routed and dialect.name == "chat" and self.body.get("stream") is True:
             options = self.body.get("stream_options")
-            self.asks_usage = not (isinstance(options, dict) and options.get("include_usage") is True)
+            # What is no object is left for the provider to refuse.
+            self.asks_usage = options is None or (
+                isinstance(options, dict) and options.get("include_usage") is not True
+            )
 
     async def serve(self) -> None:
         """Have the plan's models try, and pass on what the first good one answers."""
