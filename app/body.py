@@ -49,7 +49,7 @@ def _scanned(raw: bytes, name: str) -> bytes:
 
 
 def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
-    """`raw`, a JSON object, with `value`, itself JSON, for `name`, which is `there` or is not; of two the last counts."""
+    """`raw`, a JSON object, with `value`, itself JSON, for `name`, which is `there` or not; of two the last counts."""
     if there:
         (_, _, start, end) = list(_members(raw, name))[-1]
         return raw[:start] + value + raw[end:]
@@ -77,7 +77,7 @@ def without_member(raw: bytes, name: str) -> bytes:
 
 
 def _members(raw: bytes, name: str) -> Iterator[tuple[int, int, int, int]]:
-    """Of each member `name` of the object in `raw`: where the brace or comma before it is, its key, its value's ends."""
+    """Of each member `name` of the object in `raw`: the brace or comma before it, its key, and its value's ends."""
     depth = separator = key = value = 0
     before = b""
     is_name = valued = False

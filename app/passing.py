@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import deque
 from typing import Any
@@ -23,6 +24,7 @@ HEAD = 4 * 1024
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
+_BEGUN = re.compile(rb'"response"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 
 
 class Passing:
@@ -72,7 +74,12 @@ class Passing:
         if not self._streamed:
             said = _object(self._body())
         else:
-            data = next(filter(None, (data_of(event) for event in _events(self._head or self._body()))), b"")
+            head = self._head if self._encoding is None else self._body()
+            data = next(filter(None, map(data_of, _events(head))), b"")
+            begun = _BEGUN.search(data)
+            if begun is not None:
+                # The request's instructions and tools follow, which may be long, and the event cut off among them.
+                return begun[1].decode("utf-8", "replace")
             said = _object(data)
             said = inner(said, "response") or said
         found = said.get("id")

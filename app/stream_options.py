@@ -24,7 +24,7 @@ def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
 
 
 def without_usage(event: bytes) -> bytes:
-    """An event of a stream without its usage, its other bytes as they are: empty for the one that brings nothing else."""
+    """An event of a stream without its usage, all else as it is: empty for the one that brings nothing else."""
     if b'"usage"' not in event:
         return event
     try:
