@@ -85,7 +85,10 @@ class Exchange:
             await self._reserve(caller)
         if plan.routed and dialect.name == "chat" and self.body.get("stream") is True:
             options = self.body.get("stream_options")
-            self.asks_usage = not (isinstance(options, dict) and options.get("include_usage") is True)
+            # What is no object is left for the provider to refuse.
+            self.asks_usage = options is None or (
+                isinstance(options, dict) and options.get("include_usage") is not True
+            )
 
     async def _reserve(self, caller: Caller) -> None:
         """Have the limits kept. Raises `RateLimited`, or `BudgetSpent` when no model of the plan can be afforded."""
