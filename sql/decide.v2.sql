@@ -1,0 +1,171 @@
+create function router.decide(
+    p_tenant int,
+    p_policy int,
+    p_space smallint,
+    p_embedding halfvec,
+    p_task text,
+    p_prompt_tokens int,
+    p_default smallint,
+    p_models smallint[] default null,
+    p_alpha double precision default null,
+    p_conversation bytea default null,
+    p_continues boolean default false,
+    p_random double precision default 1,
+    p_now timestamptz default now()
+) returns table (
+    model_id smallint, reason router.reason, confidence double precision, quality double precision,
+    cost_usd double precision, score double precision, labels int,
+    support double precision, prior double precision, n0 double precision,
+    prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
+    input_price double precision, cached_input_price double precision, output_price double precision,
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+)
+language plpgsql stable
+as $$
+declare
+    -- Assigned: PERFORM would start an executor for it.
+    v_entered constant text := router._enter(p_tenant);
+    v_basis router.basis;
+    v_reason router.reason;
+    v_decided router.reason;
+    v_explores boolean;
+    v_current smallint;
+    v_cached int;
+    v_models smallint[];
+    v_draws double precision[];
+    v_base router.base_sums[];
+    v_estimates router.estimate[];
+    e router.estimate;
+    v_keys double precision[];
+    v_first router.estimate;
+    v_unpriced boolean := false;
+    v_unknown boolean := false;
+    v_novel double precision;
+    v_novelty double precision;
+    v_newest smallint;
+begin
+    select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
+    if not found then
+        raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
+    end if;
+    if p_conversation is not null and p_continues then
+        -- Providers keep a prefix for five to ten minutes after its last use.
+        select c.model_id, case when c.updated_at > p_now - interval '10 minutes' then c.prompt_tokens else 0 end
+        into v_current, v_cached
+        from router.conversations as c
+        where
+            c.tenant_id = p_tenant and c.policy_id = p_policy and c.conversation = p_conversation
+            and c.expires_at > p_now
+            and (
+                c.model_id = p_default or (
+                    (p_models is null or c.model_id = any(p_models))
+                    and exists (
+                        select from router.policy_models as m
+                        where m.tenant_id = p_tenant and m.policy_id = p_policy and m.model_id = c.model_id
+                    )
+                )
+            );
+    end if;
+    if v_basis.base_id is not null and v_basis.backend = 'knn' and (
+        v_current is null or v_basis.granularity <> 'conversation'
+    ) then
+        v_base := router._lean(
+            p_tenant, v_basis.base_id, p_space, p_embedding, v_basis.k, v_basis.tau,
+            greatest(v_basis.seed_count, 1)
+        );
+    end if;
+    v_reason := case
+        when v_basis.backend = 'none' then 'default'
+        when v_current is not null and v_basis.granularity = 'conversation' then 'sticky'
+        when v_basis.backend <> 'knn' then v_basis.backend::text
+        when v_basis.memories < greatest(v_basis.seed_count, 1) and v_base is null then 'cold'
+        when p_embedding is null then 'no_signal'
+        else 'learned'
+    end;
+    v_explores := v_reason = 'learned' and not p_continues and p_random < v_basis.explore_share;
+
+    -- Apart from the basis, where they would cost every decision the opening of two more tables.
+    if v_reason = 'fastest' then
+        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_draws
+        from router.speeds as f
+        where f.tenant_id = p_tenant;
+    elsif v_reason = 'weighted' then
+        -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
+        select
+            array_agg(w.model_id),
+            array_agg(ln(
+                ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
+            ) / w.weight::float8)
+        into v_models, v_draws
+        from router.policy_models as w
+        where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
+    end if;
+
+    v_estimates := router._estimates(
+        p_tenant, p_space, v_basis, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
+        p_alpha, v_current, coalesce(v_cached, 0), v_base
+    );
+    for i in 1 .. coalesce(cardinality(v_estimates), 0) loop
+        e := v_estimates[i];
+        -- The order's key, highest first; NULL when this candidate cannot be ranked by the policy's backend.
+        v_keys[i] := case v_reason
+            when 'learned' then e.score
+            when 'cheapest' then -e.cost_usd
+            when 'fastest' then v_draws[array_position(v_models, e.model_id)]
+            when 'weighted' then v_draws[array_position(v_models, e.model_id)]
+            when 'sticky' then (e.model_id = v_current)::int
+        end;
+        v_unpriced := v_unpriced or e.cost_usd is null;
+        v_unknown := v_unknown or (e.model_id = p_default and e.quality is null);
+        if i = 1 or e.score > coalesce(v_first.score, '-infinity')
+            or (e.score = v_first.score and e.cost_usd < v_first.cost_usd)
+        then
+            v_first := e;
+        end if;
+        if v_explores and e.known < v_basis.explore_labels then
+            -- Lowest for the least labelled; among equals it is a draw.
+            v_novelty := e.known
+                + (hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824;
+            if v_novel is null or v_novelty < v_novel then
+                v_novel := v_novelty;
+                v_newest := e.model_id;
+            end if;
+        end if;
+    end loop;
+    v_decided := case
+        when v_reason in ('default', 'cold', 'no_signal', 'sticky') then v_reason
+        when cardinality(v_estimates) = 1 then 'single_candidate'
+        when v_reason in ('learned', 'cheapest') and v_unpriced then 'unpriced'
+        when v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then 'cold'
+        when v_newest is not null then 'explore'
+        when v_reason = 'learned' and (
+            v_unknown or v_first.confidence < v_basis.confidence_floor or v_first.labels = 0
+        ) then 'low_support'
+        else v_reason
+    end;
+
+    return query
+    select
+        k.model_id, v_decided, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
+        k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
+        k.unit_usd, k.alpha, k.penalty, k.base_support
+    from unnest(v_estimates) with ordinality as k
+    order by
+        case when v_decided in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'explore') then 0
+            else (k.model_id = p_default)::int end desc,
+        v_decided = 'explore' and k.model_id = v_newest desc,
+        case when v_decided = v_reason then v_keys[k.ordinality] end desc nulls last,
+        k.score desc nulls last,
+        k.cost_usd,
+        k.model_id;
+end;
+$$;
+
+comment on function router.decide is
+'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and what each
+score was made of, as estimates has it. Only reads.
+Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many),
+no_signal, low_support, unpriced, default.
+p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
+bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
+explore_share the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';
