@@ -28,21 +28,22 @@ declare
     v_basis router.basis;
     v_reason router.reason;
     v_decided router.reason;
-    v_explores boolean;
+    v_explores boolean := false;
+    v_near p_embedding%type;
     v_current smallint;
     v_cached int;
     v_models smallint[];
     v_draws double precision[];
     v_base router.base_sums[];
+    v_candidates router.candidate[];
     v_estimates router.estimate[];
+    v_best router.estimate;
     e router.estimate;
-    v_keys double precision[];
-    v_first router.estimate;
     v_unpriced boolean := false;
     v_unknown boolean := false;
-    v_novel double precision;
-    v_novelty double precision;
-    v_newest smallint;
+    v_new smallint;
+    v_keys double precision[];
+    v_top smallint;
 begin
     select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
     if not found then
@@ -74,15 +75,21 @@ begin
             greatest(v_basis.seed_count, 1)
         );
     end if;
-    v_reason := case
-        when v_basis.backend = 'none' then 'default'
-        when v_current is not null and v_basis.granularity = 'conversation' then 'sticky'
-        when v_basis.backend <> 'knn' then v_basis.backend::text
-        when v_basis.memories < greatest(v_basis.seed_count, 1) and v_base is null then 'cold'
-        when p_embedding is null then 'no_signal'
-        else 'learned'
-    end;
-    v_explores := v_reason = 'learned' and not p_continues and p_random < v_basis.explore_share;
+    if v_basis.backend = 'none' then
+        v_reason := 'default';
+    elsif v_current is not null and v_basis.granularity = 'conversation' then
+        v_reason := 'sticky';
+    elsif v_basis.backend <> 'knn' then
+        v_reason := v_basis.backend::text;
+    elsif v_base is null and v_basis.memories < greatest(v_basis.seed_count, 1) then
+        v_reason := 'cold';
+    elsif p_embedding is null then
+        v_reason := 'no_signal';
+    else
+        v_reason := 'learned';
+        v_near := p_embedding;
+        v_explores := p_random < v_basis.explore_share and not p_continues;
+    end if;
 
     -- Apart from the basis, where they would cost every decision the opening of two more tables.
     if v_reason = 'fastest' then
@@ -101,48 +108,69 @@ begin
         where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
     end if;
 
+    v_candidates := v_basis.candidates;
+    if p_task is not null or v_base is not null then
+        v_candidates := router._informed(p_tenant, p_space, v_basis, p_task, v_base);
+    end if;
     v_estimates := router._estimates(
-        p_tenant, p_space, v_basis, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
-        p_alpha, v_current, coalesce(v_cached, 0), v_base
+        p_tenant, p_space, v_basis, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
     );
-    for i in 1 .. coalesce(cardinality(v_estimates), 0) loop
-        e := v_estimates[i];
-        -- The order's key, highest first; NULL when this candidate cannot be ranked by the policy's backend.
-        v_keys[i] := case v_reason
-            when 'learned' then e.score
-            when 'cheapest' then -e.cost_usd
-            when 'fastest' then v_draws[array_position(v_models, e.model_id)]
-            when 'weighted' then v_draws[array_position(v_models, e.model_id)]
-            when 'sticky' then (e.model_id = v_current)::int
-        end;
-        v_unpriced := v_unpriced or e.cost_usd is null;
-        v_unknown := v_unknown or (e.model_id = p_default and e.quality is null);
-        if i = 1 or e.score > coalesce(v_first.score, '-infinity')
-            or (e.score = v_first.score and e.cost_usd < v_first.cost_usd)
-        then
-            v_first := e;
+    foreach e in array coalesce(v_estimates, '{}') loop
+        if e.cost_usd is null then
+            v_unpriced := true;
         end if;
-        if v_explores and e.known < v_basis.explore_labels then
-            -- Lowest for the least labelled; among equals it is a draw.
-            v_novelty := e.known
-                + (hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824;
-            if v_novel is null or v_novelty < v_novel then
-                v_novel := v_novelty;
-                v_newest := e.model_id;
-            end if;
+        if e.quality is null and e.model_id = p_default then
+            v_unknown := true;
+        end if;
+        if
+            v_best.score is null or e.score > v_best.score
+            or (e.score = v_best.score and e.cost_usd < v_best.cost_usd)
+        then
+            v_best := e;
         end if;
     end loop;
-    v_decided := case
-        when v_reason in ('default', 'cold', 'no_signal', 'sticky') then v_reason
-        when cardinality(v_estimates) = 1 then 'single_candidate'
-        when v_reason in ('learned', 'cheapest') and v_unpriced then 'unpriced'
-        when v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then 'cold'
-        when v_newest is not null then 'explore'
-        when v_reason = 'learned' and (
-            v_unknown or v_first.confidence < v_basis.confidence_floor or v_first.labels = 0
-        ) then 'low_support'
-        else v_reason
-    end;
+    if v_explores then
+        -- The least labelled; among equals it is a draw.
+        select f.model_id into v_new
+        from unnest(v_estimates) as f
+        where f.known < v_basis.explore_labels
+        order by f.known + (hashint8extended(f.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
+        limit 1;
+    end if;
+    if v_reason <> 'learned' then
+        -- Highest first; NULL when the policy's backend cannot rank this candidate.
+        v_keys := array(
+            select case v_reason
+                when 'cheapest' then -f.cost_usd
+                when 'sticky' then (f.model_id = v_current)::int
+                else v_draws[array_position(v_models, f.model_id)]
+            end
+            from unnest(v_estimates) with ordinality as f
+            order by f.ordinality
+        );
+    end if;
+    if v_reason in ('default', 'cold', 'no_signal', 'sticky') then
+        v_decided := v_reason;
+    elsif cardinality(v_estimates) = 1 then
+        v_decided := 'single_candidate';
+    elsif v_unpriced and v_reason in ('learned', 'cheapest') then
+        v_decided := 'unpriced';
+    elsif v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then
+        v_decided := 'cold';
+    elsif v_new is not null then
+        v_decided := 'explore';
+    elsif v_reason = 'learned' and (
+        v_unknown or v_best.confidence < v_basis.confidence_floor or v_best.labels = 0
+    ) then
+        v_decided := 'low_support';
+    else
+        v_decided := v_reason;
+    end if;
+    if v_decided = 'explore' then
+        v_top := v_new;
+    elsif v_decided not in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then
+        v_top := p_default;
+    end if;
 
     return query
     select
@@ -151,9 +179,7 @@ begin
         k.unit_usd, k.alpha, k.penalty, k.base_support
     from unnest(v_estimates) with ordinality as k
     order by
-        case when v_decided in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'explore') then 0
-            else (k.model_id = p_default)::int end desc,
-        v_decided = 'explore' and k.model_id = v_newest desc,
+        k.model_id is not distinct from v_top desc,
         case when v_decided = v_reason then v_keys[k.ordinality] end desc nulls last,
         k.score desc nulls last,
         k.cost_usd,

@@ -16,11 +16,10 @@ language sql stable
 begin atomic
     select e.*
     from router._basis(p_tenant, p_policy, p_space, p_default, p_models) as b
-    cross join lateral unnest(
-        router._estimates(
-            p_tenant, p_space, b, p_embedding, p_task, p_prompt_tokens, p_alpha, p_current, p_cached_tokens, p_base
-        )
-    ) as e;
+    cross join lateral router._informed(p_tenant, p_space, b, p_task, p_base) as c
+    cross join lateral unnest(router._estimates(
+        p_tenant, p_space, b, c, p_embedding, p_prompt_tokens, p_alpha, p_current, p_cached_tokens
+    )) as e;
 end;
 
 comment on function router.estimates is

@@ -1,4 +1,4 @@
-"""Decisions at half the processor time: what is small is read once, and only neighbours are summed up by a query."""
+"""Cheaper decisions: what a policy and its candidates are is read once, in one query."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ TYPES = """
 create type router.candidate as (
     model_id smallint, input_price double precision, cached_input_price double precision,
     output_price double precision, token_ratio double precision, ledger_tokens double precision,
-    labels int, quality_sum double precision, completions int, completion_sum double precision
+    labels int, quality_sum double precision, completions int, completion_sum double precision,
+    n0 double precision, prior double precision, mean_tokens double precision, prior_tokens double precision,
+    lent router.base_sums
 );
-comment on type router.candidate is 'What is known of a model before a prompt: the tenant''s prices, what its ledger says, sums of its labels.';
+comment on type router.candidate is 'What is known of a model before neighbours: prices, its ledger, sums of its labels, and what is taken for granted.';
 
 create type router.basis as (
     backend router.backend, granularity router.granularity, seed_count int, confidence_floor double precision,
-    explore_share double precision, explore_labels int, k int, tau double precision, n0 double precision,
+    explore_share double precision, explore_labels int, k int, tau double precision,
     n0_task double precision, n1 double precision, alpha double precision, switch_penalty double precision,
-    base_id int, base_weight double precision, memories int, tier smallint, prompt_tokens bigint,
-    models smallint[], candidates router.candidate[]
+    base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
+    candidates router.candidate[]
 );
 comment on type router.basis is 'What a decision starts from: a policy''s settings, the size of the memory, the candidates.';
 
@@ -45,7 +47,8 @@ def upgrade() -> None:
     execute(TYPES)
     install("_basis", 1, to=BOTH)
     install("_nearest", 1, to=BOTH)
-    install("_sums", 1, to=BOTH)
+    install("_informed", 1, to=BOTH)
+    install("_filled", 1, to=BOTH)
     install("_estimates", 1, to=BOTH)
     install("estimates", 2, to=BOTH)
     install("decide", 2, to=BOTH)
@@ -53,7 +56,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     execute("""
-        drop function router.decide, router.estimates, router._estimates, router._sums, router._nearest, router._basis;
+        drop function router.decide, router.estimates, router._estimates, router._filled, router._informed, router._nearest, router._basis;
         drop type router.estimate, router.basis, router.candidate;
     """)
     install("estimates", 1, to=BOTH)
