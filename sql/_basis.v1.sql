@@ -41,5 +41,5 @@ begin atomic
 end;
 
 comment on function router._basis is
-'What a decision knows before it looks for neighbours: the policy''s settings, the size of the memory, and each candidate
-with the tenant''s prices and what labels and ledger say of it. base_id NULL: the policy leans on no shared memory.';
+'What a decision knows before it looks for neighbours: the policy''s settings, the size of the memory, and each
+candidate with the tenant''s prices and what labels and ledger say of it. base_id NULL: the policy leans on no shared memory.';

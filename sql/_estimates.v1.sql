@@ -10,7 +10,8 @@ declare
     v_estimates router.estimate[];
     v_unit double precision;
     v_gaps boolean;
-    e router.estimate;
+    -- As a record, for tools that read this without its types.
+    e record;
     i int := 0;
 begin
     -- Materialized, or the scan for neighbours would be repeated for each candidate.

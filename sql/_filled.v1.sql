@@ -30,5 +30,5 @@ begin atomic
 end;
 
 comment on function router._filled is
-'Estimates in which a model of unknown answer length is taken to answer as long as the others on average, 256 tokens where
-none is known, with their costs; and what the dearest costs for the tenant''s average prompt.';
+'Estimates in which a model of unknown answer length is taken to answer as long as the others on average, 256 tokens
+where none is known, with their costs; and what the dearest costs for the tenant''s average prompt.';

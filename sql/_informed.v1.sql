@@ -39,4 +39,5 @@ end;
 $$;
 
 comment on function router._informed is
-'The candidates of a decision with what a task''s labels and a shared memory (p_base, as _lean says) change about them.';
+'The candidates of a decision with what a task''s labels and a shared memory (p_base, as _lean says) change about
+them.';

@@ -1,4 +1,4 @@
-"""Cheaper decisions: what a policy and its candidates are is read once, in one query."""
+"""Cheaper decisions: what a policy and its candidates are is read once, and several are asked for at once."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ create type router.estimate as (
     unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
 );
 comment on type router.estimate is 'What is expected of a candidate for a prompt, and what that is made of, as estimates says.';
+
+create type router.question as (
+    tenant_id int, policy_id int, space_id smallint, embedding halfvec, task text, prompt_tokens int,
+    default_model smallint, models smallint[], alpha double precision, conversation bytea, continues boolean,
+    random double precision
+);
+comment on type router.question is 'The arguments of decide but the time, in its order, as decide_many takes them.';
 """
 
 
@@ -52,12 +59,13 @@ def upgrade() -> None:
     install("_estimates", 1, to=BOTH)
     install("estimates", 2, to=BOTH)
     install("decide", 2, to=BOTH)
+    install("decide_many", 1, to=BOTH)
 
 
 def downgrade() -> None:
     execute("""
-        drop function router.decide, router.estimates, router._estimates, router._filled, router._informed, router._nearest, router._basis;
-        drop type router.estimate, router.basis, router.candidate;
+        drop function router.decide_many, router.decide, router.estimates, router._estimates, router._filled, router._informed, router._nearest, router._basis;
+        drop type router.question, router.estimate, router.basis, router.candidate;
     """)
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
