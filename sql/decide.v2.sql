@@ -140,9 +140,9 @@ begin
     if v_reason <> 'learned' then
         -- Highest first; NULL when the policy's backend cannot rank this candidate.
         v_keys := array(
-            select case v_reason
-                when 'cheapest' then -f.cost_usd
-                when 'sticky' then (f.model_id = v_current)::int
+            select case
+                when v_reason = 'cheapest' then -f.cost_usd
+                when v_reason = 'sticky' then (f.model_id = v_current)::int
                 else v_draws[array_position(v_models, f.model_id)]
             end
             from unnest(v_estimates) with ordinality as f
