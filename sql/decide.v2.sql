@@ -11,7 +11,8 @@ create function router.decide(
     p_conversation bytea default null,
     p_continues boolean default false,
     p_random double precision default 1,
-    p_now timestamptz default now()
+    p_now timestamptz default now(),
+    p_basis router.basis default null
 ) returns table (
     model_id smallint, reason router.reason, confidence double precision, quality double precision,
     cost_usd double precision, score double precision, labels int,
@@ -25,7 +26,7 @@ as $$
 declare
     -- Assigned: PERFORM would start an executor for it.
     v_entered constant text := router._enter(p_tenant);
-    v_basis router.basis;
+    v_basis router.basis := p_basis;
     v_reason router.reason;
     v_decided router.reason;
     v_explores boolean := false;
@@ -45,8 +46,10 @@ declare
     v_keys double precision[];
     v_top smallint;
 begin
-    select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
-    if not found then
+    if v_basis is null then
+        select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
+    end if;
+    if v_basis.backend is null then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     end if;
     if p_conversation is not null and p_continues then
@@ -194,4 +197,5 @@ Declines put p_default first: cold (fewer memories than seed_count, and no share
 no_signal, low_support, unpriced, default.
 p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
 bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
-explore_share the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';
+explore_share the candidate with the fewest labels is first (explore). p_basis: what
+_basis says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';

@@ -12,14 +12,26 @@ as $$
 declare
     q router.question;
     i int := 0;
+    v_last router.question;
+    v_entered text;
+    v_basis router.basis;
 begin
     foreach q in array p_questions loop
         i := i + 1;
+        if i = 1 or (q.tenant_id, q.policy_id, q.space_id, q.default_model, q.models) is distinct from
+            (v_last.tenant_id, v_last.policy_id, v_last.space_id, v_last.default_model, v_last.models)
+        then
+            v_entered := router._enter(q.tenant_id);
+            select * into v_basis from router._basis(
+                q.tenant_id, q.policy_id, q.space_id, q.default_model, q.models
+            );
+            v_last := q;
+        end if;
         return query
         select i, d.*
         from router.decide(
             q.tenant_id, q.policy_id, q.space_id, q.embedding, q.task, q.prompt_tokens, q.default_model, q.models,
-            q.alpha, q.conversation, q.continues, q.random, p_now
+            q.alpha, q.conversation, q.continues, q.random, p_now, v_basis
         ) as d;
     end loop;
 end;
@@ -27,4 +39,5 @@ $$;
 
 comment on function router.decide_many is
 'What decide says to each of some questions, of any tenants, in one statement: rows of decide, the best first, under the
-number of the question, from 1. One that raises takes the others with it.';
+number of the question, from 1. One that raises takes the others with it. Put those of a policy side by side: what it is
+and knows is then read once for them.';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -148,3 +149,23 @@ async def test_waiting_ends_at_the_deadline(world: World, db: Watched) -> None:
     assert all(isinstance(answer, MemoryUnavailable) for answer in answers[questions.LANES :])
     db.open_gate.set()
     assert len(await decide(db, several[0])) == 2
+
+
+async def test_questions_of_one_policy_keep_what_is_their_own(world: World, db: Watched) -> None:
+    (question,) = await asked(world, 1)
+    several = [
+        question,
+        replace(question, prompt_tokens=1000),
+        replace(question, default_model=world.small),
+        replace(question, models=[world.small]),
+        replace(question, models=[world.large], alpha=1.0),
+        replace(question, task="tag"),
+        replace(question, conversation=b"c" * 16, continues=True),
+        question,
+    ]
+    alone = [await decide(db, each) for each in several]
+    assert len({str(rows) for rows in alone}) == 3
+    rows = await db.read(questions.DECIDE_MANY, [each.arguments(direction(0.1)) for each in several])
+    together = [[row for row in rows if row["question"] == number] for number in range(1, len(several) + 1)]
+    columns = tuple(alone[0][0])
+    assert [[{name: row[name] for name in columns} for row in found] for found in together] == alone

@@ -85,9 +85,11 @@ class Questions:
         try:
             if not others:
                 return await self._db.read(DECIDE, *first.arguments, timeout=_left(first))
+            # Side by side, or what a policy is would be read once for each of its questions.
+            asked = sorted(batch, key=lambda each: each.arguments[:2])
             try:
                 # The first has waited longest, so nobody's deadline comes before its own.
-                rows = await self._db.read(DECIDE_MANY, [each.arguments for each in batch], timeout=_left(first))
+                rows = await self._db.read(DECIDE_MANY, [each.arguments for each in asked], timeout=_left(first))
             except Exception as error:
                 for each in others:
                     each.tell(error)
@@ -99,9 +101,9 @@ class Questions:
                 self._waiting.extendleft(reversed(others))
                 raise
             answers = {number: list(of) for number, of in groupby(rows, key=lambda row: row["question"])}
-            for number, each in enumerate(others, 2):
+            for number, each in enumerate(asked, 1):
                 each.tell(answers.get(number, []))
-            return answers.get(1, [])
+            return answers.get(1 + asked.index(first), [])
         finally:
             self._next()
 
