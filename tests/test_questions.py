@@ -73,30 +73,33 @@ async def queued(db: Watched) -> None:
         await asyncio.sleep(0)
 
 
-async def test_questions_that_wait_are_asked_in_one_statement_and_answered_as_if_alone(
-    world: World, db: Watched
-) -> None:
+async def test_questions_asked_at_once_are_one_statement_and_answered_as_if_alone(world: World, db: Watched) -> None:
     several = await asked(world)
     alone = [await decide(db, question) for question in several]
     assert len({str(rows) for rows in alone}) == len(several)
+    assert db.statements == [questions.DECIDE] * len(several)
     db.statements.clear()
+    assert await asyncio.gather(*ask(db, several)) == alone
+    assert db.statements == [questions.DECIDE_MANY]
+
+
+async def test_what_is_asked_meanwhile_waits_for_a_statement_to_end(world: World, db: Watched) -> None:
+    (question,) = await asked(world, 1)
     db.open_gate.clear()
-    tasks = ask(db, several)
-    await queued(db)
+    tasks = []
+    for _ in range(questions.LANES + 3):
+        tasks += ask(db, [question])
+        await queued(db)
     assert db.statements == [questions.DECIDE] * questions.LANES
     db.open_gate.set()
-    assert await asyncio.gather(*tasks) == alone
+    assert len({str(rows) for rows in await asyncio.gather(*tasks)}) == 1
     assert db.statements == [questions.DECIDE] * questions.LANES + [questions.DECIDE_MANY]
 
 
 async def test_a_statement_has_so_many_questions_and_no_more(world: World, db: Watched) -> None:
     (question,) = await asked(world, 1)
-    db.open_gate.clear()
-    tasks = ask(db, [question] * (questions.LANES + 2 * questions.MOST))
-    await queued(db)
-    db.open_gate.set()
-    await asyncio.gather(*tasks)
-    assert db.statements[questions.LANES :] == [questions.DECIDE_MANY] * 2
+    await asyncio.gather(*ask(db, [question] * (4 * questions.MOST)))
+    assert db.statements == [questions.DECIDE_MANY] * 4
 
 
 async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> None:
@@ -106,11 +109,8 @@ async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> N
         prompt_tokens=10, default_model=world.large,
     )  # fmt: skip
     alone = [await decide(db, question) for question in several]
-    db.open_gate.clear()
-    for where in (questions.LANES, len(several)):
+    for where in (0, 3, len(several)):
         tasks = ask(db, [*several[:where], bad, *several[where:]])
-        await queued(db)
-        db.open_gate.set()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         failed = answers.pop(where)
         assert isinstance(failed, Exception)
@@ -118,33 +118,43 @@ async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> N
         assert answers == alone
 
 
-@pytest.mark.parametrize("asking", [False, True])
-async def test_whoever_goes_away_takes_nobody_along(world: World, db: Watched, asking: bool) -> None:
+@pytest.mark.parametrize("steps", range(5))
+async def test_whoever_goes_away_takes_nobody_along(world: World, db: Watched, steps: int) -> None:
     several = await asked(world)
     alone = [await decide(db, question) for question in several]
     db.open_gate.clear()
     tasks = ask(db, several)
+    # The first asks for the others; it goes before it knows, or when it has asked.
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    tasks[0].cancel()
     await queued(db)
-    # The third is the one that is to ask for those after it.
-    if asking:
-        tasks[0].cancel()
-        await queued(db)
-        assert db.statements[-1] == questions.DECIDE_MANY
-    tasks[questions.LANES].cancel()
+    tasks[3].cancel()
     await queued(db)
     db.open_gate.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    gone = {questions.LANES} | ({0} if asking else set())
     for number, (answer, expected) in enumerate(zip(answers, alone, strict=True)):
-        assert isinstance(answer, asyncio.CancelledError) if number in gone else answer == expected
-    assert await decide(db, several[0]) == alone[0]
-    assert db.statements[-1] == questions.DECIDE
+        assert isinstance(answer, asyncio.CancelledError) if number in (0, 3) else answer == expected
+    # Every lane is free again.
+    db.statements.clear()
+    db.open_gate.clear()
+    tasks = []
+    for _ in range(questions.LANES):
+        tasks += ask(db, several[:1])
+        await queued(db)
+    assert len(db.statements) == questions.LANES
+    db.open_gate.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_waiting_ends_at_the_deadline(world: World, db: Watched) -> None:
     several = await asked(world)
     db.open_gate.clear()
-    answers = await asyncio.gather(*ask(db, several, 0.05), return_exceptions=True)
+    tasks = []
+    for question in several:
+        tasks += ask(db, [question], 0.05)
+        await queued(db)
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, MemoryUnavailable | TimeoutError) for answer in answers)
     assert all(isinstance(answer, MemoryUnavailable) for answer in answers[questions.LANES :])
     db.open_gate.set()

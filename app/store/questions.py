@@ -1,4 +1,4 @@
-"""Questions to `router.decide` that go to Postgres together while it is busy with others."""
+"""Questions to `router.decide` that go to Postgres together when they come together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import MemoryUnavailable
 from app.store.database import Database
 
-#: Statements under way before questions wait for each other. Postgres answers several in one for little more than half
+#: Statements under way before questions wait. Postgres answers several in one for little more than half
 #: the processor time that each by itself takes it, and for a fraction of what that takes this process.
 LANES = 2
 #: Questions of one statement: more would keep the first of them waiting for the last.
@@ -46,23 +46,19 @@ class _Batch(deque[_Waiting]):
 
 
 class Questions:
-    """Asks a database: at once while few are being asked, else with whoever waits as well."""
+    """Asks a database, each question with whoever asks at the same moment, or waits while others are being answered."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._busy = 0
+        self._called = False
         self._waiting: deque[_Waiting] = deque()
 
     async def decide(self, arguments: tuple[Any, ...], deadline: float) -> Rows:
         """The rows of `router.decide`; raises what `Database.read` does, at the latest after `deadline` seconds."""
-        if self._busy < LANES:
-            self._busy += 1
-            try:
-                return await self._db.read(DECIDE, *arguments, timeout=deadline)
-            finally:
-                self._next()
         mine = _Waiting(arguments, time.monotonic() + deadline)
         self._waiting.append(mine)
+        self._call()
         try:
             async with asyncio.timeout(deadline):
                 told = await mine.told
@@ -106,6 +102,19 @@ class Questions:
             return answers.get(1 + asked.index(first), [])
         finally:
             self._next()
+
+    def _call(self) -> None:
+        """Have a lane opened, if one is free, once those who are about to ask have done so."""
+        if not self._called and self._busy < LANES:
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._called = False
+        self._busy += 1
+        self._next()
+        if self._waiting:
+            self._call()
 
     def _next(self) -> None:
         """Hand the lane over to whoever waits."""
