@@ -45,7 +45,7 @@ bench: $(STAMP) ## run the benchmarks (QUICK=1 for under a minute each)
 
 lock: ## refresh scripts/constraints.txt to the newest versions that pass
 	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check '.[embedded,minilm,tiktoken,plot,dev]'
+	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check '.[embedded,minilm,tiktoken,plot,otel,dev]'
 	@$(VENV)-lock/bin/python -m pip freeze --exclude pgrouter > scripts/constraints.txt
 	@rm -rf $(VENV)-lock
 

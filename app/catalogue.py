@@ -1,23 +1,24 @@
-"""The models of the deployment by name and number, with one spelling for each."""
+"""The models and providers of the deployment by name and number, with one spelling for each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from app.errors import BadRequest, NotFound
-from app.store.tenancy import Model
+from app.store.tenancy import Model, Provider
 
 
 class Catalogue:
     """Models as they stood at one moment; immutable."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
+    def __init__(self, models: Iterable[Model], providers: Iterable[Provider] = ()) -> None:
         self.models = tuple(models)
+        self.providers = {provider.name: provider for provider in providers}
         self.by_id = {model.model_id: model for model in self.models}
         self._by_name: dict[str, Model] = {}
         for model in self.models:
             # Other gateways call a model by its provider too; the plain name wins where the two collide.
-            self._by_name.setdefault(f"{model.provider}/{model.name}", model)
+            self._by_name.setdefault(f"{model.provider.name}/{model.name}", model)
         self._by_name.update((model.name, model) for model in self.models)
 
     def find(self, name: str) -> Model | None:

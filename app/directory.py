@@ -83,7 +83,8 @@ class Directory:
             return self._catalogue
         before = self._generation
         try:
-            self._catalogue = Catalogue(await tenancy.models(self._db))
+            providers = await tenancy.providers(self._db)
+            self._catalogue = Catalogue(await tenancy.models(self._db, providers), providers)
             self._catalogue_loaded = (time.monotonic(), before)
         except MemoryUnavailable:
             if self._catalogue is None:

@@ -3,11 +3,14 @@
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
+├── BudgetSpent           402  the budget of the key or its tenant leaves nothing for this request
+├── Forbidden             403  the key may not use that model
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
 ├── Unsupported           422  the tenant's memory does not bear what is asked: too little of it, or a target too high
 ├── Busy                  429  the process is at work on the like already
+├── RateLimited           429  the key or its tenant has used up a minute's requests or tokens
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
 ├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
 └── ShuttingDown          503  the process ends before the answer did
@@ -59,6 +62,26 @@ class Unauthorized(RouterError):
     default_code = "invalid_api_key"
 
 
+class BudgetSpent(RouterError):
+    """A budget of the key or of its tenant leaves nothing for this request; it renews in so many `seconds`."""
+
+    status = 402
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.headers["retry-after"] = str(ceil(seconds))
+
+
+class Forbidden(RouterError):
+    """The key is a good one, and may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
+    default_code = "model_not_allowed"
+
+
 class NotFound(RouterError):
     """Nothing of that name belongs to this tenant; another tenant's is as absent as one that never was."""
 
@@ -103,6 +126,31 @@ class Busy(RouterError):
         self.headers["retry-after"] = str(ceil(seconds))
 
 
+class RateLimited(RouterError):
+    """A minute's `requests` or `tokens` are used up; `Retry-After` says when to ask again.
+
+    `seconds` None: never, the request asks for more than a minute has, and OpenAI's clients are told not to try.
+    """
+
+    status = 429
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: str, seconds: float | None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        if seconds is None:
+            self.headers["x-should-retry"] = "false"
+        else:
+            self.headers["retry-after"] = str(ceil(seconds))
+            self.headers["retry-after-ms"] = str(ceil(seconds * 1000))
+
+    def body(self) -> dict[str, Any]:
+        """The response body, of the type that OpenAI gives it: `requests` or `tokens`."""
+        body = super().body()
+        body["error"]["type"] = self.kind
+        return body
+
+
 class UpstreamUnavailable(RouterError):
     """No provider could be reached; `timed_out` makes it 504."""
 
@@ -112,6 +160,7 @@ class UpstreamUnavailable(RouterError):
 
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
+        self.timed_out = timed_out
         if timed_out:
             self.status = 504
 

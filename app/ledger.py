@@ -15,10 +15,11 @@ from uuid import UUID
 import asyncpg
 
 from app import metrics
+from app.attempts import Attempt
 from app.errors import MemoryUnavailable
 from app.store import routing
 from app.store.database import Database
-from app.usage import UNKNOWN, Passing, Usage
+from app.usage import UNKNOWN, Usage
 
 BATCH = 500
 #: How long entries gather before they are written, seconds.
@@ -59,19 +60,35 @@ class Entry:
     first_token_ms: float | None = None
     duration_ms: float = 0.0
     conversation: bytes | None = None
-    usage: Usage | Passing = UNKNOWN
+    usage: Usage = UNKNOWN
     estimated_tokens: int | None = None
+    api: str = "chat"
+    tried: Sequence[Attempt] = ()
+    usage_estimated: bool = False
+    response: bytes | None = None
 
     def composite(self) -> tuple[object, ...]:
         """The entry in the order of the SQL type `decision_entry`."""
-        usage = self.usage.usage() if isinstance(self.usage, Passing) else self.usage
+        usage = self.usage
         return (
             self.tenant_id, self.decision_id, self.key_id, self.policy_id, self.requested, self.task, self.reason,
             self.model_id, self.confidence, *_ranked(self.ranking), self.attempts,
             self.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
             self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation, usage.reasoning_tokens,
-            self.estimated_tokens,
+            self.estimated_tokens, self.api, *_tried(self.tried), self.usage_estimated, self.response,
         )  # fmt: skip
+
+
+def _tried(made: Sequence[Attempt]) -> tuple[object, ...]:
+    """Models, why each, what came of it and milliseconds; nothing where one was asked once, as its row says it all."""
+    if len(made) < 2:
+        return (None,) * 4
+    return (
+        [attempt.model.model_id for attempt in made],
+        [attempt.why for attempt in made],
+        [attempt.outcome for attempt in made],
+        [attempt.seconds * 1000 for attempt in made],
+    )
 
 
 def _ranked(rows: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
@@ -92,7 +109,7 @@ class Ledger:
     def __init__(self, db: Database, *, size: int) -> None:
         self._db = db
         self._size = size
-        self._queue: deque[tuple[object, ...] | Entry] = deque()
+        self._queue: deque[Entry] = deque()
         self._some = asyncio.Event()
         self._closing = False
         self.dropped = 0
@@ -105,8 +122,7 @@ class Ledger:
             self.dropped += 1
             metrics.ledger_dropped.inc()
             return
-        # Past a batch the writer is behind, or the database away: keep the row, not the answer's bytes.
-        self._queue.append(entry if len(self._queue) < BATCH else entry.composite())
+        self._queue.append(entry)
         self._some.set()
 
     @property
@@ -142,15 +158,8 @@ class Ledger:
 
     async def _write_batch(self) -> None:
         batch = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
-        rows = [entry.composite() if isinstance(entry, Entry) else entry for entry in batch]
-        try:
-            await self._write(rows)
-        except MemoryUnavailable:
-            # The answers' bytes need not be held while waiting: the rows have their usage.
-            for i, row in enumerate(rows):
-                self._queue[i] = row
-            raise
-        for _ in rows:
+        await self._write([entry.composite() for entry in batch])
+        for _ in batch:
             self._queue.popleft()
 
     async def _write(self, rows: list[tuple[object, ...]]) -> None:

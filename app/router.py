@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from app import signal
-from app.capability import needs_of
+from pgvector import HalfVector
+
+from app import metrics, signal
+from app.capability import able
 from app.catalogue import Catalogue
+from app.dialects import CHAT, Dialect, Reading
 from app.embedder import EmbeddingFailed
-from app.errors import BadRequest, MemoryUnavailable
+from app.errors import BadRequest, Forbidden, MemoryUnavailable
 from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
@@ -50,12 +55,20 @@ class Options:
 NO_OPTIONS = Options()
 
 
+@dataclass(slots=True)
+class Took:
+    """What the steps of a decision took, seconds; None: there was none."""
+
+    embedding: float | None = None
+    decision: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
 
     `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
-    `tokens` is what the prompt was taken for; None: nobody counted.
+    `reading` is the request as it was read, `tokens` what its prompt was taken for; None: nobody did.
     """
 
     models: tuple[Model, ...]
@@ -65,6 +78,8 @@ class Plan:
     ranking: tuple[Mapping[str, Any], ...] = ()
     conversation: bytes | None = None
     tokens: int | None = None
+    reading: Reading | None = None
+    took: Took | None = None
 
     @property
     def routed(self) -> bool:
@@ -90,51 +105,70 @@ class Router:
         body: dict[str, Any],
         options: Options,
         catalogue: Catalogue,
+        dialect: Dialect = CHAT,
         *,
         explained: bool = False,
+        holder: Model | None = None,
     ) -> Plan:
-        """Who serves `body`, a chat request; `explained`: the ranking has the rows of `router.explain`, none explored.
+        """Who serves `body`, a request in `dialect`.
 
-        Raises `NotFound` for an unknown model, `BadRequest` for bad messages.
+        `explained`: the ranking has the rows of `router.explain`, none explored; `holder` gave the answer that the
+        request goes on from. Raises `NotFound` for an unknown model, `Forbidden` for one that the key may not use, and
+        `BadRequest` for a request that cannot be read, or in an API that nobody asked for speaks.
         """
         name = body["model"]
-        policy = caller.policies.get(name)
+        policy = caller.policies.get(name) if dialect.routed else None
         if policy is not None:
             default = catalogue.by_id.get(policy.default_model)
             if default is None:
                 raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
         else:
-            default = catalogue.get(name)
-            policy = self._explicit_policy(caller, default)
+            default = _named(name, caller, catalogue, dialect)
+            policy = self._explicit_policy(caller, default) if dialect.routed else None
             if policy is None or not self._enabled or not options.routed:
-                return Plan((default,), "off")
+                return Plan((_allowed(default, caller),), "off")
+        pool = _pool(policy, default, catalogue)
+        allowed = [model for model in pool if _may_use(caller, model)]
+        if not allowed:
+            raise Forbidden(f"This key may not use any model of policy {policy.name!r}.", param="model")
         if not self._enabled or not options.routed:
-            return Plan((default,), "off", policy)
-        return await self._decide(caller, policy, default, body, options, catalogue, explained)
+            return Plan((_speakers(allowed, dialect, policy)[0],), "off", policy)
+        reading = dialect.read(body)
+        if reading.previous is not None:
+            # Nobody but the provider that gave that answer can go on from it.
+            provider = (holder or default).provider
+            allowed = [model for model in allowed if model.provider is provider] or [holder or default]
+        return await self._decide(
+            caller, policy, allowed, len(pool), dialect, reading, options, catalogue, explained, holder
+        )
 
     async def _decide(
         self,
         caller: Caller,
         policy: Policy,
-        default: Model,
-        body: dict[str, Any],
+        pool: list[Model],
+        candidates: int,
+        dialect: Dialect,
+        reading: Reading,
         options: Options,
         catalogue: Catalogue,
         explained: bool,
+        holder: Model | None,
     ) -> Plan:
-        messages = signal.messages_of(body)
-        pool = _pool(policy, default, catalogue)
         count = self._tokenizers.of(model.upstream_name for model in pool)
-        tokens = signal.prompt_tokens(body, messages, count)
-        needs = needs_of(body, messages, tokens)
-        able = [model for model in pool if needs.met_by(model)]
-        if not able:
+        tokens = signal.prompt_tokens(reading, count)
+        fit = [model for model in pool if able(model, dialect, reading, tokens)]
+        planned = partial(Plan, policy=policy, tokens=tokens, reading=reading)
+        if not fit:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
-            return Plan((default,), "capability", policy, tokens=tokens)
-        if len(able) == 1:
-            return Plan((able[0],), "single_candidate" if len(pool) == 1 else "capability", policy, tokens=tokens)
-        if default not in able:
-            default = able[0]
+            return planned((_speakers(pool, dialect, policy)[0],), "capability")
+        if len(fit) == 1:
+            return planned((fit[0],), "single_candidate" if len(pool) == 1 else "capability")
+        if holder in fit and policy.granularity == "conversation" and policy.backend != "none":
+            return planned((holder, *(model for model in fit if model is not holder)), "sticky")
+        # The policy's default model, where it is able, comes first.
+        default = fit[0]
+        messages = reading.messages
         conversation = signal.conversation_key(messages, options.conversation, options.task)
         question = Question(
             tenant_id=caller.tenant_id,
@@ -143,33 +177,34 @@ class Router:
             task=options.task,
             prompt_tokens=tokens,
             default_model=default.model_id,
-            models=None if len(able) == len(pool) else [model.model_id for model in able],
+            models=None if len(fit) == candidates else [model.model_id for model in fit],
             alpha=options.alpha,
             conversation=conversation,
             continues=signal.continues(messages),
             random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
         ask = routing.explain if explained else routing.decide
+        took = Took()
         try:
             text = signal.task_signal(messages, policy.granularity)
-            rows, reason = await self._ask(caller, policy, text, question, ask)
+            rows, reason = await self._ask(caller, policy, text, question, ask, took)
         except MemoryUnavailable:
-            rest = (model for model in able if model is not default)
-            return Plan((default, *rest), "memory_unavailable", policy, tokens=tokens)
+            metrics.fail_opens.labels("memory").inc()
+            rest = (model for model in fit if model is not default)
+            return planned((default, *rest), "memory_unavailable", took=took)
         if rows[0]["reason"] == "unpriced":
             self._say_unpriced(policy, rows, catalogue)
-        return Plan(
+        return planned(
             models=tuple(catalogue.by_id[row["model_id"]] for row in rows if row["model_id"] in catalogue.by_id),
             reason=reason or rows[0]["reason"],
-            policy=policy,
             confidence=rows[0]["confidence"],
             ranking=tuple(rows),
             conversation=conversation,
-            tokens=tokens,
+            took=took,
         )
 
     async def _ask(
-        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask
+        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask, took: Took
     ) -> tuple[list[Mapping[str, Any]], str | None]:
         """Rows of the decision, and a reason that overrides theirs.
 
@@ -177,23 +212,35 @@ class Router:
         """
         tenant = (caller.tenant_id, policy.policy_id)
         if policy.backend != "knn" or tenant in self._cold:
-            rows = await ask(self._db, question, None, deadline=self._deadline)
+            rows = await self._timed(ask, question, None, took)
             if rows[0]["reason"] != "no_signal":
                 return rows, None
             self._cold.discard(tenant)
         failed = None
         embedding = None
         if text:
+            began = time.perf_counter()
             try:
                 space = await self._spaces.of(caller)
                 embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = "embedding_failed"
-        rows = await ask(self._db, question, embedding, deadline=self._deadline)
+                metrics.fail_opens.labels("embedding").inc()
+            took.embedding = time.perf_counter() - began
+        rows = await self._timed(ask, question, embedding, took)
         reason = rows[0]["reason"]
         if reason == "cold" and len(self._cold) < 1_000_000:
             self._cold.add(tenant)
         return rows, failed if reason == "no_signal" else None
+
+    async def _timed(
+        self, ask: Ask, question: Question, embedding: HalfVector | None, took: Took
+    ) -> list[Mapping[str, Any]]:
+        began = time.perf_counter()
+        try:
+            return await ask(self._db, question, embedding, deadline=self._deadline)
+        finally:
+            took.decision = (took.decision or 0.0) + time.perf_counter() - began
 
     def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> None:
         """Log which candidates have no price, once for each policy and model."""
@@ -215,6 +262,45 @@ class Router:
 def _pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:
     others = (catalogue.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
     return [default, *(model for model in others if model is not None)]
+
+
+def _speakers(models: list[Model], dialect: Dialect, policy: Policy) -> list[Model]:
+    """Those whose provider speaks the API. Raises `BadRequest` when there are none."""
+    found = [model for model in models if dialect.name in model.provider.speaks]
+    if not found:
+        raise BadRequest(
+            f"No candidate of policy {policy.name!r} is served by a provider that speaks {dialect.path}.", param="model"
+        )
+    return found
+
+
+def _may_use(caller: Caller, model: Model) -> bool:
+    return caller.allowed_models is None or model.model_id in caller.allowed_models
+
+
+def _allowed(model: Model, caller: Caller) -> Model:
+    if not _may_use(caller, model):
+        raise Forbidden(f"This key may not use the model {model.name!r}.", param="model")
+    return model
+
+
+def _named(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> Model:
+    """The model that a request names. Raises `NotFound`, `BadRequest` where its provider does not speak the API."""
+    policy = caller.policies.get(name)
+    if policy is not None and not dialect.billed:
+        numbers = (policy.default_model, *policy.models)
+        pool = [catalogue.by_id[number] for number in numbers if number in catalogue.by_id]
+        return _speakers([model for model in pool if _may_use(caller, model)] or pool, dialect, policy)[0]
+    if policy is not None and catalogue.find(name) is None:
+        raise BadRequest(f"{dialect.path} is not routed: name a model, not the policy {name!r}.", param="model")
+    model = catalogue.get(name)
+    if dialect.name not in model.provider.speaks:
+        raise BadRequest(
+            f"The provider {model.provider.name!r} of {name!r} does not speak {dialect.path}, "
+            "or pgrouter was not told that it does.",
+            param="model",
+        )
+    return model
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 from starlette.types import Scope
 
-from app import embedder, metrics
+from app import embedder, metrics, telemetry
+from app.admission import Admission
+from app.attempts import Patience
+from app.breaker import Breakers
 from app.directory import Directory
 from app.errors import ConfigurationError, MemoryUnavailable
+from app.holders import Holders
 from app.ledger import Ledger
+from app.observer import Observer
 from app.router import Router
 from app.settings import Settings
 from app.spaces import Embedding, Spaces
@@ -39,6 +46,11 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    admission: Admission
+    breakers: Breakers
+    patience: Patience
+    holders: Holders
+    observer: Observer
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -58,6 +70,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     if settings.database_url is None:
         raise ConfigurationError("DATABASE_URL is not set.")
     async with contextlib.AsyncExitStack() as stack:
+        traces = telemetry.create()
+        if traces is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
         db = Database(settings.database_url, size=settings.pool_size, standbys=True)
         await db.open()
         stack.push_async_callback(db.close)
@@ -87,11 +102,11 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         if settings.maintain_seconds:
             keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
-        metrics.ledger_queued.set_function(lambda: ledger.queued)
-        metrics.memory_available.set_function(lambda: db.available)
-        metrics.primary_available.set_function(lambda: db.writable)
-        metrics.embedding_cache.labels("hit").set_function(lambda: spaces.hits)
-        metrics.embedding_cache.labels("miss").set_function(lambda: spaces.misses)
+        stack.enter_context(metrics.following(_gauges(db, ledger, spaces)))
+        breakers = Breakers()
+        stack.enter_context(metrics.following_breakers(breakers.states))
+        if metrics.DIRECTORY in os.environ:
+            stack.push_async_callback(_cancel, asyncio.create_task(_keep_fresh(), name="gauges"))
         yield Services(
             settings=settings,
             db=db,
@@ -100,7 +115,35 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            admission=Admission(db, deadline=settings.decision_deadline),
+            breakers=breakers,
+            patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
+            holders=Holders(db),
+            observer=Observer(traces),
         )
+
+
+def _gauges(db: Database, ledger: Ledger, spaces: Spaces) -> metrics.Sources:
+    sources: metrics.Sources = {
+        metrics.workers: lambda: 1,
+        metrics.ledger_queued: lambda: ledger.queued,
+        metrics.memory_available: lambda: db.available,
+        metrics.primary_available: lambda: db.writable,
+        metrics.embedding_cache.labels("hit"): lambda: spaces.hits,
+        metrics.embedding_cache.labels("miss"): lambda: spaces.misses,
+    }
+    for name, connections in db.connections.items():
+        sources[metrics.pool_connections.labels(name, "open")] = partial(getattr, connections, "open")
+        sources[metrics.pool_connections.labels(name, "in_use")] = partial(getattr, connections, "in_use")
+        sources[metrics.pool_waiting.labels(name)] = partial(getattr, connections, "waiting")
+    return sources
+
+
+async def _keep_fresh() -> None:
+    """Another worker may be asked for this one's gauges at any time."""
+    while True:
+        metrics.refresh()
+        await asyncio.sleep(metrics.FRESH)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -30,6 +30,11 @@ class Settings:
     connect_timeout: float = 5.0
     first_byte_timeout: float = 600.0
     idle_timeout: float = 600.0
+    total_timeout: float = 3600.0
+    retries: int = 2
+    retry_wait: float = 5.0
+    hedge: float = 0.0
+    keepalive: float = 0.0
     max_body: int = 20 * MEBIBYTE
     pool_size: int = 8
     ledger_queue: int = 10_000
@@ -37,7 +42,10 @@ class Settings:
     maintain_seconds: int = 60
     graduate_at: int = 6_000
     ledger_days: int = 90
+    workers: int = 1
     log_level: str = "info"
+    log_format: str = "text"
+    access_log: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -59,6 +67,11 @@ class Settings:
             connect_timeout=reader.number("ROUTER_CONNECT_TIMEOUT", default.connect_timeout),
             first_byte_timeout=reader.number("ROUTER_FIRST_BYTE_TIMEOUT", default.first_byte_timeout),
             idle_timeout=reader.number("ROUTER_IDLE_TIMEOUT", default.idle_timeout),
+            total_timeout=reader.number("ROUTER_TOTAL_TIMEOUT", default.total_timeout),
+            retries=reader.integer("ROUTER_RETRIES", default.retries, 0, 10),
+            retry_wait=reader.number("ROUTER_RETRY_WAIT", default.retry_wait),
+            hedge=reader.number("ROUTER_HEDGE_SECONDS", default.hedge, least=0),
+            keepalive=reader.number("ROUTER_KEEPALIVE_SECONDS", default.keepalive, least=0),
             max_body=reader.integer("ROUTER_MAX_BODY_BYTES", default.max_body, 1024, 1024 * MEBIBYTE),
             pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
             ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),
@@ -66,10 +79,15 @@ class Settings:
             maintain_seconds=reader.integer("ROUTER_MAINTAIN_SECONDS", default.maintain_seconds, 0, 86_400),
             graduate_at=reader.integer("ROUTER_GRADUATE_AT", default.graduate_at, 1, 1_000_000_000),
             ledger_days=reader.integer("ROUTER_LEDGER_DAYS", default.ledger_days, 1, 36_500),
+            workers=reader.integer("ROUTER_WORKERS", default.workers, 1, MOST_WORKERS),
             log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
+            log_format=reader.choice("LOG_FORMAT", default.log_format, LOG_FORMATS),
+            access_log=reader.switch("ROUTER_ACCESS_LOG", default.access_log),
         )
 
 
+MOST_WORKERS = 256
+LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
 
@@ -87,6 +105,10 @@ class _Reader:
             raise ConfigurationError(f"{name}={value!r}: choose one of {', '.join(choices)}.")
         return value
 
+    def switch(self, name: str, default: bool) -> bool:
+        value = self.choice(name, "1" if default else "0", ("1", "0", "true", "false", "on", "off"))
+        return value in ("1", "true", "on")
+
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name)
         if text is None:
@@ -99,7 +121,7 @@ class _Reader:
             raise ConfigurationError(f"{name}={value} is outside {low} to {high}.")
         return value
 
-    def number(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float, least: float = 0.001) -> float:
         text = self.text(name)
         if text is None:
             return default
@@ -107,6 +129,6 @@ class _Reader:
             value = float(text)
         except ValueError:
             raise ConfigurationError(f"{name}={text!r} is not a number of seconds.") from None
-        if not 0 < value < 86_400:
-            raise ConfigurationError(f"{name}={text} is outside 0 to 86400 seconds.")
+        if not least <= value < 86_400:
+            raise ConfigurationError(f"{name}={text} is outside {least:g} to 86400 seconds.")
         return value

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from app import signal
 from app.catalogue import Catalogue
+from app.dialects.chat import checked
 from app.embedder import CachedEmbedder
 from app.errors import BadRequest
 from app.store.memory import Example
@@ -55,7 +56,7 @@ class Prompted(BaseModel):
         if self.prompt is not None:
             return self.prompt.strip()
         try:
-            text = signal.task_signal(signal.messages_of({"messages": self.messages}), granularity)
+            text = signal.task_signal(checked(self.messages, "messages"), granularity)
             if not text:
                 raise BadRequest("The messages have no text of a user.", param="messages")
             _storable(text)

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from app.errors import UpstreamUnavailable
-from app.store.tenancy import Model
+from app.store.tenancy import Provider
 
 #: Headers that belong to one connection (RFC 9110, 7.6.1), or that the hop writes itself.
 HOP_BY_HOP = frozenset(
@@ -20,13 +20,16 @@ HOP_BY_HOP = frozenset(
         b"trailer", b"transfer-encoding", b"upgrade",
     )
 )  # fmt: skip
-_NOT_FORWARDED = HOP_BY_HOP | {b"host", b"content-length", b"authorization", b"cookie", b"accept-encoding", b"expect"}
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
+_NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
 _ROUTER_HEADERS = b"x-router"
 
 #: A body over this many bytes is written in pieces.
 LARGE = 1024 * 1024
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+#: A body at hand, or one that is passed on as it comes.
+Body = bytes | AsyncIterator[bytes] | None
 
 
 class Reply:
@@ -88,6 +91,8 @@ class Upstream:
         self._environ = environ
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[tuple[str, str, bytes], URL] = {}
+        # The headers that clients send are the same ones again and again; None: not sent on.
+        self._names: dict[bytes, str | None] = {}
 
     async def open(self) -> None:
         """Make ready to send."""
@@ -105,43 +110,76 @@ class Upstream:
             await self._session.close()
 
     async def send(
-        self, model: Model, path: str, query: bytes, headers: RawHeaders, body: bytes, method: str = "POST"
+        self,
+        provider: Provider,
+        path: str,
+        query: bytes,
+        headers: RawHeaders,
+        body: Body,
+        *,
+        method: str = "POST",
+        within: float = float("inf"),
+        extra: Iterable[tuple[str, str]] = (),
+        plain: bool = True,
     ) -> Reply:
-        """Send `body` to the provider of `model` at `path` below its base URL; returns once the answer has begun.
+        """Send `body` to a provider at `path` below its base URL; returns once the answer has begun.
 
-        The client's headers go along, its credentials and the router's own do not. Raises `UpstreamUnavailable`.
+        The client's headers go along, its credentials and the router's own do not; `extra` are sent too. `plain`: the
+        answer must come uncompressed, for what passes by is read. `within`: seconds for it to begin, if that is less
+        than what every attempt has. Raises `UpstreamUnavailable`.
         """
         assert self._session is not None, "open() comes first"
-        sent = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in headers
-            if name not in _NOT_FORWARDED and not name.startswith(_ROUTER_HEADERS)
-        ]
-        named = next((value for name, value in headers if name == b"connection"), b"")
-        if named and named.lower() not in (b"keep-alive", b"close"):
-            # RFC 9110, 7.6.1: what the client's connection names is for this hop alone.
-            dropped = {name.strip() for name in named.decode("latin-1").lower().split(",")}
-            sent = [(name, value) for name, value in sent if name not in dropped]
-        # What passes by is read for its usage, so it must come uncompressed.
-        sent.append(("accept-encoding", "identity"))
-        key = self._environ.get(model.key_variable) if model.key_variable else None
+        sent = self._forwarded(headers, plain)
+        sent += extra
+        key = self._environ.get(provider.key_variable) if provider.key_variable else None
         if key:
-            sent.append(("authorization", f"Bearer {key}"))
+            bearer = provider.key_header == "authorization"
+            sent.append((provider.key_header, f"Bearer {key}" if bearer else key))
+        if isinstance(body, bytes):
+            # A large body goes in pieces, so that others get a turn in between.
+            data: object = body if len(body) <= LARGE else io.BytesIO(body)
+        else:
+            data = body
         try:
-            async with asyncio.timeout(self._first_byte_timeout):
+            async with asyncio.timeout(min(self._first_byte_timeout, within)):
                 response = await self._session.request(
                     method,
-                    self._url(model.base_url, path, query),
-                    # A large body goes in pieces, so that others get a turn in between.
-                    data=body if len(body) <= LARGE else io.BytesIO(body),
+                    self._url(provider.base_url, path, query),
+                    data=data,
                     headers=sent,
                     allow_redirects=False,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             timed_out = _timed_out(error)
             what = "did not answer in time" if timed_out else "cannot be reached"
-            raise UpstreamUnavailable(f"The provider {model.provider!r} {what}.", timed_out=timed_out) from error
+            raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
         return Reply(response)
+
+    def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
+        names, sent = self._names, []
+        hop = b""
+        for raw, value in headers:
+            try:
+                name = names[raw]
+            except KeyError:
+                name = self._name(raw)
+            if name is not None and not (plain and raw == b"accept-encoding"):
+                sent.append((name, value.decode("latin-1")))
+            elif raw == b"connection":
+                hop = value
+        if hop and hop.lower() not in (b"keep-alive", b"close"):
+            # RFC 9110, 7.6.1: what the client's connection names is for this hop alone.
+            dropped = {name.strip() for name in hop.decode("latin-1").lower().split(",")}
+            sent = [(name, value) for name, value in sent if name not in dropped]
+        if plain:
+            sent.append(("accept-encoding", "identity"))
+        return sent
+
+    def _name(self, raw: bytes) -> str | None:
+        name = None if raw in _NOT_FORWARDED or raw.startswith(_ROUTER_HEADERS) else raw.decode("latin-1")
+        if len(self._names) < 1000:
+            self._names[raw] = name
+        return name
 
     def _url(self, base: str, path: str, query: bytes) -> URL:
         url = self._urls.get((base, path, query))

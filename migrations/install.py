@@ -39,6 +39,11 @@ def install(name: str, version: int, *, to: str = "") -> None:
         execute(f"grant execute on function router.{name} to {to};")
 
 
+def restore(name: str, version: int, *, to: str = "") -> None:
+    """Put back, on the way down, the version that an earlier revision installed; the newer one is dropped already."""
+    install(name, version, to=to)
+
+
 def install_view(name: str, version: int, *, to: str) -> None:
     """Run `sql/NAME.vVERSION.sql` and let the roles in `to` read the view."""
     execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count, cycle
 
 import orjson
@@ -26,23 +26,29 @@ HEADERS = {
     "x-stainless-retry-count": "0",
     "x-stainless-read-timeout": "600",
 }
+#: Between the events of a stream, so that the first byte is not the last one too, as `tests/fake_upstream.py` reads it.
+GAP = "gap=0.001"
 
 
-def request(host: str, key: str, model: str, prompt: str, *, stream: bool = False) -> bytes:
-    """The bytes of one chat request."""
+def request(
+    host: str, key: str, model: str, prompt: str, *, plan: str | None = None, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of one chat request; with `plan`, what the fake upstream is to do, its answer is streamed."""
     content: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    # A pause between events, so that the first byte is not the last one too.
-    extra = {"x-fake": "gap=0.001"} if stream else {}
-    body = orjson.dumps(content | ({"stream": True} if stream else {}))
-    headers = {"host": host, "authorization": f"Bearer {key}", **HEADERS, **extra, "content-length": str(len(body))}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    extra = {} if plan is None else {"x-fake": plan}
+    body = orjson.dumps(content | ({"stream": True} if plan is not None else {}))
+    own = {"host": host, "authorization": f"Bearer {key}", "content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**own, **HEADERS, **extra, **(headers or {})}.items())
     return f"POST /v1/chat/completions HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-def repeated(host: str, key: str, model: str, *, stream: bool = False) -> Iterator[bytes]:
+def repeated(
+    host: str, key: str, model: str, *, stream: bool = False, headers: Mapping[str, str] | None = None
+) -> Iterator[bytes]:
     """The same 50 prompts again and again."""
     prompts = [recording.prompt for recording in memory()[::6]]
-    return cycle([request(host, key, model, prompt, stream=stream) for prompt in prompts])
+    plan = GAP if stream else None
+    return cycle([request(host, key, model, prompt, plan=plan, headers=headers) for prompt in prompts])
 
 
 def new(host: str, key: str) -> Iterator[bytes]:

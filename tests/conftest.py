@@ -18,7 +18,8 @@ import pytest
 
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
-from tests.proxy import Proxy, running_proxy
+from tests.front import PROXIED, STRAIGHT, Front, front_of
+from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
 T = TypeVar("T")
@@ -184,3 +185,24 @@ def proxies(database: str, upstream: Running) -> ProxyFactory:
             yield running
 
     return start
+
+
+@pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
+async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
+    """A module's proxy, and the provider without it: clients have to find the same behind both."""
+    with databases.fresh() as dsn:
+        async with front_of(request.param, dsn, upstream) as front:
+            yield front
+
+
+@pytest.fixture
+async def front(shared_front: Front) -> Front:
+    """The module's front, as if nothing had been asked yet."""
+    shared_front.clean()
+    return shared_front
+
+
+@pytest.fixture(params=[STRONG, "auto"])
+def model(front: Front, request: pytest.FixtureRequest) -> str:
+    """What a client names: a real model, and behind the proxy a policy too."""
+    return front.model(request.param)

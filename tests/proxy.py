@@ -15,12 +15,14 @@ import uvicorn
 
 from app.keys import hash_of, hint_of, make_key
 from app.main import create_app
+from app.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
 from app.store import tenancy
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
+SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
 #: USD per million tokens, input and output.
 PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
 
@@ -95,7 +97,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
-    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY")
+    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
         await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
     known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
@@ -116,7 +118,14 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with running(settings) as services:
             config = uvicorn.Config(
-                create_app(services), log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none"
+                create_app(services),
+                http=Protocol,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
             )
             server = uvicorn.Server(config)
             server.capture_signals = _nothing  # type: ignore[method-assign, assignment]

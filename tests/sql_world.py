@@ -80,6 +80,7 @@ class World:
             """
             reset all;
             delete from router.decisions;
+            delete from router.reservations;
             delete from router.memories;
             delete from router.tenants;
             delete from router.models;
@@ -216,7 +217,8 @@ class World:
             "cached_price": None, "penalty": None, "alpha": None, "unit_usd": None, "attempts": 1, "status": 200,
             "streamed": False, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
             "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
-            "reasoning_tokens": None, "estimated_tokens": None,
+            "reasoning_tokens": None, "estimated_tokens": None, "api": "chat", "tried": None, "tried_why": None,
+            "tried_outcome": None, "tried_ms": None, "usage_estimated": False, "response": None,
         }  # fmt: skip
 
 

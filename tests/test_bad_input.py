@@ -204,8 +204,9 @@ async def test_an_expired_key_is_refused(proxy: Proxy) -> None:
 
 
 async def test_a_path_that_is_not_served_is_404_in_openais_shape(proxy: Proxy) -> None:
-    assert await refused(proxy, "/v1/nothing", {}) == (404, None)
-    assert (await refused(proxy, "/v1/models", {}))[0] == 405
+    assert await refused(proxy, "/nothing", {}) == (404, None)
+    assert await refused(proxy, "/v1/router/nothing", {}) == (404, None)
+    assert (await refused(proxy, "/v1/router/status", {}))[0] == 405
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "-1", "x", "9223372036854775808"])

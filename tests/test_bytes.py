@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import with_model
-from app.usage import TAIL, UNKNOWN, Passing, Usage
+from app.body import _scanned, with_model
+from app.passing import TAIL, Passing
+from app.usage import UNKNOWN, Usage
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -46,6 +48,54 @@ def test_an_escaped_key_is_the_models_own_and_of_two_the_last_counts() -> None:
     raw = b'{"mod\\u0065l":"auto","metadata":{"model":"auto"},"seed":123456789012345678901234567890}'
     assert with_model(raw, "m") == raw.replace(b'"mod\\u0065l":"auto"', b'"mod\\u0065l":"m"')
     assert with_model(b'{"model":"a","model":"b"}', "m") == b'{"model":"a","model":"m"}'
+
+
+def spelled(value: Any, chance: random.Random) -> str:
+    """JSON for `value` as anybody may write it: blanks anywhere, keys twice, any character escaped."""
+
+    def text(string: str) -> str:
+        often = chance.choice([0, 0, 0.3])
+        return '"' + "".join(escaped(c) if chance.random() < often else plain(c) for c in string) + '"'
+
+    def plain(c: str) -> str:
+        return "\\" + c if c in '"\\' else f"\\u{ord(c):04x}" if c < " " else c
+
+    def escaped(c: str) -> str:
+        return "".join(
+            f"\\u{int.from_bytes(c.encode('utf-16-be')[i : i + 2]):04X}" for i in (0, 2)[: 1 + (c > "\uffff")]
+        )
+
+    def blank() -> str:
+        return chance.choice(["", "", " ", "\n\t ", "\r\n"])
+
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        return "[" + ",".join(blank() + spelled(item, chance) + blank() for item in value) + "]"
+    if isinstance(value, dict):
+        pairs = [(key, item) for key, item in value.items() for _ in range(chance.choice([1, 1, 1, 1, 2]))]
+        chance.shuffle(pairs)
+        written = (blank() + text(key) + blank() + ":" + blank() + spelled(item, chance) for key, item in pairs)
+        return "{" + (blank() + ",").join(written) + blank() + "}"
+    return orjson.dumps(value).decode()
+
+
+modelish = st.sampled_from(["model", '"model', 'model"', '"model"', "\\model", '"model":"x"', "mode", ""]) | text
+odd_values = st.recursive(
+    st.none() | st.integers(-99, 99) | modelish,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(modelish, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(fields=st.dictionaries(modelish, odd_values, max_size=4), asked=modelish, name=text, chance=st.randoms())
+def test_the_short_cut_to_the_models_name_finds_what_reading_every_token_does(
+    fields: dict[str, Any], asked: str, name: str, chance: random.Random
+) -> None:
+    raw = spelled({**fields, "model": asked}, chance).encode()
+    assert orjson.loads(raw)["model"] == asked
+    assert with_model(raw, name) == _scanned(raw, name)
+    assert orjson.loads(with_model(raw, name)) == {**orjson.loads(raw), "model": name}
 
 
 def chunked(body: bytes, cuts: list[int]) -> list[bytes]:

@@ -85,12 +85,29 @@ async def test_a_request_that_is_not_routed_is_not_counted_before_it_is_sent(pro
     assert (await proxy.ledger())[0]["estimated_tokens"] is None
 
 
-async def test_the_usage_of_a_stream_that_reports_none_is_unknown_and_not_zero(proxy: Proxy) -> None:
-    async with proxy.client() as client:
-        stream = await client.chat.completions.create(model="auto", messages=ask("hi"), stream=True)
-        assert [chunk async for chunk in stream]
+async def test_a_routed_streams_usage_is_asked_for_and_not_shown(proxy: Proxy, upstream: Running) -> None:
+    body = {"model": "auto", "messages": ask("hi"), "stream": True}
+    async with proxy.http() as http:
+        async with http.post(f"{upstream.url}/chat/completions", json={**body, "model": STRONG}) as direct:
+            expected = await direct.read()
+        async with http.post("/v1/chat/completions", json=body) as response:
+            assert await response.read() == expected
+    assert b'"include_usage"' in base64.b64decode(upstream.log()[-1]["body"])
     row = (await proxy.ledger())[0]
-    assert (row["status"], row["prompt_tokens"], row["completion_tokens"], row["spent_usd"]) == (200, None, None, None)
+    assert (row["prompt_tokens"], row["cached_tokens"], row["completion_tokens"]) == (11, 3, 7)
+    assert not row["usage_estimated"]
+
+
+async def test_the_usage_of_a_stream_that_reports_none_is_estimated_and_says_so(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        stream = await client.chat.completions.create(model=CHEAP, messages=ask("hi"), stream=True)
+        said = [chunk async for chunk in stream]
+    assert said
+    row = (await proxy.ledger())[0]
+    assert (row["status"], row["usage_estimated"]) == (200, True)
+    assert 7 <= row["prompt_tokens"] <= 9
+    assert 10 <= row["completion_tokens"] <= 25, streamed_text()
+    assert row["spent_usd"] > 0
 
 
 @pytest.mark.parametrize("stream", ["false", "true"])
@@ -308,7 +325,7 @@ async def test_a_routed_request_that_fails_says_which_decision_it_was(proxy: Pro
             await client.chat.completions.create(model="auto", messages=ask("hi"))
     row = (await proxy.ledger())[0]
     assert failed.value.response.headers["x-router-decision"] == str(row["decision_id"])
-    assert (row["status"], row["attempts"]) == (502, 2)
+    assert (row["status"], row["attempts"]) == (502, 6)
 
 
 async def test_embeddings_pass_through(proxy: Proxy) -> None:

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
+import anthropic
 import openai
 import orjson
 import pytest
 import pytest_asyncio
 
+from tests.fake.forced import instance
 from tests.fake_upstream import ANSWER, USAGE, Running, parse_plan, running_upstream, serving, streamed_text
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
@@ -40,6 +42,10 @@ async def client(upstream: Running) -> AsyncIterator[openai.AsyncOpenAI]:
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+def ask(**fields: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o", "input": "Hello", **fields}
 
 
 def chat(model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
@@ -294,6 +300,193 @@ def test_a_server_ends_with_the_process_that_started_it() -> None:
         assert upstream.process.stdin is not None
         upstream.process.stdin.close()
         assert upstream.process.wait(10) == 0
+
+
+async def test_a_chunked_request_is_taken(upstream: Running, session: aiohttp.ClientSession) -> None:
+    content = orjson.dumps(chat(user="é" * 50_000))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 9_999):
+            yield content[start : start + 9_999]
+
+    for _ in range(2):  # The second finds the connection where the first has left it.
+        async with session.post(f"{upstream.url}/chat/completions", data=pieces()) as response:
+            assert response.status == 200
+    assert [base64.b64decode(entry["body"]) for entry in upstream.log()] == [content, content]
+
+
+async def test_a_plan_that_holds_a_few_times_ends(client: openai.AsyncOpenAI, upstream: Running) -> None:
+    upstream.script("gpt-4o", "status=500;times=2")
+    for _ in range(2):
+        with pytest.raises(openai.InternalServerError):
+            await client.chat.completions.create(model="gpt-4o", messages=HELLO)
+    await client.chat.completions.create(model="gpt-4o", messages=HELLO)
+    upstream.script("gpt-4o", "status=500;times=2")
+    with pytest.raises(openai.InternalServerError):
+        await client.chat.completions.create(model="gpt-4o", messages=HELLO)
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+async def test_a_key_is_needed_when_told_so(upstream: Running, session: aiohttp.ClientSession, header: str) -> None:
+    right = "sk-right" if header == "x-api-key" else "Bearer sk-right"
+    statuses = []
+    for key in (right, "sk-wrong"):
+        headers = {"x-fake": "needs-key=sk-right", header: key}
+        async with session.post(f"{upstream.url}/chat/completions", json=chat(), headers=headers) as response:
+            statuses.append(response.status)
+    assert statuses == [200, 401]
+
+
+@pytest.mark.parametrize("word", ["die-after", "hang-after"])
+async def test_a_stream_ends_after_as_many_events_as_told(
+    upstream: Running, session: aiohttp.ClientSession, word: str
+) -> None:
+    url, headers = f"{upstream.url}/chat/completions", {"x-fake": f"{word}=3"}
+    limit = aiohttp.ClientTimeout(sock_read=0.2)
+    async with session.post(url, json=chat(stream=True), headers=headers, timeout=limit) as response:
+        events = [await response.content.readuntil(b"\n\n") for _ in range(3)]
+        with pytest.raises((aiohttp.ClientPayloadError, aiohttp.SocketTimeoutError)) as caught:
+            await response.content.readuntil(b"\n\n")
+    assert [event.partition(b" ")[0] for event in events] == [b":", b"data:", b"data:"]
+    assert isinstance(caught.value, aiohttp.SocketTimeoutError) is (word == "hang-after")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/chat/completions", {"messages": HELLO}, b'data: {"error"'),
+        ("/responses", {"input": "Hello"}, b"event: error"),
+        ("/messages", {"messages": HELLO, "max_tokens": 9}, b"event: error"),
+    ],
+)
+async def test_a_stream_may_end_in_an_error_event(
+    upstream: Running, session: aiohttp.ClientSession, path: str, body: dict[str, Any], said: bytes
+) -> None:
+    headers = {"x-fake": "error-after=4"}
+    body = {"model": "m", "stream": True, **body}
+    async with session.post(upstream.url + path, json=body, headers=headers) as response:
+        events = (await response.read()).split(b"\n\n")
+    assert len(events) == 6
+    assert said in events[4].replace(b'{ "error" :', b'{"error"')
+
+
+async def test_comments_and_line_ends_of_a_stream_can_be_asked_for(
+    upstream: Running, session: aiohttp.ClientSession
+) -> None:
+    bodies = []
+    for plan in ("", "comments;crlf"):
+        headers = {"x-fake": plan}
+        async with session.post(f"{upstream.url}/responses", json=ask(stream=True), headers=headers) as response:
+            bodies.append(await response.read())
+    plain, odd = (body.replace(b"\r\n", b"\n").split(b"\n\n") for body in bodies)
+    assert b"\n" not in bodies[1].replace(b"\r\n", b"")
+    assert len(odd) == 2 * len(plain) - 1
+    assert set(odd[:-1:2]) == {b": keep-alive"}
+
+
+async def test_usage_can_be_kept_quiet_or_made_of_reasoning(client: openai.AsyncOpenAI) -> None:
+    usages = []
+    for plan in ("no-usage", "reasoning=64;cached=5"):
+        headers = {"x-fake": plan}
+        completion = await client.chat.completions.create(model="m", messages=HELLO, extra_headers=headers)
+        usages.append(completion.usage)
+    assert usages[0] is None
+    assert usages[1] is not None
+    assert usages[1].completion_tokens == 64 + USAGE["completion_tokens"]
+    assert usages[1].prompt_tokens_details is not None
+    assert usages[1].prompt_tokens_details.cached_tokens == 5
+
+
+@pytest.mark.parametrize(("plan", "told"), [("", 5), ("terse", 1)])
+async def test_a_messages_stream_ends_with_its_usage(
+    upstream: Running, session: aiohttp.ClientSession, plan: str, told: int
+) -> None:
+    body = {"model": "m", "stream": True, "messages": HELLO, "max_tokens": 9}
+    async with session.post(f"{upstream.url}/messages", json=body, headers={"x-fake": plan}) as response:
+        (delta,) = [event for event in (await response.read()).split(b"\n\n") if b"event: message_delta" in event]
+    assert len(orjson.loads(delta.partition(b"data: ")[2])["usage"]) == told
+
+
+async def test_an_answer_can_end_for_want_of_tokens(client: openai.AsyncOpenAI, upstream: Running) -> None:
+    headers = {"x-fake": "incomplete"}
+    completion = await client.chat.completions.create(model="m", messages=HELLO, extra_headers=headers)
+    async with client.responses.stream(model="m", input="Hello", extra_headers=headers) as stream:
+        *_, last = [event async for event in stream]
+    async with anthropic.AsyncAnthropic(base_url=upstream.url.removesuffix("/v1"), api_key="sk-fake") as other:
+        message = await other.messages.create(model="m", max_tokens=9, messages=HELLO, extra_headers=headers)
+    assert (completion.choices[0].finish_reason, message.stop_reason) == ("length", "max_tokens")
+    assert last.type == "response.incomplete"
+    assert last.response.incomplete_details is not None
+    assert last.response.incomplete_details.reason == "max_output_tokens"
+    assert last.response.usage is not None
+
+
+async def test_a_long_stream_waits_for_its_reader(upstream: Running, session: aiohttp.ClientSession) -> None:
+    headers = {"x-fake": "chunks=50000"}
+    async with session.post(f"{upstream.url}/chat/completions", json=chat(stream=True), headers=headers) as response:
+        await response.content.readline()
+        written = [-1, upstream.log()[0]["written"]]
+        while written[-1] != written[-2]:
+            await asyncio.sleep(0.05)
+            written.append(upstream.log()[0]["written"])
+        body = await response.read()
+    assert 0 < written[-1] < upstream.log()[0]["written"]
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_two_upstreams_give_out_different_responses(session: aiohttp.ClientSession) -> None:
+    async with serving(name="one") as one, serving(name="two") as two, serving() as nameless:
+        identifiers = []
+        for upstream in (one, two, nameless):
+            async with session.post(f"{upstream.url}/responses", json=ask()) as response:
+                identifiers.append(orjson.loads(await response.read())["id"])
+        assert [identifier[:8] for identifier in identifiers[:2]] == ["resp_one", "resp_two"]
+        assert len(set(identifiers)) == 3
+        body = ask(previous_response_id=identifiers[0])
+        statuses = []
+        for upstream in (one, two):
+            async with session.post(f"{upstream.url}/responses", json=body) as response:
+                statuses.append(response.status)
+        assert statuses == [200, 400]
+
+
+async def test_a_response_is_not_kept_where_that_was_not_wanted(client: openai.AsyncOpenAI) -> None:
+    response = await client.responses.create(model="m", input="Hello", store=False)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve(response.id)
+
+
+@pytest.mark.parametrize("plan", ["gzip", "split=5", "gzip;split=7"])
+async def test_a_response_has_its_own_identifier_however_it_comes(client: openai.AsyncOpenAI, plan: str) -> None:
+    async with client.responses.stream(model="m", input="Hello", extra_headers={"x-fake": plan}) as stream:
+        response = await stream.get_final_response()
+    assert (await client.responses.retrieve(response.id)).id == response.id
+
+
+NULL = {"type": "null"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "integer", "minimum": 5}}}, {"a": 5}),
+        ({"anyOf": [{"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2}, NULL]}, ["x", "x"]),
+        ({"type": ["number", "null"], "exclusiveMinimum": 2, "maximum": 4}, 3.0),
+        ({"allOf": [{"type": "integer"}, {"maximum": -1}]}, -1),
+        ({"type": "string", "format": "date"}, "2024-02-29"),
+        ({"const": {"b": [1]}}, {"b": [1]}),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "boolean"}}}, True),
+    ],
+)
+def test_an_instance_satisfies_its_schema(schema: Any, value: Any) -> None:
+    assert instance(schema) == value
+
+
+def test_an_instance_of_a_schema_that_repeats_itself_ends() -> None:
+    again = {"anyOf": [{"$ref": "#"}, NULL]}
+    value = instance({"type": "object", "properties": {"next": again}, "required": ["next"]})
+    while value is not None:
+        (value,) = value.values()
 
 
 async def until_disconnected(upstream: Running) -> None:

@@ -42,7 +42,12 @@ WORTH = {
 PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_many"}
 FOR_THE_APP |= WORTH | PARTS
 FOR_READERS |= WORTH | PARTS
+FOR_THE_APP |= {"holder", "upstreams"}
 WRITERS |= {"calibrate"}
+#: Budgets and rate limits.
+FOR_THE_APP |= {"_refilled", "_settle", "_standing", "admit", "expire_reservations", "usage"}
+FOR_READERS |= {"_refilled", "usage"}
+WRITERS |= {"_open_meter", "_settle", "_standing", "admit", "expire_reservations", "put_limits"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
 # SECURITY DEFINER; sql/README.md says why each has to be.
@@ -70,16 +75,18 @@ async def inhabit(world: World, name: str) -> int:
     await world.owner.execute(
         f"set router.tenant_id = {tenant};"
         f" insert into router.tenant_prices values ({tenant}, {world.small}, 1, null, 2, '2026-01-01');"
+        f" insert into router.limits (tenant_id, day_usd) values ({tenant}, 1);"
         f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING},"
         f" {NOTHING}, false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5,"
         f" '{{{world.large}}}', '{{1}}');"
         " reset router.tenant_id"
     )
+    await world.app.fetch("select admitted from router.admit($1, null, uuidv7(), 1, '{0.1}')", tenant)
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
     await world.log(
         {
             "tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START, tenant), "conversation": b"c" * 16,
-            "first_token_ms": 1.0,
+            "first_token_ms": 1.0, "response": b"r" * 16,
         }
     )  # fmt: skip
     return tenant
@@ -165,7 +172,7 @@ async def test_nothing_is_written_for_another_tenant(world: World) -> None:
         if await world.owner.fetchval("select has_table_privilege($1, $2, 'delete')", APP_ROLE, table):
             assert await world.app.execute(f"delete from {table} where tenant_id = {theirs}") == "DELETE 0"
             tried += 1
-    assert tried == 16
+    assert tried == 20
 
 
 async def test_no_tenant_table_is_without_row_level_security(world: World) -> None:
@@ -347,6 +354,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
         "_price",
+        "_refilled",
         "_why",
         "_alphas",
         "_antitonic",

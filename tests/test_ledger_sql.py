@@ -37,6 +37,8 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "first_token_ms": 12.5, "status": 499, "reason": "fallback", "prior": [0.5, None], "confidences": [0.75, 0],
         "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30], "input_price": [1, 10], "output_price": [2, 20],
         "cached_estimate": [4, 0], "cached_price": [0.5, 1], "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
+        "api": "responses", "usage_estimated": True, "tried": [world.large, world.small],
+        "tried_why": ["chosen", "fallback"], "tried_outcome": ["503", "499"], "tried_ms": [7.5, 12.5],
     }  # fmt: skip
     assert await world.log(entry) == 1
     (row,) = await world.app.fetch("select * from router.decision($1, $2)", entry["tenant_id"], entry["decision_id"])
@@ -50,7 +52,9 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "why": "a better ranked model failed: small answered",
         "prior": [0.5, None], "confidences": [0.75, 0], "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30],
         "input_price": [1, 10], "output_price": [2, 20], "cached_estimate": [4, 0], "cached_price": [0.5, 1],
-        "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
+        "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2, "api": "responses", "usage_estimated": True,
+        "tried": ["large", "small"], "tried_why": ["chosen", "fallback"], "tried_outcome": ["503", "499"],
+        "tried_ms": [7.5, 12.5],
     }  # fmt: skip
 
 

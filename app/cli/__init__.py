@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from app.cli import (
@@ -10,6 +12,7 @@ from app.cli import (
     database,
     explain,
     files,
+    limits,
     maintain,
     memory,
     models,
@@ -18,6 +21,7 @@ from app.cli import (
     readers,
     spaces,
     tenancy,
+    usage,
 )
 from app.cli.common import Command
 
@@ -33,12 +37,16 @@ main = typer.Typer(
 
 
 @main.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Processes that share the port [ROUTER_WORKERS, 1].")
+    ] = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; with no DATABASE_URL, a Postgres and a demo tenant of its own come first."""
     # Here, because the whole proxy comes with it, and every other command would wait for that.
     from app.cli.serve import serve
 
-    serve()
+    serve(workers)
 
 
 main.add_typer(tenancy.tenants, name="tenant")
@@ -48,11 +56,13 @@ main.add_typer(models.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")
+main.add_typer(limits.limits, name="limit")
 files.add_to(main)
 memory.add_to(main)
 explain.add_to(main)
 backtest.add_to(main)
 calibrate.add_to(main)
+usage.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

@@ -4,46 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-import uvicorn
 import uvloop
 
-from app import embedder
+from app import embedder, logs
 from app.errors import ConfigurationError
-from app.main import create_app
 from app.schema import migrate
-from app.services import running
-from app.settings import Settings
+from app.serving import STOPS
+from app.serving import serve as serving
+from app.settings import MOST_WORKERS, Settings
 from app.store import memory
 from app.store.database import Database
+from app.worker import listening
+from app.workers import SPREAD, Workers
 
 Say = Callable[[str], None]
-#: What asks the process to end; the first one raises KeyboardInterrupt until the server runs.
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Connections of the embedded Postgres: what it has by itself, and what is not the workers'.
+CONNECTIONS, SPARE = 50, 14
 
 
-def serve() -> None:
-    """Serve until SIGINT or SIGTERM: Postgres, schema and demo tenant first, unless DATABASE_URL is set."""
+def serve(workers: int | None = None) -> None:
+    """Serve until SIGINT or SIGTERM: Postgres, schema and demo tenant first, unless DATABASE_URL is set.
+
+    `workers` processes share the port; None: as many as ROUTER_WORKERS says.
+    """
     settings = Settings.from_environment()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("alembic", "httpx", "httpx2"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    if workers is not None:
+        if not 1 <= workers <= MOST_WORKERS:
+            raise ConfigurationError(f"--workers {workers} is outside 1 to {MOST_WORKERS}.")
+        settings = replace(settings, workers=workers)
+    logs.configure(settings.log_level, settings.log_format, access=settings.access_log)
     for stop in STOPS[1:]:
         signal.signal(stop, _leave)
     with contextlib.suppress(KeyboardInterrupt), _listening(settings) as (listener, url), _database(settings) as served:
         key = None
         if settings.database_url is None:
             key = asyncio.run(_demo(served, url))
-        uvloop.run(_serve(served, listener, lambda: _announce(url, key)))
+        if served.workers == 1:
+            uvloop.run(serving(served, listener, lambda: _announce(url, key)))
+        else:
+            Workers(served, listener).run(lambda: _announce(url, key))
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
@@ -57,15 +64,21 @@ def _say(text: str) -> None:
 @contextmanager
 def _listening(settings: Settings) -> Iterator[tuple[socket.socket, str]]:
     """The socket, bound before anything slow begins, and the URL it is reached by on this machine."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}): set PORT to a free one."
-            ) from error
+    address = (settings.host, settings.port)
+    try:
+        if settings.workers > 1 and SPREAD:
+            # A port that is shared can be joined, also by mistake: it has to be free first.
+            with listening(address, shared_port=False) as alone:
+                alone.listen()
+                address = alone.getsockname()
+            listener = listening(address, shared_port=True)
+        else:
+            listener = listening(address, shared_port=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}): set PORT to a free one."
+        ) from error
+    with listener:
         port = listener.getsockname()[1]
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
         yield listener, f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -79,7 +92,9 @@ def _database(settings: Settings) -> Iterator[Settings]:
         return
     from app.postgres import EmbeddedPostgres
 
-    postgres = EmbeddedPostgres(settings.home, say=_say)
+    wanted = settings.workers * (settings.pool_size + 2) + SPARE
+    more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
+    postgres = EmbeddedPostgres(settings.home, settings=more, say=_say)
     try:
         postgres.start()
         before, after = migrate(postgres.dsn)
@@ -108,56 +123,6 @@ async def _demo(settings: Settings, url: str) -> str:
             await embedding.close()
     finally:
         await db.close()
-
-
-async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    async with running(settings) as services:
-        config = uvicorn.Config(
-            create_app(services),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=max(1, round(settings.drain)),
-            backlog=2048,
-        )
-        server = _Server(config)
-        # What is loaded stays; looking through it again and again holds every request up for tens of milliseconds.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)
-        async with _announcing(server, ready):
-            await server.serve(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that stays in charge of signals: a second one, while all is being closed, raises nothing anywhere."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Have every signal end the server; its own method gives them back before the last request is done."""
-        for stop in STOPS:
-            signal.signal(stop, self.handle_exit)
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _announcing(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
-    async def wait() -> None:
-        while not server.started:  # noqa: ASYNC110  (uvicorn has a flag, not an event)
-            await asyncio.sleep(0.02)
-        ready()
-
-    task = asyncio.create_task(wait())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 def _announce(url: str, key: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from prometheus_client import generate_latest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -50,8 +49,8 @@ async def readyz(request: Request) -> Response:
 
 
 async def prometheus(request: Request) -> Response:
-    """The counters in Prometheus's text format."""
-    return Response(generate_latest(metrics.REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """The counters in Prometheus's text format, those of all workers of this server together."""
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def console(request: Request) -> Response:

@@ -18,7 +18,7 @@ async def list_models(request: Request) -> Response:
     services, caller = await called(request)
     owners = dict.fromkeys(caller.policies, OWNER)
     for model in (await services.directory.catalogue()).models:
-        owners.setdefault(model.name, model.provider)
+        owners.setdefault(model.name, model.provider.name)
     return answer({"object": "list", "data": [_shown(name, owner) for name, owner in owners.items()]})
 
 
@@ -29,7 +29,7 @@ async def one_model(request: Request) -> Response:
     if name in caller.policies:
         return answer(_shown(name, OWNER))
     model = (await services.directory.catalogue()).get(name)
-    return answer(_shown(model.name, model.provider))
+    return answer(_shown(model.name, model.provider.name))
 
 
 def _shown(name: str, owner: str) -> dict[str, Any]:

@@ -19,12 +19,13 @@ from app.embedder import EmbeddingFailed
 from app.endpoints.http import CLIENT_GONE, answer, called, parsed, read_body, until_gone
 from app.errors import BadRequest, Conflict, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
+from app.passing import Passing
 from app.services import Services
 from app.store import memory
 from app.store.prices import prices
 from app.store.tenancy import Caller, Model
 from app.teaching import Lesson, Lessons, Prompted, examples_of
-from app.usage import UNKNOWN, Passing, Usage
+from app.usage import Usage
 from app.validation import parse_object, validated
 
 _JSON = ((b"content-type", b"application/json"),)
@@ -135,7 +136,7 @@ async def _ask(
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:
         body = orjson.dumps({"model": model.upstream_name, **question})
-        reply = await services.upstream.send(model, "/chat/completions", b"", _JSON, body)
+        reply = await services.upstream.send(model.provider, "/chat/completions", b"", _JSON, body)
         try:
             raw = await reply.read()
         finally:
@@ -151,7 +152,7 @@ async def _ask(
     finally:
         entry.duration_ms = (time.perf_counter() - started) * 1000
         services.ledger.add(entry)
-    usage = entry.usage if isinstance(entry.usage, Usage) else UNKNOWN
+    usage = entry.usage
     return {
         **result,
         "prompt_tokens": usage.prompt_tokens,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import asyncpg
 
 from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError, Unsupported
 from app.store import servers
+from app.store.connections import Connections
 from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
@@ -63,6 +64,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT010": Unsupported,  # too few memories that label every candidate
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
+    "RT013": NotFound,  # no such key of the tenant
 }
 
 
@@ -99,6 +101,12 @@ class Database:
     def replicated(self) -> bool:
         """Whether reads and writes may go to different servers."""
         return self._reads is not self._writes
+
+    @property
+    def connections(self) -> Mapping[str, Connections]:
+        """The connections by what they are for: `writes`, and `reads` where those may go to a standby."""
+        reads = {"reads": self._reads.connections} if self.replicated else {}
+        return {"writes": self._writes.connections, **reads}
 
     @property
     def available(self) -> bool:

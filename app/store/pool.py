@@ -11,6 +11,7 @@ import asyncpg
 from pgvector.asyncpg import register_vector
 
 from app.errors import MemoryUnavailable, RouterError
+from app.store.connections import Connections
 from app.store.servers import Servers
 
 NO_SERVER = "The routing memory cannot be reached."
@@ -18,6 +19,8 @@ NO_SERVER = "The routing memory cannot be reached."
 PATIENCE = 3
 #: After a failure nobody waits for the server again until this many seconds have passed; then one caller tries.
 PAUSE = 0.5
+#: What making a connection may take where nobody asks for less, seconds.
+CONNECTING = 10.0
 #: Where several servers will do, a better one than the present is looked for that often, seconds.
 LOOK = 15.0
 
@@ -56,40 +59,29 @@ class Pool:
         servers: Servers | None = None,
         away: str = NO_SERVER,
     ) -> None:
+        self.connections = Connections(self._connect, size)
         self._dsn = dsn
-        self._size = size
         self._session = dict(session)
         self._refusals = refusals
         self._servers = servers
         self._away = away
         self._failures = 0
-        self._pool: asyncpg.Pool | None = None
+        self._opened = False
         self._retry_at = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
         """Whether the last call reached the server."""
-        return self._pool is not None and not self._retry_at
+        return self._opened and not self._retry_at
 
     async def open(self) -> None:
         """Make the first connection. Raises what asyncpg does; after an `OSError` the pool is of use all the same."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            # No floor: asyncpg restores one by itself and fills the log while the server is away.
-            min_size=0,
-            max_size=self._size,
-            max_inactive_connection_lifetime=0,
-            timeout=10,
-            init=prepare,
-            reset=_keep,
-            server_settings=self._session,
-            connect=self._servers.connect if self._servers else None,
-        )
+        self._opened = True
         if self._servers:
             self._looking = asyncio.create_task(self._look(self._servers), name="servers")
         try:
-            await self._pool.fetchval("select 1")
+            self.connections.give(await self.connections.wait(CONNECTING))
         except OSError:
             self._retry_at = time.monotonic() + PAUSE
             raise
@@ -99,26 +91,24 @@ class Pool:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), within)
-            except TimeoutError:
-                self._pool.terminate()
+        await self.connections.close(within)
 
     async def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> list[asyncpg.Record]:  # noqa: ASYNC109
         """The rows of one statement; it and the wait for a connection together take `timeout` seconds at most."""
-        assert self._pool is not None, "open() comes first"
+        assert self._opened, "open() comes first"
         now = time.monotonic()
         if self._retry_at:
             if now < self._retry_at:
                 raise MemoryUnavailable(self._away)
             self._retry_at = now + PAUSE
-        connected = False
+        connection = self.connections.take()
+        connected = connection is not None
         try:
-            async with self._pool.acquire(timeout=timeout) as connection:
+            if connection is None:
+                connection = await self.connections.wait(timeout)
                 connected = True
-                left = max(0.001, timeout - (time.monotonic() - now))
-                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
+                timeout = max(0.001, timeout - (time.monotonic() - now))
+            rows = await self._fetch(connection, statement, arguments, timeout)
         except GAVE_UP as error:
             self._reached()
             raise gave_up(error) from error
@@ -135,12 +125,12 @@ class Pool:
                 # Its machine may be gone; then nobody closes these connections, and another server would do.
                 self._servers.suspect()
                 self._failures = 0
-                await self._pool.expire_connections()
+                self.connections.expire()
             raise MemoryUnavailable(self._away) from error
         except asyncpg.ReadOnlySQLTransactionError as error:
             # It answers, but is no primary any more: whoever is, a new connection finds it.
             self._reached()
-            await self._pool.expire_connections()
+            self.connections.expire()
             raise MemoryUnavailable(self._away) from error
         except asyncpg.PostgresError as error:
             self._reached()
@@ -162,13 +152,35 @@ class Pool:
         self._reached()
         return connection
 
+    async def _fetch(
+        self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], left: float
+    ) -> list[asyncpg.Record]:
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
+        except BaseException as error:
+            # What the server answered is over; anything else may be under way still.
+            over = isinstance(error, asyncpg.PostgresError) and not isinstance(error, (*AWAY, *GAVE_UP))
+            self.connections.give(connection) if over else self.connections.doubt(connection)
+            raise
+        self.connections.give(connection)
+        return rows
+
+    async def _connect(self) -> asyncpg.Connection:
+        connect = self._servers.connect if self._servers else asyncpg.connect
+        connection = await connect(self._dsn, timeout=CONNECTING, server_settings=self._session)
+        try:
+            await prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
     async def _look(self, servers: Servers) -> None:
         """Have calls go back to a standby that was away, or over to one that is new."""
         while True:
             await asyncio.sleep(LOOK)
             if await servers.moved(server_settings=self._session):
-                assert self._pool is not None
-                await self._pool.expire_connections()
+                self.connections.expire()
 
     def _reached(self) -> None:
         self._failures = 0
@@ -187,7 +199,3 @@ async def prepare(connection: asyncpg.Connection) -> None:
     )
     if schema is not None:
         await register_vector(connection, schema=schema)
-
-
-async def _keep(connection: asyncpg.Connection) -> None:
-    """Releasing costs no round trip: no call here leaves anything in the session to be reset."""

@@ -55,7 +55,7 @@ class Question:
 async def decide(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
-    """The candidates best first, as rows of `router.decide`; while Postgres is busy, asked along with others'.
+    """The candidates best first, as rows of `router.decide`, which is asked along with whoever asks at the same moment.
 
     Raises `MemoryUnavailable` past `deadline` (seconds), and for whatever else keeps Postgres from deciding: a request
     is not to fail for that.
@@ -106,6 +106,12 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
     """One decision of the ledger; None when this tenant has none of that number."""
     rows = await db.read("select * from router.decision($1, $2)", tenant_id, decision_id)
     return rows[0] if rows else None
+
+
+async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
+    """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
+    rows = await db.read("select router.holder($1, $2)", tenant_id, response, timeout=1)
+    return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
@@ -12,14 +12,30 @@ from app.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """Who serves models, at a URL that ends before `/chat/completions`; its key is in the environment.
+
+    `speaks`: the APIs it answers, of `chat responses messages completions embeddings`; `key_header`: what carries the
+    key, of `authorization` (as a bearer token), `x-api-key` and `api-key`.
+    """
+
+    name: str
+    base_url: str
+    key_variable: str | None
+    speaks: frozenset[str]
+    key_header: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """A model as requests name it; prices in USD per million tokens, None: unknown."""
+    """A model as requests name it; prices in USD per million tokens, None: unknown.
+
+    What it can do: True, False, or None: unknown; `context_window` and `max_output` in tokens.
+    """
 
     model_id: int
     name: str
-    provider: str
-    base_url: str
-    key_variable: str | None
+    provider: Provider
     upstream_name: str
     input_price: float | None
     cached_input_price: float | None
@@ -28,6 +44,10 @@ class Model:
     tools: bool | None
     vision: bool | None
     json_schema: bool | None
+    parallel_tools: bool | None = None
+    audio: bool | None = None
+    reasoning: bool | None = None
+    max_output: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,8 @@ class Caller:
     """Whom a key belongs to, and the tenant's policies by name.
 
     `space` serves the tenant, None: that of the process's own embedder; `next_space` is being built for it.
+    `default_provider`: the name of who serves what names no model, None: whoever serves the default of `auto`.
+    `allowed_models`: the numbers of those that may serve this key, None: all; `metered`: whether it has limits.
     """
 
     tenant_id: int
@@ -64,6 +86,9 @@ class Caller:
     policies: Mapping[str, Policy]
     space: Space | None = None
     next_space: Space | None = None
+    default_provider: str | None = None
+    allowed_models: frozenset[int] | None = None
+    metered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +132,9 @@ async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
         policies=MappingProxyType({policy.name: policy for policy in found}),
         space=None if row["space_id"] is None else Space(row["space_id"], row["space"]),
         next_space=None if row["next_space_id"] is None else Space(row["next_space_id"], row["next_space"]),
+        default_provider=row["default_provider"],
+        allowed_models=None if row["allowed_models"] is None else frozenset(row["allowed_models"]),
+        metered=row["metered"],
     )
 
 
@@ -126,14 +154,34 @@ async def policies(db: Database, tenant_id: int) -> list[Policy]:
     ]
 
 
-async def models(db: Database) -> list[Model]:
-    """Every enabled model by name."""
-    return [Model(**row) for row in await db.read_newest("select * from router.catalogue()")]
+async def providers(db: Database) -> list[Provider]:
+    """Every provider by name."""
+    return [
+        Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
+        for row in await db.read_newest("select * from router.upstreams()")
+    ]
 
 
-async def put_provider(db: Database, name: str, base_url: str, key_variable: str | None) -> int:
-    """Add or change a provider; returns its number."""
-    rows = await db.fetch("select router.put_provider($1, $2, $3)", name, base_url, key_variable)
+async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
+    """Every enabled model by name; `known` are the providers, None: they are asked for first."""
+    by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
+    rows = await db.read_newest("select * from router.catalogue()")
+    return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
+
+
+async def put_provider(
+    db: Database,
+    name: str,
+    base_url: str,
+    key_variable: str | None,
+    *,
+    speaks: Sequence[str] | None = None,
+    key_header: str | None = None,
+) -> int:
+    """Add or change a provider; returns its number. None keeps what it speaks, and its key's header."""
+    rows = await db.fetch(
+        "select router.put_provider($1, $2, $3, $4, $5)", name, base_url, key_variable, speaks, key_header
+    )
     return int(rows[0][0])
 
 
@@ -152,10 +200,14 @@ async def put_model(
     vision: bool | None = None,
     json_schema: bool | None = None,
     enabled: bool = True,
+    parallel_tools: bool | None = None,
+    audio: bool | None = None,
+    reasoning: bool | None = None,
+    max_output: int | None = None,
 ) -> int:
     """Add or change a model; None keeps what is known. Returns its number; `BadRequest` for an unknown provider."""
     rows = await db.fetch(
-        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         name,
         provider,
         upstream_name or name,
@@ -168,6 +220,10 @@ async def put_model(
         vision,
         json_schema,
         enabled,
+        parallel_tools,
+        audio,
+        reasoning,
+        max_output,
     )
     return int(rows[0][0])
 

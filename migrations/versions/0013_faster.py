@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.install import execute, install
 
 revision = "0013"
-down_revision = "0009"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

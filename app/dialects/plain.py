@@ -1,0 +1,58 @@
+"""OpenAI's APIs that are passed on and not routed: the old completions, and embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from app.dialects.base import OpenAI, Reading, positive
+from app.dialects.chat import times
+
+
+class Completions(OpenAI):
+    """`/completions`."""
+
+    name: ClassVar = "completions"
+    path: ClassVar = "/completions"
+    operation: ClassVar = "text_completion"
+    routed: ClassVar = False
+
+    def read(self, body: dict[str, Any]) -> Reading:
+        """As `Dialect.read`: the prompts are one message."""
+        return Reading(
+            [{"role": "user", "content": _texts(body.get("prompt"))}],
+            limit=times(positive(body.get("max_tokens")) or 16, body.get("n")),
+            streamed=body.get("stream") is True,
+        )
+
+    def text(self, said: dict[str, Any]) -> str:
+        """Of every choice."""
+        choices = said.get("choices")
+        found = (
+            [choice.get("text") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+        )
+        return "".join(text for text in found if isinstance(text, str))
+
+
+class Embeddings(OpenAI):
+    """`/embeddings`."""
+
+    name: ClassVar = "embeddings"
+    path: ClassVar = "/embeddings"
+    operation: ClassVar = "embeddings"
+    routed: ClassVar = False
+
+    def read(self, body: dict[str, Any]) -> Reading:
+        """As `Dialect.read`: the inputs are one message, and nothing is said in return."""
+        return Reading([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
+
+    def text(self, said: dict[str, Any]) -> str:
+        """Vectors are no text."""
+        return ""
+
+
+def _texts(given: Any) -> str:
+    if isinstance(given, str):
+        return given
+    found = given if isinstance(given, list) else []
+    # Tokens that were counted already are numbers; a word for each comes near enough.
+    return "\n".join(text if isinstance(text, str) else "a" for text in found)

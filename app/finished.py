@@ -1,0 +1,76 @@
+"""What is known of a request once it is over: the one record that metrics, traces and the access log are made of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Attempt(NamedTuple):
+    """One model that was asked, or passed over: `started` seconds after the request's arrival, for `duration` seconds.
+
+    `outcome`: the HTTP status as text, else a word for what went wrong (`timeout`, `unreachable`, `open`, …); `why` it
+    was this one's turn (`chosen`, `fallback`, …). Both become labels: never text of a provider or a client.
+    """
+
+    model: str
+    provider: str
+    outcome: str
+    started: float
+    duration: float
+    why: str = "chosen"
+
+
+class Finished(NamedTuple):
+    """A request that is over, answered or not; times in seconds, None: unknown, or it did not come so far.
+
+    `route` is one of the paths served (`/chat/completions`), never as a client wrote it; `operation` as OpenTelemetry
+    calls it (`chat`, `text_completion`, `embeddings`). `requested` is the name in the request, which `served`, the
+    model whose provider was asked last, vouches for: without it nobody knows whether there is such a name. `routed`:
+    a policy was asked for. `reason` and `confidence` are the decision's, `decision` its number. `error` is the code of
+    the router's own error. `overhead` is from arrival to departure upstream, of which `embedding` and `deciding` are
+    parts. `trace` is what `Observer.begin` gave.
+    """
+
+    route: str
+    operation: str
+    status: int
+    arrived_ns: int
+    duration: float
+    request_id: str = ""
+    tenant: str | None = None
+    requested: str | None = None
+    served: str | None = None
+    provider: str | None = None
+    routed: bool = False
+    reason: str | None = None
+    decision: str | None = None
+    confidence: float | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    overhead: float | None = None
+    embedding: float | None = None
+    deciding: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    first_token: float | None = None
+    streamed: bool = False
+    error: str | None = None
+    trace: Any = None
+
+
+def server_timing(
+    overhead: float, embedding: float | None = None, decision: float | None = None, upstream: float | None = None
+) -> str:
+    """The value of a `Server-Timing` header (W3C), milliseconds: until the answer began, and what of it went where.
+
+    All in seconds; `overhead` is from arrival to departure upstream, of which `embedding` and `decision` are parts.
+    """
+    parts = [f"total;dur={(overhead + (upstream or 0.0)) * 1000:.2f}, overhead;dur={overhead * 1000:.2f}"]
+    if embedding is not None:
+        parts.append(f"embed;dur={embedding * 1000:.2f}")
+    if decision is not None:
+        parts.append(f"decide;dur={decision * 1000:.2f}")
+    if upstream is not None:
+        parts.append(f"upstream;dur={upstream * 1000:.2f}")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""What the fake upstream is made of: plans, the wire, and the answers of each API."""
