@@ -19,6 +19,7 @@ from app.demo import provider
 from app.endpoints import (
     admin,
     backtests,
+    compare,
     decisions,
     elsewhere,
     health,
@@ -42,6 +43,7 @@ routes = [
     *inference.routes,
     *models.routes,
     *preferences.routes,
+    *compare.routes,
     *memories.routes,
     *decisions.routes,
     *backtests.routes,

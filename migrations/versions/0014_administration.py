@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.install import execute, install, restore
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
