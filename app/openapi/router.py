@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.endpoints.backtests import Trial
+from app.endpoints.compare import Comparison
 from app.endpoints.decisions import Question
-from app.endpoints.preferences import Comparison
 from app.openapi.parts import Operation, Schema, fields, listing, parameter, thing
 from app.teaching import Lesson, Lessons
 
