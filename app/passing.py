@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import deque
 from typing import Any
@@ -23,6 +24,7 @@ HEAD = 4 * 1024
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
+_NAME = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
 
 
 class Passing:
@@ -72,8 +74,13 @@ class Passing:
         if not self._streamed:
             said = _object(self._body())
         else:
-            data = next(filter(None, (data_of(event) for event in _events(self._head or self._body()))), b"")
+            start = self._head if self._encoding is None else self._body()
+            data = next(filter(None, map(data_of, _events(start))), b"")
             said = _object(data)
+            if not said:
+                # An event that repeats long instructions or tools, cut off; the name comes before them.
+                named = _NAME.search(data)
+                return named[1].decode("utf-8", "replace") if named else None
             said = inner(said, "response") or said
         found = said.get("id")
         return found if isinstance(found, str) else None

@@ -109,6 +109,14 @@ async def test_a_conversation_goes_on_with_the_provider_that_holds_it(pair: Pair
     assert pair.asked() == ([], ["/v1/responses", "/v1/responses"])
 
 
+async def test_a_conversation_of_long_instructions_is_remembered_from_its_stream(pair: Pair) -> None:
+    async with pair.openai() as client:
+        async with client.responses.stream(model=FOREIGN, input=ASK, instructions="Be short. é " * 5000) as events:
+            first = await events.get_final_response()
+        await client.responses.create(model="auto", input="Why?", previous_response_id=first.id)
+    assert pair.asked() == ([], ["/v1/responses", "/v1/responses"])
+
+
 async def test_a_conversation_that_began_with_the_default_stays_there(pair: Pair) -> None:
     async with pair.openai() as client:
         first = await client.responses.create(model="auto", input=ASK)
