@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from uuid import UUID
 
+from app import metrics
 from app.errors import BudgetSpent, MemoryUnavailable, RateLimited, RouterError
 from app.store import money
 from app.store.database import Database
@@ -47,11 +48,17 @@ class Admission:
                 self._db, caller.tenant_id, caller.key_id, decision_id, tokens, costs, deadline=self._deadline
             )
         except MemoryUnavailable:
+            metrics.fail_opens.labels("admission").inc()
             return Admitted((True,) * len(costs), counted=False)
         headers = _headers(found)
         if found.admitted:
             return Admitted(tuple(found.affordable), headers)
-        error = _rate_limited(found, tokens) if found.refused in _RATES else _budget_spent(found, costs)
+        if found.refused in _RATES:
+            metrics.rate_limit_refusals.labels(found.refused).inc()
+            error = _rate_limited(found, tokens)
+        else:
+            metrics.budget_refusals.labels(found.whose).inc()
+            error = _budget_spent(found, costs)
         error.headers.update(headers)
         raise error
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import orjson
 
 # A JSON text is a row of these: strings, brackets, colons and commas; numbers and words lie between.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]')
+_BLANK = b" \t\n\r"
 _KEY = b'"model"'
 _VALUE = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
@@ -47,25 +49,59 @@ def _scanned(raw: bytes, name: str) -> bytes:
 
 
 def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
-    """`raw`, a JSON object with other members, with `value`, itself JSON, for `name`, which is `there` or is not."""
-    if not there:
-        start = raw.index(b"{") + 1
-        return raw[:start] + orjson.dumps(name) + b":" + value + b"," + raw[start:]
-    depth = 0
+    """`raw`, a JSON object, with `value`, itself JSON, for `name`, which is `there` or not; of two the last counts."""
+    if there:
+        (_, _, start, end) = list(_members(raw, name))[-1]
+        return raw[:start] + value + raw[end:]
+    start = raw.index(b"{") + 1
+    comma = b"" if raw[start:].lstrip(_BLANK).startswith(b"}") else b","
+    return raw[:start] + orjson.dumps(name) + b":" + value + comma + raw[start:]
+
+
+def member(raw: bytes, name: str) -> bytes:
+    """The bytes of the last value that `raw`, a JSON object, has for `name`."""
+    (_, _, start, end) = list(_members(raw, name))[-1]
+    return raw[start:end]
+
+
+def without_member(raw: bytes, name: str) -> bytes:
+    """`raw`, which has a JSON object in it, without its member `name`, however often it is there."""
+    for before, key, _, end in reversed(list(_members(raw, name))):
+        if raw[before : before + 1] == b",":
+            raw = raw[:before] + raw[end:]
+        else:
+            # The first one's comma comes after it.
+            rest = raw[end:].lstrip(_BLANK)
+            raw = raw[:key] + (rest.removeprefix(b",").lstrip(_BLANK) if rest.startswith(b",") else raw[end:])
+    return raw
+
+
+def _members(raw: bytes, name: str) -> Iterator[tuple[int, int, int, int]]:
+    """Of each member `name` of the object in `raw`: the brace or comma before it, its key, and its value's ends."""
+    depth = separator = key = value = 0
     before = b""
-    colon = 0
-    is_name = False
+    is_name = valued = False
     for match in _TOKEN.finditer(raw):
         token = match[0]
+        if depth == 1 and valued and token in b",}":
+            inner = raw[value : match.start()]
+            start = value + len(inner) - len(inner.lstrip(_BLANK))
+            yield separator, key, start, value + len(inner.rstrip(_BLANK))
+            valued = False
         if token in b"{[":
             depth += 1
         elif token in b"}]":
             depth -= 1
+        if depth == 1 and token in b"{,":
+            separator = match.start()
         elif depth == 1 and token == b":" and is_name:
-            colon = match.end()
-        is_name = depth == 1 and token[0] == 0x22 and before in (b"{", b",") and orjson.loads(token) == name
+            value, valued = match.end(), True
+        is_name = depth == 1 and token[0] == 0x22 and before in (b"{", b",") and _is(token, name)
+        key = match.start() if is_name else key
         before = token
-    text = raw[colon:].decode()
-    start = len(text) - len(text.lstrip())
-    _, end = json.JSONDecoder().raw_decode(text, start)
-    return raw[:colon] + text[:start].encode() + value + text[end:].encode()
+
+
+def _is(token: bytes, name: str) -> bool:
+    if b"\\" in token:
+        return bool(json.loads(token) == name)
+    return token[1:-1] == name.encode()

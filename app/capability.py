@@ -14,7 +14,7 @@ def able(model: Model, dialect: Dialect, reading: Reading, tokens: int) -> bool:
 
     What is not known of a model is taken as a yes: the provider will say.
     """
-    limit = reading.limit or 0
+    limit = (reading.limit or 0) // reading.answers
     return not (
         dialect.name not in model.provider.speaks
         or (reading.tools and model.tools is False)
@@ -23,6 +23,6 @@ def able(model: Model, dialect: Dialect, reading: Reading, tokens: int) -> bool:
         or (reading.audio and model.audio is False)
         or (reading.json_schema and model.json_schema is False)
         or (reading.reasoning and model.reasoning is False)
-        or (model.context_window is not None and (tokens + limit) * MARGIN > model.context_window)
+        or (model.context_window is not None and tokens * MARGIN + limit > model.context_window)
         or (model.max_output is not None and limit > model.max_output)
     )

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.demo import provider
 from app.endpoints import (
     backtests,
+    compare,
     decisions,
     elsewhere,
     health,
@@ -40,6 +41,7 @@ routes = [
     *inference.routes,
     *models.routes,
     *preferences.routes,
+    *compare.routes,
     *memories.routes,
     *decisions.routes,
     *backtests.routes,

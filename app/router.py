@@ -131,13 +131,13 @@ class Router:
         allowed = [model for model in pool if _may_use(caller, model)]
         if not allowed:
             raise Forbidden(f"This key may not use any model of policy {policy.name!r}.", param="model")
+        if holder is not None:
+            allowed = _beside(holder, allowed, caller)
         if not self._enabled or not options.routed:
             return Plan((_speakers(allowed, dialect, policy)[0],), "off", policy)
         reading = dialect.read(body)
-        if reading.previous is not None:
-            # Nobody but the provider that gave that answer can go on from it.
-            provider = (holder or default).provider
-            allowed = [model for model in allowed if model.provider is provider] or [holder or default]
+        if reading.previous is not None and holder is None:
+            allowed = _beside(default, allowed, caller)
         return await self._decide(
             caller, policy, allowed, len(pool), dialect, reading, options, catalogue, explained, holder
         )
@@ -262,6 +262,11 @@ class Router:
 def _pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:
     others = (catalogue.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
     return [default, *(model for model in others if model is not None)]
+
+
+def _beside(model: Model, models: list[Model], caller: Caller) -> list[Model]:
+    """Those of the provider of `model`, else it alone: nobody else can go on from what that provider keeps."""
+    return [each for each in models if each.provider is model.provider] or [_allowed(model, caller)]
 
 
 def _speakers(models: list[Model], dialect: Dialect, policy: Policy) -> list[Model]:

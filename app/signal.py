@@ -20,8 +20,8 @@ TOKENS_PER_REQUEST = 4
 TOKENS_PER_IMAGE = 765
 TOKENS_PER_SMALL_IMAGE = 85
 #: Parts of a message: images, as each API calls them, and what Anthropic has in the place of calls of tools.
-_IMAGES = frozenset(("image_url", "input_image", "image"))
-_WORDLESS = frozenset(("tool_use", "tool_result"))
+_IMAGES = ("image_url", "input_image", "image")
+_WORDLESS = ("tool_use", "tool_result")
 
 
 def text_of(message: Mapping[str, Any]) -> str:

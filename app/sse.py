@@ -27,8 +27,6 @@ class Events:
         start, look = 0, self._looked
         while (end := _END.search(held, look)) is not None:
             stop = end.end()
-            if stop == len(held) and held.endswith(b"\r\n\r"):
-                break  # the line feed that belongs to it is still to come
             found.append(held[start:stop])
             start = look = stop
         self._held = held[start:]

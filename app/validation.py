@@ -21,7 +21,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         # Half a surrogate pair, 1e400, a byte order mark: clients send them, and it is the provider who may refuse.
         try:
-            body = json.loads(raw)
+            # UTF-8 alone: json.loads would take UTF-16 too, in which no field is found later.
+            body = json.loads(raw.decode("utf-8-sig", "surrogatepass"))
         except (ValueError, RecursionError):
             raise BadRequest(f"The request body is not JSON: {error}.") from None
     if not isinstance(body, dict):

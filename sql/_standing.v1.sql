@@ -16,8 +16,8 @@ begin atomic
     from router.limits as l
     inner join router.meters as m on m.limit_id = l.limit_id
     cross join today as t
-    where l.tenant_id = p_tenant and coalesce(l.key_id, 0) = any(array_append(p_keys, 0))
-    order by coalesce(l.key_id, 0)
+    where l.tenant_id = p_tenant and l.scope = any(array_append(p_keys, 0))
+    order by l.scope
     for update of m;
 end;
 

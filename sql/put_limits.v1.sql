@@ -21,10 +21,10 @@ begin
         raise exception 'the tenant has no key %', p_key using errcode = 'RT013', column = 'key';
     end if;
     v_had := exists (
-        select from router.limits as l where l.tenant_id = p_tenant and coalesce(l.key_id, 0) = coalesce(p_key, 0)
+        select from router.limits as l where l.tenant_id = p_tenant and l.scope = coalesce(p_key, 0)
     );
     if coalesce(p_requests_per_minute, p_tokens_per_minute, p_day_usd, p_month_usd) is null then
-        delete from router.limits where tenant_id = p_tenant and coalesce(key_id, 0) = coalesce(p_key, 0);
+        delete from router.limits where tenant_id = p_tenant and scope = coalesce(p_key, 0);
         return v_had;
     end if;
     insert into router.limits (tenant_id, key_id, requests_per_minute, tokens_per_minute, day_usd, month_usd)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import hypothesis
 import pytest
 
 from app.schema import migrate
@@ -23,6 +24,10 @@ from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
 T = TypeVar("T")
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
+
 IMAGE = "pgvector/pgvector:pg18"
 
 

@@ -289,6 +289,7 @@ async def test_new_limits_know_what_the_month_has_spent(world: World) -> None:
     now = await world.owner.fetchval("select now()")
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    # Now, at the month's beginning, before it, and a stranger's.
     for n, (who, whose, at) in enumerate(
         [(tenant, key, now), (tenant, None, month), (tenant, key, month - SECOND), (stranger, None, now)]
     ):
@@ -431,6 +432,20 @@ async def test_counting_touches_no_index(world: World) -> None:
         (after,) = await world.app.fetch(counts)
     assert after["updates"] - before["updates"] == 300
     assert after["cold"] - before["cold"] < 10
+
+
+async def test_a_request_looks_at_its_own_limits_alone(world: World) -> None:
+    tenant = await world.tenant()
+    keys = [await key_of(world, tenant, f"{n}") for n in range(40)]
+    for key in (None, *keys):
+        await limit(world, tenant, key, day=1)
+    looked_at = "select idx_tup_fetch from pg_stat_xact_user_tables where relid = $1::regclass"
+    async with world.app.transaction():
+        for number, table in enumerate(("router.limits", "router.meters")):
+            before = await world.app.fetchval(looked_at, table)
+            await admit(world, tenant, keys[20], number, [0.01])
+            # Twice at most: to be read, and to be changed.
+            assert 2 <= await world.app.fetchval(looked_at, table) - before <= 4, table
 
 
 # At the same time.

@@ -38,8 +38,10 @@ WORTH = {
     "_alphas", "_blend", "_curve", "_judged", "_picks", "_pool", "_prior", "_served", "_setup", "_static_blend",
     "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
-FOR_THE_APP |= WORTH
-FOR_READERS |= WORTH
+#: What a decision is made of.
+PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_many"}
+FOR_THE_APP |= WORTH | PARTS
+FOR_READERS |= WORTH | PARTS
 FOR_THE_APP |= {"holder", "upstreams"}
 WRITERS |= {"calibrate"}
 #: Budgets and rate limits.
@@ -357,6 +359,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         "_alphas",
         "_antitonic",
         "_blend",
+        "_filled",
         "_plus",
         "_prior",
         "_static_blend",

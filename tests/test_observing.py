@@ -19,7 +19,7 @@ from app import counting, logs, metrics
 from app.embedder import EmbeddingFailed
 from app.finished import Attempt, Finished, server_timing
 from app.request_ids import request_id
-from app.store import tenancy
+from app.store import money, tenancy
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
@@ -128,6 +128,22 @@ async def test_an_embedding_that_fails_is_counted_as_a_fail_open(
         response = await chat(http, "auto", easy(2))
         assert (response.status, response.headers["x-router-reason"]) == (200, "embedding_failed")
         assert await counted.more("pgrouter_fail_opens_total", step="embedding") == 1
+
+
+async def test_refusals_are_counted_by_what_was_spent(proxy: Proxy, http: aiohttp.ClientSession) -> None:
+    async def limited(refusal: str, **limits: float) -> None:
+        await money.put_limits(proxy.admin, proxy.tenant_id, None, **limits)  # type: ignore[arg-type]
+        proxy.services.directory.invalidate()
+        statuses = {(await chat(http, CHEAP, "x" * 400)).status for _ in range(3)}
+        assert refusal in str(statuses), statuses
+
+    async with Counted(http) as counted:
+        await limited("429", requests=1)
+        assert await counted.more("pgrouter_rate_limit_refusals_total", limit="requests") >= 1
+        await limited("429", tokens=1)
+        assert await counted.more("pgrouter_rate_limit_refusals_total", limit="tokens") == 3
+        await limited("402", day_usd=0.0000001)
+        assert await counted.more("pgrouter_budget_refusals_total", scope="tenant") >= 1
 
 
 async def test_the_pool_is_read_when_metrics_are(proxy: Proxy, http: aiohttp.ClientSession) -> None:

@@ -92,11 +92,12 @@ def test_what_is_not_known_of_a_model_is_taken_as_a_yes() -> None:
     assert met({}, tools=[{}], response_format={"type": "json_schema"}, tokens=10**9)
 
 
-def test_a_context_window_holds_the_prompt_and_the_answer_with_a_margin() -> None:
+def test_a_context_window_holds_the_prompt_with_a_margin_and_the_answer() -> None:
     assert met({"context_window": 1200}, tokens=1000)
     assert not met({"context_window": 1200}, tokens=1001)
-    assert not met({"context_window": 1200}, tokens=600, max_tokens=401)
-    assert not met({"context_window": 1200}, tokens=600, max_completion_tokens=401)
+    assert met({"context_window": 1200}, tokens=600, max_tokens=480)
+    assert not met({"context_window": 1200}, tokens=600, max_tokens=481)
+    assert not met({"context_window": 1200}, tokens=600, max_completion_tokens=481)
     assert met({"context_window": 1200}, tokens=600, max_tokens="many")
 
 

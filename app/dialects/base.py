@@ -17,13 +17,14 @@ class Reading:
     """A request as the router looks at it.
 
     `messages` are in the shape of chat, system prompt included; `schemas`: what else the model reads, of tools and of
-    the answer; `limit`: tokens of the longest answer allowed, None: nothing was said; `previous`: the answer of the
-    provider's that this request goes on from.
+    the answer; `limit`: tokens allowed to all of the `answers` together, None: nothing was said; `previous`: the answer
+    or conversation of the provider's that this request goes on from.
     """
 
     messages: Sequence[Mapping[str, Any]]
     schemas: tuple[Any, ...] = ()
     limit: int | None = None
+    answers: int = 1
     streamed: bool = False
     tools: bool = False
     parallel_tools: bool = False
@@ -125,9 +126,10 @@ def positive(*values: Any) -> int | None:
 
 def parts(messages: Sequence[Mapping[str, Any]]) -> set[str]:
     """The types of the parts that messages are made of, besides plain text."""
-    found: set[str] = set()
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list):
-            found.update(str(part.get("type")) for part in content if isinstance(part, dict))
-    return found
+    return {str(part.get("type")) for message in messages for part in blocks(message)}
+
+
+def blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts of one message; none where its content is plain text."""
+    content = message.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []

@@ -27,6 +27,7 @@ class Chat(OpenAI):
             messages,
             schemas=tuple(filter(None, (body.get("tools"), body.get("functions"), answer.get("json_schema")))),
             limit=times(positive(body.get("max_completion_tokens"), body.get("max_tokens")), body.get("n")),
+            answers=positive(body.get("n")) or 1,
             streamed=body.get("stream") is True,
             tools=bool(tools),
             parallel_tools=bool(tools) and body.get("parallel_tool_calls") is True,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import Reading, count, inner, parts, positive
+from app.dialects.base import Reading, blocks, count, inner, parts, positive
 from app.dialects.chat import checked
 from app.errors import RouterError
 from app.usage import UNKNOWN, Usage
@@ -33,6 +33,9 @@ class Messages:
         messages = checked(body.get("messages"), "messages")
         system = body.get("system")
         kinds = parts(messages)
+        if "tool_result" in kinds:
+            # What a tool answered may be images too.
+            kinds |= parts([block for message in messages for block in blocks(message)])
         thinking = inner(body, "thinking").get("type")
         return Reading(
             [{"role": "system", "content": system}, *messages] if isinstance(system, str | list) else messages,
@@ -49,8 +52,10 @@ class Messages:
         """Of a whole answer, of the event that begins one, or of a delta, which counts from the beginning.
 
         Anthropic leaves what is read from its cache or written to it out of `input_tokens`; here it is among them.
+        What an answer that begins counts of itself is no count of what it came to.
         """
-        reported = inner(inner(said, "message") or said, "usage")
+        begins = inner(said, "message")
+        reported = inner(begins or said, "usage")
         if not reported:
             return UNKNOWN
         read, written = count(reported.get("cache_read_input_tokens")), reported.get("cache_creation_input_tokens")
@@ -58,7 +63,7 @@ class Messages:
         return Usage(
             None if fresh is None else fresh + (read or 0) + (count(written) or 0),
             read,
-            count(reported.get("output_tokens")),
+            None if begins else count(reported.get("output_tokens")),
             count(inner(reported, "output_tokens_details").get("thinking_tokens")),
         )
 

@@ -21,6 +21,7 @@ class Completions(OpenAI):
         return Reading(
             [{"role": "user", "content": _texts(body.get("prompt"))}],
             limit=times(positive(body.get("max_tokens")) or 16, body.get("n")),
+            answers=positive(body.get("n")) or 1,
             streamed=body.get("stream") is True,
         )
 

@@ -12,7 +12,7 @@ from app.errors import BadRequest, RouterError
 from app.usage import UNKNOWN, Usage
 
 #: Tools that the provider runs itself need no function calling of the model.
-_CALLED = frozenset(("function", "custom"))
+_CALLED = ("function", "custom")
 
 
 class Responses(OpenAI):
@@ -32,6 +32,10 @@ class Responses(OpenAI):
         previous = body.get("previous_response_id")
         if previous is not None and not isinstance(previous, str):
             raise BadRequest("`previous_response_id` must be text.", param="previous_response_id")
+        if previous is None:
+            talk = body.get("conversation")
+            previous = talk if isinstance(talk, str) else inner(body, "conversation").get("id")
+            previous = previous if isinstance(previous, str) else None
         tools = body.get("tools")
         tools = tools if isinstance(tools, list) else []
         answer = inner(inner(body, "text"), "format")
@@ -99,7 +103,7 @@ def _messages(given: Any) -> list[Mapping[str, Any]]:
 def _message(item: Any, position: int) -> Mapping[str, Any]:
     if not isinstance(item, dict):
         raise BadRequest("An item must be an object.", param=f"input[{position}]")
-    kind = item.get("type", "message")
+    kind = item.get("type") or ("message" if "role" in item or "id" not in item else "item_reference")
     if kind == "message":
         if not isinstance(item.get("role"), str):
             raise BadRequest("A message needs a role.", param=f"input[{position}].role")

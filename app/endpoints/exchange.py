@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from app import finished, metrics, reserve
+from app import finished, reserve
 from app.attempts import Answer, Attempts
 from app.body import with_model
 from app.dialects import Dialect
@@ -85,7 +85,10 @@ class Exchange:
             await self._reserve(caller)
         if plan.routed and dialect.name == "chat" and self.body.get("stream") is True:
             options = self.body.get("stream_options")
-            self.asks_usage = not (isinstance(options, dict) and options.get("include_usage") is True)
+            # What is no object is left for the provider to refuse.
+            self.asks_usage = options is None or (
+                isinstance(options, dict) and options.get("include_usage") is not True
+            )
 
     async def _reserve(self, caller: Caller) -> None:
         """Have the limits kept. Raises `RateLimited`, or `BudgetSpent` when no model of the plan can be afforded."""
@@ -104,8 +107,6 @@ class Exchange:
         )
         self.limits = admitted.headers
         self.reserved = admitted.counted
-        if not admitted.counted:
-            metrics.fail_opens.labels("admission").inc()
         chosen = zip(plan.models, admitted.affordable, strict=True)
         self.models = [model for model, affordable in chosen if affordable]
         self.attempts.over_budget([model for model in plan.models if model not in self.models])

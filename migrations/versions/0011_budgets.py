@@ -14,10 +14,13 @@ BOTH = "router_app, router_reader"
 
 TABLES = """
 alter table router.limits
-    add column limit_id int generated always as identity constraint limits_pkey primary key;
+    add column limit_id int generated always as identity constraint limits_pkey primary key,
+    -- One look finds a key's limits and its tenant's, where a NULL is equal to nothing. A column: row level security
+    -- keeps an expression like this from being looked up in an index.
+    add column scope int generated always as (coalesce(key_id, 0)) stored;
 comment on column router.limits.limit_id is 'Names the limit to its meter.';
--- One look finds a key's limits and its tenant's: a NULL is not equal to anything.
-create index limits_scope on router.limits (tenant_id, coalesce(key_id, 0));
+comment on column router.limits.scope is 'key_id, and 0 for all keys together.';
+create index limits_scope on router.limits (tenant_id, scope);
 
 -- Every request changes these rows and no index: with room on the page they stay where they are.
 create table router.meters (
@@ -122,7 +125,7 @@ def downgrade() -> None:
         drop type router.standing;
         drop table router.meters, router.reservations;
         drop index router.limits_scope;
-        alter table router.limits drop column limit_id;
+        alter table router.limits drop column limit_id, drop column scope;
     """)
     restore("chores", 1, to=APP)
     restore("delete_tenant", 1)
