@@ -4,7 +4,7 @@ RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
 ├── BudgetSpent           402  the budget of the key or its tenant leaves nothing for this request
-├── Forbidden             403  the key may not use that model
+├── Forbidden             403  the key may not use that model, or the database's login may not administer
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit

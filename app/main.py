@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.demo import provider
 from app.endpoints import (
+    admin,
     backtests,
     compare,
     decisions,
@@ -25,6 +26,7 @@ from app.endpoints import (
     inference,
     memories,
     models,
+    openapi,
     preferences,
     usage,
 )
@@ -45,8 +47,10 @@ routes = [
     *memories.routes,
     *decisions.routes,
     *backtests.routes,
+    *admin.routes,
     *usage.routes,
     *health.routes,
+    *openapi.routes,
     *elsewhere.routes,
 ]
 #: Only where the process has a database of its own: there its models are served by itself.

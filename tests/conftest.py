@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import asyncpg
 import hypothesis
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.front import PROXIED, STRAIGHT, Front, front_of
+from tests.operators import MASTER, Operator
 from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
@@ -190,6 +192,14 @@ def proxies(database: str, upstream: Running) -> ProxyFactory:
             yield running
 
     return start
+
+
+@pytest.fixture
+async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
+    """An operator of a proxy whose master key is MASTER."""
+    headers = {"authorization": f"Bearer {MASTER}"}
+    async with proxies(admin_key=MASTER) as proxy, aiohttp.ClientSession(proxy.url, headers=headers) as http:
+        yield Operator(proxy, http)
 
 
 @pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])

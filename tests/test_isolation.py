@@ -43,7 +43,7 @@ PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_man
 FOR_THE_APP |= WORTH | PARTS
 FOR_READERS |= WORTH | PARTS
 FOR_THE_APP |= {"holder", "upstreams"}
-WRITERS |= {"calibrate"}
+WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
 #: Budgets and rate limits.
 FOR_THE_APP |= {"_refilled", "_settle", "_standing", "admit", "expire_reservations", "usage"}
 FOR_READERS |= {"_refilled", "usage"}
