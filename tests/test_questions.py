@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
 from app.store import questions, routing
@@ -42,24 +43,24 @@ async def db(world: World) -> AsyncIterator[Watched]:
     await db.close()
 
 
-async def asked(world: World, count: int = TOGETHER) -> list[Question]:
-    """A question of each of as many tenants, whose memories differ."""
-    made = []
-    for number in range(count):
-        tenant = await world.tenant(f"tenant {number}")
-        policy = await world.policy(tenant)
-        await world.teach(tenant, Lesson("a", {world.small: number / count, world.large: 1 - number / count}))
-        made.append(
-            Question(
-                tenant_id=tenant, policy_id=policy, space_id=world.space, task=None, prompt_tokens=10,
-                default_model=world.large,
-            )
-        )  # fmt: skip
-    return made
+async def asked(world: World, count: int = TOGETHER, name: str = "acme") -> list[Question]:
+    """So many questions of one policy, each with an answer of its own."""
+    tenant = await world.tenant(name)
+    policy = await world.policy(tenant)
+    await world.teach(tenant, Lesson("a", {world.small: 0.25, world.large: 0.75}))
+    return [
+        Question(
+            tenant_id=tenant, policy_id=policy, space_id=world.space, task=None, prompt_tokens=10 + number,
+            default_model=world.large,
+        )
+        for number in range(count)
+    ]  # fmt: skip
 
 
-async def decide(db: Database, question: Question, deadline: float = 5.0) -> list[dict[str, Any]]:
-    rows = await routing.decide(db, question, direction(0.1), deadline=deadline)
+async def decide(
+    db: Database, question: Question, deadline: float = 5.0, embedding: HalfVector | None = None
+) -> list[dict[str, Any]]:
+    rows = await routing.decide(db, question, embedding or direction(0.1), deadline=deadline)
     return [{column: value for column, value in row.items() if column != "question"} for row in rows]
 
 
@@ -83,6 +84,15 @@ async def test_questions_asked_at_once_are_one_statement_and_answered_as_if_alon
     assert db.statements == [questions.DECIDE_MANY]
 
 
+async def test_no_statement_has_questions_of_two_tenants(world: World, db: Watched) -> None:
+    ours, theirs = await asked(world, 3, "ours"), await asked(world, 3, "theirs")
+    mixed = [question for pair in zip(ours, theirs, strict=True) for question in pair]
+    alone = [await decide(db, question) for question in mixed]
+    db.statements.clear()
+    assert await asyncio.gather(*ask(db, mixed)) == alone
+    assert db.statements == [questions.DECIDE_MANY] * 2
+
+
 async def test_what_is_asked_meanwhile_waits_for_a_statement_to_end(world: World, db: Watched) -> None:
     (question,) = await asked(world, 1)
     db.open_gate.clear()
@@ -104,17 +114,13 @@ async def test_a_statement_has_so_many_questions_and_no_more(world: World, db: W
 
 async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> None:
     several = await asked(world)
-    bad = Question(
-        tenant_id=several[0].tenant_id, policy_id=several[1].policy_id, space_id=world.space, task=None,
-        prompt_tokens=10, default_model=world.large,
-    )  # fmt: skip
     alone = [await decide(db, question) for question in several]
     for where in (0, 3, len(several)):
-        tasks = ask(db, [*several[:where], bad, *several[where:]])
+        tasks = ask(db, several[:where])
+        tasks.append(asyncio.create_task(decide(db, several[0], embedding=HalfVector([1, 2, 3]))))
+        tasks += ask(db, several[where:])
         answers = await asyncio.gather(*tasks, return_exceptions=True)
-        failed = answers.pop(where)
-        assert isinstance(failed, Exception)
-        assert "has no policy" in str(failed)
+        assert isinstance(answers.pop(where), MemoryUnavailable)
         assert answers == alone
 
 

@@ -117,7 +117,7 @@ class Exchange:
         seconds = self.services.settings.keepalive
         answering = self.attempts.answer(self.models)
         if seconds and self.body.get("stream") is True:
-            self.answer = await self.down.kept_waiting(answering, seconds, self.router_headers)
+            self.answer = await self.down.kept_waiting(answering, seconds, self.early_headers())
         else:
             self.answer = await answering
         assert self.answer.reply is not None
@@ -163,6 +163,11 @@ class Exchange:
         """The plan's reason, or `fallback` once it did not work out."""
         assert self.plan is not None
         return self.plan.reason if self.served_by in (None, self.plan.models[0]) else "fallback"
+
+    def early_headers(self) -> dict[str, str]:
+        """What can be said before anybody has answered, which is not yet who will."""
+        routed = self.plan is not None and self.plan.routed
+        return {"x-router-decision": str(self.decision), **self.limits} if routed else self.limits
 
     def router_headers(self) -> dict[str, str]:
         """Who serves a routed request and why, and what is left of limits; nothing before a model was tried."""
