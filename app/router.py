@@ -21,8 +21,9 @@ from app.errors import BadRequest, Forbidden, MemoryUnavailable
 from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
+from app.store.registry import Model
 from app.store.routing import Ask, Question
-from app.store.tenancy import Caller, Model, Policy
+from app.store.tenancy import Caller, Policy
 from app.tokens import Tokenizers
 
 log = logging.getLogger("pgrouter.router")

@@ -24,7 +24,8 @@ from app.router import Plan
 from app.services import Services
 from app.signal import prompt_tokens
 from app.store.prices import prices
-from app.store.tenancy import Caller, Model
+from app.store.registry import Model
+from app.store.tenancy import Caller
 from app.teaching import Prompted
 from app.usage import Usage
 

@@ -27,7 +27,8 @@ from app.request_ids import PASSED_ON
 from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services
 from app.signal import prompt_tokens
-from app.store.tenancy import Caller, Model
+from app.store.registry import Model
+from app.store.tenancy import Caller
 from app.stream_options import with_usage
 from app.telemetry import TRACEPARENT
 from app.upstream import RawHeaders, Reply
