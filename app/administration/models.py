@@ -45,7 +45,7 @@ async def put(
     known = await find(db, name)
     if provider is None:
         if known is None:
-            raise BadRequest("a new model needs one", param="provider")
+            raise BadRequest("a new model needs a provider", param="provider")
         provider = str(known["provider"])
     upstream_name = upstream_name or (known["upstream_name"] if known is not None else name)
     host = await providers.find(db, provider)
