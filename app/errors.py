@@ -3,12 +3,14 @@
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
-├── Forbidden             403  the key may not use that model
+├── BudgetSpent           402  the budget of the key or its tenant leaves nothing for this request
+├── Forbidden             403  the key may not use that model, or the database's login may not administer
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  what the call relied on changed meanwhile; nothing was done
 ├── TooLarge              413  the body is over the limit
 ├── Unsupported           422  the tenant's memory does not bear what is asked: too little of it, or a target too high
 ├── Busy                  429  the process is at work on the like already
+├── RateLimited           429  the key or its tenant has used up a minute's requests or tokens
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
 ├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
 └── ShuttingDown          503  the process ends before the answer did
@@ -58,6 +60,18 @@ class Unauthorized(RouterError):
     status = 401
     type = "invalid_request_error"
     default_code = "invalid_api_key"
+
+
+class BudgetSpent(RouterError):
+    """A budget of the key or of its tenant leaves nothing for this request; it renews in so many `seconds`."""
+
+    status = 402
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.headers["retry-after"] = str(ceil(seconds))
 
 
 class Forbidden(RouterError):
@@ -110,6 +124,31 @@ class Busy(RouterError):
     def __init__(self, message: str, *, seconds: float) -> None:
         super().__init__(message)
         self.headers["retry-after"] = str(ceil(seconds))
+
+
+class RateLimited(RouterError):
+    """A minute's `requests` or `tokens` are used up; `Retry-After` says when to ask again.
+
+    `seconds` None: never, the request asks for more than a minute has, and OpenAI's clients are told not to try.
+    """
+
+    status = 429
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: str, seconds: float | None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        if seconds is None:
+            self.headers["x-should-retry"] = "false"
+        else:
+            self.headers["retry-after"] = str(ceil(seconds))
+            self.headers["retry-after-ms"] = str(ceil(seconds * 1000))
+
+    def body(self) -> dict[str, Any]:
+        """The response body, of the type that OpenAI gives it: `requests` or `tokens`."""
+        body = super().body()
+        body["error"]["type"] = self.kind
+        return body
 
 
 class UpstreamUnavailable(RouterError):

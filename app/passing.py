@@ -24,7 +24,7 @@ HEAD = 4 * 1024
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
-_BEGUN = re.compile(rb'"response"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
+_NAME = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
 
 
 class Passing:
@@ -74,13 +74,13 @@ class Passing:
         if not self._streamed:
             said = _object(self._body())
         else:
-            head = self._head if self._encoding is None else self._body()
-            data = next(filter(None, map(data_of, _events(head))), b"")
-            begun = _BEGUN.search(data)
-            if begun is not None:
-                # The request's instructions and tools follow, which may be long, and the event cut off among them.
-                return begun[1].decode("utf-8", "replace")
+            start = self._head if self._encoding is None else self._body()
+            data = next(filter(None, map(data_of, _events(start))), b"")
             said = _object(data)
+            if not said:
+                # An event that repeats long instructions or tools, cut off; the name comes before them.
+                named = _NAME.search(data)
+                return named[1].decode("utf-8", "replace") if named else None
             said = inner(said, "response") or said
         found = said.get("id")
         return found if isinstance(found, str) else None

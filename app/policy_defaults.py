@@ -17,9 +17,10 @@ GRANULARITIES = ("conversation", "step")
 USUAL = ("gpt-4o-mini", "gpt-4o")
 
 _LEARNED = "knn"
-_WHOLE = frozenset({"k", "seed_count", "sticky_seconds", "explore_labels"})
+#: Settings that are whole numbers, and what each may be, from and to.
+WHOLE = frozenset({"k", "seed_count", "sticky_seconds", "explore_labels"})
 # As the table's own constraints; `tau` is open at 0 and may be infinite, which makes every neighbour weigh the same.
-_RANGES: Mapping[str, tuple[float, float]] = {
+RANGES: Mapping[str, tuple[float, float]] = {
     "alpha": (0, 100),
     "k": (1, 1000),
     "tau": (1e-4, float("inf")),
@@ -78,8 +79,8 @@ def checked(setting: str, text: str, variable: str) -> str | int | float:
         if text not in GRANULARITIES:
             raise ConfigurationError(f"{variable}={text!r}: choose one of {', '.join(GRANULARITIES)}.")
         return text
-    low, high = _RANGES[setting]
-    whole = setting in _WHOLE
+    low, high = RANGES[setting]
+    whole = setting in WHOLE
     try:
         value = int(text) if whole else float(text)
     except ValueError:

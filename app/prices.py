@@ -48,13 +48,31 @@ def lookup(
     Of prices with tiers by length it is the lowest tier's, of prices that change with time `now`'s. Without a provider
     it is its maker's; a provider that the data does not have has no prices, for hosts differ in what they ask.
     """
+    info = _info(model, provider, base_url)
+    return None if info is None else _price(info, now or datetime.now(UTC))
+
+
+def abilities(model: str, provider: str | None, base_url: str | None = None) -> dict[str, int | bool | None]:
+    """What the data tells of `model` beside its price: `context_window` in tokens, whether it takes `audio`.
+
+    None where it does not tell: that audio has no price of its own does not say that the model takes none.
+    """
+    info = _info(model, provider, base_url)
+    if info is None:
+        return {}
+    entries = info.prices if isinstance(info.prices, list) else ()
+    prices = (info.prices, *(entry.prices for entry in entries))
+    hears = any(getattr(each, "input_audio_mtok", None) is not None for each in prices)
+    return {"context_window": info.context_window, "audio": hears or None}
+
+
+def _info(model: str, provider: str | None, base_url: str | None) -> ModelInfo | None:
     snapshot = data_snapshot.get_snapshot()
     try:
         known = snapshot.find_provider(model.lower(), None, None) if provider is None else _provider(provider, base_url)
     except LookupError:
         return None
-    info = None if known is None else known.find_model(model.lower(), all_providers=snapshot.providers)
-    return None if info is None else _price(info, now or datetime.now(UTC))
+    return None if known is None else known.find_model(model.lower(), all_providers=snapshot.providers)
 
 
 def chat_models(provider: str, *, now: datetime | None = None) -> dict[str, Price]:

@@ -123,7 +123,7 @@ class Router:
             if default is None:
                 raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
         else:
-            default = _explicit(name, caller, catalogue, dialect)
+            default = _named(name, caller, catalogue, dialect)
             policy = self._explicit_policy(caller, default) if dialect.routed else None
             if policy is None or not self._enabled or not options.routed:
                 return Plan((_allowed(default, caller),), "off")
@@ -290,9 +290,14 @@ def _allowed(model: Model, caller: Caller) -> Model:
     return model
 
 
-def _explicit(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> Model:
+def _named(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> Model:
     """The model that a request names. Raises `NotFound`, `BadRequest` where its provider does not speak the API."""
-    if name in caller.policies and catalogue.find(name) is None:
+    policy = caller.policies.get(name)
+    if policy is not None and not dialect.billed:
+        numbers = (policy.default_model, *policy.models)
+        pool = [catalogue.by_id[number] for number in numbers if number in catalogue.by_id]
+        return _speakers([model for model in pool if _may_use(caller, model)] or pool, dialect, policy)[0]
+    if policy is not None and catalogue.find(name) is None:
         raise BadRequest(f"{dialect.path} is not routed: name a model, not the policy {name!r}.", param="model")
     model = catalogue.get(name)
     if dialect.name not in model.provider.speaks:

@@ -14,6 +14,8 @@ from typing import cast
 from starlette.types import Scope
 
 from app import embedder, metrics, telemetry
+from app.administration.connection import Owner
+from app.admission import Admission
 from app.attempts import Patience
 from app.breaker import Breakers
 from app.directory import Directory
@@ -45,6 +47,9 @@ class Services:
     router: Router
     upstream: Upstream
     ledger: Ledger
+    #: For the admin API; no request of a tenant's touches it.
+    owner: Owner
+    admission: Admission
     breakers: Breakers
     patience: Patience
     holders: Holders
@@ -97,6 +102,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         tokenizers = Tokenizers()
         with contextlib.suppress(MemoryUnavailable):
             tokenizers.prepare(model.upstream_name for model in (await directory.catalogue()).models)
+        owner = Owner(settings.database_url)
+        stack.push_async_callback(owner.close)
         if settings.maintain_seconds:
             keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
@@ -113,6 +120,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
             upstream=upstream,
             ledger=ledger,
+            owner=owner,
+            admission=Admission(db, deadline=settings.decision_deadline),
             breakers=breakers,
             patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             holders=Holders(db),

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from app.main import create_app
+from app.protocol import Protocol
 from app.services import running
 from app.settings import Settings
 
@@ -43,7 +44,8 @@ async def serve(
     async with running(settings) as services:
         config = uvicorn.Config(
             create_app(services),
-            http="httptools",
+            http=Protocol,
+            proxy_headers=False,
             ws="none",
             lifespan="off",
             log_config=None,

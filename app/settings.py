@@ -46,6 +46,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "text"
     access_log: bool = False
+    admin_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -83,9 +84,12 @@ class Settings:
             log_level=reader.choice("LOG_LEVEL", default.log_level, LOG_LEVELS),
             log_format=reader.choice("LOG_FORMAT", default.log_format, LOG_FORMATS),
             access_log=reader.switch("ROUTER_ACCESS_LOG", default.access_log),
+            admin_key=reader.secret("ROUTER_ADMIN_KEY", SHORTEST_KEY),
         )
 
 
+#: A master key that can be guessed gives everything away.
+SHORTEST_KEY = 32
 MOST_WORKERS = 256
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -98,6 +102,13 @@ class _Reader:
 
     def text(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
+
+    def secret(self, name: str, shortest: int) -> str | None:
+        """As `text`; no message ever has it."""
+        value = self.text(name)
+        if value is not None and len(value) < shortest:
+            raise ConfigurationError(f"{name} has {len(value)} characters: it needs at least {shortest}.")
+        return value
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = (self.text(name) or default).lower()

@@ -15,6 +15,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.finished import Attempt, Finished
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+#: Models that were not asked after all, as attempts say it.
+PASSED_OVER = ("open", "over_budget")
 Attributes = dict[str, str | int | float | bool]
 
 
@@ -50,12 +52,18 @@ class Trace:
             span.update_name(f"{finished.operation} {_requested(finished)}".rstrip())
             span.set_attributes(_of_request(finished))
             self._steps(finished)
-            for position, attempt in enumerate(finished.attempts):
+            asked = [attempt for attempt in finished.attempts if attempt.outcome not in PASSED_OVER]
+            for position, attempt in enumerate(asked):
                 self._end_attempt(position, attempt, finished.operation)
+            for attempt in finished.attempts:
+                if attempt.outcome in PASSED_OVER:
+                    about = {"gen_ai.request.model": attempt.model, "pgrouter.outcome": attempt.outcome}
+                    span.add_event("passed over", about, self._at(attempt.started))
             if finished.status >= 500:
                 span.set_status(StatusCode.ERROR)
-        for left in self._attempts[len(finished.attempts) :]:
-            left.end()
+        for left in self._attempts:
+            if left.is_recording():
+                left.end()
         span.end(self._at(finished.duration))
 
     def _steps(self, finished: Finished) -> None:

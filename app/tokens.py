@@ -16,7 +16,7 @@ Count = Callable[[str], float]
 #: Characters that a tokenizer reads of one text, at 0.1 us each and on the event loop; what is longer is counted in
 #: pieces and extrapolated, 1.5% off on average.
 COUNTED = 4 * 1024
-#: Characters that the estimate reads, at 0.01 us each.
+#: Characters that the estimate reads, at 0.001 us each.
 ESTIMATED = 64 * 1024
 #: A tokenizer is given no longer piece than this, for one endless word takes it time that grows with its square.
 PIECE = 1024
@@ -49,14 +49,17 @@ _STARTS = {_LETTER: 0.19, _DIGIT: 1.73, _SPACE: 0.36, _BREAK: 0.68, _MARK: 0.68}
 
 
 def _tables() -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each byte its group, what it adds at the beginning of a text, and behind another: at 256 * that + this."""
     groups, weights = np.zeros(256, np.uint8), np.zeros(256)
     for members, group, weight in _KINDS:
         at = list(members)
         groups[at], weights[at] = group, weight
-    return groups, weights, np.array([_STARTS[group] for group in range(len(_STARTS))])
+    starts = np.array([_STARTS[group] for group in range(len(_STARTS))])[groups]
+    behind = weights + np.where(groups[:, None] == groups, 0.0, starts)
+    return groups, weights + starts, behind.ravel()
 
 
-_GROUP, _WEIGHT, _START = _tables()
+_GROUP, _FIRST, _BEHIND = _tables()
 
 
 def estimate(text: str) -> float:
@@ -75,9 +78,10 @@ def _estimate(text: str) -> float:
     if not text:
         return 0.0
     data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
-    groups = _GROUP[data]
-    starts = groups[1:][groups[1:] != groups[:-1]]
-    return float(_WEIGHT[data].sum() + _START[starts].sum() + _START[groups[0]])
+    pairs = data[:-1].astype(np.uint16)
+    pairs <<= 8
+    pairs |= data[1:]
+    return float(_FIRST[data[0]] + np.add.reduce(_BEHIND.take(pairs)))
 
 
 def _pieces(text: str, most: int) -> Iterator[str]:

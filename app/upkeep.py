@@ -30,6 +30,7 @@ COUNTED = {
     "shrink": "memories",
     "reindex": "replaced memories",
     "expire_conversations": "conversations",
+    "expire_reservations": "reservations",
 }
 
 Outcome = Literal["done", "busy", "due", "failed"]
@@ -133,6 +134,8 @@ async def _do(db: Database, chore: Chore) -> int:
             return await upkeep.drop_day(db, day)
         case Chore(chore="expire_conversations"):
             return await _expire(db)
+        case Chore(chore="expire_reservations", tenant_id=tenant_id) if tenant_id is not None:
+            return await upkeep.expire_reservations(db, tenant_id)
         case Chore(chore="sweep" | "shrink" | "graduate", tenant_id=tenant_id, space_id=space_id):
             assert tenant_id is not None
             assert space_id is not None
@@ -218,7 +221,8 @@ def said(step: Step) -> str:
     chore = step.chore
     about = [str(chore.day)] if chore.day is not None else []
     if chore.tenant_id is not None:
-        about = [f"tenant {chore.tenant or chore.tenant_id}", f"space {chore.space_id}"]
+        about = [f"tenant {chore.tenant or chore.tenant_id}"]
+        about += [f"space {chore.space_id}"] if chore.space_id is not None else []
     counted = COUNTED.get(chore.chore)
     result = (f"{step.count:,} {counted} in " if counted else "in ") + f"{step.seconds:.2f} s"
     if step.outcome != "done":

@@ -102,12 +102,15 @@ class Workers:
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _start(self, slot: _Slot) -> None:
-        # One keeps the store in shape; the others would only look whether there is something to do.
-        settings = self._settings if slot.number == 0 else replace(self._settings, maintain_seconds=0)
         slot.ready, theirs = self._context.Pipe(duplex=False)
         slot.process = self._context.Process(
             target=work,
-            args=(settings, self._listener.getsockname(), None if SPREAD else self._listener, theirs),
+            args=(
+                settings_of(self._settings, slot.number),
+                self._listener.getsockname(),
+                None if SPREAD else self._listener,
+                theirs,
+            ),
             name=f"pgrouter-{slot.number}",
         )
         slot.started = time.monotonic()
@@ -167,6 +170,11 @@ class Workers:
                 log.error("%s did not end in time", process.name)
                 process.kill()
                 process.join()
+
+
+def settings_of(settings: Settings, number: int) -> Settings:
+    """What a worker is told: one keeps the store in shape, the others would only look whether there is work."""
+    return settings if number == 0 else replace(settings, maintain_seconds=0)
 
 
 @contextmanager

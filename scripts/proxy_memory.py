@@ -20,7 +20,7 @@ REMEMBERED = Settings().embedding_cache
 #: Slow readers, and the events of the stream that each asks for: some 7 MB.
 READERS, EVENTS = 20, 20_000
 #: MiB that one of them may take, which is what the buffers on the way hold of it.
-HELD = 2.0
+HELD = 3.0
 
 
 def fill(new: Way) -> None:

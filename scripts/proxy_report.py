@@ -59,6 +59,7 @@ def report(bench: Bench, peers: list[Peer], rows: Report) -> None:
     """Add the rows of all ways, of what routing adds, of the peers and of the processors."""
     for connections in CONNECTIONS:
         for way in bench.ways:
+            # A quick run leaves some out.
             if bench.turns.get((way.name, connections)):
                 for metric, unit, of in STREAMED if way.streamed else METRICS:
                     _measured(bench, rows, way.name, connections, metric, unit, of, alone=not peers)
@@ -103,8 +104,9 @@ def _overheads(bench: Bench, rows: Report, path: str) -> None:
     params: Params = {"path": path, "connections": 1, "beyond": PASSED}
     rows.add("latency p50 added by routing", bench.added(path, PASSED, p50), "ms", params=params, under=ADDED[path])
     for connections in CONNECTIONS:
-        value = bench.median(path, connections, lambda measured: quantile(measured.overheads, 0.5))
-        rows.add("x-router-overhead-ms p50", value, "ms", params={"path": path, "connections": connections})
+        if bench.turns.get((path, connections)):
+            value = bench.median(path, connections, lambda measured: quantile(measured.overheads, 0.5))
+            rows.add("x-router-overhead-ms p50", value, "ms", params={"path": path, "connections": connections})
 
 
 def _against(bench: Bench, rows: Report, peer: Peer) -> None:

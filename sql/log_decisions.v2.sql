@@ -6,6 +6,9 @@ declare
     v_day date;
     v_logged int := 0;
     v_new uuid[];
+    v_keys int[];
+    v_usd double precision[];
+    v_tokens int[];
 begin
     for v_day in
         select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
@@ -49,9 +52,22 @@ begin
             left join router._prices(v_tenant) as d on d.model_id = p.default_model
             where e.tenant_id = v_tenant
             on conflict on constraint decisions_pkey do nothing
-            returning decision_id
+            returning decision_id, key_id, attempts, status, spent_usd, prompt_tokens, completion_tokens
+        ),
+        taken as (
+            -- What failed before anybody answered took nothing; of what a client left nobody knows how much it took.
+            select w.decision_id, w.key_id,
+                coalesce(w.spent_usd, n.nothing) as usd,
+                coalesce(w.prompt_tokens + w.completion_tokens, n.nothing) as tokens
+            from written as w
+            cross join lateral (
+                select case when w.attempts = 0 or (w.status >= 400 and w.status <> 499) then 0 end as nothing
+            ) as n
         )
-        select coalesce(array_agg(decision_id), '{}') into v_new from written;
+        select
+            coalesce(array_agg(t.decision_id), '{}'), array_agg(t.key_id), array_agg(t.usd), array_agg(t.tokens)
+        into v_new, v_keys, v_usd, v_tokens
+        from taken as t;
         v_logged := v_logged + cardinality(v_new);
 
         insert into router.conversations as c (
@@ -79,7 +95,9 @@ begin
         where e.tenant_id = v_tenant and e.response is not null and e.status < 400
         on conflict on constraint responses_pkey do nothing;
 
-        perform router._measure(v_tenant, p_entries, v_new);
+        perform
+            router._measure(v_tenant, p_entries, v_new),
+            router._settle(v_tenant, v_new, v_keys, v_usd, v_tokens);
     end loop;
     return v_logged;
 end;
@@ -87,5 +105,5 @@ $$;
 
 comment on function router.log_decisions is
 'Writes served requests of any tenants to the ledger at the prices of the tenant, and keeps conversations with the model
-that served them, for 30 days who gave the answers that providers keep, and what _measure learns of each model. Writing an entry again changes nothing. Returns how many were
-new.';
+that served them, for 30 days who gave the answers that providers keep, what _measure learns of each model, and what
+_settle books on budgets. Writing an entry again changes nothing. Returns how many were new.';

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import asyncpg
 import hypothesis
 import pytest
@@ -20,7 +21,8 @@ import pytest
 from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.front import PROXIED, STRAIGHT, Front, front_of
-from tests.proxy import Proxy, running_proxy
+from tests.operators import MASTER, Operator
+from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
 T = TypeVar("T")
@@ -192,6 +194,14 @@ def proxies(database: str, upstream: Running) -> ProxyFactory:
     return start
 
 
+@pytest.fixture
+async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
+    """An operator of a proxy whose master key is MASTER."""
+    headers = {"authorization": f"Bearer {MASTER}"}
+    async with proxies(admin_key=MASTER) as proxy, aiohttp.ClientSession(proxy.url, headers=headers) as http:
+        yield Operator(proxy, http)
+
+
 @pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
 async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
     """A module's proxy, and the provider without it: clients have to find the same behind both."""
@@ -202,6 +212,12 @@ async def shared_front(request: pytest.FixtureRequest, databases: Databases, ups
 
 @pytest.fixture
 async def front(shared_front: Front) -> Front:
-    """The module's front, with an empty log of the provider."""
-    shared_front.upstream.clear()
+    """The module's front, as if nothing had been asked yet."""
+    shared_front.clean()
     return shared_front
+
+
+@pytest.fixture(params=[STRONG, "auto"])
+def model(front: Front, request: pytest.FixtureRequest) -> str:
+    """What a client names: a real model, and behind the proxy a policy too."""
+    return front.model(request.param)

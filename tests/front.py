@@ -11,19 +11,31 @@ import anthropic
 import openai
 
 from tests.fake_upstream import Running
-from tests.proxy import running_proxy
+from tests.proxy import STRONG, Proxy, running_proxy
 
 STRAIGHT, PROXIED = "straight", "proxied"
 
 
 @dataclass(frozen=True)
 class Front:
-    """Where a client is sent. `url` has no path; `straight` says that no proxy stands there."""
+    """Where a client is sent. `url` has no path; without a `proxy` it is the provider's own."""
 
     url: str
     key: str
     upstream: Running
-    straight: bool
+    proxy: Proxy | None = None
+
+    def clean(self) -> None:
+        """Forget what was asked, and which models failed."""
+        self.upstream.clear()
+        if self.proxy is not None:
+            breakers = self.proxy.services.breakers
+            for provider, model, _ in list(breakers.states()):
+                breakers.succeeded(provider, model)
+
+    def model(self, name: str) -> str:
+        """`name`, unless it is a policy's and nobody is there who has one."""
+        return STRONG if self.proxy is None and name == "auto" else name
 
     def openai(self) -> openai.AsyncOpenAI:
         """The official client of OpenAI."""
@@ -47,7 +59,7 @@ class Front:
 async def front_of(kind: str, dsn: str, upstream: Running) -> AsyncIterator[Front]:
     """The provider itself, or a proxy on `dsn` before it."""
     if kind == STRAIGHT:
-        yield Front(upstream.url.removesuffix("/v1"), "sk-fake", upstream, True)
+        yield Front(upstream.url.removesuffix("/v1"), "sk-fake", upstream)
         return
     async with running_proxy(dsn, upstream.url) as proxy:
-        yield Front(proxy.url, proxy.key, upstream, False)
+        yield Front(proxy.url, proxy.key, upstream, proxy)

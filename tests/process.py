@@ -27,13 +27,14 @@ def kill_all() -> None:
 
 
 class Serve:
-    """A running `pgrouter serve` and what it printed."""
+    """A running `pgrouter serve` and what it printed; `first` is Python to run in its process before."""
 
-    def __init__(self, *arguments: str, **environ: str) -> None:
+    def __init__(self, *arguments: str, first: str = "", **environ: str) -> None:
         kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "OPENAI_API_KEY")}
+        program = ["-c", f"{first}\nfrom app.cli import main\nmain()"] if first else ["-m", "app"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", *arguments],
+            [sys.executable, *program, "serve", *arguments],
             cwd=ROOT,
             env={**kept, "PORT": "0", **environ},
             stdout=subprocess.PIPE,

@@ -15,6 +15,7 @@ import uvicorn
 
 from app.keys import hash_of, hint_of, make_key
 from app.main import create_app
+from app.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
 from app.store import tenancy
@@ -117,7 +118,14 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with running(settings) as services:
             config = uvicorn.Config(
-                create_app(services), log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none"
+                create_app(services),
+                http=Protocol,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
             )
             server = uvicorn.Server(config)
             server.capture_signals = _nothing  # type: ignore[method-assign, assignment]

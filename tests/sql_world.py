@@ -80,6 +80,7 @@ class World:
             """
             reset all;
             delete from router.decisions;
+            delete from router.reservations;
             delete from router.memories;
             delete from router.tenants;
             delete from router.models;

@@ -76,12 +76,18 @@ def test_every_row_of_the_benchmark_has_the_documented_fields(rows: list[dict[st
 @pytest.mark.server
 @pytest.mark.parametrize("connections", CONNECTIONS)
 def test_the_benchmark_compares_every_way_with_its_baselines(rows: list[dict[str, Any]], connections: int) -> None:
-    plain = {(DIRECT, None), (PASSED, DIRECT), ("litellm", DIRECT)}
-    plain |= {(path, name) for path in ROUTED for name in (DIRECT, PASSED)}
+    plain: set[tuple[str, str | None]] = {
+        (DIRECT, None),
+        (PASSED, DIRECT),
+        *((path, name) for path in ROUTED for name in (DIRECT, PASSED)),
+    }
     first, passed, routed = STREAMS
-    streamed = {(first, None), (passed, first), (routed, first), (routed, passed)}
-    # A quick run leaves streams out where there are most connections.
-    streamed = streamed if connections < max(CONNECTIONS) else set()
+    streamed: set[tuple[str, str | None]] = {(first, None), (passed, first), (routed, first), (routed, passed)}
+    if connections < max(CONNECTIONS):
+        plain.add(("litellm", DIRECT))
+    else:
+        # A quick run leaves these out where there are most connections.
+        streamed = set()
     for metric in ("latency p50", "latency p99"):
         assert compared(rows, metric, connections) == plain | streamed
     for metric in ("first byte p50", "first byte p99"):
@@ -105,7 +111,7 @@ def test_the_benchmark_has_the_targets_that_were_asked_for(rows: list[dict[str, 
         ("latency p50 added by routing", KNOWN, 1.5),
         ("latency p50 added by routing", NEW, 2.5),
         ("memory growth", None, 10.0),
-        ("memory a slow reader takes", None, 2.0),
+        ("memory a slow reader takes", None, 3.0),
     }
 
 

@@ -290,7 +290,7 @@ async def test_a_key_for_some_models_asks_nothing_else(three: Proxy, upstream: R
     await allow(three, CHEAP)
     upstream.clear()
     async with three.http() as http:
-        for method, path in (("POST", "/images/generations"), ("GET", "/files"), ("POST", "/messages/count_tokens")):
+        for method, path in (("POST", "/images/generations"), ("GET", "/files"), ("POST", "/messages/batches")):
             assert (await call(http, method, path, {"model": CHEAP} if method == "POST" else None)).status == 403, path
         assert (await call(http, "GET", "/models")).status == 200
     assert upstream.log() == []

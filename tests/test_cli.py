@@ -981,3 +981,49 @@ def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None
     assert "no grant limits what it sees" in complaint(acme("reader", "grant", "router_app", "acme", code=1))
     for arguments in ((looker,), (looker, "acme", "--all")):
         assert "name one tenant, or say --all" in acme("reader", "grant", *arguments, code=2).stderr
+
+
+# What the admin API does too
+
+
+def test_a_rotated_key_is_replaced(acme: Command, database: str) -> None:
+    old = printed(acme("key", "create", "acme", "--name", "ci", "--model", "gpt-4o", "--json"))
+    new = printed(acme("key", "rotate", "acme", str(old["key_id"]), "--grace", "1h", "--json"))
+    caller = caller_of(database, new["api_key"])
+    assert caller is not None
+    assert caller.allowed_models is not None
+    assert caller_of(database, old["api_key"]) is not None
+    last = printed(acme("key", "rotate", "acme", str(new["key_id"]), "--json"))
+    assert caller_of(database, new["api_key"]) is None
+    listed = {key["key_id"]: key for key in printed(acme("key", "list", "acme", "--json"))}
+    assert (listed[last["key_id"]]["name"], listed[last["key_id"]]["models"]) == ("ci", ["gpt-4o"])
+    assert "no valid key" in complaint(acme("key", "rotate", "acme", str(new["key_id"]), code=1))
+    assert "--grace" in acme("key", "rotate", "acme", str(last["key_id"]), "--grace", "soon", code=2).stderr
+
+
+def test_a_key_for_a_model_that_is_not_there_is_not_made(acme: Command) -> None:
+    assert "there is no model nothing" in complaint(acme("key", "create", "acme", "--model", "nothing", code=1))
+    assert len(printed(acme("key", "list", "acme", "--json"))) == 1
+
+
+def test_a_provider_at_anthropic_is_known_by_its_url(acme: Command) -> None:
+    acme("provider", "add", "claude", "--base-url", "https://api.anthropic.com/v1", "--key-variable", "A_KEY")
+    acme(
+        "provider", "add", "local", "--base-url", "http://127.0.0.1:9/v1", "--speaks", "chat", "--key-header", "api-key"
+    )
+    found = {row["name"]: (row["speaks"], row["key_header"]) for row in printed(acme("provider", "list", "--json"))}
+    assert found["claude"] == (["messages", "chat"], "x-api-key")
+    assert found["local"] == (["chat"], "api-key")
+    assert found["openai"][1] == "authorization"
+    assert "--speaks" in acme("provider", "add", "x", "--base-url", "http://x", "--speaks", "telnet", code=2).stderr
+
+
+def test_a_provider_is_removed_once_it_serves_nothing(acme: Command) -> None:
+    acme("provider", "add", "idle", "--base-url", "http://127.0.0.1:9/v1")
+    acme("tenant", "set", "acme", "--default-provider", "idle")
+    assert printed(acme("tenant", "list", "--json"))[0]["default_provider"] == "idle"
+    acme("provider", "remove", "idle")
+    assert printed(acme("tenant", "list", "--json"))[0]["default_provider"] is None
+    assert "still serves models" in complaint(acme("provider", "remove", "openai", code=1))
+    assert "no provider 'idle'" in complaint(acme("provider", "remove", "idle", code=1))
+    assert "there is no provider idle" in complaint(acme("tenant", "set", "acme", "--default-provider", "idle", code=1))

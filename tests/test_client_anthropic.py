@@ -15,7 +15,6 @@ from tests.test_client_openai import CITY, Person
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
 TOOLS: Any = [{"name": name, "description": name, "input_schema": CITY} for name in ("weather", "time")]
-both = pytest.mark.parametrize("model", [STRONG, "auto"])
 
 
 @pytest.fixture
@@ -29,7 +28,6 @@ def text_of(message: Any) -> str:
     return str(message.content[0].text)
 
 
-@both
 async def test_a_message_comes_with_its_usage(client: anthropic.AsyncAnthropic, model: str) -> None:
     message = await client.messages.create(model=model, messages=HELLO, max_tokens=99, system="Be short.")
     assert (text_of(message), message.stop_reason) == (ANSWER, "end_turn")
@@ -44,7 +42,6 @@ async def test_every_field_of_a_message_survives(client: anthropic.AsyncAnthropi
     assert message.model_extra["x_big"] == 123456789012345678901234567890
 
 
-@both
 async def test_a_stream_tells_of_every_step(client: anthropic.AsyncAnthropic, model: str) -> None:
     stream = await client.messages.create(model=model, messages=HELLO, max_tokens=99, stream=True)
     kinds = [event.type async for event in stream]
@@ -52,7 +49,6 @@ async def test_a_stream_tells_of_every_step(client: anthropic.AsyncAnthropic, mo
     assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
 
 
-@both
 async def test_the_streaming_helper_collects_the_message(client: anthropic.AsyncAnthropic, model: str) -> None:
     async with client.messages.stream(model=model, messages=HELLO, max_tokens=99) as stream:
         text = "".join([piece async for piece in stream.text_stream])
@@ -61,7 +57,6 @@ async def test_the_streaming_helper_collects_the_message(client: anthropic.Async
     assert message.usage.output_tokens == USAGE["completion_tokens"]
 
 
-@both
 async def test_a_message_that_was_thought_about_shows_its_thoughts(
     client: anthropic.AsyncAnthropic, model: str
 ) -> None:
@@ -72,7 +67,6 @@ async def test_a_message_that_was_thought_about_shows_its_thoughts(
     assert [block.type for block in message.content] == ["thinking", "text"]
 
 
-@both
 async def test_tools_are_used_side_by_side(client: anthropic.AsyncAnthropic, model: str) -> None:
     message = await client.messages.create(
         model=model, messages=HELLO, max_tokens=99, tools=TOOLS, tool_choice={"type": "any"}
@@ -81,7 +75,6 @@ async def test_tools_are_used_side_by_side(client: anthropic.AsyncAnthropic, mod
     assert [block.name for block in message.content if block.type == "tool_use"] == ["weather", "time"]
 
 
-@both
 async def test_the_input_of_a_tool_streams_in_pieces(client: anthropic.AsyncAnthropic, model: str) -> None:
     async with client.messages.stream(
         model=model, messages=HELLO, max_tokens=99, tools=TOOLS, tool_choice={"type": "tool", "name": "time"}
@@ -92,7 +85,6 @@ async def test_the_input_of_a_tool_streams_in_pieces(client: anthropic.AsyncAnth
     assert [block.input.keys() for block in message.content if block.type == "tool_use"] == [{"city"}]
 
 
-@both
 async def test_a_conversation_with_the_result_of_a_tool_goes_on(client: anthropic.AsyncAnthropic, model: str) -> None:
     choice: Any = {"type": "any", "disable_parallel_tool_use": True}
     first = await client.messages.create(model=model, messages=HELLO, max_tokens=99, tools=TOOLS, tool_choice=choice)
@@ -103,13 +95,11 @@ async def test_a_conversation_with_the_result_of_a_tool_goes_on(client: anthropi
     assert text_of(second) == ANSWER
 
 
-@both
 async def test_a_structured_message_is_parsed(client: anthropic.AsyncAnthropic, model: str) -> None:
     message = await client.messages.parse(model=model, messages=HELLO, max_tokens=99, output_format=Person)
     assert isinstance(message.parsed_output, Person)
 
 
-@both
 async def test_tokens_are_counted_before_they_are_paid_for(client: anthropic.AsyncAnthropic, model: str) -> None:
     counted = await client.messages.count_tokens(model=model, messages=HELLO)
     assert counted.input_tokens == USAGE["prompt_tokens"]
@@ -123,3 +113,8 @@ async def test_an_error_in_the_middle_of_a_stream_is_raised(front: Front) -> Non
         )
         with pytest.raises(anthropic.APIStatusError, match="The fake upstream broke off"):
             [event async for event in stream]
+
+
+async def test_a_listed_model_can_be_retrieved(client: anthropic.AsyncAnthropic) -> None:
+    models = [model.id async for model in client.models.list()]
+    assert (await client.models.retrieve(models[-1])).id == models[-1]

@@ -32,12 +32,6 @@ def weather(city: str) -> str:
     return f"It is sunny in {city}."
 
 
-@pytest.fixture(params=[STRONG, "auto"])
-def name(request: pytest.FixtureRequest) -> str:
-    """A model of the provider, and a policy."""
-    return str(request.param)
-
-
 Closing = list[Any]
 
 
@@ -51,15 +45,15 @@ def closing(shared_front: Front) -> Iterator[Closing]:
 
 
 @pytest.fixture(params=[CHAT, RESPONSES, MESSAGES])
-def model(front: Front, closing: Closing, name: str, request: pytest.FixtureRequest) -> BaseChatModel:
+def chatting(front: Front, closing: Closing, model: str, request: pytest.FixtureRequest) -> BaseChatModel:
     """A chat model over each of the three APIs."""
     key = SecretStr(front.key)
     if request.param == MESSAGES:
         # The stubs call two optional fields required.
-        model = ChatAnthropic(model_name=name, base_url=front.url, api_key=key, max_retries=0)  # type: ignore[call-arg]
-        closing.append(model._client)
-        return model
-    return chat_model(front, closing, model=name, use_responses_api=request.param == RESPONSES)
+        made = ChatAnthropic(model_name=model, base_url=front.url, api_key=key, max_retries=0)  # type: ignore[call-arg]
+        closing.append(made._client)
+        return made
+    return chat_model(front, closing, model=model, use_responses_api=request.param == RESPONSES)
 
 
 def chat_model(front: Front, closing: Closing, **options: Any) -> ChatOpenAI:
@@ -71,8 +65,8 @@ def chat_model(front: Front, closing: Closing, **options: Any) -> ChatOpenAI:
     return made
 
 
-async def test_an_answer_comes_with_its_usage(model: BaseChatModel) -> None:
-    message = await to_thread(model.invoke, ASK)
+async def test_an_answer_comes_with_its_usage(chatting: BaseChatModel) -> None:
+    message = await to_thread(chatting.invoke, ASK)
     assert message.text == ANSWER
     usage = message.usage_metadata
     assert usage is not None
@@ -80,8 +74,8 @@ async def test_an_answer_comes_with_its_usage(model: BaseChatModel) -> None:
     assert usage["input_token_details"]["cache_read"] == USAGE["cached_tokens"]
 
 
-async def test_a_stream_adds_up_to_the_answer_with_its_usage(model: BaseChatModel) -> None:
-    chunks = await to_thread(lambda: list(model.stream(ASK)))
+async def test_a_stream_adds_up_to_the_answer_with_its_usage(chatting: BaseChatModel) -> None:
+    chunks = await to_thread(lambda: list(chatting.stream(ASK)))
     assert "".join(chunk.text for chunk in chunks) == streamed_text()
     whole = sum(chunks[1:], start=chunks[0])
     assert isinstance(whole, AIMessageChunk)
@@ -89,18 +83,18 @@ async def test_a_stream_adds_up_to_the_answer_with_its_usage(model: BaseChatMode
     assert whole.usage_metadata["total_tokens"] == USAGE["total_tokens"]
 
 
-async def test_a_tool_is_called_and_its_result_answered(model: BaseChatModel) -> None:
+async def test_a_tool_is_called_and_its_result_answered(chatting: BaseChatModel) -> None:
     asked = HumanMessage(ASK)
-    called: Any = await to_thread(model.bind_tools([weather], tool_choice="any").invoke, [asked])
+    called: Any = await to_thread(chatting.bind_tools([weather], tool_choice="any").invoke, [asked])
     (call,) = called.tool_calls
     assert (call["name"], call["args"].keys()) == ("weather", {"city"})
     result = ToolMessage(weather(**call["args"]), tool_call_id=call["id"])
-    answered = await to_thread(model.bind_tools([weather]).invoke, [asked, called, result])
+    answered = await to_thread(chatting.bind_tools([weather]).invoke, [asked, called, result])
     assert answered.text == ANSWER
 
 
-async def test_a_structured_answer_is_parsed(model: BaseChatModel) -> None:
-    assert isinstance(await to_thread(model.with_structured_output(Person).invoke, ASK), Person)
+async def test_a_structured_answer_is_parsed(chatting: BaseChatModel) -> None:
+    assert isinstance(await to_thread(chatting.with_structured_output(Person).invoke, ASK), Person)
 
 
 async def test_a_refused_request_raises_the_clients_own_error(front: Front, closing: Closing) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
+import anthropic
 import openai
 import orjson
 import pytest
@@ -296,3 +297,29 @@ async def test_a_message_without_text_does_not_break_the_answer(client: openai.A
 
 def _length(recording: Recording) -> int:
     return len(recording.answers["gpt-4o"].text)
+
+
+async def test_a_recorded_answer_comes_by_the_responses_api_too(client: openai.AsyncOpenAI, short: Recording) -> None:
+    said = short.answers["gpt-4o"]
+    answer = await client.responses.create(model="gpt-4o", input=short.prompt)
+    assert (answer.output_text, answer.status) == (said.text, "completed")
+    assert answer.usage is not None
+    assert answer.usage.output_tokens == said.completion_tokens
+    async with client.responses.stream(model="gpt-4o", input=asked(short.prompt)) as stream:
+        deltas = [event.delta async for event in stream if event.type == "response.output_text.delta"]
+        final = await stream.get_final_response()
+    assert "".join(deltas) == final.output_text == said.text
+
+
+async def test_a_recorded_answer_comes_by_anthropics_api_too(base_url: str, short: Recording) -> None:
+    said = short.answers["gpt-4o"]
+    root = base_url.removesuffix("/v1")
+    async with anthropic.AsyncAnthropic(base_url=root, api_key="unused", max_retries=0) as client:
+        ask = {"model": "gpt-4o", "max_tokens": 4000, "messages": asked(short.prompt)}
+        answer = await client.messages.create(**ask)
+        assert isinstance(answer.content[0], anthropic.types.TextBlock)
+        assert (answer.content[0].text, answer.stop_reason) == (said.text, "end_turn")
+        async with client.messages.stream(**ask) as stream:
+            assert "".join([text async for text in stream.text_stream]) == said.text
+        with pytest.raises(anthropic.NotFoundError):
+            await client.messages.create(**{**ask, "model": "none"})

@@ -331,7 +331,7 @@ async def test_anthropics_other_paths_go_to_who_speaks_messages_with_the_key_whe
             proxy.admin, "second", two, "SECOND_KEY", speaks=("messages",), key_header="x-api-key"
         )
         proxy.services.directory.invalidate()
-        for path in ("/v1/messages/count_tokens", "/v1/messages/batches"):
+        for path in ("/v1/messages/batches", "/v1/messages/batches/msgbatch_1/cancel"):
             status, body = await call(proxy, "POST", path, json={"model": "m"}, headers={"x-api-key": "rk-another"})
             assert (status, body) == (200, f"two POST {path} x-api-key: sk-second".encode())
         assert (await call(proxy, "GET", "/v1/files"))[1].startswith(b"one GET")

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from safetensors.numpy import load_file
@@ -104,6 +106,19 @@ async def test_a_long_prompts_surface_is_counted_as_a_short_ones(
     short = await static.embed(text)
     monkeypatch.setattr(surface, "MANY", 0)
     np.testing.assert_array_equal(await static.embed(text), short)
+
+
+@given(tokens=st.lists(st.integers(0, 60), min_size=1, max_size=80))
+def test_a_surface_is_to_the_bit_what_it_was_when_memories_were_stored(tokens: list[int]) -> None:
+    names = np.arange(61, dtype=np.uint64) % 40
+    hashed = surface._mixed(names)
+    expected = np.zeros(7)
+    for token in sorted(set(tokens)):
+        sign = -1.0 if int(hashed[token]) >> 63 == 0 else 1.0
+        expected[int(hashed[token]) % 7] += sign * np.sqrt(tokens.count(token))
+    length = np.sqrt(expected @ expected)
+    counted = surface._Buckets(names, 7).counted(np.array(tokens, np.uint16))
+    np.testing.assert_array_equal(counted, expected / length if length > 0 else expected)
 
 
 async def test_prompts_written_alike_are_closer_than_prompts_written_otherwise(static: StaticEmbedder) -> None:

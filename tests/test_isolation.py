@@ -38,10 +38,16 @@ WORTH = {
     "_alphas", "_blend", "_curve", "_judged", "_picks", "_pool", "_prior", "_served", "_setup", "_static_blend",
     "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
-FOR_THE_APP |= WORTH
-FOR_READERS |= WORTH
+#: What a decision is made of.
+PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_many"}
+FOR_THE_APP |= WORTH | PARTS
+FOR_READERS |= WORTH | PARTS
 FOR_THE_APP |= {"holder", "upstreams"}
-WRITERS |= {"calibrate"}
+WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
+#: Budgets and rate limits.
+FOR_THE_APP |= {"_refilled", "_settle", "_standing", "admit", "expire_reservations", "usage"}
+FOR_READERS |= {"_refilled", "usage"}
+WRITERS |= {"_open_meter", "_settle", "_standing", "admit", "expire_reservations", "put_limits"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
 # SECURITY DEFINER; sql/README.md says why each has to be.
@@ -75,6 +81,7 @@ async def inhabit(world: World, name: str) -> int:
         f" '{{{world.large}}}', '{{1}}');"
         " reset router.tenant_id"
     )
+    await world.app.fetch("select admitted from router.admit($1, null, uuidv7(), 1, '{0.1}')", tenant)
     await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
     await world.log(
         {
@@ -165,7 +172,7 @@ async def test_nothing_is_written_for_another_tenant(world: World) -> None:
         if await world.owner.fetchval("select has_table_privilege($1, $2, 'delete')", APP_ROLE, table):
             assert await world.app.execute(f"delete from {table} where tenant_id = {theirs}") == "DELETE 0"
             tried += 1
-    assert tried == 17
+    assert tried == 20
 
 
 async def test_no_tenant_table_is_without_row_level_security(world: World) -> None:
@@ -347,10 +354,12 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
         "_price",
+        "_refilled",
         "_why",
         "_alphas",
         "_antitonic",
         "_blend",
+        "_filled",
         "_plus",
         "_prior",
         "_static_blend",

@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.store import upkeep as store
 from app.store.database import Database, translated
 from app.store.upkeep import Busy
-from app.upkeep import Step, Upkeep, maintain, opened
+from app.upkeep import Step, Upkeep, maintain, opened, said
 from tests.sql_world import START, Lesson, World, direction, uuid7
 from tests.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
 from tests.test_memory import assert_every_sum_is_a_recount
@@ -153,6 +153,24 @@ async def test_a_day_is_opened_while_the_ledger_is_read(world: World) -> None:
 
 
 # Conversations.
+
+
+async def test_what_dead_processes_reserved_is_given_back_of_each_tenant(world: World, app: Database) -> None:
+    tenants = [await world.tenant(name) for name in ("one", "two")]
+    for tenant in tenants:
+        await world.owner.fetch("select router.put_limits($1, null, null, null, 1, null)", tenant)
+        for hours in (2, 0):
+            await world.app.fetch(
+                "select admitted from"
+                " router.admit($1, null, uuidv7(), 0, '{0.25}', now() - make_interval(hours => $2))",
+                tenant, hours,
+            )  # fmt: skip
+    steps = await kept(app)
+    assert told(steps) == [("expire_reservations", "done", 1)] * 2
+    assert said(steps[0]).startswith("expire_reservations: tenant one, 1 reservations in ")
+    left = await world.owner.fetch("select tenant_id, reserved_usd::float8 from router.meters order by 1")
+    assert [tuple(row) for row in left] == [(tenant, 0.25) for tenant in tenants]
+    assert await kept(app) == []
 
 
 async def test_conversations_that_ended_are_forgotten_of_all_tenants(world: World, app: Database) -> None:

@@ -19,7 +19,7 @@ from app import counting, logs, metrics
 from app.embedder import EmbeddingFailed
 from app.finished import Attempt, Finished, server_timing
 from app.request_ids import request_id
-from app.store import tenancy
+from app.store import money, tenancy
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
@@ -130,6 +130,22 @@ async def test_an_embedding_that_fails_is_counted_as_a_fail_open(
         assert await counted.more("pgrouter_fail_opens_total", step="embedding") == 1
 
 
+async def test_refusals_are_counted_by_what_was_spent(proxy: Proxy, http: aiohttp.ClientSession) -> None:
+    async def limited(refusal: str, **limits: float) -> None:
+        await money.put_limits(proxy.admin, proxy.tenant_id, None, **limits)  # type: ignore[arg-type]
+        proxy.services.directory.invalidate()
+        statuses = {(await chat(http, CHEAP, "x" * 400)).status for _ in range(3)}
+        assert refusal in str(statuses), statuses
+
+    async with Counted(http) as counted:
+        await limited("429", requests=1)
+        assert await counted.more("pgrouter_rate_limit_refusals_total", limit="requests") >= 1
+        await limited("429", tokens=1)
+        assert await counted.more("pgrouter_rate_limit_refusals_total", limit="tokens") == 3
+        await limited("402", day_usd=0.0000001)
+        assert await counted.more("pgrouter_budget_refusals_total", scope="tenant") >= 1
+
+
 async def test_the_pool_is_read_when_metrics_are(proxy: Proxy, http: aiohttp.ClientSession) -> None:
     await chat(http, "auto")
     found = await Counted(http).read()
@@ -182,6 +198,33 @@ def finished(**fields: Any) -> Finished:
     return Finished(
         **{"route": "/chat/completions", "operation": "chat", "status": 200, "arrived_ns": 0, "duration": 0.5, **fields}
     )
+
+
+async def test_the_routers_own_endpoints_are_counted_by_the_path_of_their_route(
+    http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Counted(http) as counted:
+        with caplog.at_level(logging.INFO, "pgrouter.access"):
+            for path, status in [("/v1/router/status", 200), ("/v1/router/decisions/canary", 400), ("/canary", 404)]:
+                async with http.get(path) as response:
+                    assert response.status in (status, 404)
+        assert await counted.more("pgrouter_requests_total", route="/v1/router/status", status="200") == 1
+        assert await counted.more("pgrouter_requests_total", route="unknown", status="404") == 1
+        assert "canary" not in str(await counted.read())
+    lines = [each for each in caplog.records if each.name == "pgrouter.access"]
+    assert [each.getMessage() for each in lines][::2] == ["/v1/router/status 200", "unknown 404"]
+    assert vars(lines[0])["tenant"] == "acme"
+
+
+async def test_what_passes_through_elsewhere_is_counted_under_one_route(http: aiohttp.ClientSession) -> None:
+    async with Counted(http) as counted:
+        for path in ("/v1/files/canary", "/v1/batches"):
+            async with http.get(path) as response:
+                await response.read()
+        found = await counted.read()
+        passed = {labels: value for (name, labels), value in found.items() if ("route", "/v1/{path:path}") in labels}
+        assert sum(passed.values()) >= 2
+        assert "canary" not in str(found)
 
 
 # ---- request ids

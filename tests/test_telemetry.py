@@ -20,7 +20,7 @@ from opentelemetry.semconv.attributes import db_attributes, error_attributes, ht
 
 from app import telemetry
 from app.errors import ConfigurationError
-from app.finished import Finished
+from app.finished import Attempt, Finished
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import ANSWER, Running
 from tests.lessons import easy, lessons
@@ -139,6 +139,26 @@ async def test_every_attempt_has_its_span_and_a_failed_one_says_how(
     assert {span.status.code for span in failed} == {Status.STATUS_CODE_ERROR}
     assert attributes(collector.named(f"chat {STRONG}"))["pgrouter.why"] == "fallback"
     assert attributes(collector.named("chat auto"))["pgrouter.reason"] == "fallback"
+
+
+async def test_a_model_that_is_passed_over_takes_no_others_span(collector: Collector) -> None:
+    made = telemetry.create()
+    assert made is not None
+    trace = made.begin({}, 10**18)
+    assert trace is not None
+    asked = trace.attempt(0.1).decode()
+    attempts = (Attempt("sick", "fake", "open", 0.1, 0.0), Attempt("well", "fake", "200", 0.1, 0.2, "fallback"))
+    made.finished(
+        Finished(
+            route="/chat/completions", operation="chat", status=200, arrived_ns=10**18, duration=0.5,
+            requested="auto", served="well", provider="fake", attempts=attempts, trace=trace,
+        )
+    )  # fmt: skip
+    await asyncio.to_thread(made.close)
+    assert {span.name for span in collector.spans} == {"chat auto", "chat well"}
+    assert collector.named("chat well").span_id.hex() == asked.split("-")[2]
+    [event] = collector.named("chat auto").events
+    assert attributes(event) == {"gen_ai.request.model": "sick", "pgrouter.outcome": "open"}
 
 
 async def test_a_request_that_is_refused_has_a_span_with_the_error_and_no_name_of_the_clients(

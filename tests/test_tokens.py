@@ -7,10 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app import tokens
 from app.tokens import Tokenizers, estimate
@@ -31,6 +34,15 @@ KNOWN = [
 @pytest.mark.parametrize(("text", "newer", "older"), KNOWN)
 def test_an_estimate_is_near_what_tokenizers_count(text: str, newer: int, older: int) -> None:
     assert 0.8 * min(newer, older) < estimate(text) < 1.25 * max(newer, older)
+
+
+@given(text=st.text(st.sampled_from("aZ09 \n\t.,é中😀\ud800\0к"), min_size=1, max_size=40))
+def test_an_estimate_is_the_sum_of_its_bytes_and_of_the_beginnings_of_its_runs(text: str) -> None:
+    group_and_weight = {byte: kind[1:] for kind in tokens._KINDS for byte in kind[0]}
+    found = [group_and_weight[byte] for byte in text.encode("utf-8", "replace")]
+    runs = [group for group, _ in groupby(group for group, _ in found)]
+    expected = sum(weight for _, weight in found) + sum(tokens._STARTS[group] for group in runs)
+    assert estimate(text) == pytest.approx(expected, rel=1e-12)
 
 
 def test_nothing_has_no_tokens() -> None:

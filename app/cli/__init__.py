@@ -12,6 +12,7 @@ from app.cli import (
     database,
     explain,
     files,
+    limits,
     maintain,
     memory,
     models,
@@ -20,6 +21,7 @@ from app.cli import (
     readers,
     spaces,
     tenancy,
+    usage,
 )
 from app.cli.common import Command
 
@@ -54,11 +56,13 @@ main.add_typer(models.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")
+main.add_typer(limits.limits, name="limit")
 files.add_to(main)
 memory.add_to(main)
 explain.add_to(main)
 backtest.add_to(main)
 calibrate.add_to(main)
+usage.add_to(main)
 spaces.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

@@ -16,34 +16,20 @@ import typer
 from typer.core import TyperGroup
 
 from app import embedder, postgres
+from app.administration import refusals
+from app.administration.tenants import tenant_of
 from app.cli.aligned import aligned
 from app.embedder import CachedEmbedder, EmbeddingFailed
-from app.errors import ConfigurationError, NotFound, RouterError
+from app.errors import BadRequest, ConfigurationError, RouterError
 from app.settings import Settings
-from app.store import memory, tenancy
+from app.store import memory
 from app.store.database import Database
-from app.store.tenancy import Tenant
+
+__all__ = ["tenant_of"]
 
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-#: What people run into, by the constraint's name.
-_BROKEN = {
-    "tenants_name_key": "there is a tenant of that name already; `pgrouter tenant list` shows them",
-    "tenants_name_check": (
-        "a tenant's name has 1 to 100 letters, digits, spaces or any of _.@- and begins with a letter or digit"
-    ),
-    "tenants_base_check": "a tenant leans on another's memory, not on its own",
-    "policies_name_check": (
-        "a policy's name has 1 to 100 letters, digits or any of _.:/- and begins with a letter or digit"
-    ),
-    "policies_tenant_fkey": "there is no such tenant any more",
-    "providers_name_check": "a provider needs a name",
-    "providers_base_url_check": "a base URL begins with http:// or https:// and ends before /chat/completions",
-    "models_name_check": "a model's name has 1 to 200 characters, no control characters and no spaces around it",
-    "models_upstream_name_check": "a model needs a name upstream",
-}
 
 
 class Command(TyperGroup):
@@ -63,12 +49,8 @@ def said(error: Exception) -> str:
     """An error as one sentence for people."""
     if isinstance(error, RouterError):
         return error.message
-    if isinstance(error, asyncpg.IntegrityConstraintViolationError) and error.constraint_name:
-        return f"{_BROKEN.get(error.constraint_name, str(error).splitlines()[0])}."
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"{str(error).splitlines()[0]}: this command needs the login that owns the schema `router`."
     if isinstance(error, asyncpg.PostgresError):
-        return f"Postgres: {' '.join(str(error).split())}."
+        return refusals.said(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return str(error)
@@ -101,12 +83,15 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-async def tenant_of(db: Database, name: str) -> Tenant:
-    """The tenant of that name. Raises `NotFound`."""
-    found = await tenancy.tenants(db, name)
-    if not found:
-        raise NotFound(f"There is no tenant {name!r}; `pgrouter tenant list` shows them.")
-    return found[0]
+@contextmanager
+def options(*names: str) -> Iterator[None]:
+    """What is wrong with one of the fields `names`, as what is wrong with the option of that name."""
+    try:
+        yield
+    except BadRequest as error:
+        if error.param not in names:
+            raise
+        raise typer.BadParameter(error.message, param_hint=f"--{error.param.replace('_', '-')}") from None
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and do nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Do what is due: graduate tenants, open and drop days of the ledger, forget ended conversations, re-index.
+    """Do what is due: graduate tenants, open and drop days of the ledger, forget what has ended, re-index.
 
     The proxy does the same every ROUTER_MAINTAIN_SECONDS; for re-indexing it needs the owner's login.
     ROUTER_GRADUATE_AT must be the proxies': with another, one may move back what the other has moved.

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, tenant_of, with_database
+from app.administration import policies as administered
+from app.cli.common import AsJson, note, options, show, tenant_of, with_database
 from app.cli.tenancy import TenantArgument
 from app.errors import ConfigurationError, NotFound
-from app.policy_defaults import checked, choose, names_in, policy_defaults
+from app.policy_defaults import checked, names_in
 from app.store import tenancy
 from app.store.database import Database
 
@@ -89,38 +90,23 @@ def put_policy(
     if wanted == ():
         raise typer.BadParameter("name at least one model", param_hint="--models")
 
-    async def work(db: Database) -> None:
+    async def work(db: Database) -> list[str]:
         tenant_id = (await tenant_of(db, tenant)).tenant_id
-        known = next((row for row in await tenancy.settings(db, tenant_id) if row["name"] == name), None)
-        put: dict[str, Any]
-        if known is None:
-            defaults = policy_defaults()
-            chosen = choose(await tenancy.models(db), wanted or defaults.candidates, default)
-            if chosen is None:
-                raise ConfigurationError("No model has a price yet: add some with `pgrouter model add` first.")
-            put = {"backend": defaults.backend, "models": chosen[0], "default": chosen[1], "weights": None}
-            put["settings"] = {**defaults.settings, **settings}
-        else:
-            enabled = {model.name for model in await tenancy.models(db)}
-            kept = [pair for pair in zip(known["models"], known["weights"], strict=True) if pair[0] in enabled]
-            if wanted is None and len(kept) < len(known["models"]):
-                gone = ", ".join(sorted(set(known["models"]) - enabled))
-                note(f"{gone}: disabled, and from now on no candidate of {name}.")
-            put = {"backend": known["backend"], "default": default or known["default_model"], "settings": settings}
-            put["models"] = list(wanted) if wanted else [model for model, _ in kept]
-            put["weights"] = None if wanted else [weight for _, weight in kept]
-        if backend is not None:
-            put["backend"] = backend.value
-        if shares is not None:
-            put["weights"] = shares
-        if put["weights"] is not None and len(put["weights"]) != len(put["models"]):
-            raise typer.BadParameter(
-                f"{len(put['weights'])} weights for {len(put['models'])} models: {', '.join(put['models'])}",
-                param_hint="--weights",
-            )
-        await tenancy.put_policy(db, tenant_id, name, **put)
+        return await administered.put(
+            db,
+            tenant_id,
+            name,
+            backend=None if backend is None else backend.value,
+            default=default,
+            models=wanted,
+            weights=shares,
+            settings=settings,
+        )
 
-    with_database(work)
+    with options("weights"):
+        notes = with_database(work)
+    for text in notes:
+        note(text)
     typer.echo(f"Policy {name} of {tenant} is set.")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.administration.models import share_of
 from app.cli.common import AsJson, note, show, tenant_of, with_database
 from app.cli.tenancy import TenantArgument
 from app.store import prices as store
@@ -60,16 +61,10 @@ CacheShareOption = Annotated[
 DayOption = Annotated[str | None, typer.Option(help="Day the prices are from; else today.")]
 
 
-def cached_price(cached: float | None, share: float | None, paid_in: float | None) -> float | None:
-    """The price of cached tokens, which is given either itself or as a share of the input price."""
-    if share is None:
-        return cached
-    if cached is not None:
+def one_of(cached: float | None, share: float | None) -> None:
+    """The price of cached tokens is given either itself or as a share of the input price; else `BadParameter`."""
+    if cached is not None and share is not None:
         raise typer.BadParameter("give it or --cached-input-price", param_hint="--cache-share")
-    if paid_in is None:
-        raise typer.BadParameter("needs an input price to be a share of", param_hint="--cache-share")
-    # Three times a tenth is more than 0.3 in binary.
-    return round(share * paid_in, 12)
 
 
 @prices.command("set")
@@ -84,7 +79,8 @@ def set_price(
 ) -> None:
     """Let a tenant pay these prices for a model, and none of the model's own; cached tokens cost like others."""
     day = _day(priced_on) or datetime.now(UTC).date()
-    cached = cached_price(cached_input_price, cache_share, input_price)
+    one_of(cached_input_price, cache_share)
+    cached = cached_input_price if cache_share is None else share_of(cache_share, input_price)
 
     async def work(db: Database) -> bool:
         tenant_id = (await tenant_of(db, tenant)).tenant_id

@@ -7,18 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
+from app.administration import tenants as administered
+from app.administration.keys import new_key, rotate, until
+from app.cli.common import AsJson, note, options, show, show_json, tenant_of, with_database
 from app.errors import BadRequest, NotFound
-from app.keys import hash_of, hint_of, make_key
-from app.moments import moment
-from app.policy_defaults import choose, names_in, policy_defaults
+from app.policy_defaults import names_in, policy_defaults
 from app.store import tenancy
 from app.store.database import Database
 
 tenants = typer.Typer(no_args_is_help=True, help="Make, list, change and delete tenants.")
-keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Its name.")]
+
+KeyArgument = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Its number in `pgrouter key list`.")]
 
 
 @tenants.command("create")
@@ -39,31 +41,20 @@ def create_tenant(
     as_json: AsJson = False,
 ) -> None:
     """Make a tenant with its policy `auto`, and show its first API key, once."""
-    defaults = policy_defaults()
+    # What is wrong with ROUTER_* is said first.
+    policy_defaults()
 
     async def work(db: Database) -> dict[str, Any]:
-        # Before anything is made, so that a misspelt model leaves no tenant behind.
-        chosen = choose(await tenancy.models(db), names_in(candidates) or defaults.candidates, default)
-        tenant_id = await tenancy.create_tenant(
-            db, name, memory_cap=memory_cap, store_prompts=store_prompts, route_explicit=route_explicit
+        return await administered.create(
+            db,
+            name,
+            memory_cap=memory_cap,
+            store_prompts=store_prompts,
+            route_explicit=route_explicit,
+            candidates=names_in(candidates),
+            default=default,
+            with_key=not no_key,
         )
-        try:
-            if chosen is not None:
-                await tenancy.put_policy(
-                    db,
-                    tenant_id,
-                    "auto",
-                    backend=defaults.backend,
-                    models=chosen[0],
-                    default=chosen[1],
-                    settings=defaults.settings,
-                )
-            key = None if no_key else await _new_key(db, tenant_id, "made with the tenant", None)
-        except BaseException:
-            await tenancy.delete_tenant(db, tenant_id)
-            raise
-        policy = chosen and {"policy": "auto", "models": chosen[0], "default_model": chosen[1]}
-        return {"tenant": name, "tenant_id": tenant_id, "policy": policy, "api_key": key and key["api_key"]}
 
     made = with_database(work)
     if as_json:
@@ -106,6 +97,10 @@ def change_tenant(
         str | None, typer.Option(metavar="TENANT", help="Lean on that shared tenant's memory while its own is small.")
     ] = None,
     no_base: Annotated[bool, typer.Option("--no-base", help="Lean on none.")] = False,
+    default_provider: Annotated[
+        str | None,
+        typer.Option(help="Serves files, audio and what else names no model; '': who serves auto's default."),
+    ] = None,
 ) -> None:
     """Change a tenant; what is not given stays."""
     if base is not None and no_base:
@@ -120,6 +115,7 @@ def change_tenant(
             route_explicit=route_explicit,
             shared=shared,
             base=0 if no_base else None if base is None else (await tenant_of(db, base)).tenant_id,
+            default_provider=default_provider,
         )
 
     with_database(work)
@@ -154,13 +150,16 @@ def create_key(
     expires: Annotated[
         str | None, typer.Option(metavar="30d|2026-12-31", help="Refused from then on: in hours, days, weeks; or UTC.")
     ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Only this one may serve it; may be given again. Else all may.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key and show it, once."""
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
 
     async def work(db: Database) -> dict[str, Any]:
-        return await _new_key(db, (await tenant_of(db, tenant)).tenant_id, name, expires_at)
+        return await new_key(db, (await tenant_of(db, tenant)).tenant_id, name, expires_at, model)
 
     made = with_database(work)
     if as_json:
@@ -168,6 +167,30 @@ def create_key(
         return
     typer.echo(f"api_key = {made['api_key']}")
     note("Keep it: it is stored as a hash and cannot be shown again.")
+
+
+@keys.command("rotate")
+def rotate_key(
+    tenant: TenantArgument,
+    key_id: KeyArgument,
+    grace: Annotated[
+        str | None, typer.Option(metavar="24h|2026-12-31", help="The old key works until then; else no more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key with name, expiry, models and limits of one that it replaces, and show it, once."""
+    old_until = None if grace is None else expiry(grace, datetime.now(UTC), "grace")
+
+    async def work(db: Database) -> dict[str, Any]:
+        return await rotate(db, (await tenant_of(db, tenant)).tenant_id, key_id, old_until)
+
+    made = with_database(work)
+    if as_json:
+        show_json(made)
+        return
+    typer.echo(f"api_key = {made['api_key']}")
+    works = "no more" if old_until is None else f"until {old_until:%Y-%m-%d %H:%M} UTC"
+    note(f"Keep it: it is stored as a hash and cannot be shown again. Key {key_id} works {works}.")
 
 
 @keys.command("list")
@@ -183,7 +206,7 @@ def list_keys(tenant: TenantArgument, as_json: AsJson = False) -> None:
 @keys.command("revoke")
 def revoke_key(
     tenant: TenantArgument,
-    key_id: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Its number in `pgrouter key list`.")],
+    key_id: KeyArgument,
 ) -> None:
     """Refuse a key from now on."""
 
@@ -195,20 +218,7 @@ def revoke_key(
     typer.echo(f"Revoked key {key_id} of {tenant}.")
 
 
-def expiry(text: str, now: datetime) -> datetime:
-    """`12h`, `30d`, `8w` from `now`, or a date or time in ISO 8601, UTC unless it says otherwise. In the future."""
-    try:
-        when = moment(text, now)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is neither a span like 12h, 30d or 8w nor a date like 2026-12-31", param_hint="--expires"
-        ) from None
-    if when <= now:
-        raise typer.BadParameter(f"{text!r} is past", param_hint="--expires")
-    return when
-
-
-async def _new_key(db: Database, tenant_id: int, name: str, expires_at: datetime | None) -> dict[str, Any]:
-    key = make_key()
-    key_id = await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at)
-    return {"key_id": key_id, "api_key": key, "name": name, "expires_at": expires_at}
+def expiry(text: str, now: datetime, option: str = "expires") -> datetime:
+    """A moment that is yet to come, as `app.administration.keys.until` reads it; else `BadParameter`."""
+    with options(option):
+        return until(text, now, option)

@@ -1,12 +1,10 @@
-"""An OpenAI-compatible provider that replays recorded answers, so that everything can be tried without an API key."""
+"""A provider that replays recorded answers, so that everything can be tried without an API key: three APIs."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from app.demo import shapes
 from app.demo.recordings import MODELS, by_prompt, recordings
+from app.demo.shapes import Reply
+from app.dialects import MESSAGES, RESPONSES, Dialect
 from app.errors import BadRequest, NotFound, RouterError, TooLarge
 from app.validation import parse_object
 
@@ -31,32 +32,6 @@ PACE = {"gpt-4o-mini": (0.030, 0.0025), "claude-3-5-haiku": (0.040, 0.0030), "gp
 FINGERPRINT = "fp_pgrouter_demo"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What will be answered `choices` times over, and how its tokens are counted."""
-
-    model: str
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    choices: int
-
-    def usage(self) -> dict[str, Any]:
-        completion = self.completion_tokens * self.choices
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": completion,
-            "total_tokens": self.prompt_tokens + completion,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
-
-    def words(self) -> list[str]:
-        """The text in pieces of a word and the white space before it."""
-        return re.findall(r"\s*\S+|\s+\Z", self.text)
-
-
 async def chat_completions(request: Request) -> Response:
     """`POST /chat/completions`: 200, or 400, 404, 413 in OpenAI's shape; a client that leaves stops the answer."""
     try:
@@ -70,10 +45,53 @@ async def chat_completions(request: Request) -> Response:
         options = body.get("stream_options")
         include_usage = isinstance(options, dict) and options.get("include_usage") is True
         return StreamingResponse(_events(reply, include_usage), media_type="text/event-stream")
+    return await _whole(request, reply, _completion(reply))
+
+
+async def responses(request: Request) -> Response:
+    """`POST /responses`, likewise. Nothing is kept: what goes on from an answer is answered by what it asks last."""
+    return await _other(request, RESPONSES, shapes.response, shapes.response_events)
+
+
+async def messages(request: Request) -> Response:
+    """`POST /messages`, likewise, with errors in Anthropic's shape."""
+    return await _other(request, MESSAGES, shapes.message, shapes.message_events)
+
+
+async def _other(
+    request: Request,
+    dialect: Dialect,
+    shape: Callable[[Reply], dict[str, Any]],
+    events: Callable[[Reply], Iterable[shapes.Event]],
+) -> Response:
+    try:
+        body = parse_object(await _read(request))
+        reading = dialect.read(body)
+        asked = [{**message} for message in reading.messages]
+        reply = _reply({"model": body.get("model"), "messages": asked, "max_tokens": reading.limit})
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)
+    except RouterError as error:
+        return Response(orjson.dumps(dialect.error(error)), error.status, media_type="application/json")
+    if reading.streamed:
+        return StreamingResponse(_paced(reply, events(reply)), media_type="text/event-stream")
+    return await _whole(request, reply, shape(reply))
+
+
+async def _whole(request: Request, reply: Reply, answer: dict[str, Any]) -> Response:
     first, word = _pace(reply.model, len(reply.words()))
     if await _abandoned(request, first + word * len(reply.words())):
         return Response(status_code=CLIENT_LEFT)
-    return Response(orjson.dumps(_completion(reply)), media_type="application/json")
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+async def _paced(reply: Reply, events: Iterable[shapes.Event]) -> AsyncIterator[bytes]:
+    first, word = _pace(reply.model, len(reply.words()))
+    due = asyncio.get_running_loop().time() + first
+    for event, said in events:
+        due += word if said else 0.0
+        await _sleep_until(due)
+        yield event
 
 
 async def models(_: Request) -> Response:
@@ -84,6 +102,8 @@ async def models(_: Request) -> Response:
 
 routes: list[BaseRoute] = [
     Route("/chat/completions", chat_completions, methods=["POST"]),
+    Route("/responses", responses, methods=["POST"]),
+    Route("/messages", messages, methods=["POST"]),
     Route("/models", models, methods=["GET"]),
 ]
 
@@ -145,7 +165,7 @@ def _text(message: dict[str, Any]) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
     return "\n".join(text for text in texts if isinstance(text, str))
 
 

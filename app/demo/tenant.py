@@ -24,6 +24,8 @@ CHEAP, STRONG = recordings.MODELS[0], recordings.MODELS[-1]
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
 EMBEDDERS = ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002")
+#: What the demo provider answers.
+SPEAKS = ("chat", "responses", "messages")
 #: Chosen by leave-one-out on the taught prompts; the usual default is so large that the cheap model always serves.
 ALPHA = 0.05
 
@@ -69,7 +71,7 @@ async def _tenant(
 async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> None:
     """Models of the demo provider, or of OpenAI; changed only where they are new or the one takes the other's place."""
     real = bool(environ.get(OPENAI_KEY))
-    await tenancy.put_provider(db, "demo", f"{own_url}/demo/v1", None)
+    await tenancy.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
     wanted = dict.fromkeys(recordings.MODELS, "demo")
     if real:
         base_url = environ.get("OPENAI_BASE_URL") or OPENAI_URL

@@ -2,14 +2,26 @@
 
 from app.dialects.base import Dialect, Reading
 from app.dialects.chat import Chat
-from app.dialects.messages import Messages
+from app.dialects.messages import CountTokens, Messages
 from app.dialects.plain import Completions, Embeddings
-from app.dialects.responses import Responses
+from app.dialects.responses import InputTokens, Responses
 
 CHAT = Chat()
 RESPONSES = Responses()
 MESSAGES = Messages()
+COUNT_TOKENS = CountTokens()
+INPUT_TOKENS = InputTokens()
 COMPLETIONS = Completions()
 EMBEDDINGS = Embeddings()
 
-__all__ = ["CHAT", "COMPLETIONS", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Dialect", "Reading"]
+__all__ = [
+    "CHAT",
+    "COMPLETIONS",
+    "COUNT_TOKENS",
+    "EMBEDDINGS",
+    "INPUT_TOKENS",
+    "MESSAGES",
+    "RESPONSES",
+    "Dialect",
+    "Reading",
+]

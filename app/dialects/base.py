@@ -45,6 +45,8 @@ class Dialect(Protocol):
     operation: ClassVar[str]
     #: Whether policies route it.
     routed: ClassVar[bool]
+    #: Whether a request costs anything, so that it belongs into the ledger.
+    billed: ClassVar[bool]
 
     def read(self, body: dict[str, Any]) -> Reading:
         """The request. Raises `BadRequest` naming the field that is wrong."""
@@ -69,6 +71,8 @@ class Dialect(Protocol):
 
 class OpenAI:
     """What OpenAI's APIs have in common."""
+
+    billed: ClassVar = True
 
     def error(self, error: RouterError) -> dict[str, Any]:
         """`{"error": {"message", "type", "param", "code"}}`."""

@@ -26,6 +26,7 @@ class Messages:
     path: ClassVar = "/messages"
     operation: ClassVar = "chat"
     routed: ClassVar = True
+    billed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> Reading:
         """As `Dialect.read`: `system` is the system prompt."""
@@ -91,3 +92,11 @@ class Messages:
     def broken_off(self, error: RouterError) -> bytes:
         """An event `error` of the same."""
         return b"event: error\ndata: " + orjson.dumps(self.error(error)) + b"\n\n"
+
+
+class CountTokens(Messages):
+    """`/messages/count_tokens`: nothing is said, and nothing is paid for."""
+
+    path: ClassVar = "/messages/count_tokens"
+    routed: ClassVar = False
+    billed: ClassVar = False

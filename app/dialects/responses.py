@@ -114,3 +114,11 @@ def _message(item: Any, position: int) -> Mapping[str, Any]:
         return {"role": "tool", "content": item["output"] if isinstance(item.get("output"), str | list) else None}
     # What the model did before: calls, thoughts, searches. There is an answer, then, to go on from.
     return {"role": "assistant", "content": None, "tool_calls": [item]}
+
+
+class InputTokens(Responses):
+    """`/responses/input_tokens`: nothing is said, and nothing is paid for."""
+
+    path: ClassVar = "/responses/input_tokens"
+    routed: ClassVar = False
+    billed: ClassVar = False

@@ -72,12 +72,12 @@ class StaticEmbedder:
                     unyielded = 0
                 unyielded += len(part)
                 tokens = np.frombuffer(b"".join(map(self._token_ids, WORD.findall(part))), np.uint16)
-                meaning += self._table.take(tokens, axis=0).sum(axis=0)
+                meaning += np.add.reduce(self._table.take(tokens, axis=0))
                 found.append(tokens)
             length = np.sqrt(meaning @ meaning)
             if length > 0:
                 meaning /= length
-                row[MEANING:] = self._surface.of(np.concatenate(found))
+                row[MEANING:] = self._surface.of(found[0] if len(found) == 1 else np.concatenate(found))
                 row *= self._roots
         return rows
 

@@ -6,8 +6,10 @@ one line long says as much about who answers it well: hashed into signed buckets
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ DIMENSIONS = WORDS + FORMAT + LENGTH
 LONG = 890
 #: So many are counted in a table rather than by sorting them, which takes longer then.
 MANY = 4096
+_ROOTS = np.sqrt(np.arange(MANY))
+_ANGLES = [min(np.log1p(number / 8), 1.5 * np.pi) for number in range(LONG + 1)]
+_LENGTHS = np.array([(np.cos(angle), np.sin(angle)) for angle in _ANGLES])
 SPACE = "▁"
 _KINDS = ("space", "line", "byte", "digit", "letter", "lower", "title", "upper", "script", "signs")
 
@@ -37,16 +42,21 @@ class Surface:
         )
         self._word = _Buckets(words, WORDS)
         # A kind of token, or two that follow each other.
+        self._row = (self._kinds * (1 + np.arange(self._kinds))).astype(np.uint16)
         self._pair = _Buckets(np.arange((self._kinds + 1) * self._kinds, dtype=np.uint64) + (1 << 20), FORMAT)
 
     def of(self, tokens: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Array of shape (98,) for the numbers of a prompt's tokens, at least one: three parts of length 1."""
         kinds = self._kind[tokens]
-        pairs = np.concatenate((kinds, self._kinds * (1 + kinds[:-1]) + kinds[1:]), dtype=np.uint16)
-        angle = min(np.log1p(len(tokens) / 8), 1.5 * np.pi)
-        return np.concatenate(
-            (self._word.counted(tokens), self._pair.counted(pairs), (np.cos(angle), np.sin(angle))), dtype=np.float32
-        )
+        number = len(tokens)
+        pairs = np.empty(2 * number - 1, np.uint16)
+        pairs[:number] = kinds
+        pairs[number:] = self._row[kinds[:-1]] + kinds[1:]
+        looks = np.empty(DIMENSIONS, np.float32)
+        looks[:WORDS] = self._word.counted(tokens)
+        looks[WORDS:-LENGTH] = self._pair.counted(pairs)
+        looks[-LENGTH:] = _LENGTHS[min(number, LONG)]
+        return looks
 
 
 class _Buckets:
@@ -61,16 +71,23 @@ class _Buckets:
 
     def counted(self, things: NDArray[np.uint16]) -> NDArray[np.float64]:
         """Array of shape (size,) and of length 1, or of zeros where all cancels out."""
-        total = np.zeros(self._size)
         if len(things) < MANY:
-            found, times = np.unique(things, return_counts=True)
-            np.add.at(total, self._bucket[found], self._sign[found] * np.sqrt(times))
+            # What np.unique does, in half its time.
+            ordered = np.sort(things)
+            (changes,) = (ordered[1:] != ordered[:-1]).nonzero()
+            starts = np.zeros(len(changes) + 2, np.intp)
+            starts[1:-1] = changes
+            starts[1:-1] += 1
+            starts[-1] = len(ordered)
+            found: NDArray[np.integer[Any]] = ordered[starts[:-1]]
+            roots = _ROOTS[starts[1:] - starts[:-1]]
         else:
             # The event loop waits, and sorting a million tokens takes 60 ms.
             counts = np.bincount(things)
-            present = np.flatnonzero(counts)
-            np.add.at(total, self._bucket[present], self._sign[present] * np.sqrt(counts[present]))
-        length = np.sqrt(total @ total)
+            found = np.flatnonzero(counts)
+            roots = np.sqrt(counts[found])
+        total: NDArray[Any] = np.bincount(self._bucket[found], self._sign[found] * roots, self._size)
+        length = math.sqrt(total @ total)
         return total / length if length > 0 else total
 
 

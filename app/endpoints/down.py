@@ -70,8 +70,10 @@ class Downstream:
         raw = reply.headers
         if headers:
             # A provider that is a router too says who serves there; here it is what this one chose.
-            raw = [(name, value) for name, value in raw if not name.startswith((b"x-router-", b"x-ratelimit-"))]
-            raw += _raw(headers)
+            own = _raw(headers)
+            replaced = {name for name, _ in own}
+            raw = [each for each in raw if each[0] not in replaced and not each[0].startswith(b"x-router-")]
+            raw += own
         plain = reply.streamed and encoding is None
         drop_usage = drop_usage and plain and reply.status == 200
         keepalive = keepalive if plain else 0
@@ -94,11 +96,11 @@ class Downstream:
             await self._bytes(chunks, keepalive)
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def through(self, reply: Reply) -> None:
-        """Send an answer on as it is."""
+    async def through(self, reply: Reply, headers: Headers) -> None:
+        """Send an answer on as it is, with headers of our own if there are any."""
         self.streamed = reply.streamed
         self._plain = reply.header(b"content-encoding") is None
-        await self._start(reply.status, reply.headers)
+        await self._start(reply.status, [*reply.headers, *_raw(headers)])
         async for chunk in reply.chunks():
             self._between = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from app import metrics
 from app.catalogue import Catalogue
 from app.dialects import CHAT, MESSAGES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
+from app.endpoints.upload import Upload
 from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.ledger import decision_id
+from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
 from app.store.tenancy import Caller, Provider
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
-#: Chunks of an upload that wait for the provider to take them.
-WAITING = 4
 
 
 class Elsewhere:
@@ -31,26 +30,26 @@ class Elsewhere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
-        status = 500
         try:
-            upload = _Upload(receive)
-            status = await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+            upload = Upload(receive)
+            await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
         except ClientGone:
-            status = CLIENT_GONE
+            scope[STATUS] = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            status = error.status
             await down.break_off(error, {})
-        finally:
-            metrics.requests.labels("/*", status).inc()
 
 
-async def _pass_through(services: Services, scope: Scope, upload: _Upload, down: Downstream) -> int:
+async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
+    scope[TENANT] = caller.tenant
     path = _path(scope)
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
+    limits: dict[str, str] = {}
+    if caller.metered:
+        limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
     provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
@@ -66,33 +65,9 @@ async def _pass_through(services: Services, scope: Scope, upload: _Upload, down:
     )
     scope[PASSED_ON] = True
     try:
-        await down.through(reply)
+        await down.through(reply, limits)
     finally:
         reply.close()
-    return reply.status
-
-
-class _Upload:
-    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
-
-    async def receive(self) -> Message:
-        """The next message, whose body is kept for `chunks`."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            if message.get("body"):
-                await self._waiting.put(message["body"])
-            if not message.get("more_body", False):
-                await self._waiting.put(None)
-        return message
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body."""
-        while (chunk := await self._waiting.get()) is not None:
-            yield chunk
 
 
 def _path(scope: Scope) -> str:

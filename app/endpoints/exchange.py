@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from app import finished
+from app import finished, reserve
 from app.attempts import Answer, Attempts
 from app.body import with_model
 from app.dialects import Dialect
@@ -20,6 +22,7 @@ from app.finished import Finished, server_timing
 from app.holders import key_of
 from app.ledger import Entry, decision_id
 from app.logs import REQUEST_ID
+from app.observing import OBSERVED
 from app.request_ids import PASSED_ON
 from app.router import NO_OPTIONS, Options, Plan, Took
 from app.services import Services
@@ -30,9 +33,6 @@ from app.telemetry import TRACEPARENT
 from app.upstream import RawHeaders, Reply
 from app.usage import UNKNOWN, Usage
 from app.validation import parse_object
-
-#: Tokens that an answer without a limit of its own is taken to have at most, where money is reserved for it.
-RESERVED = 4096
 
 
 class Exchange:
@@ -57,6 +57,7 @@ class Exchange:
         self.answer: Answer | None = None
         self.overhead: float | None = None
         self.limits: dict[str, str] = {}
+        self.reserved = False
         self.asks_usage = False
 
     async def prepare(self, receive: Receive) -> None:
@@ -80,12 +81,35 @@ class Exchange:
         self.decision = decision_id()
         self.models = plan.models
         self.attempts = Attempts(services.breakers, services.patience, self._send, self.arrived, routed=plan.routed)
+        if caller.metered and dialect.billed:
+            await self._reserve(caller)
         if plan.routed and dialect.name == "chat" and self.body.get("stream") is True:
             options = self.body.get("stream_options")
             # What is no object is left for the provider to refuse.
             self.asks_usage = options is None or (
                 isinstance(options, dict) and options.get("include_usage") is not True
             )
+
+    async def _reserve(self, caller: Caller) -> None:
+        """Have the limits kept. Raises `RateLimited`, or `BudgetSpent` when no model of the plan can be afforded."""
+        assert self.plan is not None
+        assert self.attempts is not None
+        reading = self.plan.reading
+        if reading is None:
+            with suppress(BadRequest):
+                reading = self.dialect.read(self.body)
+        plan = replace(self.plan, reading=reading)
+        # What cannot be read is the provider's to judge; it has this many tokens at least.
+        prompt = self.plan.tokens or (prompt_tokens(reading) if reading is not None else len(self.raw) // 4)
+        hedged = bool(self.services.patience.hedge)
+        admitted = await self.services.admission.admit(
+            caller, self.decision, reserve.tokens(plan, prompt), reserve.costs(plan, prompt, hedged=hedged)
+        )
+        self.limits = admitted.headers
+        self.reserved = admitted.counted
+        chosen = zip(plan.models, admitted.affordable, strict=True)
+        self.models = [model for model, affordable in chosen if affordable]
+        self.attempts.over_budget([model for model in plan.models if model not in self.models])
 
     async def serve(self) -> None:
         """Have the plan's models try, and pass on what the first good one answers."""
@@ -194,12 +218,19 @@ class Exchange:
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
         usage, estimated = self.usage()
-        self._write_down(status, usage, estimated)
+        if self.dialect.billed:
+            self._write_down(status, usage, estimated)
+        self.scope[OBSERVED] = True
         self._observe(status, code, usage)
+        # They hold this exchange by its method: unbroken, all that a request has would wait for the collector.
+        self.attempts = None
 
     def _write_down(self, status: int, usage: Usage, estimated: bool) -> None:
         """Put the request into the ledger, if it came as far as a provider."""
         plan, caller, model, attempts = self.plan, self.caller, self.served_by, self.attempts
+        if model is None and self.reserved:
+            # The client left before anybody was asked: what was reserved is given back by way of the ledger.
+            model = self.models[0]
         if plan is None or caller is None or model is None or attempts is None:
             return
         response = self._kept(caller, model, status)

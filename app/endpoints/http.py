@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from app.errors import RouterError, TooLarge, Unauthorized
+from app.observing import TENANT
+from app.protocol import GONE
 from app.services import Services, services_of
 from app.store.tenancy import Caller
 from app.validation import parse_object, validated
@@ -50,20 +52,22 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def until_gone(receive: Receive, work: Awaitable[T]) -> T:
-    """The result of `work`. A client that leaves meanwhile ends it, and with it the provider's work: `ClientGone`."""
+async def until_gone(receive: Receive, work: Awaitable[T], scope: Scope | None = None) -> T:
+    """The result of `work`. A client that leaves meanwhile ends it, and with it the provider's work: `ClientGone`.
+
+    Given the request's `scope` it costs no task, where the server runs `app.protocol`.
+    """
     task = asyncio.current_task()
     assert task is not None
     gone = False
 
-    async def watch() -> None:
+    def leave() -> None:
         nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
         gone = True
         task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    departure = (scope or {}).get("extensions", {}).get(GONE) or _Watched(receive)
+    departure.add(leave)
     try:
         return await work
     except asyncio.CancelledError:
@@ -72,7 +76,25 @@ async def until_gone(receive: Receive, work: Awaitable[T]) -> T:
         task.uncancel()
         raise ClientGone from None
     finally:
-        watcher.cancel()
+        departure.discard(leave)
+
+
+class _Watched:
+    """The same as a `Departure`, at the price of a task, where the server's protocol does not tell."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    def add(self, callback: Callable[[], object]) -> None:
+        self._task = asyncio.create_task(self._watch(callback))
+
+    def discard(self, callback: Callable[[], object]) -> None:
+        self._task.cancel()
+
+    async def _watch(self, callback: Callable[[], object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        callback()
 
 
 def bearer(headers: Headers) -> str:
@@ -107,7 +129,9 @@ def answer(content: Any, status: int = 200) -> Response:
 async def called(request: Request) -> tuple[Services, Caller]:
     """The process's services and who is calling. Raises `Unauthorized`."""
     services = services_of(request.scope)
-    return services, await services.directory.caller(bearer(dict(request.scope["headers"])))
+    caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
+    request.scope[TENANT] = caller.tenant
+    return services, caller
 
 
 async def parsed(request: Request, model: type[M]) -> M:

@@ -1,6 +1,6 @@
 """The paths that ask a model: chat, responses, messages, completions, embeddings.
 
-This is the hot path: plain ASGI, no request or response object, one task to notice a client that leaves.
+This is the hot path: plain ASGI, no request or response object, no task beside the server's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
+from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
 from app.endpoints.exchange import Exchange
 from app.endpoints.http import CLIENT_GONE, ClientGone, until_gone
 from app.errors import RouterError, ShuttingDown
@@ -29,7 +29,7 @@ class Inference:
         status, code = 500, None
         try:
             await exchange.prepare(receive)
-            await until_gone(receive, exchange.serve())
+            await until_gone(receive, exchange.serve(), scope)
             status = exchange.status
         except ClientGone:
             status = CLIENT_GONE
@@ -38,11 +38,13 @@ class Inference:
             error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
             status, code = error.status, error.code
             await exchange.down.break_off(error, exchange.router_headers())
+            # Its traceback holds this frame.
+            del error
         finally:
             exchange.over(status, code)
 
 
 routes = [
     Route(f"/v1{dialect.path}", Inference(dialect), methods=["POST"])
-    for dialect in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS)
+    for dialect in (CHAT, RESPONSES, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COMPLETIONS, EMBEDDINGS)
 ]

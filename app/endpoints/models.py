@@ -9,17 +9,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.endpoints.http import answer, called
+from app.errors import NotFound
+from app.store.tenancy import Caller, Model
 
 OWNER = "pgrouter"
+_CAN = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")
 
 
 async def list_models(request: Request) -> Response:
     """OpenAI's list of models: policies first, then models by name."""
     services, caller = await called(request)
-    owners = dict.fromkeys(caller.policies, OWNER)
+    shown = {name: _shown(name, OWNER) for name in caller.policies}
     for model in (await services.directory.catalogue()).models:
-        owners.setdefault(model.name, model.provider.name)
-    return answer({"object": "list", "data": [_shown(name, owner) for name, owner in owners.items()]})
+        if _may(caller, model):
+            shown.setdefault(model.name, _described(model))
+    return answer({"object": "list", "data": list(shown.values())})
 
 
 async def one_model(request: Request) -> Response:
@@ -29,7 +33,23 @@ async def one_model(request: Request) -> Response:
     if name in caller.policies:
         return answer(_shown(name, OWNER))
     model = (await services.directory.catalogue()).get(name)
-    return answer(_shown(model.name, model.provider.name))
+    if not _may(caller, model):
+        raise NotFound(f"The model {name!r} may not serve this key.", param="model", code="model_not_found")
+    return answer(_described(model))
+
+
+def _may(caller: Caller, model: Model) -> bool:
+    return caller.allowed_models is None or model.model_id in caller.allowed_models
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """OpenAI's fields, then what is known of it; null: unknown. Sizes in tokens."""
+    return {
+        **_shown(model.name, model.provider.name),
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output,
+        "capabilities": {ability: getattr(model, ability) for ability in _CAN},
+    }
 
 
 def _shown(name: str, owner: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0012"
+REVISION = "0014"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
@@ -64,6 +64,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT010": Unsupported,  # too few memories that label every candidate
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
+    "RT013": NotFound,  # no such key of the tenant
 }
 
 

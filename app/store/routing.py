@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
 from app.store.database import Database
+from app.store.questions import Questions
 
 log = logging.getLogger("pgrouter.store")
 
 _ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-_DECIDE = f"select * from router.decide{_ARGUMENTS}"
 _EXPLAIN = f"select * from router.explain{_ARGUMENTS}"
+
+_questions: WeakKeyDictionary[Database, Questions] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,26 +55,27 @@ class Question:
 async def decide(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
-    """The candidates best first, as rows of `router.decide`.
+    """The candidates best first, as rows of `router.decide`, which is asked along with whoever asks at the same moment.
 
     Raises `MemoryUnavailable` past `deadline` (seconds), and for whatever else keeps Postgres from deciding: a request
     is not to fail for that.
     """
-    return await _decide(db, _DECIDE, question, embedding, deadline)
+    asked = _questions.get(db)
+    if asked is None:
+        asked = _questions[db] = Questions(db)
+    return await _decided(asked.decide(question.arguments(embedding), deadline))
 
 
 async def explain(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
     """The same decision with every number it is made of, as rows of `router.explain`; raises as `decide` does."""
-    return await _decide(db, _EXPLAIN, question, embedding, deadline)
+    return await _decided(db.read(_EXPLAIN, *question.arguments(embedding), timeout=deadline))
 
 
-async def _decide(
-    db: Database, statement: str, question: Question, embedding: HalfVector | None, deadline: float
-) -> list[Mapping[str, Any]]:
+async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:
     try:
-        rows = await db.read(statement, *question.arguments(embedding), timeout=deadline)
+        rows = await answer
     except asyncpg.PostgresError as error:
         log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
         raise MemoryUnavailable("Postgres could not decide.") from error

@@ -96,7 +96,8 @@ class Tenant:
     """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies.
 
     `space` serves it, None: that of the proxy's own embedder; its memory is being rewritten for `building`, None: not.
-    `shared`: others may lean on its memory; `base`: the tenant it leans on, None: none.
+    `shared`: others may lean on its memory; `base`: the tenant it leans on, None: none. `default_provider` serves what
+    names no model, None: whoever serves the default of `auto`.
     """
 
     tenant_id: int
@@ -113,6 +114,7 @@ class Tenant:
     building: str | None
     shared: bool
     base: str | None
+    default_provider: str | None
     created_at: datetime
 
 
@@ -247,19 +249,22 @@ async def change_tenant(
     route_explicit: bool | None = None,
     shared: bool | None = None,
     base: int | None = None,
+    default_provider: str | None = None,
 ) -> bool:
     """Change what is not None; `store_prompts` False erases the stored ones. False when there is no such tenant.
 
-    `base`: the shared tenant whose memory it leans on, 0: none. Raises `BadRequest` when that one shares none.
+    `base`: the shared tenant whose memory it leans on, 0: none; `default_provider`: its name, '': none. Raises
+    `BadRequest` when that tenant shares none, or there is no such provider.
     """
     rows = await db.fetch(
-        "select router.change_tenant($1, $2, $3, $4, $5, $6)",
+        "select router.change_tenant($1, $2, $3, $4, $5, $6, $7)",
         tenant_id,
         memory_cap,
         store_prompts,
         route_explicit,
         shared,
         base,
+        default_provider,
         timeout=600,
     )
     return bool(rows[0][0])
@@ -271,10 +276,18 @@ async def delete_tenant(db: Database, tenant_id: int) -> bool:
 
 
 async def create_key(
-    db: Database, tenant_id: int, key_hash: bytes, hint: str, name: str = "", expires_at: datetime | None = None
+    db: Database,
+    tenant_id: int,
+    key_hash: bytes,
+    hint: str,
+    name: str = "",
+    expires_at: datetime | None = None,
+    models: Sequence[str] | None = None,
 ) -> int:
-    """Store the SHA-256 of a new key; returns the key's number."""
-    rows = await db.fetch("select router.create_key($1, $2, $3, $4, $5)", tenant_id, key_hash, hint, name, expires_at)
+    """Store the SHA-256 of a new key; returns the key's number. `models` alone may serve it, None: all."""
+    rows = await db.fetch(
+        "select router.create_key($1, $2, $3, $4, $5, $6)", tenant_id, key_hash, hint, name, expires_at, models
+    )
     return int(rows[0][0])
 
 

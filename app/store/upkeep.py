@@ -86,6 +86,11 @@ async def expire_conversations(db: Database, limit: int) -> int:
     return int(await _call(db, "select router.expire_conversations($1)", limit))
 
 
+async def expire_reservations(db: Database, tenant_id: int) -> int:
+    """Give back what a tenant's requests of more than an hour ago have reserved; returns how many there were."""
+    return int(await _call(db, "select router.expire_reservations($1)", tenant_id))
+
+
 async def settle_churn(db: Database, tenant_id: int, space_id: int, churn: int) -> bool:
     """Take `churn` replaced memories off a graduated space's count; False when somebody else did. The owner's."""
     return bool(await _call(db, "select router.settle_churn($1, $2, $3)", tenant_id, space_id, churn))

@@ -1,4 +1,4 @@
-"""What a gateway has to know: what providers speak, what models can do, what a key may use and how much of it."""
+"""What a gateway has to know: what providers speak and keep, what models can do, what a key may use and how much."""
 
 from __future__ import annotations
 
@@ -61,15 +61,36 @@ comment on column router.limits.month_usd is 'USD a month (UTC); NULL: no limit.
 grant select on router.limits to router_app, router_reader;
 create trigger limits_announce after insert or update or delete on router.limits
     for each statement execute function router._announce();
+
+create table router.responses (
+    tenant_id int not null constraint responses_tenant_fkey references router.tenants on delete cascade,
+    response bytea not null constraint responses_response_check check (octet_length(response) = 16),
+    model_id smallint not null constraint responses_model_fkey references router.models,
+    expires_at timestamptz not null,
+    constraint responses_pkey primary key (tenant_id, response)
+);
+create index responses_expires on router.responses (expires_at);
+comment on table router.responses is 'Who gave the answers that providers keep, so that what goes on from one finds the way.';
+comment on column router.responses.tenant_id is 'Whose answer it is.';
+comment on column router.responses.response is 'Hash of the answer''s id.';
+comment on column router.responses.model_id is 'The model that gave it; its provider keeps it.';
+comment on column router.responses.expires_at is 'From then on nobody keeps it.';
+grant select on router.responses to router_app, router_reader;
+grant insert on router.responses to router_app;
 """
 
 
 def upgrade() -> None:
     execute(TABLES)
-    isolate("limits")
+    isolate("limits", "responses")
+    # As for conversations: the upkeep, as the owner, removes what has expired, of all tenants, and nothing else.
     execute("""
-        drop function router.authenticate, router.catalogue, router.put_provider, router.put_model, router.inventory, router.upstreams;
+        create policy responses_expired_of_owner on router.responses for delete to current_user using (expires_at <= now());
+        drop function router.authenticate, router.catalogue, router.put_provider, router.put_model, router.inventory, router.upstreams,
+            router.expire_conversations;
     """)
+    install("holder", 1, to=APP)
+    install("expire_conversations", 2, to=APP)
     install("authenticate", 2, to=APP)
     install("catalogue", 2, to=BOTH)
     install("put_provider", 2)
@@ -80,10 +101,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     execute("""
-        drop function router.authenticate, router.catalogue, router.put_provider, router.put_model, router.inventory, router.upstreams;
+        drop function router.authenticate, router.catalogue, router.put_provider, router.put_model, router.inventory, router.upstreams,
+            router.expire_conversations, router.holder;
     """)
     execute("""
-        drop table router.limits;
+        drop table router.responses, router.limits;
         alter table router.api_keys drop column allowed_models;
         alter table router.tenants drop column default_provider;
         alter table router.models drop column parallel_tools, drop column audio, drop column reasoning, drop column max_output;
@@ -95,3 +117,4 @@ def downgrade() -> None:
     restore("put_model", 1)
     restore("inventory", 1)
     restore("upstreams", 1)
+    restore("expire_conversations", 1, to=APP)

@@ -1,11 +1,11 @@
-"""Who was asked before somebody answered, which API it was, and which answers providers keep."""
+"""The ledger knows who was asked before somebody answered, which API it was, and settles what was reserved."""
 
 from __future__ import annotations
 
-from migrations.install import execute, install, isolate, restore
+from migrations.install import execute, install, restore
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -34,44 +34,20 @@ alter type router.decision_entry add attribute tried_outcome text[];
 alter type router.decision_entry add attribute tried_ms real[];
 alter type router.decision_entry add attribute usage_estimated boolean;
 alter type router.decision_entry add attribute response bytea;
-
-create table router.responses (
-    tenant_id int not null constraint responses_tenant_fkey references router.tenants on delete cascade,
-    response bytea not null constraint responses_response_check check (octet_length(response) = 16),
-    model_id smallint not null constraint responses_model_fkey references router.models,
-    expires_at timestamptz not null,
-    constraint responses_pkey primary key (tenant_id, response)
-);
-create index responses_expires on router.responses (expires_at);
-comment on table router.responses is 'Who gave the answers that providers keep, so that what goes on from one finds the way.';
-comment on column router.responses.tenant_id is 'Whose answer it is.';
-comment on column router.responses.response is 'Hash of the answer''s id.';
-comment on column router.responses.model_id is 'The model that gave it; its provider keeps it.';
-comment on column router.responses.expires_at is 'From then on nobody keeps it.';
-grant select on router.responses to router_app, router_reader;
-grant insert on router.responses to router_app;
 """
 
 
 def upgrade() -> None:
     execute(TABLES)
-    isolate("responses")
-    # As for conversations: the upkeep, as the owner, removes what has expired, of all tenants, and nothing else.
-    execute("""
-        create policy responses_expired_of_owner on router.responses for delete to current_user using (expires_at <= now());
-        drop function router.log_decisions, router._measure, router.decision, router.expire_conversations;
-    """)
+    execute("drop function router.log_decisions, router._measure, router.decision;")
     install("_measure", 2, to=APP)
     install("log_decisions", 2, to=APP)
     install("decision", 2, to=BOTH)
-    install("holder", 1, to=APP)
-    install("expire_conversations", 2, to=APP)
 
 
 def downgrade() -> None:
     execute("""
-        drop function router.holder, router.log_decisions, router._measure, router.decision, router.expire_conversations;
-        drop table router.responses;
+        drop function router.log_decisions, router._measure, router.decision;
         alter type router.decision_entry drop attribute api, drop attribute tried, drop attribute tried_why,
             drop attribute tried_outcome, drop attribute tried_ms, drop attribute usage_estimated, drop attribute response;
         alter table router.decisions drop column api, drop column tried, drop column tried_why, drop column tried_outcome,
@@ -80,4 +56,3 @@ def downgrade() -> None:
     restore("_measure", 1, to=APP)
     restore("log_decisions", 1, to=APP)
     restore("decision", 1, to=BOTH)
-    restore("expire_conversations", 1, to=APP)

@@ -40,6 +40,8 @@ FORMS: dict[str, Callable[[Received, Plan], Pieces]] = {
     "/v1/audio/transcriptions": transcription,
     "/v1/audio/translations": transcription,
 }
+#: Names of a router's policies: no provider has a model called so.
+POLICIES = ("auto",)
 HELD = ("files", "uploads", "batches")
 
 
@@ -86,6 +88,8 @@ class Upstream:
             return Plan(), _error(received, 400, str(error))
         if plan.needs_key is not None and plan.needs_key != _key(received):
             return plan, _error(received, 401, "Incorrect API key provided.", plan)
+        if model in POLICIES:
+            return plan, _error(received, 404, f"The model '{model}' does not exist.", plan)
         if plan.status != 200:
             return plan, _error(received, plan.status, "The fake upstream was told to fail.", plan)
         try:
@@ -160,7 +164,7 @@ def _parsed(received: Received) -> dict[str, Any]:
     if received.path in FORMS:
         form = form_of(received.named.get("content-type", ""), received.body)
         return {name: part.text for name, part in form.items() if part.filename is None}
-    known = received.path in POSTED or received.path == "/v1/responses"
+    known = received.path in POSTED or received.path in ("/v1/responses", "/v1/responses/input_tokens")
     if not known and not received.path.startswith(("/v1/uploads", "/v1/batches")):
         return {}
     if received.path.endswith(("/parts", "/cancel")):

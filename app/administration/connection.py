@@ -1,0 +1,37 @@
+"""The connections that administer: with the rights of the login itself, made when they are first needed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.errors import ConfigurationError, MemoryUnavailable
+from app.store.database import Database
+
+#: Operators are few and patient.
+SIZE = 2
+
+
+class Owner:
+    """The database of `dsn` as its login; serving never waits for these connections, nor they for serving."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._db: Database | None = None
+        self._opening = asyncio.Lock()
+
+    async def database(self) -> Database:
+        """The open database. Raises `MemoryUnavailable` while it cannot be reached."""
+        async with self._opening:
+            if self._db is None:
+                db = Database(self._dsn, size=SIZE, role=None)
+                try:
+                    await db.open()
+                except ConfigurationError as error:
+                    raise MemoryUnavailable(str(error)) from error
+                self._db = db
+            return self._db
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._db is not None:
+            await self._db.close()

@@ -1,0 +1,166 @@
+"""POST /v1/router/preferences/compare: several models' answers to the same prompt, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app import reserve
+from app.dialects import CHAT
+from app.endpoints.http import CLIENT_GONE, answer, called, parsed, until_gone
+from app.errors import BadRequest, Forbidden, MemoryUnavailable, RouterError
+from app.ledger import Entry, decision_id
+from app.passing import Passing
+from app.router import Plan
+from app.services import Services
+from app.signal import prompt_tokens
+from app.store.prices import prices
+from app.store.tenancy import Caller, Model
+from app.teaching import Prompted
+from app.usage import Usage
+
+_JSON = ((b"content-type", b"application/json"),)
+
+
+class Comparison(Prompted):
+    """A prompt and the models whose answers are wanted; `blind` keeps names apart from the answers, in `labels`."""
+
+    models: list[str] = Field(min_length=2, max_length=8)
+    max_tokens: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
+    blind: bool = False
+
+
+async def compare(request: Request) -> Response:
+    """Ask several models the same; an error of one is that one's result, not the whole's."""
+    services, caller = await called(request)
+    wanted = await parsed(request, Comparison)
+    prompt = wanted.text()
+    catalogue = await services.directory.catalogue()
+    models = [catalogue.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
+    if len({model.model_id for model in models}) < len(models):
+        raise BadRequest("Each model once.", param="models")
+    question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
+    if wanted.max_tokens is not None:
+        question["max_tokens"] = wanted.max_tokens
+    paid = await _prices(services, caller)
+    results = await until_gone(
+        request.receive,
+        asyncio.gather(*(_ask(services, caller, model, question, paid.get(model.name)) for model in models)),
+    )
+    if wanted.blind:
+        order = sorted(range(len(models)), key=lambda i: _shuffle(prompt, models[i].name))
+    else:
+        order = list(range(len(models)))
+    labels = {chr(ord("A") + place): models[i].name for place, i in enumerate(order)}
+    answers = []
+    for label, i in zip(labels, order, strict=True):
+        result = results[i]
+        if wanted.blind:
+            # What an answer cost tells whose it is.
+            answers.append({"label": label, **{name: result[name] for name in ("text", "finish_reason", "error")}})
+        else:
+            answers.append({"label": label, "model": models[i].name, **result})
+    return answer({"object": "router.comparison", "prompt": prompt, "answers": answers, "labels": labels})
+
+
+async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
+    """What the tenant pays, by model; nothing while the database is away: answers are worth having then too."""
+    try:
+        return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
+    except MemoryUnavailable:
+        return {}
+
+
+async def _ask(
+    services: Services, caller: Caller, model: Model, question: dict[str, Any], price: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """One model's answer, or its error, written to the ledger either way: comparing costs money too."""
+    started = time.perf_counter()
+    entry = Entry(
+        tenant_id=caller.tenant_id,
+        decision_id=decision_id(),
+        key_id=caller.key_id,
+        policy_id=None,
+        requested=model.name,
+        task=None,
+        reason="off",
+        model_id=model.model_id,
+        attempts=0,
+        status=CLIENT_GONE,
+    )
+    result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
+    try:
+        if caller.allowed_models is not None and model.model_id not in caller.allowed_models:
+            raise Forbidden(f"This key may not use the model {model.name!r}.")
+        if caller.metered:
+            plan = Plan((model,), "off", reading=CHAT.read(question))
+            prompt = prompt_tokens(CHAT.read(question))
+            costs = reserve.costs(plan, prompt, hedged=False)
+            await services.admission.admit(caller, entry.decision_id, reserve.tokens(plan, prompt), costs)
+        body = orjson.dumps({"model": model.upstream_name, **question})
+        entry.attempts = 1
+        reply = await services.upstream.send(model.provider, "/chat/completions", b"", _JSON, body)
+        try:
+            raw = await reply.read()
+        finally:
+            reply.close()
+        entry.status = reply.status
+        passed = Passing(streamed=False, encoding=None)
+        passed.feed(raw)
+        entry.usage = passed.usage()
+        result |= _read(raw, reply.status)
+    except RouterError as error:
+        entry.status = error.status
+        result["error"] = {"message": error.message, "status": error.status}
+    finally:
+        entry.duration_ms = (time.perf_counter() - started) * 1000
+        services.ledger.add(entry)
+    usage = entry.usage
+    return {
+        **result,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost_usd": _cost(price, usage),
+        "latency_ms": round(entry.duration_ms, 1),
+    }
+
+
+def _read(raw: bytes, status: int) -> dict[str, Any]:
+    """Text and finish reason of a chat completion, or the error that it is instead."""
+    try:
+        body = orjson.loads(raw)
+        if status < 400:
+            choice = body["choices"][0]
+            return {"text": choice["message"].get("content"), "finish_reason": choice.get("finish_reason")}
+        message = body["error"]["message"]
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        message = "The provider's answer is no chat completion."
+    return {"error": {"message": str(message), "status": status}}
+
+
+def _cost(price: Mapping[str, Any] | None, usage: Usage) -> float | None:
+    """USD, as the ledger counts it (`router._price`)."""
+    if price is None or price["input_price"] is None or price["output_price"] is None:
+        return None
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+    cached_price = price["input_price"] if price["cached_input_price"] is None else price["cached_input_price"]
+    paid_in = (usage.prompt_tokens - cached) * price["input_price"] + cached * cached_price
+    return float(paid_in + usage.completion_tokens * price["output_price"]) / 1e6
+
+
+def _shuffle(prompt: str, model: str) -> bytes:
+    return blake2b(f"{prompt}\0{model}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+routes = [Route("/v1/router/preferences/compare", compare, methods=["POST"])]

@@ -1,0 +1,201 @@
+create function router.decide(
+    p_tenant int,
+    p_policy int,
+    p_space smallint,
+    p_embedding halfvec,
+    p_task text,
+    p_prompt_tokens int,
+    p_default smallint,
+    p_models smallint[] default null,
+    p_alpha double precision default null,
+    p_conversation bytea default null,
+    p_continues boolean default false,
+    p_random double precision default 1,
+    p_now timestamptz default now(),
+    p_basis router.basis default null
+) returns table (
+    model_id smallint, reason router.reason, confidence double precision, quality double precision,
+    cost_usd double precision, score double precision, labels int,
+    support double precision, prior double precision, n0 double precision,
+    prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
+    input_price double precision, cached_input_price double precision, output_price double precision,
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+)
+language plpgsql stable
+as $$
+declare
+    -- Assigned: PERFORM would start an executor for it.
+    v_entered constant text := router._enter(p_tenant);
+    v_basis router.basis := p_basis;
+    v_reason router.reason;
+    v_decided router.reason;
+    v_explores boolean := false;
+    v_near p_embedding%type;
+    v_current smallint;
+    v_cached int;
+    v_models smallint[];
+    v_draws double precision[];
+    v_base router.base_sums[];
+    v_candidates router.candidate[];
+    v_estimates router.estimate[];
+    v_best router.estimate;
+    e router.estimate;
+    v_unpriced boolean := false;
+    v_unknown boolean := false;
+    v_new smallint;
+    v_keys double precision[];
+    v_top smallint;
+begin
+    if v_basis is null then
+        select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
+    end if;
+    if v_basis.backend is null then
+        raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
+    end if;
+    if p_conversation is not null and p_continues then
+        -- Providers keep a prefix for five to ten minutes after its last use.
+        select c.model_id, case when c.updated_at > p_now - interval '10 minutes' then c.prompt_tokens else 0 end
+        into v_current, v_cached
+        from router.conversations as c
+        where
+            c.tenant_id = p_tenant and c.policy_id = p_policy and c.conversation = p_conversation
+            and c.expires_at > p_now
+            and (
+                c.model_id = p_default or (
+                    (p_models is null or c.model_id = any(p_models))
+                    and exists (
+                        select from router.policy_models as m
+                        where m.tenant_id = p_tenant and m.policy_id = p_policy and m.model_id = c.model_id
+                    )
+                )
+            );
+    end if;
+    if v_basis.base_id is not null and v_basis.backend = 'knn' and (
+        v_current is null or v_basis.granularity <> 'conversation'
+    ) then
+        v_base := router._lean(
+            p_tenant, v_basis.base_id, p_space, p_embedding, v_basis.k, v_basis.tau,
+            greatest(v_basis.seed_count, 1)
+        );
+    end if;
+    if v_basis.backend = 'none' then
+        v_reason := 'default';
+    elsif v_current is not null and v_basis.granularity = 'conversation' then
+        v_reason := 'sticky';
+    elsif v_basis.backend <> 'knn' then
+        v_reason := v_basis.backend::text;
+    elsif v_base is null and v_basis.memories < greatest(v_basis.seed_count, 1) then
+        v_reason := 'cold';
+    elsif p_embedding is null then
+        v_reason := 'no_signal';
+    else
+        v_reason := 'learned';
+        v_near := p_embedding;
+        v_explores := p_random < v_basis.explore_share and not p_continues;
+    end if;
+
+    -- Apart from the basis, where they would cost every decision the opening of two more tables.
+    if v_reason = 'fastest' then
+        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_draws
+        from router.speeds as f
+        where f.tenant_id = p_tenant;
+    elsif v_reason = 'weighted' then
+        -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
+        select
+            array_agg(w.model_id),
+            array_agg(ln(
+                ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
+            ) / w.weight::float8)
+        into v_models, v_draws
+        from router.policy_models as w
+        where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
+    end if;
+
+    v_candidates := v_basis.candidates;
+    if p_task is not null or v_base is not null then
+        v_candidates := router._informed(p_tenant, p_space, v_basis, p_task, v_base);
+    end if;
+    v_estimates := router._estimates(
+        p_tenant, p_space, v_basis, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
+    );
+    foreach e in array coalesce(v_estimates, '{}') loop
+        if e.cost_usd is null then
+            v_unpriced := true;
+        end if;
+        if e.quality is null and e.model_id = p_default then
+            v_unknown := true;
+        end if;
+        if
+            v_best.score is null or e.score > v_best.score
+            or (e.score = v_best.score and e.cost_usd < v_best.cost_usd)
+        then
+            v_best := e;
+        end if;
+    end loop;
+    if v_explores then
+        -- The least labelled; among equals it is a draw.
+        select f.model_id into v_new
+        from unnest(v_estimates) as f
+        where f.known < v_basis.explore_labels
+        order by f.known + (hashint8extended(f.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
+        limit 1;
+    end if;
+    if v_reason <> 'learned' then
+        -- Highest first; NULL when the policy's backend cannot rank this candidate.
+        v_keys := array(
+            select case
+                when v_reason = 'cheapest' then -f.cost_usd
+                when v_reason = 'sticky' then (f.model_id = v_current)::int
+                else v_draws[array_position(v_models, f.model_id)]
+            end
+            from unnest(v_estimates) with ordinality as f
+            order by f.ordinality
+        );
+    end if;
+    if v_reason in ('default', 'cold', 'no_signal', 'sticky') then
+        v_decided := v_reason;
+    elsif cardinality(v_estimates) = 1 then
+        v_decided := 'single_candidate';
+    elsif v_unpriced and v_reason in ('learned', 'cheapest') then
+        v_decided := 'unpriced';
+    elsif v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then
+        v_decided := 'cold';
+    elsif v_new is not null then
+        v_decided := 'explore';
+    elsif v_reason = 'learned' and (
+        v_unknown or v_best.confidence < v_basis.confidence_floor or v_best.labels = 0
+    ) then
+        v_decided := 'low_support';
+    else
+        v_decided := v_reason;
+    end if;
+    if v_decided = 'explore' then
+        v_top := v_new;
+    elsif v_decided not in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then
+        v_top := p_default;
+    end if;
+
+    return query
+    select
+        k.model_id, v_decided, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
+        k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
+        k.unit_usd, k.alpha, k.penalty, k.base_support
+    from unnest(v_estimates) with ordinality as k
+    order by
+        k.model_id is not distinct from v_top desc,
+        case when v_decided = v_reason then v_keys[k.ordinality] end desc nulls last,
+        k.score desc nulls last,
+        k.cost_usd,
+        k.model_id;
+end;
+$$;
+
+comment on function router.decide is
+'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and what each
+score was made of, as estimates has it. Only reads.
+Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many),
+no_signal, low_support, unpriced, default.
+p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
+bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
+explore_share the candidate with the fewest labels is first (explore). p_basis: what
+_basis says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';

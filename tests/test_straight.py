@@ -1,0 +1,121 @@
+"""The way past Starlette to the hot endpoints: what it answers is what Starlette would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.endpoints.http import ClientGone, send_bytes
+from app.errors import Busy, NotFound
+from app.main import Application, handlers
+from app.request_ids import RequestIds
+
+
+class Endpoint:
+    """Fails, before or after its answer has begun, or answers with what it was asked for."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.started = False
+        self.straight = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.straight = "router" not in scope
+        if self.started:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        if self.fault is not None:
+            raise self.fault
+        await send_bytes(send, 200, [], scope["path"].encode() + b"?" + scope["query_string"])
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def starlette(endpoint: Endpoint) -> Starlette:
+    return Starlette(
+        routes=[Route("/hot", endpoint, methods=["POST"]), Route("/cold/{name}", endpoint, methods=["POST"])],
+        middleware=[Middleware(RequestIds)],
+        exception_handlers=handlers,
+    )
+
+
+async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[Message]:
+    """What `app` sends, then the class of what it raises, as a server would see them."""
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        if messages and message["type"] == "http.response.start":
+            raise RuntimeError("the answer has begun")
+        messages.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("there is nothing to receive")
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "server": ("h", 80),
+        "path": path,
+        "root_path": "",
+        "query_string": b"a=b",
+        "headers": [(b"x-request-id", b"its-name")],
+    }
+    try:
+        await app(scope, receive, send)
+    except Exception as error:
+        # Starlette says itself that the answer has begun, which a server would refuse.
+        messages.append({"type": "raised", "class": RuntimeError if len(messages) == 1 else type(error)})
+    for message in messages:
+        message["headers"] = sorted(message.get("headers", []))
+    return messages
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        NotFound("no"),
+        Busy("later", seconds=3),
+        ClientGone(),
+        asyncpg.PostgresError("x"),
+        ValueError("y"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_answers_and_errors_are_starlettes(
+    endpoint: Endpoint, starlette: Starlette, fault: Exception | None
+) -> None:
+    endpoint.fault = fault
+    expected = await sent(starlette)
+    assert not endpoint.straight
+    assert await sent(Application(starlette)) == expected
+    assert endpoint.straight
+    assert (b"x-request-id", b"its-name") in expected[0]["headers"]
+
+
+@pytest.mark.parametrize("fault", [NotFound("no"), asyncpg.PostgresError("x"), ValueError("y")])
+async def test_an_answer_that_has_begun_is_followed_by_no_other(
+    endpoint: Endpoint, starlette: Starlette, fault: Exception
+) -> None:
+    endpoint.fault, endpoint.started = fault, True
+    messages = await sent(Application(starlette))
+    assert [message["type"] for message in messages] == ["http.response.start", "raised"]
+
+
+@pytest.mark.parametrize(("path", "method"), [("/cold/x", "POST"), ("/hot", "GET"), ("/hot/", "POST"), ("/", "GET")])
+async def test_every_other_path_and_method_is_starlettes_to_answer(
+    endpoint: Endpoint, starlette: Starlette, path: str, method: str
+) -> None:
+    assert await sent(Application(starlette), path, method) == await sent(starlette, path, method)
+    assert not endpoint.straight
