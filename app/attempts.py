@@ -128,7 +128,8 @@ class Attempts:
                             continue
                         # Nobody is well; somebody has to serve.
                         model = models[0]
-                    why = "retry" if repeated else "chosen" if model is models[0] else "fallback"
+                    first = not self.made or self.made[0].model is model
+                    why = "retry" if repeated else "chosen" if first else "fallback"
                     if queue and self._patience.hedge:
                         answers, hedged = await self._hedged(model, queue[0], why)
                         if hedged:

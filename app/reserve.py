@@ -41,5 +41,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
 
 
 def _answer(plan: Plan, model: Model) -> int:
-    limit = plan.reading.limit if plan.reading is not None else None
-    return min(ANSWER, model.max_output or ANSWER) if limit is None else limit
+    reading = plan.reading
+    longest = min(ANSWER, model.max_output or ANSWER)
+    if reading is None:
+        return longest
+    return longest * reading.answers if reading.limit is None else reading.limit

@@ -106,7 +106,8 @@ class Router:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
             return planned((eligible.speakers(pool, dialect, policy)[0],), "capability")
         if len(fit) == 1:
-            return planned((fit[0],), "single_candidate" if len(pool) == 1 else "capability")
+            alone = "single_candidate" if len(pool) == 1 else "capability"
+            return planned((fit[0],), "sticky" if fit[0] is holder else alone)
         if holder in fit and policy.granularity == "conversation" and policy.backend != "none":
             return planned((holder, *(model for model in fit if model is not holder)), "sticky")
         # The policy's default model, where it is able, comes first.
