@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from app import metrics
-from app.attempts import Attempt
+from app.attempt import Attempt
 from app.errors import MemoryUnavailable
 from app.store import routing
 from app.store.database import Database
