@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from app.endpoints.http import answer, called
 from app.errors import BadRequest
-from app.moments import moment, since
+from app.moments import past, since
 from app.spending import dimensions, shown, total
 from app.store import money
 
@@ -25,7 +25,8 @@ async def usage(request: Request) -> Response:
             raise BadRequest(f"{name}: there is no such parameter, only since, until and by.", param=name)
     now = datetime.now(UTC)
     begin = since(request.query_params.get("since", "7d"), now)
-    end = _until(request.query_params.get("until"), now)
+    until = request.query_params.get("until")
+    end = now if until is None else past(until, now, "until")
     if end <= begin:
         raise BadRequest("until: it has to be after since.", param="until")
     by = dimensions(request.query_params.get("by", ""))
@@ -40,17 +41,6 @@ async def usage(request: Request) -> Response:
             "total": total(rows),
         }
     )
-
-
-def _until(text: str | None, now: datetime) -> datetime:
-    if text is None:
-        return now
-    try:
-        return moment(text, now, ago=True)
-    except (ValueError, OverflowError):
-        raise BadRequest(
-            f"until: {text!r} is neither a span like 12h, 7d or 4w nor a date like 2026-01-31.", param="until"
-        ) from None
 
 
 routes = [Route("/v1/router/usage", usage)]

@@ -14,12 +14,11 @@ from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
 from app.store.database import Database
-from app.store.questions import Questions
+from app.store.questions import ARGUMENTS, Questions
 
 log = logging.getLogger("pgrouter.store")
 
-_ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-_EXPLAIN = f"select * from router.explain{_ARGUMENTS}"
+_EXPLAIN = f"select * from router.explain{ARGUMENTS}"
 
 _questions: WeakKeyDictionary[Database, Questions] = WeakKeyDictionary()
 
