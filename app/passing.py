@@ -20,6 +20,8 @@ from app.usage import UNKNOWN, Usage
 TAIL = 128 * 1024
 #: Of a stream the first so many bytes are kept too: Anthropic counts the prompt there, and OpenAI names the answer.
 HEAD = 4 * 1024
+#: So many of those are read for that: what the rest said is taken to be as much for its size.
+READ = 16 * 1024
 #: A whole answer longer than this is not read for its usage.
 WHOLE = 8 * 1024 * 1024
 
@@ -92,7 +94,7 @@ class Passing:
         """
         if not self._streamed or not self._total:
             return None
-        body = self._body()
+        body = self._body()[-READ:]
         text = "".join(self._dialect.text(_object(data_of(event))) for event in _events(body))
         if not text and self._truncated:
             return None
