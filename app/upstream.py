@@ -164,7 +164,7 @@ class Upstream:
             except KeyError:
                 name = self._name(raw)
             if name is not None and not (plain and raw == b"accept-encoding"):
-                sent.append((name, value.decode("latin-1")))
+                sent.append((name, _wired(value)))
             elif raw == b"connection":
                 hop = value
         if hop and hop.lower() not in (b"keep-alive", b"close"):
@@ -188,6 +188,14 @@ class Upstream:
             if len(self._urls) < 1000:
                 self._urls[base, path, query] = url
         return url
+
+
+def _wired(value: bytes) -> str:
+    """`value` as text that aiohttp, which writes UTF-8, sends as the same bytes; Latin-1 where it is not UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _timed_out(error: BaseException) -> bool:

@@ -252,6 +252,15 @@ async def test_odd_paths_that_lead_nowhere_else_pass(proxy: Proxy, upstream: Run
     assert [entry["path"] for entry in upstream.log()] == [path]
 
 
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
+async def test_headers_beyond_ascii_arrive_as_the_bytes_they_were(proxy: Proxy, upstream: Running, path: str) -> None:
+    title = "日本 é".encode().decode("latin-1")
+    body = b'{"model":"strong","messages":[{"role":"user","content":"hi"}]}'
+    await exchange(proxy.url, proxy.key, Asked("POST", path, body, (("X-Title", title),)))
+    (entry,) = upstream.log()
+    assert title in dict(entry["headers"]).values()
+
+
 @pytest.mark.parametrize("path", ["/v1/router", "/v1/router/nowhere", "/v1/router/admin/x/y"])
 async def test_the_routers_own_paths_are_no_providers(proxy: Proxy, upstream: Running, path: str) -> None:
     assert (await call(proxy, "GET", path))[0] == 404
