@@ -160,6 +160,25 @@ async def test_an_answer_before_the_upload_is_through_is_the_answer(proxy: Proxy
             assert await call(proxy, "POST", "/v1/files", data=body()) == (413, b"no")
 
 
+async def test_an_upload_may_take_longer_than_an_answer_may_be_waited_for(proxies: ProxyFactory) -> None:
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"end" not in await reader.read(65536):
+            pass
+        writer.write(OK)
+        await writer.drain()
+
+    async def body() -> AsyncIterator[bytes]:
+        ends = asyncio.get_running_loop().time() + 1.2
+        while asyncio.get_running_loop().time() < ends:
+            yield b"x"
+            await asyncio.sleep(0.02)
+        yield b"end"
+
+    async with proxies(first_byte_timeout=1.0) as proxy, provider(serve) as url:
+        await served_by(proxy, url)
+        assert await call(proxy, "POST", "/v1/files", data=body()) == (200, b"ok")
+
+
 # ---- downloads
 
 
