@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from app.backoff import backoff, retry_after
 from app.breaker import Breakers
 from app.errors import UpstreamUnavailable
-from app.store.tenancy import Model
+from app.store.registry import Model
 from app.upstream import Reply
 
 #: Of these the provider is the cause, and asked again it may do better.

@@ -13,9 +13,9 @@ from app import signal
 from app.capability import MARGIN, able
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
+from app.plan import Plan
 from app.reserve import ANSWER, tokens
-from app.router import Plan
-from app.store.tenancy import Model, Provider
+from app.store.registry import Model, Provider
 
 HI = [{"role": "user", "content": "hi"}]
 NEEDS = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")

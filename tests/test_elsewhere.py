@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from app.store import tenancy
+from app.store import registry, tenancy
 from tests.conftest import ProxyFactory
 from tests.exchange import Asked, exchange
 from tests.fake_upstream import Running
@@ -50,7 +50,7 @@ async def provider(serve: Serve, limit: int = 2**16) -> AsyncIterator[str]:
 
 async def served_by(proxy: Proxy, url: str, name: str = "fake", **options: Any) -> None:
     """Have a provider of that name be at `url`."""
-    await tenancy.put_provider(proxy.admin, name, url, None, **options)
+    await registry.put_provider(proxy.admin, name, url, None, **options)
     proxy.services.directory.invalidate()
 
 
@@ -355,7 +355,7 @@ async def test_anthropics_other_paths_go_to_who_speaks_messages_with_the_key_whe
     monkeypatch.setenv("SECOND_KEY", "sk-second")
     async with provider(await says("one")) as one, provider(await says("two")) as two:
         await served_by(proxy, one, speaks=("chat",))
-        await tenancy.put_provider(
+        await registry.put_provider(
             proxy.admin, "second", two, "SECOND_KEY", speaks=("messages",), key_header="x-api-key"
         )
         proxy.services.directory.invalidate()
