@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from app.backoff import backoff, retry_after
 from app.breaker import Breakers
 from app.errors import UpstreamUnavailable
-from app.store.tenancy import Model
+from app.store.registry import Model
 from app.upstream import Reply
 
 #: Of these the provider is the cause, and asked again it may do better.
@@ -115,43 +115,52 @@ class Attempts:
         """
         failed: Answer | None = None
         repeated = 0
-        while True:
-            ready: list[tuple[float, Model]] = []
-            pause = backoff(repeated)
-            queue = list(models)
-            while queue:
-                model = queue.pop(0)
-                if self._routed and not self._allows(model) and (queue or failed is not None or len(models) > 1):
-                    self._pass_over(model, "open")
-                    if queue or failed is not None:
-                        continue
-                    # Nobody is well; somebody has to serve.
-                    model = models[0]
-                why = "retry" if repeated else "fallback" if self.made else "chosen"
-                if queue and self._patience.hedge:
-                    answer, hedged = await self._hedged(model, queue[0], why)
-                    if hedged:
-                        queue.pop(0)
-                else:
-                    answer = await self._try(model, why)
-                if failed is not None:
-                    failed.close()
-                failed = answer
-                if self._good(answer):
-                    return answer
-                wait = answer.wait(pause)
-                if wait is not None:
-                    ready.append((time.perf_counter() + wait, answer.attempt.model))
-            assert failed is not None
-            now = time.perf_counter()
-            at = min((when for when, _ in ready), default=float("inf"))
-            if repeated >= self._patience.retries or at - now > self._patience.retry_wait or at >= self.deadline:
-                if failed.error is not None:
-                    raise failed.error
-                return failed
-            await asyncio.sleep(max(0.0, at - now))
-            models = [model for when, model in ready if when <= at + TOGETHER]
-            repeated += 1
+        try:
+            while True:
+                ready: list[tuple[float, Model]] = []
+                pause = backoff(repeated)
+                queue = list(models)
+                while queue:
+                    model = queue.pop(0)
+                    if self._routed and not self._allows(model) and (queue or failed is not None or len(models) > 1):
+                        self._pass_over(model, "open")
+                        if queue or failed is not None:
+                            continue
+                        # Nobody is well; somebody has to serve.
+                        model = models[0]
+                    first = not self.made or self.made[0].model is model
+                    why = "retry" if repeated else "chosen" if first else "fallback"
+                    if queue and self._patience.hedge:
+                        answers, hedged = await self._hedged(model, queue[0], why)
+                        if hedged:
+                            queue.pop(0)
+                    else:
+                        answers = [await self._try(model, why)]
+                    for answer in answers:
+                        if failed is not None:
+                            failed.close()
+                        failed = answer
+                        if self._good(answer):
+                            return answer
+                        wait = answer.wait(pause)
+                        if wait is not None:
+                            ready.append((time.perf_counter() + wait, answer.attempt.model))
+                assert failed is not None
+                now = time.perf_counter()
+                at = min((when for when, _ in ready), default=float("inf"))
+                if repeated >= self._patience.retries or at - now > self._patience.retry_wait or at >= self.deadline:
+                    break
+                await asyncio.sleep(max(0.0, at - now))
+                soon = {model.model_id for when, model in ready if when <= at + TOGETHER}
+                models = [model for model in models if model.model_id in soon]
+                repeated += 1
+        except BaseException:
+            if failed is not None:
+                failed.close()
+            raise
+        if failed.error is not None:
+            raise failed.error
+        return failed
 
     def over_budget(self, models: Sequence[Model]) -> None:
         """These would have been asked, had there been money for them."""
@@ -176,7 +185,7 @@ class Attempts:
         provider = model.provider.name
         try:
             reply = await self._send(model, max(0.001, self.deadline - time.perf_counter()))
-            whole = await _read(reply)
+            whole = await self._whole(reply)
         except UpstreamUnavailable as error:
             attempt.end("timeout" if error.timed_out else "unreachable")
             self._breakers.failed(provider, model.name)
@@ -192,41 +201,43 @@ class Attempts:
             self._breakers.succeeded(provider, model.name)
         return Answer(attempt, reply, whole)
 
-    async def _hedged(self, model: Model, second: Model, why: str) -> tuple[Answer, bool]:
-        """The answer of `model`, or of whichever is first once it keeps one waiting; and whether both were asked."""
+    async def _whole(self, reply: Reply) -> bytes | None:
+        """A short answer whole: one that breaks off, or does not come in time, can still be another model's."""
+        length = reply.header(b"content-length")
+        if length is None or not length.isdigit() or int(length) > WHOLE:
+            return None
+        try:
+            async with asyncio.timeout(max(0.001, self.deadline - time.perf_counter())):
+                return await reply.read()
+        except TimeoutError:
+            reply.close()
+            raise UpstreamUnavailable("The provider did not end its answer in time.", timed_out=True) from None
+        except BaseException:
+            reply.close()
+            raise
+
+    async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:
+        """The answer of `model`, or of whichever is first once it keeps one waiting; and whether both were asked.
+
+        Where neither is good it is both.
+        """
         tasks = [asyncio.create_task(self._try(model, why))]
-        answer = None
+        answers: list[Answer] = []
+        kept: list[Answer] = []
         try:
             await asyncio.wait(tasks, timeout=self._patience.hedge)
             if not tasks[0].done() and self._allows(second):
                 tasks.append(asyncio.create_task(self._try(second, "hedge")))
             pending = set(tasks)
-            while pending:
+            while pending and not kept:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if answer is not None:
-                        answer.close()
-                    answer = task.result()
-                    if self._good(answer):
-                        return answer, len(tasks) > 1
-            assert answer is not None
-            return answer, len(tasks) > 1
+                answers += [task.result() for task in tasks if task in done]
+                kept = [answer for answer in answers if self._good(answer)][:1]
+            kept = kept or answers
+            return kept, len(tasks) > 1
         finally:
             for task in tasks:
-                if not task.done():
-                    task.cancel()
+                task.cancel()
             for late in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(late, Answer) and late is not answer:
+                if isinstance(late, Answer) and not any(late is each for each in kept):
                     late.close()
-
-
-async def _read(reply: Reply) -> bytes | None:
-    """A short answer whole: one that breaks off can still be another model's."""
-    length = reply.header(b"content-length")
-    if length is None or not length.isdigit() or int(length) > WHOLE:
-        return None
-    try:
-        return await reply.read()
-    except BaseException:
-        reply.close()
-        raise

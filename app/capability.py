@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.dialects import Dialect, Reading
-from app.store.tenancy import Model
+from app.store.registry import Model
 
 #: An estimate of tokens may be this much too low before a context window overflows.
 MARGIN = 1.2

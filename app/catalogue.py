@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.errors import BadRequest, NotFound
-from app.store.tenancy import Model, Provider
+from app.store.registry import Model, Provider
 
 
 class Catalogue:

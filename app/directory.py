@@ -13,7 +13,7 @@ from typing import TypeVar
 from app.catalogue import Catalogue
 from app.errors import MemoryUnavailable, Unauthorized
 from app.keys import hash_of, is_key
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 from app.store.tenancy import Caller
 
@@ -83,8 +83,8 @@ class Directory:
             return self._catalogue
         before = self._generation
         try:
-            providers = await tenancy.providers(self._db)
-            self._catalogue = Catalogue(await tenancy.models(self._db, providers), providers)
+            providers = await registry.providers(self._db)
+            self._catalogue = Catalogue(await registry.models(self._db, providers), providers)
             self._catalogue_loaded = (time.monotonic(), before)
         except MemoryUnavailable:
             if self._catalogue is None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from app.errors import ConfigurationError
 from app.settings import BACKENDS
-from app.store.tenancy import POLICY_SETTINGS, Model
+from app.store.registry import Model
+from app.store.tenancy import POLICY_SETTINGS
 
 GRANULARITIES = ("conversation", "step")
 #: The pair that most accounts can call: what `auto` starts with when nobody chose.

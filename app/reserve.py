@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.router import Plan
-from app.store.tenancy import Model
+from app.plan import Plan
+from app.store.registry import Model
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
 ANSWER = 4096
@@ -41,5 +41,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
 
 
 def _answer(plan: Plan, model: Model) -> int:
-    limit = plan.reading.limit if plan.reading is not None else None
-    return min(ANSWER, model.max_output or ANSWER) if limit is None else limit
+    reading = plan.reading
+    longest = min(ANSWER, model.max_output or ANSWER)
+    if reading is None:
+        return longest
+    return longest * reading.answers if reading.limit is None else reading.limit

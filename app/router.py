@@ -6,85 +6,28 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pgvector import HalfVector
 
-from app import metrics, signal
+from app import eligible, metrics, signal
 from app.capability import able
 from app.catalogue import Catalogue
 from app.dialects import CHAT, Dialect, Reading
 from app.embedder import EmbeddingFailed
 from app.errors import BadRequest, Forbidden, MemoryUnavailable
+from app.options import Options
+from app.plan import Plan, Took
 from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
+from app.store.registry import Model
 from app.store.routing import Ask, Question
-from app.store.tenancy import Caller, Model, Policy
+from app.store.tenancy import Caller, Policy
 from app.tokens import Tokenizers
 
 log = logging.getLogger("pgrouter.router")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the request's headers ask of the router; None: nothing was said."""
-
-    routed: bool = True
-    conversation: str | None = None
-    task: str | None = None
-    alpha: float | None = None
-
-    @classmethod
-    def of(cls, headers: Mapping[bytes, bytes]) -> Options:
-        """Read the `X-Router*` headers (lower-case names). Raises `BadRequest` naming the header."""
-        switch = headers.get(b"x-router", b"on").decode("latin-1").strip().lower()
-        if switch not in ("on", "off"):
-            raise BadRequest(f"X-Router is `on` or `off`, not {switch!r}.", param="X-Router")
-        alpha = headers.get(b"x-router-alpha")
-        return cls(
-            routed=switch == "on",
-            conversation=_text(headers, b"x-router-conversation", "X-Router-Conversation", 1000),
-            task=_text(headers, b"x-router-task", "X-Router-Task", 100),
-            alpha=None if alpha is None else _alpha(alpha),
-        )
-
-
-NO_OPTIONS = Options()
-
-
-@dataclass(slots=True)
-class Took:
-    """What the steps of a decision took, seconds; None: there was none."""
-
-    embedding: float | None = None
-    decision: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
-
-    `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
-    `reading` is the request as it was read, `tokens` what its prompt was taken for; None: nobody did.
-    """
-
-    models: tuple[Model, ...]
-    reason: str
-    policy: Policy | None = None
-    confidence: float | None = None
-    ranking: tuple[Mapping[str, Any], ...] = ()
-    conversation: bytes | None = None
-    tokens: int | None = None
-    reading: Reading | None = None
-    took: Took | None = None
-
-    @property
-    def routed(self) -> bool:
-        """Whether the request asked for a policy, so that the answer says who served it and another model may."""
-        return self.policy is not None
 
 
 class Router:
@@ -123,21 +66,21 @@ class Router:
             if default is None:
                 raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
         else:
-            default = _named(name, caller, catalogue, dialect)
+            default = eligible.named(name, caller, catalogue, dialect)
             policy = self._explicit_policy(caller, default) if dialect.routed else None
             if policy is None or not self._enabled or not options.routed:
-                return Plan((_allowed(default, caller),), "off")
-        pool = _pool(policy, default, catalogue)
-        allowed = [model for model in pool if _may_use(caller, model)]
+                return Plan((eligible.allowed(default, caller),), "off")
+        pool = eligible.pool(policy, default, catalogue)
+        allowed = [model for model in pool if eligible.may_use(caller, model)]
         if not allowed:
             raise Forbidden(f"This key may not use any model of policy {policy.name!r}.", param="model")
         if holder is not None:
-            allowed = _beside(holder, allowed, caller)
+            allowed = eligible.beside(holder, allowed, caller)
         if not self._enabled or not options.routed:
-            return Plan((_speakers(allowed, dialect, policy)[0],), "off", policy)
+            return Plan((eligible.speakers(allowed, dialect, policy)[0],), "off", policy)
         reading = dialect.read(body)
         if reading.previous is not None and holder is None:
-            allowed = _beside(default, allowed, caller)
+            allowed = eligible.beside(default, allowed, caller)
         return await self._decide(
             caller, policy, allowed, len(pool), dialect, reading, options, catalogue, explained, holder
         )
@@ -161,9 +104,10 @@ class Router:
         planned = partial(Plan, policy=policy, tokens=tokens, reading=reading)
         if not fit:
             # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
-            return planned((_speakers(pool, dialect, policy)[0],), "capability")
+            return planned((eligible.speakers(pool, dialect, policy)[0],), "capability")
         if len(fit) == 1:
-            return planned((fit[0],), "single_candidate" if len(pool) == 1 else "capability")
+            alone = "single_candidate" if len(pool) == 1 else "capability"
+            return planned((fit[0],), "sticky" if fit[0] is holder else alone)
         if holder in fit and policy.granularity == "conversation" and policy.backend != "none":
             return planned((holder, *(model for model in fit if model is not holder)), "sticky")
         # The policy's default model, where it is able, comes first.
@@ -257,76 +201,3 @@ class Router:
         """The policy that routes a request naming a real model: `auto`, where the tenant wants that."""
         policy = caller.policies.get("auto") if caller.route_explicit else None
         return policy if policy is not None and model.model_id in policy.models else None
-
-
-def _pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:
-    others = (catalogue.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
-    return [default, *(model for model in others if model is not None)]
-
-
-def _beside(model: Model, models: list[Model], caller: Caller) -> list[Model]:
-    """Those of the provider of `model`, else it alone: nobody else can go on from what that provider keeps."""
-    return [each for each in models if each.provider is model.provider] or [_allowed(model, caller)]
-
-
-def _speakers(models: list[Model], dialect: Dialect, policy: Policy) -> list[Model]:
-    """Those whose provider speaks the API. Raises `BadRequest` when there are none."""
-    found = [model for model in models if dialect.name in model.provider.speaks]
-    if not found:
-        raise BadRequest(
-            f"No candidate of policy {policy.name!r} is served by a provider that speaks {dialect.path}.", param="model"
-        )
-    return found
-
-
-def _may_use(caller: Caller, model: Model) -> bool:
-    return caller.allowed_models is None or model.model_id in caller.allowed_models
-
-
-def _allowed(model: Model, caller: Caller) -> Model:
-    if not _may_use(caller, model):
-        raise Forbidden(f"This key may not use the model {model.name!r}.", param="model")
-    return model
-
-
-def _named(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> Model:
-    """The model that a request names. Raises `NotFound`, `BadRequest` where its provider does not speak the API."""
-    policy = caller.policies.get(name)
-    if policy is not None and not dialect.billed:
-        numbers = (policy.default_model, *policy.models)
-        pool = [catalogue.by_id[number] for number in numbers if number in catalogue.by_id]
-        return _speakers([model for model in pool if _may_use(caller, model)] or pool, dialect, policy)[0]
-    if policy is not None and catalogue.find(name) is None:
-        raise BadRequest(f"{dialect.path} is not routed: name a model, not the policy {name!r}.", param="model")
-    model = catalogue.get(name)
-    if dialect.name not in model.provider.speaks:
-        raise BadRequest(
-            f"The provider {model.provider.name!r} of {name!r} does not speak {dialect.path}, "
-            "or pgrouter was not told that it does.",
-            param="model",
-        )
-    return model
-
-
-def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:
-    value = headers.get(name)
-    if value is None:
-        return None
-    try:
-        text = value.decode().strip()
-    except UnicodeDecodeError:
-        raise BadRequest(f"{shown} is not UTF-8.", param=shown) from None
-    if len(text) > longest or "\0" in text:
-        raise BadRequest(f"{shown} has up to {longest} characters, none of them NUL.", param=shown)
-    return text or None
-
-
-def _alpha(value: bytes) -> float:
-    try:
-        alpha = -1.0 if b"_" in value else float(value)
-    except ValueError:
-        alpha = -1.0
-    if not 0 <= alpha <= 100:
-        raise BadRequest("X-Router-Alpha is a number from 0 to 100.", param="X-Router-Alpha")
-    # Anything finer is lost beside a quality of 0 to 1, and at the end of the range Postgres reports an underflow.
-    return round(alpha, 9)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
 import aiohttp
 from yarl import URL
 
 from app.errors import UpstreamUnavailable
-from app.store.tenancy import Provider
+from app.store.registry import Provider
 
 #: Headers that belong to one connection (RFC 9110, 7.6.1), or that the hop writes itself.
 HOP_BY_HOP = frozenset(
@@ -51,7 +51,7 @@ class Reply:
         """Whether the answer is a stream of server-sent events."""
         return (self.header(b"content-type") or b"").startswith(b"text/event-stream")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. Raises `UpstreamUnavailable` when the provider breaks off."""
         try:
             async for chunk in self._response.content.iter_any():

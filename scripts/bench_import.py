@@ -36,7 +36,7 @@ from app.bulk import BATCH
 from app.catalogue import Catalogue
 from app.lessons import LessonFile
 from app.settings import Settings
-from app.store import memory, tenancy
+from app.store import memory, registry, tenancy
 from app.store.database import Database
 from app.teaching import Lesson, examples_of
 from scripts.bench import Baseline, Report, options
@@ -95,7 +95,7 @@ async def in_batches(path: str, tenant: str) -> None:
     """The baseline, in a process of its own."""
     db = Database(os.environ["DATABASE_URL"], size=2, role=None)
     await db.open()
-    catalogue = Catalogue(await tenancy.models(db))
+    catalogue = Catalogue(await registry.models(db))
     (row,) = await tenancy.tenants(db, tenant)
     embedding = embedder.create(Settings(), await memory.width(db))
     space = await memory.register_space(db, embedding.space, embedding.dimensions)
@@ -172,9 +172,9 @@ async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
     db = Database(dsn, size=2, role=None)
     await db.open()
     files = {examples: folder / f"{examples}.jsonl.gz" for examples in (n, 2 * n)}
-    await tenancy.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
+    await registry.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
     for name in sorted(set().union(*(write(path, examples) for examples, path in files.items()))):
-        await tenancy.put_model(db, name, "nowhere")
+        await registry.put_model(db, name, "nowhere")
     bench = Bench(dsn, db, *await other_example(db))
     baseline = {examples: (await bench.teach(examples, *BATCHES, str(path)))[1] for examples, path in files.items()}
     tenants: dict[int, str] = {}
@@ -209,7 +209,7 @@ def compare(report: Report, examples: int, run: Run, other: Run, half: float | N
 
 async def other_example(db: Database) -> tuple[memory.Example, int]:
     """What the other writer teaches, and its space."""
-    catalogue = Catalogue(await tenancy.models(db))
+    catalogue = Catalogue(await registry.models(db))
     embedding = embedder.create(Settings(), await memory.width(db))
     space = await memory.register_space(db, embedding.space, embedding.dimensions)
     lesson = Lesson(prompt="Somebody else's prompt", scores={catalogue.models[0].name: 1.0})

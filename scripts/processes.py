@@ -15,7 +15,7 @@ import asyncpg
 from app import embedder
 from app.demo.tenant import prepare
 from app.settings import Settings
-from app.store import memory, tenancy
+from app.store import memory, registry
 from app.store.database import Database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def seed(dsn: str, home: Path, upstream_url: str) -> str:
                 key = await prepare(db, embedding, home, "http://127.0.0.1", environ={})
             finally:
                 await embedding.close()
-            await tenancy.put_provider(db, PROVIDER, upstream_url, None)
+            await registry.put_provider(db, PROVIDER, upstream_url, None)
             return key
         finally:
             await db.close()

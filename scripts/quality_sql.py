@@ -10,7 +10,7 @@ import asyncpg
 import numpy as np
 from pgvector import HalfVector
 
-from app.store import bulk, memory, routing, tenancy
+from app.store import bulk, memory, registry, routing, tenancy
 from app.store.database import Database
 from scripts.exact import TIE
 from scripts.quality_cells import Deviation
@@ -182,9 +182,9 @@ class Postgres:
 
     async def _models(self, prices: Prices) -> tuple[tuple[str, ...], tuple[int, ...]]:
         names = tuple(f"model {number}" for number in range(len(prices.prompt)))
-        await tenancy.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
+        await registry.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
         numbers = [
-            await tenancy.put_model(
+            await registry.put_model(
                 self._db, name, "nowhere", input_price=float(prompt) * 1e6, output_price=float(completion) * 1e6
             )
             for name, prompt, completion in zip(names, prices.prompt, prices.completion, strict=True)

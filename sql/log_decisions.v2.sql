@@ -6,9 +6,11 @@ declare
     v_day date;
     v_logged int := 0;
     v_new uuid[];
-    v_keys int[];
-    v_usd double precision[];
-    v_tokens int[];
+    v_ids uuid[] := '{}';
+    v_owners int[] := '{}';
+    v_keys int[] := '{}';
+    v_usd double precision[] := '{}';
+    v_tokens int[] := '{}';
 begin
     for v_day in
         select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
@@ -65,8 +67,10 @@ begin
             ) as n
         )
         select
-            coalesce(array_agg(t.decision_id), '{}'), array_agg(t.key_id), array_agg(t.usd), array_agg(t.tokens)
-        into v_new, v_keys, v_usd, v_tokens
+            coalesce(array_agg(t.decision_id), '{}'), v_ids || array_agg(t.decision_id),
+            v_owners || array_agg(v_tenant), v_keys || array_agg(t.key_id), v_usd || array_agg(t.usd),
+            v_tokens || array_agg(t.tokens)
+        into v_new, v_ids, v_owners, v_keys, v_usd, v_tokens
         from taken as t;
         v_logged := v_logged + cardinality(v_new);
 
@@ -95,9 +99,16 @@ begin
         where e.tenant_id = v_tenant and e.response is not null and e.status < 400
         on conflict on constraint responses_pkey do nothing;
 
-        perform
-            router._measure(v_tenant, p_entries, v_new),
-            router._settle(v_tenant, v_new, v_keys, v_usd, v_tokens);
+        perform router._measure(v_tenant, p_entries, v_new);
+    end loop;
+    -- Last, as whoever is admitted waits for the meters that this holds until the end.
+    for v_tenant in select distinct o.tenant_id from unnest(v_owners) as o (tenant_id) order by 1 loop
+        perform router._enter(v_tenant);
+        perform router._settle(
+            v_tenant, array_agg(s.id), array_agg(s.key_id), array_agg(s.usd), array_agg(s.tokens)
+        )
+        from unnest(v_owners, v_ids, v_keys, v_usd, v_tokens) as s (owner, id, key_id, usd, tokens)
+        where s.owner = v_tenant;
     end loop;
     return v_logged;
 end;

@@ -58,8 +58,9 @@ async def exchange(url: str, key: str, asked: Asked) -> Came:
     first, *lines = head.split(b"\r\n")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
     named = dict(headers)
-    body = _dechunked(rest) if named.get(b"transfer-encoding") == b"chunked" else rest
-    if b"content-length" in named and len(body) != int(named[b"content-length"]):
+    chunked = named.get(b"transfer-encoding") == b"chunked" and asked.method != "HEAD"
+    body = _dechunked(rest) if chunked else rest
+    if asked.method != "HEAD" and b"content-length" in named and len(body) != int(named[b"content-length"]):
         raise ValueError(f"{len(body)} bytes came of {named[b'content-length'].decode()}")
     kept = [header for header in headers if header[0] not in NOT_COMPARED]
     return Came(int(first.split(b" ")[1]), kept, body)

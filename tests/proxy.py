@@ -18,7 +18,7 @@ from app.main import create_app
 from app.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
@@ -97,9 +97,9 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
-    await tenancy.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
+    await registry.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
-        await tenancy.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+        await registry.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
     known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:

@@ -18,7 +18,7 @@ from app.abilities import abilities_in
 from app.administration import abilities
 from app.cli import main
 from app.errors import NotFound
-from app.store import tenancy
+from app.store import registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
 from tests.conftest import blocking
@@ -112,7 +112,7 @@ def test_a_provider_is_understood_as_it_says_it_and_what_it_does_not_say_is_unkn
 
 
 async def test_this_routers_own_list_is_understood(proxy: Proxy) -> None:
-    await tenancy.put_model(proxy.admin, CHEAP, "fake", context_window=9000, max_output=100, tools=True, vision=False)
+    await registry.put_model(proxy.admin, CHEAP, "fake", context_window=9000, max_output=100, tools=True, vision=False)
     for _ in range(100):
         async with proxy.http() as http, http.get("/v1/models") as reply:
             found = abilities_in(json.loads(await reply.read()))
@@ -189,14 +189,14 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 
 async def known(db: Database, name: str = "m") -> dict[str, Any]:
-    row = next(row for row in await tenancy.inventory(db) if row["name"] == name)
+    row = next(row for row in await registry.inventory(db) if row["name"] == name)
     return {ability: row[ability] for ability in ABILITIES if row[ability] is not None}
 
 
 async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["openrouter"][0])) as url:
-        await tenancy.put_provider(db, "p", url, None)
-        await tenancy.put_model(db, "mine", "p", upstream_name="m", context_window=1000, tools=False)
+        await registry.put_provider(db, "p", url, None)
+        await registry.put_model(db, "mine", "p", upstream_name="m", context_window=1000, tools=False)
         done = await abilities.refresh(db)
         assert [row["name"] for row in done.models] == ["mine"]
         assert not done.notes
@@ -209,8 +209,8 @@ async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database
 
 async def test_force_does_not_forget_what_the_provider_does_not_tell(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["vllm"][0])) as url:
-        await tenancy.put_provider(db, "p", url, None)
-        await tenancy.put_model(db, "m", "p", context_window=1, tools=False)
+        await registry.put_provider(db, "p", url, None)
+        await registry.put_model(db, "m", "p", context_window=1, tools=False)
         await abilities.refresh(db, provider="p", force=True)
     assert await known(db) == {"context_window": 32_768, "tools": False}
 
@@ -224,10 +224,10 @@ async def test_a_providers_key_goes_in_its_header(db: Database, monkeypatch: pyt
         return web.json_response(SHAPES["anthropic"][0])
 
     async with listing(answer) as url:
-        await tenancy.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
-        await tenancy.put_provider(db, "other", url, "A_KEY")
+        await registry.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
+        await registry.put_provider(db, "other", url, "A_KEY")
         for provider in ("claude", "other"):
-            await tenancy.put_model(db, f"{provider}-m", provider, upstream_name="m")
+            await registry.put_model(db, f"{provider}-m", provider, upstream_name="m")
         await abilities.refresh(db)
     assert set(heard) == {(None, "Bearer sk-secret", ""), ("sk-secret", None, "limit=1000")}
 
@@ -237,13 +237,13 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         "broken": lambda _: web.Response(text="<html>"),
         "closed": lambda _: web.json_response({"error": {"message": "no key"}}, status=401),
     }
-    await tenancy.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
-    await tenancy.put_model(db, "m", "openai", upstream_name="gpt-4o-mini")
+    await registry.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
+    await registry.put_model(db, "m", "openai", upstream_name="gpt-4o-mini")
     async with listing(answers["broken"]) as broken, listing(answers["closed"]) as closed:
-        await tenancy.put_provider(db, "broken", broken, None)
-        await tenancy.put_provider(db, "closed", closed, None)
-        await tenancy.put_model(db, "b", "broken")
-        await tenancy.put_model(db, "c", "closed")
+        await registry.put_provider(db, "broken", broken, None)
+        await registry.put_provider(db, "closed", closed, None)
+        await registry.put_model(db, "b", "broken")
+        await registry.put_model(db, "c", "closed")
         done = await abilities.refresh(db)
     assert [note.split()[0] for note in done.notes] == ["broken", "closed", "openai"]
     assert "answers 401" in done.notes[1]

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.exchange import Asked, exchange
+from tests.front import PROXIED, Front
 from tests.proxy import STRONG, Proxy
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
@@ -17,8 +18,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "messages": {"messages": HELLO, "max_tokens": 9},
     "completions": {"prompt": "What is a café?"},
 }
+pytestmark = pytest.mark.parametrize("shared_front", [PROXIED], indirect=True)
 #: Longer than what is kept of the beginning of an answer, and than what is kept of its end.
 LONG = "A long instruction, é. " * 10_000
+
+
+@pytest.fixture
+async def proxy(front: Front) -> Proxy:
+    """The module's proxy, with an empty ledger."""
+    assert front.proxy is not None
+    await front.proxy.admin.fetch("truncate router.decisions")
+    return front.proxy
 
 
 def asked(api: str, plan: str = "", *, stream: bool, model: str = STRONG, **more: Any) -> Asked:

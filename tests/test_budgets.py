@@ -367,6 +367,26 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
         assert await world.owner.fetchval(f"select count(*) from router.{table}") == 0, table
 
 
+async def test_a_tenant_is_deleted_while_its_requests_are_settled(world: World) -> None:
+    tenant = await world.tenant()
+    await limit(world, tenant, day=1)
+    await admit(world, tenant, None, 1)
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%delete_tenant%'"
+    watcher = await connect(world.dsn, None)
+    try:
+        async with world.app.transaction():
+            # Where it begins: with the meters, and their locks.
+            await world.app.fetch("select count(*) from router._enter($1), router._standing($1, '{}', now())", tenant)
+            deleting = asyncio.create_task(world.owner.fetchval("select router.delete_tenant($1)", tenant))
+            while not deleting.done() and not await watcher.fetchval(waiting):
+                await asyncio.sleep(0.01)
+            await settle(world, tenant, (uuid7(START, 1), None, 0.1, None))
+        assert await deleting
+    finally:
+        await watcher.close()
+    assert await reserved(world, tenant) == []
+
+
 async def test_limits_are_for_what_there_is(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant("other")
     theirs = await key_of(world, other)

@@ -19,7 +19,7 @@ from app.embedder import CachedEmbedder, EmbeddingFailed, create
 from app.errors import BadRequest, NotFound
 from app.lessons import LessonFile
 from app.settings import Settings
-from app.store import memory, tenancy
+from app.store import memory, registry
 from app.store.bulk import Taught, export, staging
 from app.store.database import Database
 from app.store.memory import Example
@@ -230,7 +230,7 @@ class Hasty:
 
 @pytest.fixture
 async def catalogue(world: World, db: Database) -> Catalogue:
-    return Catalogue(await tenancy.models(db))
+    return Catalogue(await registry.models(db))
 
 
 def hasty() -> CachedEmbedder:

@@ -28,7 +28,7 @@ from app.keys import hash_of, hint_of, make_key
 from app.lessons import LessonFile
 from app.policy_defaults import policy_defaults
 from app.postgres import EmbeddedPostgres
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 
 T = TypeVar("T")
@@ -56,9 +56,9 @@ def acme(run: Command, database: str) -> Command:
     """The same with the models gpt-4o and gpt-4o-mini at their list prices, and the tenant acme with a key."""
 
     async def prepare(db: Database) -> None:
-        await tenancy.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+        await registry.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
         for name, (paid_in, cached, paid_out) in {"gpt-4o": (2.5, 1.25, 10), "gpt-4o-mini": (0.15, 0.075, 0.6)}.items():
-            await tenancy.put_model(
+            await registry.put_model(
                 db, name, "openai", input_price=paid_in, cached_input_price=cached, output_price=paid_out
             )
         tenant_id = await tenancy.create_tenant(db, "acme")

@@ -3,56 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
-import anthropic
-import openai
 import orjson
 import pytest
 
-from tests.conftest import ProxyFactory
 from tests.exchange import Asked
-from tests.fake_upstream import Running, streamed_text
+from tests.fake_upstream import Running
+from tests.front import PROXIED, Front
 from tests.proxy import CHEAP, STRONG, Proxy
+from tests.speaking import CHAT, ERRORS, MESSAGES, RESPONSES, spoken
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
-CHAT, RESPONSES, MESSAGES = "chat", "responses", "messages"
-ERRORS = (openai.APIError, anthropic.APIStatusError)
+pytestmark = pytest.mark.parametrize("shared_front", [PROXIED], indirect=True)
 apis = pytest.mark.parametrize("api", [CHAT, RESPONSES, MESSAGES])
 models = pytest.mark.parametrize("model", [STRONG, "auto"])
 
 
-async def spoken(proxy: Proxy, api: str, model: str, plan: str = "", *, stream: bool = True) -> AsyncIterator[str]:
-    """The pieces of text that a client of that API gets, of a stream or of a whole answer."""
-    told: Any = {"extra_headers": {"x-fake": plan} if plan else {}}
-    if api == MESSAGES:
-        async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key=proxy.key, max_retries=0) as client:
-            if not stream:
-                yield str((await client.messages.create(model=model, messages=HELLO, max_tokens=9, **told)).content)
-                return
-            async with client.messages.stream(model=model, messages=HELLO, max_tokens=9, **told) as events:
-                async for text in events.text_stream:
-                    yield text
-        return
-    async with proxy.client() as asked:
-        if api == CHAT and stream:
-            chunks = await asked.chat.completions.create(model=model, messages=HELLO, stream=True, **told)
-            async with chunks:
-                async for chunk in chunks:
-                    yield chunk.choices[0].delta.content or ""
-        elif api == CHAT:
-            yield str((await asked.chat.completions.create(model=model, messages=HELLO, **told)).choices)
-        elif stream:
-            async with asked.responses.stream(model=model, input="What is a café?", **told) as responding:
-                async for event in responding:
-                    if event.type == "error":
-                        # The client hands this one on, as any other event.
-                        raise openai.APIError(event.message, responding._response.request, body=None)
-                    yield event.delta if event.type == "response.output_text.delta" else ""
-        else:
-            yield (await asked.responses.create(model=model, input="What is a café?", **told)).output_text
+@pytest.fixture
+def proxy(front: Front) -> Proxy:
+    """The module's proxy."""
+    assert front.proxy is not None
+    return front.proxy
 
 
 @apis
@@ -70,7 +44,7 @@ async def test_a_client_that_leaves_is_left_by_the_provider(proxy: Proxy, upstre
     pieces = spoken(proxy, api, "auto", "gap=0.02;chunks=1000")
     while not await anext(pieces):
         pass
-    await pieces.aclose()  # type: ignore[attr-defined]
+    await pieces.aclose()
     async with asyncio.timeout(5):
         while not upstream.log()[-1]["disconnected"]:
             await asyncio.sleep(0.01)
@@ -89,26 +63,9 @@ async def test_a_provider_that_fails_once_is_asked_again(proxy: Proxy, api: str,
 async def test_another_model_answers_for_one_that_cannot(proxy: Proxy, upstream: Running, api: str, plan: str) -> None:
     upstream.script(STRONG, plan)
     assert "".join([text async for text in spoken(proxy, api, "auto", stream=False)])
-    (row,) = await proxy.ledger()
-    served = await proxy.admin.fetch("select name from router.models where model_id = $1", row["model_id"])
-    assert (served[0]["name"], row["reason"]) == (CHEAP, "fallback")
-
-
-@apis
-@models
-async def test_comments_that_keep_a_connection_alive_are_passed_over(
-    proxies: ProxyFactory, api: str, model: str
-) -> None:
-    async with proxies(keepalive=0.05) as proxy:
-        text = "".join([text async for text in spoken(proxy, api, model, "delay=0.2;gap=0.1")])
-    assert text == streamed_text()
-
-
-@apis
-async def test_a_failure_after_such_comments_is_an_error(proxies: ProxyFactory, api: str) -> None:
-    async with proxies(keepalive=0.05, retries=0) as proxy:
-        with pytest.raises(ERRORS):
-            [text async for text in spoken(proxy, api, STRONG, "delay=0.3;status=500")]
+    asked = [orjson.loads(base64.b64decode(entry["body"]))["model"] for entry in upstream.log()]
+    assert asked[-1] == CHEAP
+    assert set(asked[:-1]) == {STRONG}
 
 
 @pytest.mark.parametrize(

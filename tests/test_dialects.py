@@ -13,7 +13,9 @@ from app import signal
 from app.capability import MARGIN, able
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
-from app.store.tenancy import Model, Provider
+from app.plan import Plan
+from app.reserve import ANSWER, tokens
+from app.store.registry import Model, Provider
 
 HI = [{"role": "user", "content": "hi"}]
 NEEDS = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")
@@ -103,6 +105,9 @@ def test_what_a_request_needs_is_read_from_it(api: str, fields: dict[str, Any], 
         (MESSAGES, {"messages": HI, "max_tokens": 0}, None, 1),
         (COMPLETIONS, {"prompt": "hi"}, 16, 1),
         (COMPLETIONS, {"prompt": "hi", "max_tokens": 5, "n": 2}, 10, 2),
+        (COMPLETIONS, {"prompt": ["a", "b", "c"], "max_tokens": 5, "n": 2, "best_of": 4}, 60, 12),
+        (COMPLETIONS, {"prompt": [1, 2, 3], "max_tokens": 5}, 5, 1),
+        (COMPLETIONS, {"prompt": [[1, 2], [3]], "max_tokens": 5}, 10, 2),
         (EMBEDDINGS, {"input": "hi", "max_tokens": 5}, 0, 1),
     ],
 )
@@ -153,6 +158,13 @@ def test_each_of_several_answers_has_the_window_and_the_limit_to_itself() -> Non
     reading = CHAT.read({"messages": HI, "max_tokens": 300, "n": 5})
     assert able(model(context_window=1000, max_output=300), CHAT, reading, 10)
     assert not able(model(max_output=299), CHAT, reading, 10)
+
+
+def test_money_is_reserved_for_each_of_several_answers() -> None:
+    for fields, allowed in (({}, ANSWER), ({"n": 5}, 5 * ANSWER), ({"n": 5, "max_tokens": 7}, 35)):
+        reading = CHAT.read({"messages": HI, **fields})
+        assert tokens(Plan((model(),), "off", reading=reading), 10) == 10 + allowed
+    assert tokens(Plan((model(max_output=100),), "off", reading=CHAT.read({"messages": HI, "n": 2})), 10) == 210
 
 
 # ---- what is wrong with it

@@ -19,7 +19,7 @@ from app import counting, logs, metrics
 from app.embedder import EmbeddingFailed
 from app.finished import Attempt, Finished, server_timing
 from app.request_ids import request_id
-from app.store import money, tenancy
+from app.store import money, registry
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
@@ -263,8 +263,8 @@ async def test_a_providers_answer_keeps_its_own_request_id_or_none(proxy: Proxy,
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0]
-    await tenancy.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
-    await tenancy.put_model(proxy.admin, "named", "silent", input_price=1.0, output_price=1.0)
+    await registry.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
+    await registry.put_model(proxy.admin, "named", "silent", input_price=1.0, output_price=1.0)
     for _ in range(100):
         response = await chat(http, "named", **{"x-request-id": "the-clients"})
         if response.status == 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from dataclasses import replace
@@ -107,6 +108,11 @@ EXCHANGES = {
     "unknown path, chunked": Asked("POST", "/v1/some/day/new", BINARY, BYTES, chunk=1000),
     "unknown path, changed": Asked("PATCH", "/v1/some/day/new?a=1", odd(), BYTES),
     "unknown path, deleted": Asked("DELETE", "/v1/some/day/new"),
+    "unknown path, nothing to say": Asked("DELETE", "/v1/some/day/new?fake=status%3D204"),
+    "unknown path, not modified": Asked("GET", "/v1/some/day/new?fake=status%3D304"),
+    "head": Asked("HEAD", "/v1/files?limit=1"),
+    "head, unknown path": Asked("HEAD", "/v1/some/day/new"),
+    "options": Asked("OPTIONS", "/v1/some/day/new"),
     "unknown path, compressed": Asked("POST", "/v1/some/day/new", BINARY, (*BYTES, ("X-Fake", "gzip;cookies"))),
 }
 #: A stream whose client did not ask for usage: the router may, for the ledger.
@@ -174,6 +180,23 @@ async def test_a_stream_that_only_the_router_wants_the_usage_of_comes_without_it
     (entry,) = front.upstream.log()
     asked = orjson.loads(base64.b64decode(entry["body"]))
     assert asked == {**orjson.loads(real.body), "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize("name", ["chat, large", "transcription", "unknown path"])
+async def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(front: Front, name: str) -> None:
+    asked = replace(EXCHANGES[name], headers=(*EXCHANGES[name].headers, ("Expect", "100-continue")))
+    host = front.url.removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    head, _, body = asked.wire(host, front.key).partition(b"\r\n\r\n")
+    writer.write(head + b"\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        writer.write(body)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+    (entry,) = front.upstream.log()
+    assert base64.b64decode(entry["body"]) == asked.body
 
 
 @pytest.mark.parametrize("name", ["chat", "message", "unknown path"])

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.store import tenancy
+from app.store import registry
 from app.store.database import Database
 from tests.fake_upstream import ANSWER, Running
 from tests.process import Serve, kill_all
@@ -35,9 +35,9 @@ async def key(database: str, upstream: Running) -> AsyncIterator[str]:
     upstream.clear()
     db = Database(database, size=2, role=None)
     await db.open()
-    await tenancy.put_provider(db, "fake", upstream.url, "FAKE_PROVIDER_KEY")
+    await registry.put_provider(db, "fake", upstream.url, "FAKE_PROVIDER_KEY")
     for model, (input_price, output_price) in PRICES.items():
-        await tenancy.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
+        await registry.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
     yield (await make_tenant(db, "acme"))[1]
     await db.close()
 

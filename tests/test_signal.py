@@ -9,7 +9,7 @@ import pytest
 from app import signal
 from app.capability import able
 from app.dialects import CHAT, Dialect
-from app.store.tenancy import Model, Provider
+from app.store.registry import Model, Provider
 from app.tokens import estimate
 
 

@@ -20,7 +20,7 @@ import pytest
 from app.keys import hash_of, hint_of, make_key
 from app.postgres import dsn_of, erase
 from app.settings import Settings
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 from app.workers import settings_of
 from tests.fake_upstream import Running
@@ -44,9 +44,9 @@ async def admin(database: str, upstream: Running) -> AsyncIterator[Database]:
     upstream.clear()
     db = Database(database, size=2, role=None)
     await db.open()
-    await tenancy.put_provider(db, "fake", upstream.url, None)
+    await registry.put_provider(db, "fake", upstream.url, None)
     for model, (input_price, output_price) in PRICES.items():
-        await tenancy.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
+        await registry.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
     yield db
     await db.close()
 

@@ -13,7 +13,7 @@ import orjson
 
 from app.abilities import abilities_in
 from app.errors import NotFound
-from app.store import administration, tenancy
+from app.store import administration, registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
 
@@ -44,8 +44,8 @@ async def refresh(
     With `force` what is known is overwritten by what is told. A provider that cannot be asked is a note, and what
     genai-prices knows is filled in all the same. Raises `NotFound` for a model or provider that is not there.
     """
-    inventory = {row["name"]: row for row in await tenancy.inventory(db)}
-    upstreams = {row["name"]: row for row in await tenancy.upstreams(db)}
+    inventory = {row["name"]: row for row in await registry.inventory(db)}
+    upstreams = {row["name"]: row for row in await registry.upstreams(db)}
     for name in names:
         if name not in inventory:
             raise NotFound(f"There is no model {name!r}; `pgrouter model list` shows them.", param="models")
@@ -74,7 +74,7 @@ async def refresh(
         }
         if known and await administration.fill_model(db, row["name"], known, force=force):
             changed.append(row["name"])
-    now = {row["name"]: row for row in await tenancy.inventory(db)} if changed else {}
+    now = {row["name"]: row for row in await registry.inventory(db)} if changed else {}
     shown = (now[name] for name in changed if name in now)
     return Refreshed(
         tuple({column: row[column] for column in ("name", "provider", *ABILITIES)} for row in shown), tuple(notes)

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.administration import providers
 from app.errors import BadRequest, ConfigurationError, Conflict, NotFound
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 
 Row = Mapping[str, Any]
@@ -45,7 +45,7 @@ async def put(
     known = await find(db, name)
     if provider is None:
         if known is None:
-            raise BadRequest("a new model needs one", param="provider")
+            raise BadRequest("a new model needs a provider", param="provider")
         provider = str(known["provider"])
     upstream_name = upstream_name or (known["upstream_name"] if known is not None else name)
     host = await providers.find(db, provider)
@@ -79,7 +79,7 @@ async def put(
         enabled = known is None or bool(known["enabled"])
     if not enabled and known is not None and known["enabled"]:
         await _may_be_disabled(db, name)
-    await tenancy.put_model(db, name, provider, upstream_name=upstream_name, priced_on=dated, enabled=enabled, **given)
+    await registry.put_model(db, name, provider, upstream_name=upstream_name, priced_on=dated, enabled=enabled, **given)
     return Put(await get(db, name), tuple(notes))
 
 
@@ -102,14 +102,14 @@ async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str]
         found = prices.chat_models(known_as)
     except LookupError as error:
         raise ConfigurationError(f"{error}.") from None
-    existing = {row["name"]: row for row in await tenancy.inventory(db)}
+    existing = {row["name"]: row for row in await registry.inventory(db)}
     added, notes = [], []
     for name, price in found.items():
         row = existing.get(name)
         if row is not None and row["provider"] != provider:
             notes.append(f"{name} is served by {row['provider']} already and stays there.")
             continue
-        await tenancy.put_model(
+        await registry.put_model(
             db,
             name,
             provider,
@@ -130,12 +130,12 @@ async def enable(db: Database, name: str, *, enabled: bool) -> None:
     row = await get(db, name)
     if not enabled:
         await _may_be_disabled(db, name)
-    await tenancy.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=enabled)
+    await registry.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=enabled)
 
 
 async def find(db: Database, name: str) -> Row | None:
     """A model as `router.inventory` shows it, or None."""
-    return next((row for row in await tenancy.inventory(db) if row["name"] == name), None)
+    return next((row for row in await registry.inventory(db) if row["name"] == name), None)
 
 
 async def get(db: Database, name: str) -> Row:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import BadRequest, ConfigurationError
 from app.policy_defaults import choose, policy_defaults
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 
 
@@ -32,13 +32,13 @@ async def put(
     put: dict[str, Any]
     if known is None:
         defaults = policy_defaults()
-        chosen = choose(await tenancy.models(db), models or defaults.candidates, default)
+        chosen = choose(await registry.models(db), models or defaults.candidates, default)
         if chosen is None:
             raise ConfigurationError("No model has a price yet: add some with `pgrouter model add` first.")
         put = {"backend": defaults.backend, "models": chosen[0], "default": chosen[1], "weights": None}
         put["settings"] = {**defaults.settings, **settings}
     else:
-        enabled = {model.name for model in await tenancy.models(db)}
+        enabled = {model.name for model in await registry.models(db)}
         kept = [pair for pair in zip(known["models"], known["weights"], strict=True) if pair[0] in enabled]
         if models is None and len(kept) < len(known["models"]):
             gone = ", ".join(sorted(set(known["models"]) - enabled))

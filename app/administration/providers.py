@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.errors import NotFound
-from app.store import administration, tenancy
+from app.store import administration, registry
 from app.store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
@@ -39,7 +39,7 @@ async def put(
     elif key_variable is None:
         key_variable = known["key_variable"]
     variable = (key_variable or "").strip() or None
-    await tenancy.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
+    await registry.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
 
 
 async def remove(db: Database, name: str) -> None:
@@ -50,7 +50,7 @@ async def remove(db: Database, name: str) -> None:
 
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
     """A provider as `router.upstreams` shows it, or None."""
-    return next((row for row in await tenancy.upstreams(db) if row["name"] == name), None)
+    return next((row for row in await registry.upstreams(db) if row["name"] == name), None)
 
 
 def _host(base_url: str) -> str:

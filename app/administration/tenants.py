@@ -8,7 +8,7 @@ from typing import Any
 from app.administration.keys import new_key
 from app.errors import NotFound
 from app.policy_defaults import choose, policy_defaults
-from app.store import tenancy
+from app.store import registry, tenancy
 from app.store.database import Database
 from app.store.tenancy import Tenant
 
@@ -40,7 +40,7 @@ async def create(
     """
     defaults = policy_defaults()
     # Before anything is made, so that a misspelt model leaves no tenant behind.
-    chosen = choose(await tenancy.models(db), candidates or defaults.candidates, default)
+    chosen = choose(await registry.models(db), candidates or defaults.candidates, default)
     tenant_id = await tenancy.create_tenant(
         db, name, memory_cap=memory_cap, store_prompts=store_prompts, route_explicit=route_explicit
     )

@@ -22,7 +22,7 @@ from app.embedder import setting_of
 from app.errors import BadRequest, Conflict
 from app.settings import Settings
 from app.short import short
-from app.store import spaces, tenancy
+from app.store import registry, spaces
 from app.store.bulk import AHEAD, export, staging
 from app.store.database import Database
 from app.store.tenancy import Tenant
@@ -61,7 +61,7 @@ def import_file(
 
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
-        catalogue = Catalogue(await tenancy.models(db))
+        catalogue = Catalogue(await registry.models(db))
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
             with _interruption(f"nothing of {file} is taught"):

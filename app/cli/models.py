@@ -14,7 +14,7 @@ from app.administration.providers import APIS, KEY_HEADERS
 from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
 from app.policy_defaults import names_in
-from app.store import tenancy
+from app.store import registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
 
@@ -57,7 +57,7 @@ def remove_provider(name: Annotated[str, typer.Argument()]) -> None:
 def list_providers(as_json: AsJson = False) -> None:
     """Every provider."""
     show(
-        with_database(tenancy.upstreams),
+        with_database(registry.upstreams),
         as_json=as_json,
         empty="There are no providers; `pgrouter provider add openai --base-url https://api.openai.com/v1 "
         "--key-variable OPENAI_API_KEY` adds one.",
@@ -146,7 +146,7 @@ def refresh_models(
 @models.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Every model with its prices, USD per million tokens, and the day they are from, the disabled ones too."""
-    found = with_database(tenancy.inventory)
+    found = with_database(registry.inventory)
     show(found, as_json=as_json, empty="There are no models; `pgrouter model add` adds one.")
     mention_old((row["name"], row) for row in found if row["enabled"])
 

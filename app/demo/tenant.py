@@ -14,7 +14,7 @@ from app.demo import recordings
 from app.embedder import CachedEmbedder
 from app.keys import hash_of, hint_of, make_key
 from app.policy_defaults import policy_defaults
-from app.store import memory, tenancy
+from app.store import memory, registry, tenancy
 from app.store.database import Database
 
 log = logging.getLogger("pgrouter.demo")
@@ -71,18 +71,18 @@ async def _tenant(
 async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> None:
     """Models of the demo provider, or of OpenAI; changed only where they are new or the one takes the other's place."""
     real = bool(environ.get(OPENAI_KEY))
-    await tenancy.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
+    await registry.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
     wanted = dict.fromkeys(recordings.MODELS, "demo")
     if real:
         base_url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        await tenancy.put_provider(db, "openai", base_url, OPENAI_KEY)
+        await registry.put_provider(db, "openai", base_url, OPENAI_KEY)
         wanted = dict.fromkeys(await _served(base_url, environ[OPENAI_KEY]), "openai")
-    known = {row["name"]: row for row in await tenancy.inventory(db)}
+    known = {row["name"]: row for row in await registry.inventory(db)}
     turned = STRONG not in known or (known[STRONG]["provider"] == "openai") != real
     for name, provider in wanted.items():
         if name not in known or (turned and known[name]["provider"] in ("demo", "openai")):
             price = prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
-            await tenancy.put_model(
+            await registry.put_model(
                 db,
                 name,
                 provider,
@@ -95,7 +95,7 @@ async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> Non
     if turned:
         for name, row in known.items():
             if name not in wanted and row["provider"] in ("demo", "openai"):
-                await tenancy.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=False)
+                await registry.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=False)
 
 
 async def _served(base_url: str, key: str) -> list[str]:
@@ -111,7 +111,7 @@ async def _served(base_url: str, key: str) -> list[str]:
 
 async def _teach(db: Database, embedder: CachedEmbedder, tenant_id: int) -> None:
     taught = recordings.memory()
-    ids = {model.name: model.model_id for model in await tenancy.models(db)}
+    ids = {model.name: model.model_id for model in await registry.models(db)}
     vectors = await embedder.embed_many([recording.prompt.strip() for recording in taught])
     space_id = await memory.register_space(db, embedder.space, embedder.dimensions)
     await memory.record(

@@ -18,10 +18,13 @@ class Completions(OpenAI):
 
     def read(self, body: dict[str, Any]) -> Reading:
         """As `Dialect.read`: the prompts are one message."""
+        prompt = body.get("prompt")
+        prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+        answers = prompts * max(positive(body.get("n")) or 1, positive(body.get("best_of")) or 1)
         return Reading(
-            [{"role": "user", "content": _texts(body.get("prompt"))}],
-            limit=times(positive(body.get("max_tokens")) or 16, body.get("n")),
-            answers=positive(body.get("n")) or 1,
+            [{"role": "user", "content": _texts(prompt)}],
+            limit=times(positive(body.get("max_tokens")) or 16, answers),
+            answers=answers,
             streamed=body.get("stream") is True,
         )
 

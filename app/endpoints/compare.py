@@ -20,11 +20,12 @@ from app.endpoints.http import CLIENT_GONE, answer, called, parsed, until_gone
 from app.errors import BadRequest, Forbidden, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
 from app.passing import Passing
-from app.router import Plan
+from app.plan import Plan
 from app.services import Services
 from app.signal import prompt_tokens
 from app.store.prices import prices
-from app.store.tenancy import Caller, Model
+from app.store.registry import Model
+from app.store.tenancy import Caller
 from app.teaching import Prompted
 from app.usage import Usage
 

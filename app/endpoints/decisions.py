@@ -14,7 +14,7 @@ from starlette.routing import Route
 from app.embedder import EmbeddingFailed
 from app.endpoints.http import answer, called, parsed
 from app.errors import NotFound
-from app.router import Options
+from app.options import Options
 from app.short import short
 from app.store import routing
 from app.teaching import Prompted, Tag

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -34,23 +35,26 @@ class Downstream:
         self.started = False
         self.streamed = False
         self.passed: Passing | None = None
-        # Whether what went out last ended an event.
-        self._between = True
+        # Whether what went out last ended an event, and whether it can be read by who does not unpack it.
+        self._between = self._plain = True
 
-    async def kept_waiting(
-        self, answering: Coroutine[Any, Any, Answer], seconds: float, headers: Callable[[], Headers]
-    ) -> Answer:
+    async def kept_waiting(self, answering: Coroutine[Any, Any, Answer], seconds: float, headers: Headers) -> Answer:
         """The answer; while it is not there the client, who asked for a stream, gets a comment now and then."""
         task = asyncio.create_task(answering)
         try:
             while not (await asyncio.wait({task}, timeout=seconds))[0]:
                 if not self.started:
-                    await self._start(200, [*_SSE, *_raw(headers())])
+                    await self._start(200, [*_SSE, *_raw(headers)])
                     self.streamed = True
                 await self._body(KEEP_ALIVE)
-            return task.result()
-        finally:
+        except BaseException:
             task.cancel()
+            # It may have come at this moment.
+            for late in await asyncio.gather(task, return_exceptions=True):
+                if isinstance(late, Answer):
+                    late.close()
+            raise
+        return task.result()
 
     async def pass_on(self, answer: Answer, headers: Headers, *, drop_usage: bool, keepalive: float) -> None:
         """Send an answer on. `drop_usage`: the client did not ask for a stream's usage; `keepalive`: seconds or 0."""
@@ -70,24 +74,32 @@ class Downstream:
             replaced = {name for name, _ in own}
             raw = [each for each in raw if each[0] not in replaced and not each[0].startswith(b"x-router-")]
             raw += own
-        if answer.whole is not None and not self.started:
+        plain = reply.streamed and encoding is None
+        drop_usage = drop_usage and plain and reply.status == 200
+        keepalive = keepalive if plain else 0
+        if drop_usage or keepalive:
+            # What is put in or taken out changes it.
+            raw = [(name, value) for name, value in raw if name != b"content-length"]
+        if answer.whole is not None and not self.started and not drop_usage:
             self.passed.feed(answer.whole)
             self.started = True
             await send_bytes(self._send, reply.status, raw, answer.whole)
             return
         self.streamed = reply.streamed
+        self._plain = plain
         if not self.started:
             await self._start(reply.status, raw)
         chunks = reply.chunks() if answer.whole is None else _one(answer.whole)
-        if drop_usage and reply.streamed and encoding is None and reply.status == 200:
+        if drop_usage:
             await self._events(chunks, keepalive)
         else:
-            await self._bytes(chunks, keepalive if reply.streamed and encoding is None else 0)
+            await self._bytes(chunks, keepalive)
         await self._send({"type": "http.response.body", "body": b""})
 
     async def through(self, reply: Reply, headers: Headers) -> None:
         """Send an answer on as it is, with headers of our own if there are any."""
         self.streamed = reply.streamed
+        self._plain = reply.header(b"content-encoding") is None
         await self._start(reply.status, [*reply.headers, *_raw(headers)])
         async for chunk in reply.chunks():
             self._between = chunk.endswith((b"\n\n", b"\r\n\r\n"))
@@ -100,35 +112,37 @@ class Downstream:
             error.headers |= headers
             self.started = True
             await send_error(self._send, error, self._dialect.error(error))
-        elif self.streamed:
+        elif self.streamed and self._plain:
             event = self._dialect.broken_off(error)
             await self._body(event if self._between else b"\n\n" + event)
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def _bytes(self, chunks: AsyncIterator[bytes], keepalive: float) -> None:
+    async def _bytes(self, chunks: AsyncGenerator[bytes, None], keepalive: float) -> None:
         assert self.passed is not None
         feed, send = self.passed.feed, self._send
-        async for chunk in _paced(chunks, keepalive) if keepalive else chunks:
-            if chunk is None:
-                if self._between:
-                    await self._body(KEEP_ALIVE)
-                continue
-            feed(chunk)
-            self._between = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        async with aclosing(_paced(chunks, keepalive) if keepalive else chunks) as pieces:
+            async for chunk in pieces:
+                if chunk is None:
+                    if self._between:
+                        await self._body(KEEP_ALIVE)
+                    continue
+                feed(chunk)
+                self._between = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def _events(self, chunks: AsyncIterator[bytes], keepalive: float) -> None:
+    async def _events(self, chunks: AsyncGenerator[bytes, None], keepalive: float) -> None:
         """The same, event by event, without the usage that only the router asked for."""
         assert self.passed is not None
         events = Events()
-        async for chunk in _paced(chunks, keepalive) if keepalive else chunks:
-            if chunk is None:
-                await self._body(KEEP_ALIVE)
-                continue
-            self.passed.feed(chunk)
-            out = b"".join(map(without_usage, events.feed(chunk)))
-            if out:
-                await self._body(out)
+        async with aclosing(_paced(chunks, keepalive) if keepalive else chunks) as pieces:
+            async for chunk in pieces:
+                if chunk is None:
+                    await self._body(KEEP_ALIVE)
+                    continue
+                self.passed.feed(chunk)
+                out = b"".join(map(without_usage, events.feed(chunk)))
+                if out:
+                    await self._body(out)
         rest = without_usage(events.rest())
         if rest:
             await self._body(rest)
@@ -158,11 +172,11 @@ def _raw(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-async def _one(body: bytes) -> AsyncIterator[bytes]:
+async def _one(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-async def _paced(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes | None]:
+async def _paced(chunks: AsyncGenerator[bytes, None], seconds: float) -> AsyncGenerator[bytes | None, None]:
     """The chunks, and None whenever none came for so long."""
     following = aiter(chunks)
     task: asyncio.Future[bytes] | None = None
@@ -178,3 +192,4 @@ async def _paced(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[
     finally:
         if task is not None:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

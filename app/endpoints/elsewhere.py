@@ -19,7 +19,8 @@ from app.ledger import decision_id
 from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
-from app.store.tenancy import Caller, Provider
+from app.store.registry import Provider
+from app.store.tenancy import Caller
 
 _OURS = re.compile(r"/v1/router(/|$)")
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")

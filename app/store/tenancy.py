@@ -1,53 +1,14 @@
-"""Who may ask for what: keys, models, policies; and the commands that change them."""
+"""Who may ask for what: tenants, keys, policies; and the commands that change them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.store.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Who serves models, at a URL that ends before `/chat/completions`; its key is in the environment.
-
-    `speaks`: the APIs it answers, of `chat responses messages completions embeddings`; `key_header`: what carries the
-    key, of `authorization` (as a bearer token), `x-api-key` and `api-key`.
-    """
-
-    name: str
-    base_url: str
-    key_variable: str | None
-    speaks: frozenset[str]
-    key_header: str
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model as requests name it; prices in USD per million tokens, None: unknown.
-
-    What it can do: True, False, or None: unknown; `context_window` and `max_output` in tokens.
-    """
-
-    model_id: int
-    name: str
-    provider: Provider
-    upstream_name: str
-    input_price: float | None
-    cached_input_price: float | None
-    output_price: float | None
-    context_window: int | None
-    tools: bool | None
-    vision: bool | None
-    json_schema: bool | None
-    parallel_tools: bool | None = None
-    audio: bool | None = None
-    reasoning: bool | None = None
-    max_output: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,80 +115,6 @@ async def policies(db: Database, tenant_id: int) -> list[Policy]:
         )
         for row in rows
     ]
-
-
-async def providers(db: Database) -> list[Provider]:
-    """Every provider by name."""
-    return [
-        Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
-        for row in await db.read_newest("select * from router.upstreams()")
-    ]
-
-
-async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
-    """Every enabled model by name; `known` are the providers, None: they are asked for first."""
-    by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
-    rows = await db.read_newest("select * from router.catalogue()")
-    return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
-
-
-async def put_provider(
-    db: Database,
-    name: str,
-    base_url: str,
-    key_variable: str | None,
-    *,
-    speaks: Sequence[str] | None = None,
-    key_header: str | None = None,
-) -> int:
-    """Add or change a provider; returns its number. None keeps what it speaks, and its key's header."""
-    rows = await db.fetch(
-        "select router.put_provider($1, $2, $3, $4, $5)", name, base_url, key_variable, speaks, key_header
-    )
-    return int(rows[0][0])
-
-
-async def put_model(
-    db: Database,
-    name: str,
-    provider: str,
-    *,
-    upstream_name: str | None = None,
-    input_price: float | None = None,
-    cached_input_price: float | None = None,
-    output_price: float | None = None,
-    priced_on: date | None = None,
-    context_window: int | None = None,
-    tools: bool | None = None,
-    vision: bool | None = None,
-    json_schema: bool | None = None,
-    enabled: bool = True,
-    parallel_tools: bool | None = None,
-    audio: bool | None = None,
-    reasoning: bool | None = None,
-    max_output: int | None = None,
-) -> int:
-    """Add or change a model; None keeps what is known. Returns its number; `BadRequest` for an unknown provider."""
-    rows = await db.fetch(
-        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-        name,
-        provider,
-        upstream_name or name,
-        input_price,
-        cached_input_price,
-        output_price,
-        priced_on,
-        context_window,
-        tools,
-        vision,
-        json_schema,
-        enabled,
-        parallel_tools,
-        audio,
-        reasoning,
-        max_output,
-    )
-    return int(rows[0][0])
 
 
 async def create_tenant(
@@ -362,16 +249,6 @@ async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
 async def readers(db: Database) -> list[Mapping[str, Any]]:
     """Every reader by name, with the tenants it was granted."""
     return await db.fetch("select * from router.readers()")
-
-
-async def upstreams(db: Database) -> list[Mapping[str, Any]]:
-    """Every provider by name."""
-    return await db.fetch("select * from router.upstreams()")
-
-
-async def inventory(db: Database) -> list[Mapping[str, Any]]:
-    """Every model by name, disabled ones too."""
-    return await db.fetch("select * from router.inventory()")
 
 
 async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:

@@ -54,6 +54,8 @@ class Connection(asyncio.Protocol):
                 return
             received = Received(head, body)
             plan, pieces = self.answer(received)
+            if received.method == "HEAD":
+                pieces = pieces[:1]
             last = b"\r\nconnection: close" in lowered
             if plan.takes_time or len(pieces) > MANY:
                 self.current = received

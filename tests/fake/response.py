@@ -115,10 +115,11 @@ def _body(shape: Shape, number: str, text: str) -> dict[str, Any]:
         "incomplete_details": {"reason": "max_output_tokens"} if incomplete else None,
         "model": shape.model,
         "output": output if completed or incomplete else [],
-        "usage": usage if (completed or incomplete) and not shape.plan.no_usage else None,
         "x_float": 1.0,
         **ECHOED,
         **orjson.loads(shape.echo),
+        # As OpenAI orders it, after all that may be long.
+        "usage": usage if (completed or incomplete) and not shape.plan.no_usage else None,
     }
 
 

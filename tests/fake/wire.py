@@ -65,6 +65,8 @@ def reply(
         lines += [b"x-ratelimit-limit-requests: 500", b"x-ratelimit-remaining-requests: 499"]
         lines += [b"x-ratelimit-reset-requests: 120ms"]
     lines += [b"content-encoding: gzip"] if plan.gzip else []
+    if status in (204, 304):
+        return (b"\r\n".join([*lines, b"", b""]),)
     if not isinstance(content, tuple):
         body = _gzipped((content,))[0] if plan.gzip else content
         head = [*lines, b"content-length: %d" % len(body), b"", b""]

@@ -14,7 +14,7 @@ from app.administration import models as administered
 from app.endpoints.admin.gate import Body, body_of, route
 from app.endpoints.admin.prices import Usd
 from app.endpoints.http import answer
-from app.store import tenancy
+from app.store import registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
 from app.teaching import Text
@@ -55,7 +55,7 @@ class Refresh(Body):
 
 async def list_models(request: Request, db: Database) -> Response:
     """Every model, the disabled ones too."""
-    return answer({"object": "list", "data": [shown(row) for row in await tenancy.inventory(db)]})
+    return answer({"object": "list", "data": [shown(row) for row in await registry.inventory(db)]})
 
 
 async def read_model(request: Request, db: Database) -> Response:

@@ -14,7 +14,7 @@ from app.administration import providers as administered
 from app.endpoints.admin.gate import Body, body_of, route
 from app.endpoints.http import answer
 from app.errors import BadRequest
-from app.store import tenancy
+from app.store import registry
 from app.store.database import Database
 
 Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
@@ -47,7 +47,7 @@ class PutProvider(Body):
 
 async def list_providers(request: Request, db: Database) -> Response:
     """Every provider, with how many models it serves."""
-    return answer({"object": "list", "data": [shown(row) for row in await tenancy.upstreams(db)]})
+    return answer({"object": "list", "data": [shown(row) for row in await registry.upstreams(db)]})
 
 
 async def put_provider(request: Request, db: Database) -> Response:

@@ -1,0 +1,59 @@
+"""What the headers of a request ask of the router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.errors import BadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the request's headers ask of the router; None: nothing was said."""
+
+    routed: bool = True
+    conversation: str | None = None
+    task: str | None = None
+    alpha: float | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[bytes, bytes]) -> Options:
+        """Read the `X-Router*` headers (lower-case names). Raises `BadRequest` naming the header."""
+        switch = headers.get(b"x-router", b"on").decode("latin-1").strip().lower()
+        if switch not in ("on", "off"):
+            raise BadRequest(f"X-Router is `on` or `off`, not {switch!r}.", param="X-Router")
+        alpha = headers.get(b"x-router-alpha")
+        return cls(
+            routed=switch == "on",
+            conversation=_text(headers, b"x-router-conversation", "X-Router-Conversation", 1000),
+            task=_text(headers, b"x-router-task", "X-Router-Task", 100),
+            alpha=None if alpha is None else _alpha(alpha),
+        )
+
+
+NO_OPTIONS = Options()
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    try:
+        text = value.decode().strip()
+    except UnicodeDecodeError:
+        raise BadRequest(f"{shown} is not UTF-8.", param=shown) from None
+    if len(text) > longest or "\0" in text:
+        raise BadRequest(f"{shown} has up to {longest} characters, none of them NUL.", param=shown)
+    return text or None
+
+
+def _alpha(value: bytes) -> float:
+    try:
+        alpha = -1.0 if b"_" in value else float(value)
+    except ValueError:
+        alpha = -1.0
+    if not 0 <= alpha <= 100:
+        raise BadRequest("X-Router-Alpha is a number from 0 to 100.", param="X-Router-Alpha")
+    # Anything finer is lost beside a quality of 0 to 1, and at the end of the range Postgres reports an underflow.
+    return round(alpha, 9)

@@ -1,0 +1,43 @@
+"""Who is to serve a request, and what is known of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.dialects import Reading
+from app.store.registry import Model
+from app.store.tenancy import Policy
+
+
+@dataclass(slots=True)
+class Took:
+    """What the steps of a decision took, seconds; None: there was none."""
+
+    embedding: float | None = None
+    decision: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
+
+    `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
+    `reading` is the request as it was read, `tokens` what its prompt was taken for; None: nobody did.
+    """
+
+    models: tuple[Model, ...]
+    reason: str
+    policy: Policy | None = None
+    confidence: float | None = None
+    ranking: tuple[Mapping[str, Any], ...] = ()
+    conversation: bytes | None = None
+    tokens: int | None = None
+    reading: Reading | None = None
+    took: Took | None = None
+
+    @property
+    def routed(self) -> bool:
+        """Whether the request asked for a policy, so that the answer says who served it and another model may."""
+        return self.policy is not None
