@@ -211,6 +211,17 @@ def test_the_reasons_in_the_readme_are_those_of_the_type() -> None:
     assert said_in_tables(rows) - {"reason"} == listed
 
 
+def test_the_headers_in_the_readme_are_those_of_the_code() -> None:
+    ours = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                ours |= set(re.findall(r"^x-router(?:-[a-z]+)*$", text.lower()))
+    said = {name.lower() for name in re.findall(r"`(x-router(?:-[a-z]+)*)(?:: [^`]*)?`", README, re.I)}
+    assert said == ours
+
+
 @pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", README))))
 def test_paths_in_the_readme_are_served(method: str, path: str) -> None:
     scope = {"type": "http", "path": path.format(id="1"), "method": method, "headers": []}
