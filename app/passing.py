@@ -22,7 +22,7 @@ TAIL = 128 * 1024
 HEAD = 4 * 1024
 #: So many of those are read for that: what the rest said is taken to be as much for its size.
 READ = 16 * 1024
-#: A whole answer longer than this is not read for its usage.
+#: Of a whole answer the last so many bytes are kept.
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
@@ -61,7 +61,7 @@ class Passing:
         """What the body reported; `UNKNOWN` when it is cut off, compressed beyond reading, or says nothing."""
         body = self._body()
         if not self._streamed:
-            return self._said(body)
+            return self._dialect.usage(_cut_off(body)) if self._truncated else self._said(body)
         found = UNKNOWN
         for part in (body, self._head) if self._truncated else (body,):
             for event in reversed(_events(part)):

@@ -77,7 +77,7 @@ async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, 
     try:
         rows = await answer
     except asyncpg.PostgresError as error:
-        log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
+        log.error("Postgres could not decide: SQLSTATE %s", error.sqlstate)
         raise MemoryUnavailable("Postgres could not decide.") from error
     if not rows:
         # The default model was disabled a moment ago, and nothing else is left.
