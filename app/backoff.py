@@ -35,7 +35,7 @@ def retry_after(headers: Mapping[bytes, bytes], now: datetime | None = None) -> 
         return found
     try:
         at = parsedate_to_datetime(said.decode("latin-1"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())

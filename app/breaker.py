@@ -50,13 +50,13 @@ class Breakers:
             self._states.pop((provider, model), None)
 
     def failed(self, provider: str, model: str, retry_after: float | None = None) -> None:
-        """It did not answer, or said that it cannot; for `retry_after` seconds it will not be able to."""
+        """It did not answer, or said that it cannot; for `retry_after` seconds, at most `LONGEST`, it is believed."""
         state = self._states.setdefault((provider, model), _State())
         state.failures += 1
         if state.probing:
             state.probing = False
             state.pause = min(LONGEST, state.pause * 2)
-            state.until = self._clock() + max(state.pause, retry_after or 0.0)
+            state.until = self._clock() + min(LONGEST, max(state.pause, retry_after or 0.0))
         elif retry_after is not None and retry_after >= 1:
             state.until = max(state.until, self._clock() + min(retry_after, LONGEST))
         elif state.failures >= FAILURES:

@@ -20,7 +20,9 @@ from app.usage import UNKNOWN, Usage
 TAIL = 128 * 1024
 #: Of a stream the first so many bytes are kept too: Anthropic counts the prompt there, and OpenAI names the answer.
 HEAD = 4 * 1024
-#: A whole answer longer than this is not read for its usage.
+#: So many of those are read for that: what the rest said is taken to be as much for its size.
+READ = 16 * 1024
+#: Of a whole answer the last so many bytes are kept.
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
@@ -59,7 +61,7 @@ class Passing:
         """What the body reported; `UNKNOWN` when it is cut off, compressed beyond reading, or says nothing."""
         body = self._body()
         if not self._streamed:
-            return self._said(body)
+            return self._dialect.usage(_cut_off(body)) if self._truncated else self._said(body)
         found = UNKNOWN
         for part in (body, self._head) if self._truncated else (body,):
             for event in reversed(_events(part)):
@@ -92,7 +94,7 @@ class Passing:
         """
         if not self._streamed or not self._total:
             return None
-        body = self._body()
+        body = self._body()[-READ:]
         text = "".join(self._dialect.text(_object(data_of(event))) for event in _events(body))
         if not text and self._truncated:
             return None

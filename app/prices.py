@@ -109,6 +109,9 @@ def _price(info: ModelInfo, now: datetime) -> Price | None:
     prices = info.get_prices(now)
     parts = [getattr(prices, unit, None) for unit in ("input_mtok", "cache_read_mtok", "output_mtok")]
     paid_in, cached, paid_out = map(_base, parts)
+    if paid_out is None and "embed" in info.id:
+        # A vector is not said in tokens.
+        paid_out = 0.0
     # Half a price is none, and so is one for tokens where requests cost something too.
     if paid_in is None or paid_out is None or getattr(prices, "requests_kcount", None):
         return None

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 
 import aiohttp
 from yarl import URL
@@ -126,7 +127,8 @@ class Upstream:
 
         The client's headers go along, its credentials and the router's own do not; `extra` are sent too. `plain`: the
         answer must come uncompressed, for what passes by is read. `within`: seconds for it to begin, if that is less
-        than what every attempt has. Raises `UpstreamUnavailable`.
+        than what every attempt has; of a body that is passed on they count from its last piece. Raises
+        `UpstreamUnavailable`.
         """
         assert self._session is not None, "open() comes first"
         sent = self._forwarded(headers, plain)
@@ -137,8 +139,11 @@ class Upstream:
             data: object = body if len(body) <= LARGE else io.BytesIO(body)
         else:
             data = body
+        longest = min(self._first_byte_timeout, within)
         try:
-            async with asyncio.timeout(min(self._first_byte_timeout, within)):
+            async with asyncio.timeout(longest) as timer:
+                if isinstance(body, AsyncIterator):
+                    data = _timed(body, timer, longest)
                 response = await self._session.request(
                     method,
                     self._url(provider.base_url, path, query),
@@ -161,7 +166,7 @@ class Upstream:
             except KeyError:
                 name = self._name(raw)
             if name is not None and not (plain and raw == b"accept-encoding"):
-                sent.append((name, value.decode("latin-1")))
+                sent.append((name, _wired(value)))
             elif raw == b"connection":
                 hop = value
         if hop and hop.lower() not in (b"keep-alive", b"close"):
@@ -193,6 +198,23 @@ def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -
     if not key:
         return ()
     return ((header, f"Bearer {key}" if header == "authorization" else key),)
+
+
+async def _timed(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
+    """`body`, each piece of which gives the answer `seconds` from then on."""
+    async for piece in body:
+        # Where the answer has begun already, nobody waits for it any more.
+        with suppress(RuntimeError):
+            timer.reschedule(asyncio.get_running_loop().time() + seconds)
+        yield piece
+
+
+def _wired(value: bytes) -> str:
+    """`value` as text that aiohttp, which writes UTF-8, sends as the same bytes; Latin-1 where it is not UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _timed_out(error: BaseException) -> bool:

@@ -89,5 +89,5 @@ def _begun(readers: Sequence[socket.socket]) -> int:
             found += reader.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
         except TimeoutError:
             continue
-    sleep(1.0)
+    sleep(2.0)
     return found

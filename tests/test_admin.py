@@ -439,3 +439,15 @@ async def test_the_owners_connections_are_made_when_they_are_needed(admin: Opera
         before = await pool.fetchval(count)
         await admin("GET", "/tenants")
         assert await pool.fetchval(count) > before
+
+
+async def test_an_operator_sees_what_every_tenant_used(admin: Operator) -> None:
+    await admin("POST", "/tenants", {"name": "idle"}, code=201)
+    assert await admin.serves(admin.proxy.key) == 200
+    await admin.proxy.ledger()
+    said = await admin("GET", "/usage?since=1d&by=model")
+    assert said["by"] == ["tenant", "model"]
+    assert [(row["tenant"], row["model"], row["requests"]) for row in said["data"]] == [("acme", CHEAP, 1)]
+    assert said["total"]["cost_usd"] > 0
+    refused = await admin("GET", "/usage?by=colour", code=400)
+    assert refused["error"]["param"] == "by"

@@ -273,6 +273,8 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
         ({b"retry-after": b"inf"}, None),
         ({b"retry-after": b"\xff"}, None),
         ({b"retry-after": b""}, None),
+        ({b"retry-after": b"Tue, 01 Jan 99999999999999999999 12:00:00 GMT"}, None),
+        ({b"retry-after": b"Tue, 01 Jan 2030 12:00:00 +99999999999999999999"}, None),
         ({}, None),
     ],
 )
@@ -363,6 +365,16 @@ def test_who_says_when_to_come_again_is_left_alone_until_then() -> None:
     clock.now += 29
     assert not breakers.allows("p", "a")
     clock.now += 1
+    assert breakers.allows("p", "a")
+
+
+def test_nobody_is_left_alone_for_ever_because_a_probe_was_told_so() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.failed("p", "a", 1e8)
+    clock.now += LONGEST_PAUSE
     assert breakers.allows("p", "a")
 
 

@@ -160,6 +160,25 @@ async def test_an_answer_before_the_upload_is_through_is_the_answer(proxy: Proxy
             assert await call(proxy, "POST", "/v1/files", data=body()) == (413, b"no")
 
 
+async def test_an_upload_may_take_longer_than_an_answer_may_be_waited_for(proxies: ProxyFactory) -> None:
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"end" not in await reader.read(65536):
+            pass
+        writer.write(OK)
+        await writer.drain()
+
+    async def body() -> AsyncIterator[bytes]:
+        ends = asyncio.get_running_loop().time() + 1.2
+        while asyncio.get_running_loop().time() < ends:
+            yield b"x"
+            await asyncio.sleep(0.02)
+        yield b"end"
+
+    async with proxies(first_byte_timeout=1.0) as proxy, provider(serve) as url:
+        await served_by(proxy, url)
+        assert await call(proxy, "POST", "/v1/files", data=body()) == (200, b"ok")
+
+
 # ---- downloads
 
 
@@ -250,6 +269,15 @@ async def test_no_path_leads_out_of_the_providers(proxy: Proxy, upstream: Runnin
 async def test_odd_paths_that_lead_nowhere_else_pass(proxy: Proxy, upstream: Running, path: str) -> None:
     await exchange(proxy.url, proxy.key, Asked("PUT", path, b"x"))
     assert [entry["path"] for entry in upstream.log()] == [path]
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
+async def test_headers_beyond_ascii_arrive_as_the_bytes_they_were(proxy: Proxy, upstream: Running, path: str) -> None:
+    title = "日本 é".encode().decode("latin-1")
+    body = b'{"model":"strong","messages":[{"role":"user","content":"hi"}]}'
+    await exchange(proxy.url, proxy.key, Asked("POST", path, body, (("X-Title", title),)))
+    (entry,) = upstream.log()
+    assert title in dict(entry["headers"]).values()
 
 
 @pytest.mark.parametrize("path", ["/v1/router", "/v1/router/nowhere", "/v1/router/admin/x/y"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
-from app.passing import HEAD, TAIL, Passing
+from app.passing import HEAD, TAIL, WHOLE, Passing
 from app.usage import UNKNOWN, Usage
 from tests.fake.chat import chat, text_completion
 from tests.fake.media import embeddings
@@ -75,8 +75,27 @@ def test_tokens_are_read_in_every_api_however_the_answer_came(
 
 def test_embeddings_have_a_prompt_and_say_nothing() -> None:
     passing = passed(EMBEDDINGS, body_of(embeddings({"input": "a word or two"}, "m", parse_plan(""))), streamed=False)
-    assert passing.usage() == Usage(3)
+    assert passing.usage() == Usage(3, None, 0)
     assert passing.produced() is None
+
+
+def test_the_tokens_of_an_answer_longer_than_what_is_kept_are_read() -> None:
+    """A thousand vectors are."""
+    body = body_of(embeddings({"input": "a word or two"}, "m", parse_plan("")))
+    long = body.replace(b'"data":[', b'"data":[' + b'"",' * (WHOLE // 3))
+    assert len(long) > WHOLE
+    passing = passed(EMBEDDINGS, long, list(range(0, len(long), 65536)), streamed=False)
+    assert passing.usage() == Usage(3, None, 0)
+
+
+@pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
+def test_more_tokens_than_the_ledger_can_add_up_are_unknown(dialect: Dialect) -> None:
+    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "cache_read_input_tokens")
+    for number in (2**31 - 1, 2**28 + 1):
+        passing = passed(dialect, orjson.dumps({"usage": dict.fromkeys(names, number)}), streamed=False)
+        assert passing.usage() == UNKNOWN
+    most = passed(dialect, orjson.dumps({"usage": dict.fromkeys(names, 2**28)}), streamed=False).usage()
+    assert (most.prompt_tokens or 0) + (most.completion_tokens or 0) < 2**31
 
 
 @pytest.mark.parametrize("api", STREAMED)

@@ -217,3 +217,16 @@ async def test_a_wrong_parameter_is_named(proxy: Proxy, query: str, param: str) 
 async def test_without_a_key_there_is_no_usage(proxy: Proxy) -> None:
     async with proxy.http("rk-wrong") as http, http.get("/v1/router/usage") as response:
         assert response.status == 401
+
+
+async def test_an_owner_sees_every_tenants(world: World) -> None:
+    for name, requests in (("a", 1), ("b", 3)):
+        tenant = await world.tenant(name)
+        policy = await world.policy(tenant)
+        entry = {"tenant_id": tenant, "policy_id": policy}
+        await world.log(*({**entry, "decision_id": uuid7(START, 10 * tenant + n)} for n in range(requests)))
+    asked = "select tenant, model, requests, share from router.usages($1, $2, '{model}')"
+    rows = await world.owner.fetch(asked, START, LATER)
+    assert [tuple(row) for row in rows] == [("a", "small", 1, 0.25), ("b", "small", 3, 0.75)]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.app.fetch(asked, START, LATER)

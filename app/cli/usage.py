@@ -1,4 +1,4 @@
-"""`pgrouter usage`: what a tenant used and spent, beside what its default models would have cost."""
+"""`pgrouter usage`: what tenants used and spent, beside what its default models would have cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.store.database import Database
 
 
 def usage(
-    tenant: Annotated[str, typer.Option(help="Whose.")],
+    tenant: Annotated[str | None, typer.Option(help="Whose; else every tenant's.")] = None,
     since: Annotated[str, typer.Option(metavar="7d|2026-01-31", help="Hours, days, weeks ago; or a date, UTC.")] = "7d",
     by: Annotated[str, typer.Option(help=f"Any of {', '.join(money.DIMENSIONS)}; commas between.")] = "model",
     as_json: AsJson = False,
@@ -32,19 +32,22 @@ def usage(
         raise typer.BadParameter(error.message.split(": ", 1)[1], param_hint=f"--{error.param}") from None
 
     async def work(db: Database) -> tuple[list[Any], dict[int, str]]:
+        if tenant is None:
+            return list(await money.usages(db, begin, now, wanted)), {}
         tenant_id = (await tenant_of(db, tenant)).tenant_id
         rows = list(await money.usage(db, tenant_id, begin, now, wanted))
         keys = await tenancy.credentials(db, tenant_id) if "key" in wanted else []
         return rows, {row["key_id"]: row["name"] or row["hint"] for row in keys}
 
     rows, names = with_database(work)
+    wanted = wanted if tenant is not None else ["tenant", *wanted]
     if as_json:
         show_json(
             {"since": begin, "until": now, "by": wanted, "data": [shown(row, wanted) for row in rows],
              "total": total(rows)}
         )  # fmt: skip
     elif not rows:
-        note(f"{tenant} has used nothing since {begin:%Y-%m-%d %H:%M} UTC.")
+        note(f"{tenant or 'Nobody'} has used {'nothing' if tenant else 'anything'} since {begin:%Y-%m-%d %H:%M} UTC.")
     else:
         for line in table(rows, wanted, names):
             typer.echo(line)

@@ -11,6 +11,9 @@ import orjson
 from app.errors import RouterError
 from app.usage import UNKNOWN, Usage
 
+#: More tokens than this nobody reports in earnest; four of them fit an int of Postgres.
+MOST = 2**28
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -115,8 +118,8 @@ def inner(said: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens; None when it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+    """A number of tokens; None when it is none, or so many that sums of a few would not fit the ledger's columns."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
 
 
 def positive(*values: Any) -> int | None:

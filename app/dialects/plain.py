@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from app.dialects.base import OpenAI, Reading, positive
 from app.dialects.chat import times
+from app.usage import Usage
 
 
 class Completions(OpenAI):
@@ -48,6 +49,11 @@ class Embeddings(OpenAI):
     def read(self, body: dict[str, Any]) -> Reading:
         """As `Dialect.read`: the inputs are one message, and nothing is said in return."""
         return Reading([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
+
+    def usage(self, said: dict[str, Any]) -> Usage:
+        """Of the prompt alone; of an answer's tokens it is known that there are none."""
+        found = super().usage(said)
+        return found if found.prompt_tokens is None else found._replace(completion_tokens=0)
 
     def text(self, said: dict[str, Any]) -> str:
         """Vectors are no text."""

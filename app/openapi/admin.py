@@ -15,6 +15,7 @@ from app.endpoints.admin.prices import TenantPrice
 from app.endpoints.admin.providers import PutProvider
 from app.endpoints.admin.tenants import NewTenant, TenantChange
 from app.openapi.parts import Operation, Schema, fields, listing, of, parameter, thing
+from app.openapi.router import USAGE, USED_WHEN
 
 _TENANT_FIELDS: dict[str, str | Schema] = {
     "id": "integer", "name": "string", "memory_cap": "integer", "memories": "integer", "keys": "integer",
@@ -128,6 +129,7 @@ OPERATIONS = (
             _admin("DELETE", f"/tenants/{{tenant}}{whose}/limits", f"Take the limits of {of_whom} away.", _UNLIMITED),
         )
     ),
+    _admin("GET", "/usage", "What every tenant used and spent, by tenant first.", USAGE, parameters=USED_WHEN),
     _admin("GET", "/providers", "Every provider.", listing(_PROVIDER)),
     _admin("PUT", "/providers/{provider}", "Add a provider, or change one.", _PROVIDER, body=PutProvider),
     _admin("DELETE", "/providers/{provider}", "Delete a provider that serves no model.", _deleted("provider"), 409),

@@ -26,7 +26,12 @@ _STATUS = thing(
     "router.status", tenant="string", memories="integer", memories_of_other_embedders="integer", embedder="string",
     building="any", leans_on="string?", policies="[object]",
 )  # fmt: skip
-_USAGE = thing("router.usage", since="time", until="time", by="[string]", data="[object]", total="object")
+USAGE = thing("router.usage", since="time", until="time", by="[string]", data="[object]", total="object")
+USED_WHEN = (
+    parameter("since", "query", "A span such as 7d, or a date; else 7d."),
+    parameter("until", "query", "The same; else now."),
+    parameter("by", "query", "Of key, model, policy, day and task, commas between."),
+)
 _SAVED = fields(policy="string", verdict="string")
 
 #: Named here, as no operation takes one of them alone.
@@ -85,12 +90,8 @@ OPERATIONS = (
     ),
     Operation(
         "GET", "/v1/router/usage", "What was used and spent, beside what the default models would have cost.", _LEDGER,
-        {200: _USAGE}, (400,),
-        (
-            parameter("since", "query", "A span such as 7d, or a date; else 7d."),
-            parameter("until", "query", "The same; else now."),
-            parameter("by", "query", "Of key, model, policy, day and task, commas between."),
-        ),
+        {200: USAGE}, (400,),
+        USED_WHEN,
     ),
     Operation(
         "GET", "/v1/router/savings", "What policies were expected to save and what they did.", _LEDGER,

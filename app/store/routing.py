@@ -76,7 +76,7 @@ async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, 
     try:
         rows = await answer
     except asyncpg.PostgresError as error:
-        log.error("router.decide failed with SQLSTATE %s", error.sqlstate)
+        log.error("Postgres could not decide: SQLSTATE %s", error.sqlstate)
         raise MemoryUnavailable("Postgres could not decide.") from error
     if not rows:
         # The default model was disabled a moment ago, and nothing else is left.
@@ -109,8 +109,8 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
 
 async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
     """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
-    rows = await db.read("select router.holder($1, $2)", tenant_id, response, timeout=1)
-    return None if rows[0][0] is None else int(rows[0][0])
+    (row,) = await _decided(db.read("select router.holder($1, $2)", tenant_id, response, timeout=1))
+    return None if row[0] is None else int(row[0])
 
 
 async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:

@@ -196,7 +196,7 @@ async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
     return int((await db.fetch("select router.revoke_tenant($1, $2)", role, tenant_id))[0][0])
 
 
-#: What a policy's decision is set by, in the order of the SQL type `policy_settings`; README.md says each in a line.
+#: What a policy's decision is set by, in the order of the SQL type `policy_settings`; sql/README.md says what each is.
 POLICY_SETTINGS = (
     "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
     "sticky_seconds", "explore_share", "explore_labels", "base_weight",

@@ -21,11 +21,12 @@ def upgrade() -> None:
     install("tenancies", 2)
     install("delete_provider", 1)
     install("fill_model", 1)
+    install("usages", 1)
 
 
 def downgrade() -> None:
     execute("""
-        drop function router.create_key, router.change_key, router.rotate_key, router.credentials, router.change_tenant,
+        drop function router.usages, router.create_key, router.change_key, router.rotate_key, router.credentials, router.change_tenant,
             router.tenancies, router.delete_provider, router.fill_model, router._models;
     """)
     restore("create_key", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Mount, Router
 
-from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants
+from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants, usage
 from app.endpoints.admin.gate import PREFIX, Gate
 
 __all__ = ["PREFIX", "routes"]
@@ -15,6 +15,7 @@ served = [
     *policies.routes,
     *prices.routes,
     *limits.routes,
+    *usage.routes,
     *providers.routes,
     *models.routes,
 ]
