@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from app.attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from app.backoff import backoff, retry_after
 from app.breaker import Breakers
 from app.errors import UpstreamUnavailable
 from app.store.registry import Model
 from app.upstream import Reply
 
-#: Of these the provider is the cause, and asked again it may do better.
-RETRYABLE = frozenset((408, 409, 429, *range(500, 600)))
-#: Of these too it is not the request that is wrong: another model may do better.
-PROVIDERS_FAULT = RETRYABLE | {401, 403, 404}
 #: These say that the model is not well, whoever asks.
 _UNWELL = frozenset((401, 408, 429, *range(500, 600)))
 #: An answer of known length up to this is read whole before any of it goes out.
@@ -37,34 +34,6 @@ class Patience:
     retry_wait: float = 5.0
     total: float = 3600.0
     hedge: float = 0.0
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One model that was asked, or passed over.
-
-    `why`: chosen, fallback, retry or hedge; `outcome`: the HTTP status, or timeout, unreachable, open (its breaker),
-    over_budget, cancelled; `seconds`: until the answer began, or failed.
-    """
-
-    model: Model
-    why: str
-    began: float = field(default_factory=time.perf_counter)
-    seconds: float = 0.0
-    outcome: str = "cancelled"
-
-    def end(self, outcome: str) -> None:
-        """It came to this."""
-        self.seconds = time.perf_counter() - self.began
-        self.outcome = outcome
-
-    @property
-    def asked(self) -> bool:
-        """Whether the provider was called at all."""
-        return self.outcome not in ("open", "over_budget")
-
-    def __str__(self) -> str:
-        return f"{self.model.name};why={self.why};status={self.outcome};ms={self.seconds * 1000:.1f}"
 
 
 @dataclass(slots=True)
@@ -99,6 +68,7 @@ class Attempts:
         self._patience = patience
         self._send = send
         self._routed = routed
+        self._arrived = arrived
         self.deadline = arrived + patience.total
         self.made: list[Attempt] = []
 
@@ -171,7 +141,7 @@ class Attempts:
         return self._breakers.allows(model.provider.name, model.name)
 
     def _pass_over(self, model: Model, outcome: str) -> None:
-        attempt = Attempt(model, "fallback" if self.made else "chosen")
+        attempt = Attempt(model, "fallback" if self.made else "chosen", self._arrived)
         attempt.end(outcome)
         self.made.append(attempt)
 
@@ -180,7 +150,7 @@ class Attempts:
         return answer.reply is not None and answer.reply.status not in bad
 
     async def _try(self, model: Model, why: str) -> Answer:
-        attempt = Attempt(model, why)
+        attempt = Attempt(model, why, self._arrived)
         self.made.append(attempt)
         provider = model.provider.name
         try:

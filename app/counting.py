@@ -14,8 +14,6 @@ M = TypeVar("M", Counter, Histogram)
 MOST = 2_000
 OTHER = "other"
 
-_FAULTS = frozenset(("timeout", "unreachable", "broken_off", "401", "403", "404", "408", "409", "429"))
-
 
 class _Children(dict[tuple[str, ...], M], Generic[M]):
     """A metric's children by their labels; prometheus_client's own look-up takes longer than the counting."""
@@ -47,9 +45,10 @@ def count(finished: Finished) -> None:
     """One call for a request that is over."""
     _requests[finished.route, _text(finished.status)].inc()
     for attempt in finished.attempts:
-        _attempts[attempt.model, attempt.outcome].inc()
-        if failed(attempt.outcome):
-            _failures[attempt.model,].inc()
+        name = attempt.model.name
+        _attempts[name, attempt.outcome].inc()
+        if attempt.failed:
+            _failures[name,].inc()
     served = finished.served
     if served is None:
         return
@@ -68,11 +67,6 @@ def count(finished: Finished) -> None:
         _tokens["input", served].observe(finished.input_tokens)
     if finished.output_tokens is not None:
         _tokens["output", served].observe(finished.output_tokens)
-
-
-def failed(outcome: str) -> bool:
-    """Whether an attempt came to something that is its provider's fault; passed over or given up is not."""
-    return outcome in _FAULTS or (outcome.startswith("5") and outcome.isdigit())
 
 
 def _text(status: int) -> str:

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-
-class Attempt(NamedTuple):
-    """One model that was asked, or passed over: `started` seconds after the request's arrival, for `duration` seconds.
-
-    `outcome`: the HTTP status as text, else a word for what went wrong (`timeout`, `unreachable`, `open`, …); `why` it
-    was this one's turn (`chosen`, `fallback`, …). Both become labels: never text of a provider or a client.
-    """
-
-    model: str
-    provider: str
-    outcome: str
-    started: float
-    duration: float
-    why: str = "chosen"
+from app.attempt import Attempt
 
 
 class Finished(NamedTuple):
@@ -52,7 +40,7 @@ class Finished(NamedTuple):
     overhead: float | None = None
     embedding: float | None = None
     deciding: float | None = None
-    attempts: tuple[Attempt, ...] = ()
+    attempts: Sequence[Attempt] = ()
     first_token: float | None = None
     streamed: bool = False
     error: str | None = None

@@ -7,15 +7,17 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from app import metrics
-from app.attempts import Attempt
+from app.attempt import Attempt
 from app.errors import MemoryUnavailable
 from app.store import routing
 from app.store.database import Database
@@ -27,10 +29,10 @@ GATHER = 0.1
 #: Between attempts while the database is away, seconds.
 RETRY = 0.5
 
-#: Of each candidate, as columns of `router.decide` name it.
+#: Of each candidate, as columns of `router.decide` name it; the last five are not kept as they are.
 _RANKED = (
     "model_id", "quality", "cost_usd", "score", "prior", "confidence", "prompt_tokens", "completion_tokens",
-    "input_price", "output_price",
+    "input_price", "output_price", "cached_tokens", "cached_input_price", "penalty", "alpha", "unit_usd",
 )  # fmt: skip
 
 log = logging.getLogger("pgrouter.ledger")
@@ -94,13 +96,18 @@ def _tried(made: Sequence[Attempt]) -> tuple[object, ...]:
 def _ranked(rows: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
     """What a ranking's scores are made of, in the order of `decision_entry`: arrays by candidate, then two numbers."""
     if not rows:
-        return (None,) * 15
-    cached = any(row["cached_tokens"] for row in rows)
-    every: list[object] = [[row[column] for row in rows] for column in _RANKED]
+        return (None,) * len(_RANKED)
+    columns = tuple(zip(*[row.values() for row in rows], strict=True))
+    *every, cached, cached_price, penalties, alpha, unit = _places(tuple(rows[0].keys()))(columns)
     # Most requests have no conversation to stay with: a row of the ledger is not to grow by zeros.
-    every += [[row[column] for row in rows] if cached else None for column in ("cached_tokens", "cached_input_price")]
-    penalties = [row["penalty"] for row in rows]
-    return (*every, penalties if any(penalties) else None, rows[0]["alpha"], rows[0]["unit_usd"])
+    every += (cached, cached_price) if any(cached) else (None, None)
+    return (*every, penalties if any(penalties) else None, alpha[0], unit[0])
+
+
+@cache
+def _places(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Takes what is kept out of the columns of a ranking, which are `names`: to look each up in each row costs more."""
+    return itemgetter(*map(names.index, _RANKED))
 
 
 class Ledger:

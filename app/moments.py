@@ -23,14 +23,19 @@ def moment(text: str, now: datetime, *, ago: bool = False) -> datetime:
     return now - length if ago else now + length
 
 
-def since(text: str, now: datetime) -> datetime:
-    """A moment before `now`. Raises `BadRequest` naming `since`."""
+def past(text: str, now: datetime, param: str) -> datetime:
+    """A moment whose span goes back from `now`. Raises `BadRequest` naming `param`."""
     try:
-        when = moment(text, now, ago=True)
+        return moment(text, now, ago=True)
     except (ValueError, OverflowError):
         raise BadRequest(
-            f"since: {text!r} is neither a span like 12h, 7d or 4w nor a date like 2026-01-31.", param="since"
+            f"{param}: {text!r} is neither a span like 12h, 7d or 4w nor a date like 2026-01-31.", param=param
         ) from None
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A moment before `now`. Raises `BadRequest` naming `since`."""
+    when = past(text, now, "since")
     if when > now:
         raise BadRequest(f"since: {text!r} is not past yet.", param="since")
     return when

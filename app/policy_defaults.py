@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from app.errors import ConfigurationError
 from app.settings import BACKENDS
 from app.store.registry import Model
 from app.store.tenancy import POLICY_SETTINGS
 
-GRANULARITIES = ("conversation", "step")
+#: What is embedded: the first user message, or the latest.
+Granularity = Literal["conversation", "step"]
+GRANULARITIES: tuple[str, ...] = get_args(Granularity)
 #: The pair that most accounts can call: what `auto` starts with when nobody chose.
 USUAL = ("gpt-4o-mini", "gpt-4o")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,11 +17,11 @@ PASSED_ON = "pgrouter.passed_on"
 _SANE = re.compile(rb"[!-~]{1,128}")
 
 
-def request_id(headers: Mapping[bytes, bytes]) -> str:
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's `x-request-id` if that is 1 to 128 visible ASCII characters, else a new one."""
-    given = headers.get(HEADER)
-    if given is not None and _SANE.fullmatch(given):
-        return given.decode("ascii")
+    for name, given in headers:
+        if name == HEADER and _SANE.fullmatch(given):
+            return given.decode("ascii")
     return os.urandom(16).hex()
 
 
@@ -36,7 +36,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        name = request_id(dict(scope["headers"]))
+        name = request_id(scope["headers"])
         REQUEST_ID.set(name)
 
         async def named(message: Message) -> None:

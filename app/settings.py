@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from app.errors import ConfigurationError
 
@@ -93,7 +94,9 @@ SHORTEST_KEY = 32
 MOST_WORKERS = 256
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-BACKENDS = ("knn", "cheapest", "fastest", "weighted", "none")
+#: How candidates are ranked.
+Backend = Literal["knn", "cheapest", "fastest", "weighted", "none"]
+BACKENDS: tuple[str, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.finished import Attempt, Finished
+from app.attempt import Attempt
+from app.finished import Finished
 
 _PROPAGATOR = TraceContextTextMapPropagator()
-#: Models that were not asked after all, as attempts say it.
-PASSED_OVER = ("open", "over_budget")
 Attributes = dict[str, str | int | float | bool]
 
 
@@ -52,12 +51,12 @@ class Trace:
             span.update_name(f"{finished.operation} {_requested(finished)}".rstrip())
             span.set_attributes(_of_request(finished))
             self._steps(finished)
-            asked = [attempt for attempt in finished.attempts if attempt.outcome not in PASSED_OVER]
+            asked = [attempt for attempt in finished.attempts if attempt.asked]
             for position, attempt in enumerate(asked):
                 self._end_attempt(position, attempt, finished.operation)
             for attempt in finished.attempts:
-                if attempt.outcome in PASSED_OVER:
-                    about = {"gen_ai.request.model": attempt.model, "pgrouter.outcome": attempt.outcome}
+                if not attempt.asked:
+                    about = {"gen_ai.request.model": attempt.model.name, "pgrouter.outcome": attempt.outcome}
                     span.add_event("passed over", about, self._at(attempt.started))
             if finished.status >= 500:
                 span.set_status(StatusCode.ERROR)
@@ -84,12 +83,12 @@ class Trace:
         if position >= len(self._attempts):
             self.attempt(attempt.started)
         span = self._attempts[position]
-        span.update_name(f"{operation} {attempt.model}")
+        span.update_name(f"{operation} {attempt.model.name}")
         span.set_attributes(
             {
                 "gen_ai.operation.name": operation,
-                "gen_ai.provider.name": attempt.provider,
-                "gen_ai.request.model": attempt.model,
+                "gen_ai.provider.name": attempt.model.provider.name,
+                "gen_ai.request.model": attempt.model.name,
                 "pgrouter.attempt": position + 1,
                 "pgrouter.why": attempt.why,
             }
@@ -99,7 +98,7 @@ class Trace:
         if not attempt.outcome.isdigit() or int(attempt.outcome) >= 400:
             span.set_attribute("error.type", attempt.outcome)
             span.set_status(StatusCode.ERROR)
-        span.end(self._at(attempt.started + attempt.duration))
+        span.end(self._at(attempt.started + attempt.seconds))
 
     def _at(self, seconds: float) -> int:
         return self._arrived_ns + int(seconds * 1e9)

@@ -133,10 +133,7 @@ class Upstream:
         assert self._session is not None, "open() comes first"
         sent = self._forwarded(headers, plain)
         sent += extra
-        key = self._environ.get(provider.key_variable) if provider.key_variable else None
-        if key:
-            bearer = provider.key_header == "authorization"
-            sent.append((provider.key_header, f"Bearer {key}" if bearer else key))
+        sent += credentials(provider.key_variable, provider.key_header, self._environ)
         if isinstance(body, bytes):
             # A large body goes in pieces, so that others get a turn in between.
             data: object = body if len(body) <= LARGE else io.BytesIO(body)
@@ -210,6 +207,14 @@ def _wired(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The header that carries a provider's key; none where `variable` holds none."""
+    key = environ.get(variable) if variable else None
+    if not key:
+        return ()
+    return ((header, f"Bearer {key}" if header == "authorization" else key),)
 
 
 def _timed_out(error: BaseException) -> bool:

@@ -24,10 +24,10 @@ from app.store.registry import Model
 from app.upstream import Reply
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
+from tests.models import model
 from tests.proxy import CHEAP, STRONG, Proxy
-from tests.test_dialects import model
 
-A, B, C = (model(model_id=number, name=name, upstream_name=name) for number, name in enumerate("abc"))
+A, B, C = (model(name, model_id=number) for number, name in enumerate("abc"))
 
 
 class Said:

@@ -15,7 +15,7 @@ from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dia
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
 from app.plan import Plan
 from app.reserve import ANSWER, tokens
-from app.store.registry import Model, Provider
+from tests.models import model
 
 HI = [{"role": "user", "content": "hi"}]
 NEEDS = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")
@@ -127,18 +127,12 @@ def test_a_stream_is_what_says_true(api: str) -> None:
 # ---- which models can
 
 
-def model(**can: Any) -> Model:
-    provider = Provider("p", "http://p", None, frozenset(("chat",)), "authorization")
-    fields: dict[str, Any] = dict.fromkeys(Model.__slots__)
-    return Model(**{**fields, "model_id": 1, "name": "m", "provider": provider, "upstream_name": "m", **can})
-
-
 @pytest.mark.parametrize("need", NEEDS)
 def test_a_model_that_cannot_is_left_out_and_one_of_which_nothing_is_known_is_not(need: str) -> None:
     needs: dict[str, Any] = {need: True}
     reading = Reading(HI, **needs)
-    assert [able(model(**{need: can}), CHAT, reading, 5) for can in (True, None, False)] == [True, True, False]
-    assert able(model(**{need: False}), CHAT, Reading(HI), 5)
+    assert [able(model("m", **{need: can}), CHAT, reading, 5) for can in (True, None, False)] == [True, True, False]
+    assert able(model("m", **{need: False}), CHAT, Reading(HI), 5)
 
 
 def test_a_provider_that_does_not_speak_the_api_is_left_out() -> None:

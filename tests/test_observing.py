@@ -16,12 +16,14 @@ import pytest
 from aiohttp import web
 
 from app import counting, logs, metrics
+from app.attempt import Attempt
 from app.embedder import EmbeddingFailed
-from app.finished import Attempt, Finished, server_timing
+from app.finished import Finished, server_timing
 from app.request_ids import request_id
 from app.store import money, registry
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
+from tests.models import model
 from tests.proxy import CHEAP, STRONG, Proxy
 
 Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -186,7 +188,7 @@ def test_labels_are_bounded_whatever_models_are_called(monkeypatch: pytest.Monke
     monkeypatch.setattr(counting, "_attempts", children)
     monkeypatch.setattr(counting, "MOST", 10)
     for number in range(50):
-        counting.count(finished(attempts=(Attempt(f"bounded-{number}", "fake", "200", 0.0, 0.1),)))
+        counting.count(finished(attempts=(Attempt(model(f"bounded-{number}"), "chosen", 0.0, 0.0, 0.1, "200"),)))
     assert len(children) == 10
     assert "bounded-9" in str(children)
     exposed = metrics.exposition().decode()
@@ -232,12 +234,12 @@ async def test_what_passes_through_elsewhere_is_counted_under_one_route(http: ai
 
 @pytest.mark.parametrize("given", [b"abc-1", b"!", b"x" * 128])
 def test_a_sane_request_id_is_kept(given: bytes) -> None:
-    assert request_id({b"x-request-id": given}).encode() == given
+    assert request_id([(b"x-request-id", given)]).encode() == given
 
 
 @pytest.mark.parametrize("given", [None, b"", b"x" * 129, b"a b", b"a\tb", b"caf\xc3\xa9", b"a\x00"])
 def test_another_request_id_is_replaced_by_one_of_its_own(given: bytes | None) -> None:
-    headers = {} if given is None else {b"x-request-id": given}
+    headers = [] if given is None else [(b"x-request-id", given)]
     first, second = request_id(headers), request_id(headers)
     assert re.fullmatch("[0-9a-f]{32}", first)
     assert first != second
@@ -272,8 +274,8 @@ async def test_a_providers_answer_keeps_its_own_request_id_or_none(proxy: Proxy,
     await runner.cleanup()
     assert response.status == 200
     assert "x-request-id" not in response.headers
-    for model in (CHEAP, "auto"):
-        response = await chat(http, model, **{"x-request-id": "the-clients"})
+    for asked in (CHEAP, "auto"):
+        response = await chat(http, asked, **{"x-request-id": "the-clients"})
         assert response.headers.getall("x-request-id") == ["req_fake"]
 
 

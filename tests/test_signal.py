@@ -9,8 +9,8 @@ import pytest
 from app import signal
 from app.capability import able
 from app.dialects import CHAT, Dialect
-from app.store.registry import Model, Provider
 from app.tokens import estimate
+from tests.models import model
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -56,17 +56,6 @@ def test_a_named_conversation_is_its_name_and_tasks_are_kept_apart() -> None:
 def test_only_an_answer_makes_a_request_go_on() -> None:
     assert not signal.continues([SYSTEM, user("a"), user("b")])
     assert signal.continues([user("a"), ANSWER, user("b")])
-
-
-def model(**known: Any) -> Model:
-    return Model(
-        **{
-            "model_id": 1, "name": "m", "upstream_name": "m",
-            "provider": Provider("p", "http://x", None, frozenset({"chat"}), "authorization"),
-            "input_price": None, "cached_input_price": None, "output_price": None,
-            "context_window": None, "tools": None, "vision": None, "json_schema": None, **known,
-        }
-    )  # fmt: skip
 
 
 def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,11 +20,13 @@ from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import db_attributes, error_attributes, http_attributes
 
 from app import telemetry
+from app.attempt import Attempt
 from app.errors import ConfigurationError
-from app.finished import Attempt, Finished
+from app.finished import Finished
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import ANSWER, Running
 from tests.lessons import easy, lessons
+from tests.models import model
 from tests.proxy import CHEAP, STRONG, Proxy
 
 CANARY = "canary-7f3a"
@@ -147,7 +150,10 @@ async def test_a_model_that_is_passed_over_takes_no_others_span(collector: Colle
     trace = made.begin({}, 10**18)
     assert trace is not None
     asked = trace.attempt(0.1).decode()
-    attempts = (Attempt("sick", "fake", "open", 0.1, 0.0), Attempt("well", "fake", "200", 0.1, 0.2, "fallback"))
+    attempts = (
+        Attempt(model("sick"), "chosen", 0.0, 0.1, 0.0, "open"),
+        Attempt(model("well"), "fallback", 0.0, 0.1, 0.2, "200"),
+    )
     made.finished(
         Finished(
             route="/chat/completions", operation="chat", status=200, arrived_ns=10**18, duration=0.5,
@@ -231,11 +237,14 @@ async def test_a_collector_that_is_away_holds_nothing_up(
     proxies: ProxyFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    loop = asyncio.get_running_loop()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "4")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     async with proxies() as proxy:
         assert (await chat(proxy, "auto", "hello"))[0] == 200
-        before = loop.time()
-    assert loop.time() - before < 10
+    # The proxy has ended, and this one still tries; left alone it would draw random numbers amid other tests.
+    [trying] = [thread for thread in threading.enumerate() if thread.name == "telemetry"]
+    await asyncio.to_thread(trying.join, 60)
+    assert not trying.is_alive()
 
 
 def test_the_names_are_those_of_the_installed_conventions() -> None:

@@ -16,6 +16,7 @@ from app.errors import NotFound
 from app.store import administration, registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
+from app.upstream import credentials
 
 #: What a provider's list may take, seconds, and be, bytes.
 PATIENCE = 20.0
@@ -83,11 +84,7 @@ async def refresh(
 
 async def _ask(http: aiohttp.ClientSession, upstream: Row) -> dict[str, dict[str, Any]] | str:
     """What a provider says of its models, or why it does not."""
-    headers = dict(_HEADERS)
-    key = os.environ.get(upstream["key_variable"] or "")
-    if key:
-        header = upstream["key_header"]
-        headers[header] = f"Bearer {key}" if header == "authorization" else key
+    headers = {**_HEADERS, **dict(credentials(upstream["key_variable"], upstream["key_header"], os.environ))}
     query = _ANTHROPIC if "messages" in upstream["speaks"] else None
     try:
         async with http.get(f"{upstream['base_url']}/models", headers=headers, params=query) as reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from app.errors import NotFound
@@ -11,8 +11,9 @@ from app.store import administration, registry
 from app.store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
-APIS = ("chat", "responses", "messages", "completions", "embeddings")
-KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
+KeyHeader = Literal["authorization", "x-api-key", "api-key"]
+APIS: tuple[str, ...] = get_args(Api)
 
 #: By host, what differs from OpenAI: what a new provider there speaks, and the header of its key.
 _HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {"api.anthropic.com": (("messages", "chat"), "x-api-key")}

@@ -10,7 +10,7 @@ from app.administration import abilities
 from app.administration import models as administered
 from app.administration import providers as hosts
 from app.administration.models import Put
-from app.administration.providers import APIS, KEY_HEADERS
+from app.administration.providers import APIS, KeyHeader
 from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
 from app.policy_defaults import names_in
@@ -33,15 +33,13 @@ def add_provider(
         str | None, typer.Option(help=f"APIs it answers, commas between, of {', '.join(APIS)}; else what OpenAI does.")
     ] = None,
     key_header: Annotated[
-        str | None, typer.Option(help=f"What carries its key, of {', '.join(KEY_HEADERS)}; else authorization.")
+        KeyHeader | None, typer.Option(help="What carries its key; of a new one on most hosts, authorization.")
     ] = None,
 ) -> None:
     """Add a provider, or change one; what is not given stays ('' for no key variable)."""
     apis = None if speaks is None else names_in(speaks)
     if apis is not None and (not apis or not set(apis) <= set(APIS)):
         raise typer.BadParameter(f"{speaks!r} is no list of {', '.join(APIS)}", param_hint="--speaks")
-    if key_header is not None and key_header not in KEY_HEADERS:
-        raise typer.BadParameter(f"choose one of {', '.join(KEY_HEADERS)}", param_hint="--key-header")
     with_database(lambda db: hosts.put(db, name, base_url, key_variable, speaks=apis, key_header=key_header))
     typer.echo(f"Provider {name} is at {base_url}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,8 @@ from app.administration import policies as administered
 from app.cli.common import AsJson, note, options, show, tenant_of, with_database
 from app.cli.tenancy import TenantArgument
 from app.errors import ConfigurationError, NotFound
-from app.policy_defaults import checked, names_in
+from app.policy_defaults import Granularity, checked, names_in
+from app.settings import Backend
 from app.store import tenancy
 from app.store.database import Database
 
@@ -23,23 +23,6 @@ PolicyArgument = Annotated[str, typer.Argument(metavar="NAME", help="What reques
 def _number(explained: str, *names: str) -> Any:
     # Read as text: the ranges are those of the environment variables, and are checked by the same code.
     return typer.Option(*names, metavar="NUMBER", help=explained)
-
-
-class Backend(StrEnum):
-    """How candidates are ranked."""
-
-    KNN = "knn"
-    CHEAPEST = "cheapest"
-    FASTEST = "fastest"
-    WEIGHTED = "weighted"
-    NONE = "none"
-
-
-class Granularity(StrEnum):
-    """What is embedded."""
-
-    CONVERSATION = "conversation"
-    STEP = "step"
 
 
 @policies.command("put")
@@ -96,7 +79,7 @@ def put_policy(
             db,
             tenant_id,
             name,
-            backend=None if backend is None else backend.value,
+            backend=backend,
             default=default,
             models=wanted,
             weights=shares,

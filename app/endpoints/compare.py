@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import reserve
+from app import eligible, reserve
 from app.dialects import CHAT
 from app.endpoints.http import CLIENT_GONE, answer, called, parsed, until_gone
-from app.errors import BadRequest, Forbidden, MemoryUnavailable, RouterError
+from app.errors import BadRequest, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
 from app.passing import Passing
 from app.plan import Plan
@@ -100,16 +100,15 @@ async def _ask(
     )
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:
-        if caller.allowed_models is not None and model.model_id not in caller.allowed_models:
-            raise Forbidden(f"This key may not use the model {model.name!r}.")
+        eligible.allowed(model, caller)
         if caller.metered:
-            plan = Plan((model,), "off", reading=CHAT.read(question))
-            prompt = prompt_tokens(CHAT.read(question))
+            reading = CHAT.read(question)
+            plan, prompt = Plan((model,), "off", reading=reading), prompt_tokens(reading)
             costs = reserve.costs(plan, prompt, hedged=False)
             await services.admission.admit(caller, entry.decision_id, reserve.tokens(plan, prompt), costs)
         body = orjson.dumps({"model": model.upstream_name, **question})
         entry.attempts = 1
-        reply = await services.upstream.send(model.provider, "/chat/completions", b"", _JSON, body)
+        reply = await services.upstream.send(model.provider, CHAT.path, b"", _JSON, body)
         try:
             raw = await reply.read()
         finally:

@@ -134,7 +134,17 @@ async def called(request: Request) -> tuple[Services, Caller]:
     return services, caller
 
 
-async def parsed(request: Request, model: type[M]) -> M:
-    """The request's body as `model`. Raises `BadRequest` naming the first field that is wrong."""
-    raw = await read_body(request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body)
-    return validated(model, parse_object(raw))
+async def body_of(request: Request) -> bytes:
+    """The request's body. Raises as `read_body` does."""
+    return await read_body(
+        request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body
+    )
+
+
+async def parsed(request: Request, model: type[M], *, optional: bool = False) -> M:
+    """The request's body as `model`; where it is `optional`, none is an empty one.
+
+    Raises `BadRequest` naming the first field that is wrong.
+    """
+    raw = await body_of(request)
+    return validated(model, {} if optional and not raw else parse_object(raw))

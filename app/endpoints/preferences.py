@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from app.catalogue import Catalogue
 from app.embedder import EmbeddingFailed
-from app.endpoints.http import answer, called, read_body
+from app.endpoints.http import answer, body_of, called
 from app.errors import Conflict, MemoryUnavailable
 from app.services import Services
 from app.store import memory
@@ -19,14 +19,11 @@ from app.store.tenancy import Caller
 from app.teaching import Lesson, Lessons, examples_of
 from app.validation import parse_object, validated
 
-_JSON = ((b"content-type", b"application/json"),)
-
 
 async def rank(request: Request) -> Response:
     """Teach one example or a batch; all of it or nothing."""
     services, caller = await called(request)
-    raw = await read_body(request.receive, dict(request.scope["headers"]), services.settings.max_body)
-    body = parse_object(raw)
+    body = parse_object(await body_of(request))
     batch = "examples" in body
     lessons = validated(Lessons, body).examples if batch else [validated(Lesson, body)]
     catalogue = await services.directory.catalogue()

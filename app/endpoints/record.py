@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from app import finished
 from app.errors import BadRequest
 from app.finished import Finished
 from app.holders import key_of
@@ -112,19 +110,13 @@ def observe(exchange: Exchange, status: int, code: str | None, usage: Usage) -> 
             overhead=exchange.overhead,
             embedding=took.embedding,
             deciding=took.decision,
-            attempts=tuple(_tried(exchange)),
+            attempts=exchange.attempts.made if exchange.attempts is not None else (),
             first_token=answer.attempt.seconds if answer is not None else None,
             streamed=exchange.down.streamed,
             error=code,
             trace=exchange.trace,
         )
     )
-
-
-def _tried(exchange: Exchange) -> Iterator[finished.Attempt]:
-    for each in exchange.attempts.made if exchange.attempts is not None else ():
-        began = each.began - exchange.arrived
-        yield finished.Attempt(each.model.name, each.model.provider.name, each.outcome, began, each.seconds, each.why)
 
 
 def _kept(exchange: Exchange, caller: Caller, model: Model, status: int) -> bytes | None:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from app.endpoints.http import answer, called
 from app.errors import BadRequest
-from app.moments import moment, since
+from app.moments import past, since
 from app.spending import dimensions, shown, total
 from app.store import money
 
@@ -41,7 +41,8 @@ class Asked(NamedTuple):
                 raise BadRequest(f"{name}: there is no such parameter, only since, until and by.", param=name)
         now = datetime.now(UTC)
         begin = since(request.query_params.get("since", "7d"), now)
-        end = _until(request.query_params.get("until"), now)
+        until = request.query_params.get("until")
+        end = now if until is None else past(until, now, "until")
         if end <= begin:
             raise BadRequest("until: it has to be after since.", param="until")
         return cls(begin, end, dimensions(request.query_params.get("by", "")))
@@ -50,17 +51,6 @@ class Asked(NamedTuple):
         """The rows, with the columns that they are by, and their sums."""
         data = [shown(row, by) for row in rows]
         return answer({"object": "router.usage", **self._asdict(), "by": by, "data": data, "total": total(rows)})
-
-
-def _until(text: str | None, now: datetime) -> datetime:
-    if text is None:
-        return now
-    try:
-        return moment(text, now, ago=True)
-    except (ValueError, OverflowError):
-        raise BadRequest(
-            f"until: {text!r} is neither a span like 12h, 7d or 4w nor a date like 2026-01-31.", param="until"
-        ) from None
 
 
 routes = [Route("/v1/router/usage", usage)]

@@ -18,8 +18,9 @@ LANES = 4
 #: Questions of one statement: more would keep the first of them waiting for the last.
 MOST = 8
 
-_ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-DECIDE = f"select * from router.decide{_ARGUMENTS}"
+#: Of `router.decide` and `router.explain`.
+ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+DECIDE = f"select * from router.decide{ARGUMENTS}"
 DECIDE_MANY = "select * from router.decide_many($1)"
 
 Rows = list[Any]

@@ -14,12 +14,11 @@ from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
 from app.store.database import Database
-from app.store.questions import Questions
+from app.store.questions import ARGUMENTS, Questions
 
 log = logging.getLogger("pgrouter.store")
 
-_ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-_EXPLAIN = f"select * from router.explain{_ARGUMENTS}"
+_EXPLAIN = f"select * from router.explain{ARGUMENTS}"
 
 _questions: WeakKeyDictionary[Database, Questions] = WeakKeyDictionary()
 
@@ -111,7 +110,8 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
 async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
     """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
     (row,) = await _decided(db.read("select router.holder($1, $2)", tenant_id, response, timeout=1))
-    return None if row[0] is None else int(row[0])
+    found = row["holder"]
+    return None if found is None else int(found)
 
 
 async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:

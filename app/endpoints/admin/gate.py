@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
@@ -16,16 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from app.administration.refusals import answered
 from app.administration.tenants import tenant_of
-from app.endpoints.http import bearer, read_body
+from app.endpoints.http import bearer
 from app.errors import BadRequest, NotFound, Unauthorized
 from app.services import services_of
 from app.store.database import Database
 from app.store.tenancy import Tenant
-from app.validation import parse_object, validated
 
 PREFIX = "/v1/router/admin"
 
-M = TypeVar("M", bound=BaseModel)
 Endpoint = Callable[[Request, Database], Awaitable[Response]]
 
 
@@ -72,12 +70,6 @@ def route(path: str, endpoint: Endpoint, method: str) -> Route:
 
     whole = Route(PREFIX + path, handle, methods=[method])
     return Route(path, handle, methods=[method], name=endpoint.__name__)
-
-
-async def body_of(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The request's body as `model`; where it is `optional`, none is an empty one. Raises `BadRequest`."""
-    raw = await read_body(request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body)
-    return validated(model, {} if optional and not raw else parse_object(raw))
 
 
 async def tenant_in(request: Request, db: Database) -> Tenant:

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.administration.keys import new_key, rotate, until
-from app.endpoints.admin.gate import Body, body_of, given_in, number_in, route, tenant_in
-from app.endpoints.http import answer
+from app.endpoints.admin.gate import Body, given_in, number_in, route, tenant_in
+from app.endpoints.http import answer, parsed
 from app.errors import NotFound
 from app.store import administration, tenancy
 from app.store.database import Database
@@ -56,7 +56,7 @@ async def list_keys(request: Request, db: Database) -> Response:
 async def create_key(request: Request, db: Database) -> Response:
     """Make a key; `api_key` is in this answer alone."""
     tenant = await tenant_in(request, db)
-    wanted = await body_of(request, NewKey)
+    wanted = await parsed(request, NewKey)
     expires_at = None if wanted.expires_at is None else until(wanted.expires_at, datetime.now(UTC), "expires_at")
     made = await new_key(db, tenant.tenant_id, wanted.name, expires_at, wanted.models)
     return answer({**await _one(db, tenant.tenant_id, made["key_id"]), "api_key": made["api_key"]}, 201)
@@ -65,7 +65,7 @@ async def create_key(request: Request, db: Database) -> Response:
 async def change_key(request: Request, db: Database) -> Response:
     """Change name, expiry or models of a key."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    given = given_in(await body_of(request, KeyChange), nullable={"expires_at": "infinity", "models": []})
+    given = given_in(await parsed(request, KeyChange), nullable={"expires_at": "infinity", "models": []})
     if given.get("expires_at", "infinity") != "infinity":
         given["expires_at"] = until(given["expires_at"], datetime.now(UTC), "expires_at")
     await administration.change_key(db, tenant.tenant_id, key_id, **given)
@@ -75,7 +75,7 @@ async def change_key(request: Request, db: Database) -> Response:
 async def rotate_key(request: Request, db: Database) -> Response:
     """Make a key with name, expiry, models and limits of one that it replaces."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    wanted = await body_of(request, Rotation, optional=True)
+    wanted = await parsed(request, Rotation, optional=True)
     works_until = None if wanted.grace is None else until(wanted.grace, datetime.now(UTC), "grace")
     made = await rotate(db, tenant.tenant_id, key_id, works_until)
     new = await _one(db, tenant.tenant_id, made["key_id"])

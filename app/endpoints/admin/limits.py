@@ -9,8 +9,8 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.gate import Body, body_of, number_in, route, tenant_in
-from app.endpoints.http import answer
+from app.endpoints.admin.gate import Body, number_in, route, tenant_in
+from app.endpoints.http import answer, parsed
 from app.store import money
 from app.store.database import Database
 
@@ -40,7 +40,7 @@ async def list_limits(request: Request, db: Database) -> Response:
 async def put_limits(request: Request, db: Database) -> Response:
     """Limit a tenant, or one of its keys; what is not named is not limited."""
     tenant_id, key_id = await _whose(request, db)
-    wanted = await body_of(request, Limits)
+    wanted = await parsed(request, Limits)
     await money.put_limits(
         db,
         tenant_id,

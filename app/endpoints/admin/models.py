@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from app.administration import abilities
 from app.administration import models as administered
-from app.endpoints.admin.gate import Body, body_of, route
+from app.endpoints.admin.gate import Body, route
 from app.endpoints.admin.prices import Usd
-from app.endpoints.http import answer
+from app.endpoints.http import answer, parsed
 from app.store import registry
 from app.store.administration import ABILITIES
 from app.store.database import Database
@@ -65,7 +65,7 @@ async def read_model(request: Request, db: Database) -> Response:
 
 async def put_model(request: Request, db: Database) -> Response:
     """Add a model, or change one; `enabled` false: neither list nor serve it any more."""
-    wanted = await body_of(request, PutModel)
+    wanted = await parsed(request, PutModel)
     done = await administered.put(
         db,
         request.path_params["model"],
@@ -79,7 +79,7 @@ async def put_model(request: Request, db: Database) -> Response:
 
 async def refresh_models(request: Request, db: Database) -> Response:
     """Ask providers what models can do, and fill in what is unknown."""
-    wanted = await body_of(request, Refresh, optional=True)
+    wanted = await parsed(request, Refresh, optional=True)
     found = await abilities.refresh(db, wanted.models, provider=wanted.provider, force=wanted.force)
     return answer({"object": "list", "data": found.models, "notes": found.notes})
 

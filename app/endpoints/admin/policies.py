@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.administration import policies as administered
-from app.endpoints.admin.gate import Body, body_of, route, tenant_in
-from app.endpoints.http import answer
+from app.endpoints.admin.gate import Body, route, tenant_in
+from app.endpoints.http import answer, parsed
 from app.errors import NotFound
-from app.policy_defaults import RANGES, WHOLE
+from app.policy_defaults import RANGES, WHOLE, Granularity
+from app.settings import Backend
 from app.store import tenancy
 from app.store.database import Database
 from app.store.tenancy import POLICY_SETTINGS
@@ -28,11 +29,11 @@ Weight = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 class Chosen(Body):
     """Who may serve, and who does when the decision is declined; without `weights` all weigh 1."""
 
-    backend: Literal["knn", "cheapest", "fastest", "weighted", "none"] | None = None
+    backend: Backend | None = None
     default_model: Text | None = None
     models: Annotated[list[Text], Field(min_length=1, max_length=64)] | None = None
     weights: Annotated[list[Weight], Field(min_length=1, max_length=64)] | None = None
-    granularity: Literal["conversation", "step"] | None = None
+    granularity: Granularity | None = None
 
 
 def _infinite(value: object) -> object:
@@ -68,7 +69,7 @@ async def list_policies(request: Request, db: Database) -> Response:
 async def put_policy(request: Request, db: Database) -> Response:
     """Add a policy, or change one."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
-    wanted = await body_of(request, PutPolicy)
+    wanted = await parsed(request, PutPolicy)
     notes = await administered.put(
         db,
         tenant.tenant_id,

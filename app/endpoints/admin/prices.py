@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.administration import models
-from app.endpoints.admin.gate import Body, body_of, route, tenant_in
-from app.endpoints.http import answer
+from app.endpoints.admin.gate import Body, route, tenant_in
+from app.endpoints.http import answer, parsed
 from app.errors import NotFound
 from app.store import prices
 from app.store.database import Database
@@ -54,7 +54,7 @@ async def put_price(request: Request, db: Database) -> Response:
     """Let a tenant pay these prices for a model, and none of the model's own."""
     tenant = await tenant_in(request, db)
     model = await models.get(db, request.path_params["model"])
-    wanted = await body_of(request, TenantPrice)
+    wanted = await parsed(request, TenantPrice)
     paid: dict[str, Any] = {
         "input_price": wanted.input_price,
         "cached_input_price": wanted.cached_input_price,

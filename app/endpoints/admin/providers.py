@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.administration import providers as administered
-from app.endpoints.admin.gate import Body, body_of, route
-from app.endpoints.http import answer
+from app.administration.providers import Api, KeyHeader
+from app.endpoints.admin.gate import Body, route
+from app.endpoints.http import answer, parsed
 from app.errors import BadRequest
 from app.store import registry
 from app.store.database import Database
 
-Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
 #: As names of models: in the path they are said as they are.
 _NAME = re.compile(r"[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]{0,98}[^\x00-\x20\x7f-\xa0])?")
@@ -42,7 +42,7 @@ class PutProvider(Body):
     base_url: Url | None = None
     key_variable: Variable | None = None
     speaks: Annotated[list[Api], Field(min_length=1, max_length=10)] | None = None
-    key_header: Literal["authorization", "x-api-key", "api-key"] | None = None
+    key_header: KeyHeader | None = None
 
 
 async def list_providers(request: Request, db: Database) -> Response:
@@ -53,7 +53,7 @@ async def list_providers(request: Request, db: Database) -> Response:
 async def put_provider(request: Request, db: Database) -> Response:
     """Add a provider, or change one."""
     name = request.path_params["provider"]
-    wanted = await body_of(request, PutProvider)
+    wanted = await parsed(request, PutProvider)
     if not _NAME.fullmatch(name):
         raise BadRequest("A provider's name has 1 to 100 characters, no control characters and no spaces around it.")
     known = await administered.find(db, name)

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.administration import tenants as administered
-from app.endpoints.admin.gate import Body, body_of, given_in, route, tenant_in
-from app.endpoints.http import answer
+from app.endpoints.admin.gate import Body, given_in, route, tenant_in
+from app.endpoints.http import answer, parsed
 from app.errors import BadRequest, NotFound
 from app.store import tenancy
 from app.store.database import Database
@@ -51,7 +51,7 @@ async def list_tenants(request: Request, db: Database) -> Response:
 
 async def create_tenant(request: Request, db: Database) -> Response:
     """Make a tenant; its key is in this answer alone."""
-    wanted = await body_of(request, NewTenant)
+    wanted = await parsed(request, NewTenant)
     made = await administered.create(
         db,
         wanted.name,
@@ -74,7 +74,7 @@ async def read_tenant(request: Request, db: Database) -> Response:
 async def change_tenant(request: Request, db: Database) -> Response:
     """Change what is named; storing no prompts any more erases those that are stored."""
     tenant = await tenant_in(request, db)
-    given = given_in(await body_of(request, TenantChange), nullable={"base": 0, "default_provider": ""})
+    given = given_in(await parsed(request, TenantChange), nullable={"base": 0, "default_provider": ""})
     if given.get("base"):
         try:
             given["base"] = (await administered.tenant_of(db, given["base"])).tenant_id

@@ -1,0 +1,14 @@
+"""Models that are in no database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.store.registry import Model, Provider
+
+
+def model(name: str = "m", **known: Any) -> Model:
+    """A model of which nothing is known but what is said here."""
+    provider = Provider("p", "http://p", None, frozenset(("chat",)), "authorization")
+    unknown: dict[str, Any] = dict.fromkeys(Model.__slots__)
+    return Model(**{**unknown, "model_id": 1, "name": name, "provider": provider, "upstream_name": name, **known})
