@@ -192,14 +192,6 @@ class Upstream:
         return url
 
 
-def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The header that carries a provider's key; none where `variable` holds none."""
-    key = environ.get(variable) if variable else None
-    if not key:
-        return ()
-    return ((header, f"Bearer {key}" if header == "authorization" else key),)
-
-
 async def _timed(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
     """`body`, each piece of which gives the answer `seconds` from then on."""
     async for piece in body:
@@ -215,6 +207,14 @@ def _wired(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The header that carries a provider's key; none where `variable` holds none."""
+    key = environ.get(variable) if variable else None
+    if not key:
+        return ()
+    return ((header, f"Bearer {key}" if header == "authorization" else key),)
 
 
 def _timed_out(error: BaseException) -> bool:

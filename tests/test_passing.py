@@ -156,7 +156,7 @@ def test_what_a_stream_has_brought_is_estimated_wherever_it_breaks_off(api: str)
     assert counts[0] is None, "nothing came"
     later = [each for each in counts if each is not None]
     assert len(later) == len(counts) - 1
-    assert later == sorted(later), "never less than before"
+    assert all(now >= 0.98 * before for before, now in pairwise(later)), "more and more, but for what is not read"
     assert 400 <= later[-1] <= 1000, "200 times an accent, a number and a blank"
 
 
