@@ -352,6 +352,13 @@ def test_a_provider_keeps_its_key_variable_when_it_moves(acme: Command) -> None:
     )
 
 
+def test_a_known_provider_is_changed_without_saying_where_it_is(acme: Command) -> None:
+    acme("provider", "add", "openai", "--speaks", "chat")
+    provider = printed(acme("provider", "list", "--json"))[0]
+    assert (provider["base_url"], provider["speaks"]) == ("https://api.openai.com/v1", ["chat"])
+    assert "--base-url" in complaint(acme("provider", "add", "new", code=2))
+
+
 def test_a_base_url_that_is_none_is_refused(run: Command) -> None:
     assert "http://" in complaint(run("provider", "add", "x", "--base-url", "ftp://x", code=1))
 
