@@ -11,7 +11,6 @@ import orjson
 from app.errors import RouterError
 from app.usage import UNKNOWN, Usage
 
-
 #: More tokens than this nobody reports in earnest; four of them fit an int of Postgres.
 MOST = 2**28
 
