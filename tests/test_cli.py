@@ -385,6 +385,12 @@ def test_a_price_is_as_old_as_the_data_it_is_from(acme: Command) -> None:
     assert model["priced_on"] == listed.on.isoformat()
 
 
+def test_a_vector_costs_what_its_prompt_costs() -> None:
+    listed = prices.lookup("text-embedding-3-small", "openai")
+    assert listed is not None
+    assert (listed.input, listed.output) == (0.02, 0.0)
+
+
 def test_a_price_with_a_part_for_each_request_is_none() -> None:
     assert prices.lookup("sonar", "perplexity") is None
 
