@@ -73,15 +73,20 @@ async def explain(
 
 
 async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:
-    try:
-        rows = await answer
-    except asyncpg.PostgresError as error:
-        log.error("Postgres could not decide: SQLSTATE %s", error.sqlstate)
-        raise MemoryUnavailable("Postgres could not decide.") from error
+    rows = await _told("router.decide", answer)
     if not rows:
         # The default model was disabled a moment ago, and nothing else is left.
         raise MemoryUnavailable("Postgres knows no candidate.")
     return rows
+
+
+async def _told(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """An answer without which a request is served all the same: whatever is wrong is `MemoryUnavailable`."""
+    try:
+        return await answer
+    except asyncpg.PostgresError as error:
+        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
+        raise MemoryUnavailable(f"Postgres could not answer {function}.") from error
 
 
 class Ask(Protocol):
@@ -109,9 +114,9 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
 
 async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
     """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
-    (row,) = await _decided(db.read("select router.holder($1, $2)", tenant_id, response, timeout=1))
-    found = row["holder"]
-    return None if found is None else int(found)
+    asked = db.read("select router.holder($1, $2)", tenant_id, response, timeout=1)
+    rows = await _told("router.holder", asked)
+    return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:
