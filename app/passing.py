@@ -20,8 +20,8 @@ from app.usage import UNKNOWN, Usage
 TAIL = 128 * 1024
 #: Of a stream the first so many bytes are kept too: Anthropic counts the prompt there, and OpenAI names the answer.
 HEAD = 4 * 1024
-#: So many of those are read for that: what the rest said is taken to be as much for its size.
-READ = 16 * 1024
+#: Events of those that are read for that, some 8 us each: the others are taken to say as much.
+READ = 300
 #: Of a whole answer the last so many bytes are kept.
 WHOLE = 8 * 1024 * 1024
 
@@ -94,11 +94,13 @@ class Passing:
         """
         if not self._streamed or not self._total:
             return None
-        body = self._body()[-READ:]
-        text = "".join(self._dialect.text(_object(data_of(event))) for event in _events(body))
+        body = self._body()
+        events = _events(body)
+        read = events[:: 1 + len(events) // READ]
+        text = "".join(self._dialect.text(_object(data_of(event))) for event in read)
         if not text and self._truncated:
             return None
-        return round(estimate(text) * max(1.0, self._total / max(1, len(body))))
+        return round(estimate(text) * len(events) / len(read) * max(1.0, self._total / max(1, len(body))))
 
     def _body(self) -> bytes:
         body = b"".join(self._chunks)

@@ -6,12 +6,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: The name in a scope's `extensions` of the `Departure` of its client.
 GONE = "pgrouter.gone"
 #: A head is copied in front of so much of a body rather than written by itself, bytes.
 COPIED = 64 * 1024
+#: A head that is not through after so many bytes is not waited for any longer.
+HEAD = 256 * 1024
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+#: Headers that ask for another protocol on this connection, which nobody here speaks.
+_OF_UPGRADES = (b"upgrade", b"http2-settings")
 
 
 class Departure:
@@ -47,6 +57,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._extensions = {GONE: Departure()}
+        self._in_head = True
+        self._head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
@@ -57,10 +69,59 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._extensions[GONE].tell()
 
+    def data_received(self, data: bytes) -> None:
+        """Take in what came, within the limit of a head."""
+        if self._in_head:
+            self._head_size += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_as_it_is(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+        if self._in_head and self._head_size > HEAD and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless it is to be read once more."""
+        self._in_head = False
+        self._head_size = 0
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._in_head = True
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _go_on_as_it_is(self, rest: bytes) -> None:
+        """Read a request that asks for HTTP/2, as Java's client does, as if it did not (RFC 9110, 7.8).
+
+        httptools stops at such a head, and what comes behind it, the body too, is left to whom it may concern.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("Nothing is tunnelled here.")
+            return
+        lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(token for token in tokens if token.lower() not in _OF_UPGRADES)
+            if name not in _OF_UPGRADES and (value or name != b"connection"):
+                lines.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
 
 class _Joined:

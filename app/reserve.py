@@ -9,11 +9,13 @@ from app.store.registry import Model
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
 ANSWER = 4096
+#: What a request asks for beyond this counts as this: more than any limit of tokens a minute can be.
+MOST = 2**31 - 1
 
 
 def tokens(plan: Plan, prompt: int) -> int:
     """Tokens of the prompt and of the longest answer that any model of the plan is taken to give."""
-    return prompt + max(_answer(plan, model) for model in plan.models)
+    return min(MOST, prompt + max(_answer(plan, model) for model in plan.models))
 
 
 def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:

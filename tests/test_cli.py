@@ -352,6 +352,13 @@ def test_a_provider_keeps_its_key_variable_when_it_moves(acme: Command) -> None:
     )
 
 
+def test_a_known_provider_is_changed_without_saying_where_it_is(acme: Command) -> None:
+    acme("provider", "add", "openai", "--speaks", "chat")
+    provider = printed(acme("provider", "list", "--json"))[0]
+    assert (provider["base_url"], provider["speaks"]) == ("https://api.openai.com/v1", ["chat"])
+    assert "--base-url" in acme("provider", "add", "new", code=2).stderr
+
+
 def test_a_base_url_that_is_none_is_refused(run: Command) -> None:
     assert "http://" in complaint(run("provider", "add", "x", "--base-url", "ftp://x", code=1))
 
@@ -376,6 +383,12 @@ def test_a_price_is_as_old_as_the_data_it_is_from(acme: Command) -> None:
     acme("model", "add", "gpt-4.1", "--provider", "openai")
     model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["gpt-4.1"]
     assert model["priced_on"] == listed.on.isoformat()
+
+
+def test_a_vector_costs_what_its_prompt_costs() -> None:
+    listed = prices.lookup("text-embedding-3-small", "openai")
+    assert listed is not None
+    assert (listed.input, listed.output) == (0.02, 0.0)
 
 
 def test_a_price_with_a_part_for_each_request_is_none() -> None:

@@ -305,6 +305,8 @@ async def test_a_recorded_answer_comes_by_the_responses_api_too(client: openai.A
     assert (answer.output_text, answer.status) == (said.text, "completed")
     assert answer.usage is not None
     assert answer.usage.output_tokens == said.completion_tokens
+    counted = await client.responses.input_tokens.count(model="gpt-4o", input=short.prompt)
+    assert counted.input_tokens == answer.usage.input_tokens
     async with client.responses.stream(model="gpt-4o", input=asked(short.prompt)) as stream:
         deltas = [event.delta async for event in stream if event.type == "response.output_text.delta"]
         final = await stream.get_final_response()
@@ -321,5 +323,7 @@ async def test_a_recorded_answer_comes_by_anthropics_api_too(base_url: str, shor
         assert (answer.content[0].text, answer.stop_reason) == (said.text, "end_turn")
         async with client.messages.stream(**ask) as stream:
             assert "".join([text async for text in stream.text_stream]) == said.text
+        counted = await client.messages.count_tokens(model="gpt-4o", messages=asked(short.prompt))
+        assert counted.input_tokens == answer.usage.input_tokens
         with pytest.raises(anthropic.NotFoundError):
             await client.messages.create(**{**ask, "model": "none"})

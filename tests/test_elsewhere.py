@@ -286,6 +286,19 @@ async def test_the_routers_own_paths_are_no_providers(proxy: Proxy, upstream: Ru
     assert upstream.log() == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["chat/completions/", "/chat/completions", "chat%252fcompletions", "Chat/Completions",
+     "%65mbeddings/", "messages//", "responses/"],
+)  # fmt: skip
+async def test_what_is_counted_is_not_passed_on_uncounted_by_another_spelling(
+    proxy: Proxy, upstream: Running, path: str
+) -> None:
+    came = await exchange(proxy.url, proxy.key, Asked("POST", f"/v1/{path}", b'{"model": "strong"}'))
+    assert (came.status, b"unknown_url" in came.body or b"not_found" in came.body) == (404, True)
+    assert upstream.log() == []
+
+
 async def test_without_a_key_nothing_passes(proxy: Proxy, upstream: Running) -> None:
     for key, path in (("", "/v1/files"), ("rk-wrong", "/v1/files"), ("sk-other", "/v1/messages/batches")):
         came = await exchange(proxy.url, key, Asked("POST", path, b"{}"))

@@ -87,6 +87,26 @@ async def test_tokens_that_were_not_used_are_given_back(proxy: Proxy) -> None:
             await client.chat.completions.create(model=CHEAP, messages=ASKED, max_tokens=1000)
 
 
+@pytest.mark.parametrize("longest", [2**31, 2**63])
+async def test_an_answer_longer_than_any_limit_is_too_much_and_no_fault_of_ours(proxy: Proxy, longest: int) -> None:
+    await limit(proxy, requests=10)
+    body = {"model": CHEAP, "messages": ASKED, "max_tokens": longest, "n": 3}
+    async with proxy.http() as http, http.post("/v1/chat/completions", json=body) as response:
+        assert response.status == 200, "the provider is to say what is too long"
+    await limit(proxy, tokens=1000)
+    async with proxy.http() as http, http.post("/v1/chat/completions", json=body) as response:
+        assert (response.status, "Request too large" in await response.text()) == (429, True)
+
+
+async def test_embeddings_are_paid_for(proxy: Proxy) -> None:
+    await limit(proxy, day=1)
+    async with proxy.client() as client:
+        await client.embeddings.create(model=CHEAP, input="a word or two")
+    (row,) = await proxy.ledger()
+    assert row["spent_usd"] == pytest.approx(row["prompt_tokens"] * PRICES[CHEAP][0] / 1e6)
+    assert float((await meter(proxy))["day_usd"]) == pytest.approx(row["spent_usd"])
+
+
 async def test_a_budget_that_is_spent_is_a_402_of_openais_kind(proxy: Proxy, upstream: Running) -> None:
     await limit(proxy, day=dearest(STRONG, 10))
     async with proxy.client() as client:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.endpoints.http import ClientGone, until_gone
-from app.protocol import COPIED, Departure, Protocol
+from app.protocol import COPIED, HEAD, Departure, Protocol
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -199,6 +199,64 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
         assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hi")
         assert (await read_answer(reader))[1] == b"hi"
+
+
+H2C = b"host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_client_that_would_rather_speak_another_protocol_is_answered_in_this_one(
+    apart: bool, chunked: bool
+) -> None:
+    head = b"POST / HTTP/1.1\r\n" + H2C + (b"transfer-encoding: chunked\r\n" if chunked else b"content-length: 2\r\n")
+    body = b"2\r\nhi\r\n0\r\n\r\n" if chunked else b"hi"
+    async with served(echo) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(head + b"\r\n" + (b"" if apart else body))
+            if apart:
+                await asyncio.sleep(0.05)
+                writer.write(body)
+            assert (await read_answer(reader))[1] == b"hi"
+
+
+async def test_what_asks_for_another_protocol_is_not_passed_on() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["headers"])
+        await answering(b"ok")(scope, receive, send)
+
+    await written(app, b"GET / HTTP/1.1\r\nx-a: b\r\n" + H2C + b"\r\n" + GET)
+    assert seen == [[(b"x-a", b"b"), (b"host", b"h")], [(b"host", b"h")]]
+
+
+async def test_nothing_is_tunnelled() -> None:
+    wire = await written(echo, b"CONNECT elsewhere:443 HTTP/1.1\r\nhost: h\r\n\r\n")
+    assert (wire.closed, b"".join(wire.writes)[:13]) == (True, b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("before", [b"", GET])
+@pytest.mark.parametrize("filled", [b"x: ", b"x: a\r\n", b"x"])
+async def test_a_head_without_an_end_is_not_waited_for(before: bytes, filled: bytes) -> None:
+    async with served(echo) as port, connected(port) as (reader, writer):
+        writer.write(before)
+        if before:
+            await read_answer(reader)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(4 * HEAD // 16_384):
+                writer.write((filled * 16_384)[:16_384])
+                await writer.drain()
+                await asyncio.sleep(0)
+            assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_long_head_and_a_longer_body_are_no_matter() -> None:
+    async with served(echo) as port, connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nx: %b\r\ncontent-length: %d\r\n\r\n" % (b"a" * (HEAD // 2), 3 * HEAD))
+        writer.write(b"y" * 3 * HEAD)
+        assert (await read_answer(reader))[1] == b"y" * 3 * HEAD
 
 
 async def test_a_slow_reader_stops_the_one_who_writes() -> None:

@@ -25,7 +25,9 @@ models = typer.Typer(no_args_is_help=True, help="Say which models there are, and
 @providers.command("add")
 def add_provider(
     name: Annotated[str, typer.Argument(help="openai, anthropic, … have known prices.")],
-    base_url: Annotated[str, typer.Option(help="Ends before /chat/completions.")],
+    base_url: Annotated[
+        str | None, typer.Option(help="Ends before /chat/completions; needed for a new provider.")
+    ] = None,
     key_variable: Annotated[
         str | None, typer.Option(help="Environment variable of the proxy that holds the provider's key.")
     ] = None,
@@ -40,8 +42,16 @@ def add_provider(
     apis = None if speaks is None else names_in(speaks)
     if apis is not None and (not apis or not set(apis) <= set(APIS)):
         raise typer.BadParameter(f"{speaks!r} is no list of {', '.join(APIS)}", param_hint="--speaks")
-    with_database(lambda db: hosts.put(db, name, base_url, key_variable, speaks=apis, key_header=key_header))
-    typer.echo(f"Provider {name} is at {base_url}.")
+
+    async def work(db: Database) -> str:
+        known = await hosts.find(db, name)
+        if base_url is None and known is None:
+            raise typer.BadParameter("a new provider needs one", param_hint="--base-url")
+        url = base_url or str(known["base_url"] if known is not None else "")
+        await hosts.put(db, name, url, key_variable, speaks=apis, key_header=key_header)
+        return url
+
+    typer.echo(f"Provider {name} is at {with_database(work)}.")
 
 
 @providers.command("remove")

@@ -58,12 +58,40 @@ async def messages(request: Request) -> Response:
     return await _other(request, MESSAGES, shapes.message, shapes.message_events)
 
 
+async def count_tokens(request: Request) -> Response:
+    """`POST /messages/count_tokens`."""
+    return await _counted(request, MESSAGES, {})
+
+
+async def input_tokens(request: Request) -> Response:
+    """`POST /responses/input_tokens`."""
+    return await _counted(request, RESPONSES, {"object": "response.input_tokens"})
+
+
+async def _counted(request: Request, dialect: Dialect, answer: dict[str, Any]) -> Response:
+    reply = await _asked(request, dialect)
+    if isinstance(reply, Response):
+        return reply
+    return Response(orjson.dumps({**answer, "input_tokens": reply[0].prompt_tokens}), media_type="application/json")
+
+
 async def _other(
     request: Request,
     dialect: Dialect,
     shape: Callable[[Reply], dict[str, Any]],
     events: Callable[[Reply], Iterable[shapes.Event]],
 ) -> Response:
+    asked = await _asked(request, dialect)
+    if isinstance(asked, Response):
+        return asked
+    reply, streamed = asked
+    if streamed:
+        return StreamingResponse(_paced(reply, events(reply)), media_type="text/event-stream")
+    return await _whole(request, reply, shape(reply))
+
+
+async def _asked(request: Request, dialect: Dialect) -> tuple[Reply, bool] | Response:
+    """What to answer, and whether as a stream; or the refusal."""
     try:
         body = parse_object(await _read(request))
         reading = dialect.read(body)
@@ -73,9 +101,7 @@ async def _other(
         return Response(status_code=CLIENT_LEFT)
     except RouterError as error:
         return Response(orjson.dumps(dialect.error(error)), error.status, media_type="application/json")
-    if reading.streamed:
-        return StreamingResponse(_paced(reply, events(reply)), media_type="text/event-stream")
-    return await _whole(request, reply, shape(reply))
+    return reply, reading.streamed
 
 
 async def _whole(request: Request, reply: Reply, answer: dict[str, Any]) -> Response:
@@ -103,7 +129,9 @@ async def models(_: Request) -> Response:
 routes: list[BaseRoute] = [
     Route("/chat/completions", chat_completions, methods=["POST"]),
     Route("/responses", responses, methods=["POST"]),
+    Route("/responses/input_tokens", input_tokens, methods=["POST"]),
     Route("/messages", messages, methods=["POST"]),
+    Route("/messages/count_tokens", count_tokens, methods=["POST"]),
     Route("/models", models, methods=["GET"]),
 ]
 

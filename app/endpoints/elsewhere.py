@@ -10,7 +10,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from app.catalogue import Catalogue
-from app.dialects import CHAT, MESSAGES
+from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
 from app.endpoints.upload import Upload
@@ -23,6 +23,8 @@ from app.store.registry import Provider
 from app.store.tenancy import Caller
 
 _OURS = re.compile(r"/v1/router(/|$)")
+#: Paths that are counted and paid for where they are spelt like this.
+_COUNTED = frozenset(f"/v1{each.path}" for each in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS))
 _ANSWER = re.compile(r"/v1/responses/([^/]+)")
 
 
@@ -72,12 +74,19 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
 
 
 def _path(scope: Scope) -> str:
-    """The path below /v1 as the client spelt it. Raises `BadRequest` for one that leads out of there."""
+    """The path below /v1 as the client spelt it.
+
+    Raises `BadRequest` for one that leads out of there, and `NotFound` for one that a provider might take for a path
+    whose requests are counted: another case, a slash too many, letters in percent.
+    """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1")
     steps = re.split(r"[/\\]", unquote(unquote(path)))
     if ".." in steps or "." in steps or not path.startswith("/v1/"):
         raise BadRequest("The path has steps that lead elsewhere.", code="unknown_url")
+    meant = "/" + "/".join(filter(None, steps)).lower()
+    if meant in _COUNTED and scope["method"] == "POST":
+        raise NotFound(f"Invalid URL: write it as POST {meant}.", code="unknown_url")
     return path[3:]
 
 
