@@ -177,6 +177,8 @@ class Attempts:
         if length is None or not length.isdigit() or int(length) > WHOLE:
             return None
         try:
+            if reply.arrived:
+                return await reply.read()
             async with asyncio.timeout(max(0.001, self.deadline - time.perf_counter())):
                 return await reply.read()
         except TimeoutError:

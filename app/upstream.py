@@ -52,6 +52,11 @@ class Reply:
         """Whether the answer is a stream of server-sent events."""
         return (self.header(b"content-type") or b"").startswith(b"text/event-stream")
 
+    @property
+    def arrived(self) -> bool:
+        """Whether all of the body is here, so that nobody waits for it."""
+        return self._response.content.is_eof()
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. Raises `UpstreamUnavailable` when the provider breaks off."""
         try:
