@@ -93,6 +93,8 @@ async def test_no_prompt_answer_or_key_is_logged_at_the_lowest_level(
         LOG_LEVEL="debug",
         LOG_FORMAT=form,
         ROUTER_ACCESS_LOG="1",
+        # What a retry logs, one shows as well as two, and sooner.
+        ROUTER_RETRIES="1",
         FAKE_PROVIDER_KEY=PROVIDER_KEY,
         # By another package, which has a log of its own.
         ROUTER_EMBEDDER="openai:text-embedding-3-small",
