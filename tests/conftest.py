@@ -22,6 +22,7 @@ from app.schema import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.front import PROXIED, STRAIGHT, Front, front_of
 from tests.operators import MASTER, Operator
+from tests.process import kill_all
 from tests.proxy import STRONG, Proxy, running_proxy
 from tests.sql_world import World, world_of
 
@@ -44,6 +45,25 @@ def _docker_answers() -> bool:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
     return False
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Whatever a failed test leaves behind is killed (workers follow their parent)."""
+    yield
+    kill_all()
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A state folder of `pgrouter serve`; whatever the test leaves running there is stopped."""
+    from app.postgres import erase
+
+    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
+        path = Path(folder) / "state"
+        yield path
+        kill_all()
+        erase(path)
 
 
 @contextmanager

@@ -67,6 +67,13 @@ class Proxy:
         raise AssertionError(f"the ledger has {len(rows)} rows, not {count}")
 
 
+async def add_models(admin: Database, upstream_url: str) -> None:
+    """The fake provider, whose key is in FAKE_PROVIDER_KEY, with its models and their prices."""
+    await registry.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
+    for model, (input_price, output_price) in PRICES.items():
+        await registry.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+
+
 async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, str]:
     """A tenant with policy `auto` over `cheap` and `strong`; `policy` overrides arguments and settings of it."""
     route_explicit = policy.pop("route_explicit", False)
@@ -97,9 +104,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
-    await registry.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
-    for model, (input_price, output_price) in PRICES.items():
-        await registry.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+    await add_models(admin, upstream_url)
     known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:

