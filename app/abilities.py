@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.store.administration import ABILITIES
+from app.store.registry import ABILITIES
 
 #: As large as the columns are.
 _MOST = 2**31 - 1

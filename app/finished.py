@@ -45,20 +45,3 @@ class Finished(NamedTuple):
     streamed: bool = False
     error: str | None = None
     trace: Any = None
-
-
-def server_timing(
-    overhead: float, embedding: float | None = None, decision: float | None = None, upstream: float | None = None
-) -> str:
-    """The value of a `Server-Timing` header (W3C), milliseconds: until the answer began, and what of it went where.
-
-    All in seconds; `overhead` is from arrival to departure upstream, of which `embedding` and `decision` are parts.
-    """
-    parts = [f"total;dur={(overhead + (upstream or 0.0)) * 1000:.2f}, overhead;dur={overhead * 1000:.2f}"]
-    if embedding is not None:
-        parts.append(f"embed;dur={embedding * 1000:.2f}")
-    if decision is not None:
-        parts.append(f"decide;dur={decision * 1000:.2f}")
-    if upstream is not None:
-        parts.append(f"upstream;dur={upstream * 1000:.2f}")
-    return ", ".join(parts)

@@ -18,6 +18,20 @@ class Took:
     embedding: float | None = None
     decision: float | None = None
 
+    def server_timing(self, overhead: float, upstream: float | None = None) -> str:
+        """The value of a `Server-Timing` header (W3C), milliseconds: until the answer began, and what of it went where.
+
+        All in seconds; `overhead` is from arrival to departure upstream, and these steps are part of it.
+        """
+        parts = [f"total;dur={(overhead + (upstream or 0.0)) * 1000:.2f}, overhead;dur={overhead * 1000:.2f}"]
+        if self.embedding is not None:
+            parts.append(f"embed;dur={self.embedding * 1000:.2f}")
+        if self.decision is not None:
+            parts.append(f"decide;dur={self.decision * 1000:.2f}")
+        if upstream is not None:
+            parts.append(f"upstream;dur={upstream * 1000:.2f}")
+        return ", ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

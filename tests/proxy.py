@@ -18,7 +18,7 @@ from app.main import create_app
 from app.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
-from app.store import registry, tenancy
+from app.store import keys, registry, tenancy
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
@@ -87,7 +87,7 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
         settings={"alpha": 0.3, **policy},
     )
     key = make_key()
-    await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
+    await keys.create_key(admin, tenant_id, hash_of(key), hint_of(key))
     return tenant_id, key
 
 
@@ -103,7 +103,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:
-        await tenancy.create_key(admin, tenant_id, hash_of(key), hint_of(key))
+        await keys.create_key(admin, tenant_id, hash_of(key), hint_of(key))
     async with serving(Settings(database_url=dsn, **{"pool_size": 4, **options})) as (url, services):
         caller = await services.directory.caller(key)
         yield Proxy(url, key, tenant_id, caller.key_id, admin, services)

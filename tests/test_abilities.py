@@ -19,8 +19,8 @@ from app.administration import abilities
 from app.cli import main
 from app.errors import NotFound
 from app.store import registry
-from app.store.administration import ABILITIES
 from app.store.database import Database
+from app.store.registry import ABILITIES
 from tests.conftest import blocking
 from tests.operators import Operator
 from tests.proxy import CHEAP, Proxy

@@ -14,7 +14,7 @@ import pytest
 
 from app.errors import Unauthorized
 from app.keys import hash_of, hint_of, make_key
-from app.store import tenancy
+from app.store import keys
 from tests.conftest import ProxyFactory
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
@@ -186,7 +186,7 @@ async def test_a_malformed_key_is_401(proxy: Proxy, authorization: str | None) -
 async def test_a_revoked_key_is_refused_within_a_second(proxy: Proxy) -> None:
     async with proxy.client() as client:
         await client.models.list()
-        await tenancy.revoke_key(proxy.admin, proxy.tenant_id, proxy.key_id)
+        await keys.revoke_key(proxy.admin, proxy.tenant_id, proxy.key_id)
         await asyncio.sleep(0.5)
         with pytest.raises(openai.AuthenticationError):
             await client.models.list()
@@ -195,7 +195,7 @@ async def test_a_revoked_key_is_refused_within_a_second(proxy: Proxy) -> None:
 async def test_an_expired_key_is_refused(proxy: Proxy) -> None:
     key = make_key()
     soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    await tenancy.create_key(proxy.admin, proxy.tenant_id, hash_of(key), hint_of(key), "", soon)
+    await keys.create_key(proxy.admin, proxy.tenant_id, hash_of(key), hint_of(key), "", soon)
     async with proxy.client(key) as client:
         await client.models.list()
         await asyncio.sleep(0.6)
@@ -225,6 +225,6 @@ async def test_a_flood_of_made_up_keys_costs_the_database_nothing_twice(proxy: P
         with pytest.raises(Unauthorized):
             await directory.caller(key)
     assert len(directory._unknown) == 1
-    await tenancy.create_key(proxy.admin, proxy.tenant_id, hash_of(made_up), hint_of(made_up))
+    await keys.create_key(proxy.admin, proxy.tenant_id, hash_of(made_up), hint_of(made_up))
     await asyncio.sleep(0.3)
     assert (await directory.caller(made_up)).tenant_id == proxy.tenant_id

@@ -28,7 +28,7 @@ from app.keys import hash_of, hint_of, make_key
 from app.lessons import LessonFile
 from app.policy_defaults import policy_defaults
 from app.postgres import EmbeddedPostgres
-from app.store import registry, tenancy
+from app.store import keys, registry, tenancy
 from app.store.database import Database
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def acme(run: Command, database: str) -> Command:
         await tenancy.put_policy(
             db, tenant_id, "auto", backend="knn", models=["gpt-4o", "gpt-4o-mini"], default="gpt-4o"
         )
-        await tenancy.create_key(db, tenant_id, hash_of("rk-acme"), hint_of("rk-acme"))
+        await keys.create_key(db, tenant_id, hash_of("rk-acme"), hint_of("rk-acme"))
 
     asyncio.run(_with(database, prepare))
     return run

@@ -13,11 +13,9 @@ import openai
 import orjson
 import pytest
 
-from app.settings import Settings
 from app.store import registry
 from tests.fake_upstream import ANSWER, Running, Upstream, serving
 from tests.proxy import STRONG, Proxy, running_proxy
-from tests.proxy import serving as serving_proxy
 
 FOREIGN = "foreign"
 ASK = "What is a café?"
@@ -32,13 +30,10 @@ class Pair:
     home: Running
     abroad: Upstream
     key: str
-    dsn: str
 
-    def openai(self, url: str | None = None, key: str | None = None) -> openai.AsyncOpenAI:
+    def openai(self) -> openai.AsyncOpenAI:
         """OpenAI's client."""
-        return openai.AsyncOpenAI(
-            base_url=f"{url or self.proxy.url}/v1", api_key=key or self.key, max_retries=0, timeout=20
-        )
+        return openai.AsyncOpenAI(base_url=f"{self.proxy.url}/v1", api_key=self.key, max_retries=0, timeout=20)
 
     def anthropic(self) -> anthropic.AsyncAnthropic:
         """Anthropic's client."""
@@ -62,7 +57,7 @@ async def pair(database: str, upstream: Running) -> AsyncIterator[Pair]:
         async with asyncio.timeout(10):
             while (await proxy.services.directory.catalogue()).find(FOREIGN) is None:
                 await asyncio.sleep(0.01)
-        yield Pair(proxy, upstream, abroad, key, database)
+        yield Pair(proxy, upstream, abroad, key)
 
 
 async def test_a_message_is_routed_among_those_who_speak_messages(pair: Pair) -> None:
@@ -109,22 +104,6 @@ async def test_a_conversation_goes_on_with_the_provider_that_holds_it(pair: Pair
     assert pair.asked() == ([], ["/v1/responses", "/v1/responses"])
 
 
-async def test_a_conversation_of_long_instructions_is_remembered_from_its_stream(pair: Pair) -> None:
-    async with pair.openai() as client:
-        async with client.responses.stream(model=FOREIGN, input=ASK, instructions="Be short. é " * 5000) as events:
-            first = await events.get_final_response()
-        await client.responses.create(model="auto", input="Why?", previous_response_id=first.id)
-    assert pair.asked() == ([], ["/v1/responses", "/v1/responses"])
-
-
-async def test_a_conversation_that_began_with_the_default_stays_there(pair: Pair) -> None:
-    async with pair.openai() as client:
-        first = await client.responses.create(model="auto", input=ASK)
-        second = await client.responses.create(model="auto", input="Why?", previous_response_id=first.id)
-    assert second.previous_response_id == first.id
-    assert pair.asked() == (["/v1/responses", "/v1/responses"], [])
-
-
 async def test_what_a_provider_holds_is_asked_of_it(pair: Pair) -> None:
     async with pair.openai() as client:
         identifier = await begun(client, False)
@@ -134,27 +113,6 @@ async def test_what_a_provider_holds_is_asked_of_it(pair: Pair) -> None:
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve(identifier)
     assert pair.asked()[0] == []
-
-
-async def test_another_process_finds_who_holds_a_conversation(pair: Pair) -> None:
-    async with pair.openai() as client:
-        identifier = await begun(client, False)
-    await pair.proxy.ledger()
-    async with serving_proxy(Settings(database_url=pair.dsn, pool_size=2)) as (url, _), pair.openai(url) as client:
-        response = await client.responses.create(model="auto", input="Why?", previous_response_id=identifier)
-        assert (await client.responses.retrieve(response.id)).previous_response_id == identifier
-    assert pair.asked()[0] == []
-
-
-async def test_another_tenant_is_not_led_to_who_holds_a_conversation(pair: Pair) -> None:
-    _, key = await pair.proxy.new_tenant("stranger", models=(STRONG, FOREIGN), default=STRONG)
-    async with pair.openai() as client, pair.openai(key=key) as stranger:
-        identifier = await begun(client, False)
-        with pytest.raises(openai.NotFoundError):
-            await stranger.responses.retrieve(identifier)
-        with pytest.raises(openai.BadRequestError, match="not found"):
-            await stranger.responses.create(model="auto", input="Why?", previous_response_id=identifier)
-    assert pair.asked() == ([f"/v1/responses/{identifier}", "/v1/responses"], ["/v1/responses"])
 
 
 async def test_files_go_to_the_provider_of_the_default_model(pair: Pair) -> None:

@@ -18,7 +18,8 @@ from aiohttp import web
 from app import counting, logs, metrics
 from app.attempt import Attempt
 from app.embedder import EmbeddingFailed
-from app.finished import Finished, server_timing
+from app.finished import Finished
+from app.plan import Took
 from app.request_ids import request_id
 from app.store import money, registry
 from tests.fake_upstream import Running
@@ -292,7 +293,7 @@ async def test_a_routed_answer_says_where_its_time_went(proxy: Proxy, http: aioh
 
 
 def test_what_was_not_done_is_not_timed() -> None:
-    assert server_timing(0.0015, upstream=0.25) == "total;dur=251.50, overhead;dur=1.50, upstream;dur=250.00"
+    assert Took().server_timing(0.0015, 0.25) == "total;dur=251.50, overhead;dur=1.50, upstream;dur=250.00"
 
 
 # ---- the log

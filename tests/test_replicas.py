@@ -22,7 +22,7 @@ from app.cli import main
 from app.errors import MemoryUnavailable, NotFound
 from app.schema import configuration, migrate
 from app.settings import Settings
-from app.store import pool, tenancy
+from app.store import keys, pool
 from app.store.database import REVISION, Database
 from tests.fake_upstream import Running
 from tests.lessons import easy, hard, lessons
@@ -186,8 +186,8 @@ async def test_keys_and_policies_hold_at_once_however_late_the_standby_is(pair: 
         async with pair.proxy.http(key) as http:
             answer = await chat(http, easy(1))
             assert (answer.status, answer.model, answer.reason) == (200, STRONG, "cold")
-            (credential,) = await tenancy.credentials(pair.proxy.admin, tenant_id)
-            await tenancy.revoke_key(pair.proxy.admin, tenant_id, credential["key_id"])
+            (credential,) = await keys.credentials(pair.proxy.admin, tenant_id)
+            await keys.revoke_key(pair.proxy.admin, tenant_id, credential["key_id"])
 
             async def refused() -> bool:
                 return (await chat(http, easy(1))).status == 401

@@ -20,7 +20,7 @@ import pytest
 from app.keys import hash_of, hint_of, make_key
 from app.postgres import dsn_of, erase
 from app.settings import Settings
-from app.store import registry, tenancy
+from app.store import keys, registry, tenancy
 from app.store.database import Database
 from app.workers import settings_of
 from tests.fake_upstream import Running
@@ -141,12 +141,12 @@ async def test_a_revoked_key_and_a_changed_policy_reach_every_worker_within_a_se
 ) -> None:
     tenant_id, key = await make_tenant(admin, "acme", backend="none", default=STRONG)
     other = make_key()
-    key_id = await tenancy.create_key(admin, tenant_id, hash_of(other), hint_of(other))
+    key_id = await keys.create_key(admin, tenant_id, hash_of(other), hint_of(other))
     server, url = await started("--workers", str(WORKERS), DATABASE_URL=database, ROUTER_POOL_SIZE="2")
     for _ in range(20):
         assert (await ask(url, other))[0] == 200
         assert (await ask(url, key, "auto"))[1]["model"] == STRONG
-    await tenancy.revoke_key(admin, tenant_id, key_id)
+    await keys.revoke_key(admin, tenant_id, key_id)
     await tenancy.put_policy(admin, tenant_id, "auto", backend="none", default=CHEAP, models=(CHEAP,))
     await asyncio.sleep(1)
     for _ in range(20):

@@ -13,9 +13,9 @@ import orjson
 
 from app.abilities import abilities_in
 from app.errors import NotFound
-from app.store import administration, registry
-from app.store.administration import ABILITIES
+from app.store import registry
 from app.store.database import Database
+from app.store.registry import ABILITIES
 from app.upstream import credentials
 
 #: What a provider's list may take, seconds, and be, bytes.
@@ -73,7 +73,7 @@ async def refresh(
             **_priced(row, upstreams[row["provider"]]),
             **told.get(row["provider"], {}).get(row["upstream_name"], {}),
         }
-        if known and await administration.fill_model(db, row["name"], known, force=force):
+        if known and await registry.fill_model(db, row["name"], known, force=force):
             changed.append(row["name"])
     now = {row["name"]: row for row in await registry.inventory(db)} if changed else {}
     shown = (now[name] for name in changed if name in now)

@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import BadRequest, NotFound
 from app.keys import hash_of, hint_of, make_key
 from app.moments import moment
-from app.store import administration, tenancy
+from app.store import keys
 from app.store.database import Database
 
 
@@ -22,7 +22,7 @@ async def new_key(
 ) -> dict[str, Any]:
     """Make a key; what is returned is all that will ever show it. `models` alone may serve it, None: all."""
     key = make_key()
-    key_id = await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None)
+    key_id = await keys.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None)
     made: dict[str, Any] = {"key_id": key_id, "api_key": key, "name": name, "expires_at": expires_at}
     return made if not models else {**made, "models": list(models)}
 
@@ -30,7 +30,7 @@ async def new_key(
 async def rotate(db: Database, tenant_id: int, key_id: int, until: datetime | None = None) -> dict[str, Any]:
     """Put a new key in the place of one that is valid, which works until `until`, None: no more. Raises `NotFound`."""
     key = make_key()
-    new = await administration.rotate_key(db, tenant_id, key_id, hash_of(key), hint_of(key), until)
+    new = await keys.rotate_key(db, tenant_id, key_id, hash_of(key), hint_of(key), until)
     if new is None:
         raise NotFound(f"The tenant has no valid key {key_id}.", param="key_id")
     return {"key_id": new, "api_key": key, "replaces": key_id, "replaced_until": until}

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from app.errors import NotFound
-from app.store import administration, registry
+from app.store import registry
 from app.store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
@@ -45,7 +45,7 @@ async def put(
 
 async def remove(db: Database, name: str) -> None:
     """Delete a provider that serves no model. Raises `NotFound`."""
-    if not await administration.delete_provider(db, name):
+    if not await registry.delete_provider(db, name):
         raise NotFound(f"There is no provider {name!r}; `pgrouter provider list` shows them.", param="provider")
 
 

@@ -15,8 +15,8 @@ from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
 from app.policy_defaults import names_in
 from app.store import registry
-from app.store.administration import ABILITIES
 from app.store.database import Database
+from app.store.registry import ABILITIES
 
 providers = typer.Typer(no_args_is_help=True, help="Say where models are served.")
 models = typer.Typer(no_args_is_help=True, help="Say which models there are, and their prices.")

@@ -12,6 +12,7 @@ from app.administration.keys import new_key, rotate, until
 from app.cli.common import AsJson, note, options, show, show_json, tenant_of, with_database
 from app.errors import BadRequest, NotFound
 from app.policy_defaults import names_in, policy_defaults
+from app.store import keys as stored
 from app.store import tenancy
 from app.store.database import Database
 
@@ -198,7 +199,7 @@ def list_keys(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """A tenant's keys, the revoked ones too; of each only its first characters."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await tenancy.credentials(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored.credentials(db, (await tenant_of(db, tenant)).tenant_id))
 
     show(with_database(work), as_json=as_json, empty="The tenant has no keys.")
 
@@ -211,7 +212,7 @@ def revoke_key(
     """Refuse a key from now on."""
 
     async def work(db: Database) -> None:
-        if not await tenancy.revoke_key(db, (await tenant_of(db, tenant)).tenant_id, key_id):
+        if not await stored.revoke_key(db, (await tenant_of(db, tenant)).tenant_id, key_id):
             raise NotFound(f"The tenant {tenant!r} has no key {key_id}; `pgrouter key list {tenant!r}` shows them.")
 
     with_database(work)

@@ -14,7 +14,7 @@ from app.cli.report import percent, usd
 from app.errors import BadRequest
 from app.moments import since as moment_since
 from app.spending import dimensions, shown, total
-from app.store import money, tenancy
+from app.store import keys, money
 from app.store.database import Database
 
 
@@ -36,8 +36,8 @@ def usage(
             return list(await money.usages(db, begin, now, wanted)), {}
         tenant_id = (await tenant_of(db, tenant)).tenant_id
         rows = list(await money.usage(db, tenant_id, begin, now, wanted))
-        keys = await tenancy.credentials(db, tenant_id) if "key" in wanted else []
-        return rows, {row["key_id"]: row["name"] or row["hint"] for row in keys}
+        known = await keys.credentials(db, tenant_id) if "key" in wanted else []
+        return rows, {row["key_id"]: row["name"] or row["hint"] for row in known}
 
     rows, names = with_database(work)
     wanted = wanted if tenant is not None else ["tenant", *wanted]

@@ -14,7 +14,7 @@ from app.demo import recordings
 from app.embedder import CachedEmbedder
 from app.keys import hash_of, hint_of, make_key
 from app.policy_defaults import policy_defaults
-from app.store import memory, registry, tenancy
+from app.store import keys, memory, registry, tenancy
 from app.store.database import Database
 
 log = logging.getLogger("pgrouter.demo")
@@ -64,7 +64,7 @@ async def _tenant(
     if known is None or known.space in (None, embedder.space):
         await _teach(db, embedder, tenant_id)
     key = make_key()
-    await tenancy.create_key(db, tenant_id, hash_of(key), hint_of(key), "made at the first start")
+    await keys.create_key(db, tenant_id, hash_of(key), hint_of(key), "made at the first start")
     return key
 
 

@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 from app.catalogue import Catalogue
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.endpoints.down import Downstream
-from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, until_gone
+from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, told, until_gone
 from app.endpoints.upload import Upload
-from app.errors import BadRequest, Forbidden, NotFound, RouterError, ShuttingDown
+from app.errors import BadRequest, Forbidden, NotFound, RouterError
 from app.ledger import decision_id
 from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
@@ -39,8 +39,7 @@ class Elsewhere:
         except ClientGone:
             scope[STATUS] = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
-            error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
-            await down.break_off(error, {})
+            await down.break_off(told(caught), {})
 
 
 async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:

@@ -19,7 +19,6 @@ from app.endpoints import record
 from app.endpoints.down import Downstream
 from app.endpoints.http import bearer, read_body
 from app.errors import BadRequest, UpstreamUnavailable
-from app.finished import server_timing
 from app.ledger import decision_id
 from app.observing import OBSERVED
 from app.options import NO_OPTIONS, Options
@@ -191,7 +190,7 @@ class Exchange:
     def _timing(self) -> str:
         took = (self.plan.took if self.plan is not None else None) or Took()
         upstream = self.answer.attempt.seconds if self.answer is not None else None
-        return server_timing(self.overhead or 0.0, took.embedding, took.decision, upstream)
+        return took.server_timing(self.overhead or 0.0, upstream)
 
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""

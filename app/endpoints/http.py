@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.errors import RouterError, TooLarge, Unauthorized
+from app.errors import RouterError, ShuttingDown, TooLarge, Unauthorized
 from app.observing import TENANT
 from app.protocol import GONE
 from app.services import Services, services_of
@@ -105,6 +105,11 @@ def bearer(headers: Headers) -> str:
     if not value:
         raise Unauthorized("No API key: send `Authorization: Bearer rk-…`, or `x-api-key: rk-…`.")
     return value.decode("latin-1")
+
+
+def told(caught: RouterError | asyncio.CancelledError) -> RouterError:
+    """What the client is told of an error. The server cancels a request when it stops and has waited long enough."""
+    return caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
 
 
 async def send_bytes(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
 from app.endpoints.exchange import Exchange
-from app.endpoints.http import CLIENT_GONE, ClientGone, until_gone
-from app.errors import RouterError, ShuttingDown
+from app.endpoints.http import CLIENT_GONE, ClientGone, told, until_gone
+from app.errors import RouterError
 from app.services import services_of
 
 
@@ -34,8 +34,7 @@ class Inference:
         except ClientGone:
             status = CLIENT_GONE
         except (RouterError, asyncio.CancelledError) as caught:
-            # Cancelled by the server, which stops and has waited long enough: the client is still to know.
-            error = caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
+            error = told(caught)
             status, code = error.status, error.code
             await exchange.down.break_off(error, exchange.router_headers())
             # Its traceback holds this frame.

@@ -9,6 +9,11 @@ from typing import Any
 
 from app.store.database import Database
 
+#: What a model can do, in the order of `router.fill_model`; each is a column of `router.models`.
+ABILITIES = (
+    "context_window", "max_output", "tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -80,6 +85,11 @@ async def put_provider(
     return int(rows[0][0])
 
 
+async def delete_provider(db: Database, name: str) -> bool:
+    """Delete a provider; False when there is none of that name. asyncpg's ForeignKeyViolationError: it has models."""
+    return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
+
+
 async def put_model(
     db: Database,
     name: str,
@@ -121,6 +131,17 @@ async def put_model(
         max_output,
     )
     return int(rows[0][0])
+
+
+async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, force: bool = False) -> bool:
+    """Fill in what is unknown of a model's abilities, with `force` also what is known; whether anything changed."""
+    rows = await db.fetch(
+        "select router.fill_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        name,
+        *(abilities.get(ability) for ability in ABILITIES),
+        force,
+    )
+    return bool(rows[0][0])
 
 
 async def upstreams(db: Database) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Who may ask for what: tenants, keys, policies; and the commands that change them."""
+"""Who may ask for what: tenants, their policies, who reads them; and the commands that change these."""
 
 from __future__ import annotations
 
@@ -162,27 +162,6 @@ async def delete_tenant(db: Database, tenant_id: int) -> bool:
     return bool((await db.fetch("select router.delete_tenant($1)", tenant_id, timeout=600))[0][0])
 
 
-async def create_key(
-    db: Database,
-    tenant_id: int,
-    key_hash: bytes,
-    hint: str,
-    name: str = "",
-    expires_at: datetime | None = None,
-    models: Sequence[str] | None = None,
-) -> int:
-    """Store the SHA-256 of a new key; returns the key's number. `models` alone may serve it, None: all."""
-    rows = await db.fetch(
-        "select router.create_key($1, $2, $3, $4, $5, $6)", tenant_id, key_hash, hint, name, expires_at, models
-    )
-    return int(rows[0][0])
-
-
-async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
-    """Refuse a key from now on; False when the tenant has none of that number."""
-    return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
-
-
 async def grant_tenant(db: Database, role: str, tenant_id: int | None) -> bool:
     """Let a role of Postgres read a tenant, None: every tenant; False when it could already.
 
@@ -239,11 +218,6 @@ async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
 async def tenants(db: Database, name: str | None = None) -> list[Tenant]:
     """Every tenant by name, or the one of that name."""
     return [Tenant(**row) for row in await db.fetch("select * from router.tenancies($1)", name, timeout=30)]
-
-
-async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The keys of a tenant, revoked ones too; never their hashes."""
-    return await db.fetch("select * from router.credentials($1)", tenant_id)
 
 
 async def readers(db: Database) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from app.administration.keys import new_key, rotate, until
 from app.endpoints.admin.gate import Body, given_in, number_in, route, tenant_in
 from app.endpoints.http import answer, parsed
 from app.errors import NotFound
-from app.store import administration, tenancy
+from app.store import keys
 from app.store.database import Database
 from app.teaching import Text
 
@@ -49,7 +49,7 @@ class Rotation(Body):
 async def list_keys(request: Request, db: Database) -> Response:
     """A tenant's keys, the revoked ones too; of each only its first characters."""
     tenant = await tenant_in(request, db)
-    rows = await tenancy.credentials(db, tenant.tenant_id)
+    rows = await keys.credentials(db, tenant.tenant_id)
     return answer({"object": "list", "data": [shown(row) for row in rows]})
 
 
@@ -68,7 +68,7 @@ async def change_key(request: Request, db: Database) -> Response:
     given = given_in(await parsed(request, KeyChange), nullable={"expires_at": "infinity", "models": []})
     if given.get("expires_at", "infinity") != "infinity":
         given["expires_at"] = until(given["expires_at"], datetime.now(UTC), "expires_at")
-    await administration.change_key(db, tenant.tenant_id, key_id, **given)
+    await keys.change_key(db, tenant.tenant_id, key_id, **given)
     return answer(await _one(db, tenant.tenant_id, key_id))
 
 
@@ -85,12 +85,12 @@ async def rotate_key(request: Request, db: Database) -> Response:
 async def revoke_key(request: Request, db: Database) -> Response:
     """Refuse a key from now on; it stays listed."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    await tenancy.revoke_key(db, tenant.tenant_id, key_id)
+    await keys.revoke_key(db, tenant.tenant_id, key_id)
     return answer(await _one(db, tenant.tenant_id, key_id))
 
 
 async def _one(db: Database, tenant_id: int, key_id: int) -> dict[str, Any]:
-    for row in await tenancy.credentials(db, tenant_id):
+    for row in await keys.credentials(db, tenant_id):
         if row["key_id"] == key_id:
             return shown(row)
     raise NotFound(f"The tenant has no key {key_id}.", param="key_id")

@@ -15,8 +15,8 @@ from app.endpoints.admin.gate import Body, route
 from app.endpoints.admin.prices import Usd
 from app.endpoints.http import answer, parsed
 from app.store import registry
-from app.store.administration import ABILITIES
 from app.store.database import Database
+from app.store.registry import ABILITIES
 from app.teaching import Text
 
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]

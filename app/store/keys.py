@@ -1,4 +1,4 @@
-"""The rarer changes an operator makes: keys that change and rotate, providers that go, abilities that are filled in."""
+"""API keys as the database has them, by their hashes: made, changed, put in the place of another, and refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from typing import Any, Literal
 
 from app.store.database import Database
 
-#: What a model can do, in the order of `router.fill_model`; each is a column of `router.models`.
-ABILITIES = (
-    "context_window", "max_output", "tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning",
-)  # fmt: skip
+
+async def create_key(
+    db: Database,
+    tenant_id: int,
+    key_hash: bytes,
+    hint: str,
+    name: str = "",
+    expires_at: datetime | None = None,
+    models: Sequence[str] | None = None,
+) -> int:
+    """Store the SHA-256 of a new key; returns the key's number. `models` alone may serve it, None: all."""
+    rows = await db.fetch(
+        "select router.create_key($1, $2, $3, $4, $5, $6)", tenant_id, key_hash, hint, name, expires_at, models
+    )
+    return int(rows[0][0])
 
 
 async def change_key(
@@ -44,17 +55,11 @@ async def rotate_key(
     return None if rows[0][0] is None else int(rows[0][0])
 
 
-async def delete_provider(db: Database, name: str) -> bool:
-    """Delete a provider; False when there is none of that name. asyncpg's ForeignKeyViolationError: it has models."""
-    return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
+async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
+    """Refuse a key from now on; False when the tenant has none of that number."""
+    return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
 
 
-async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, force: bool = False) -> bool:
-    """Fill in what is unknown of a model's abilities, with `force` also what is known; whether anything changed."""
-    rows = await db.fetch(
-        "select router.fill_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        name,
-        *(abilities.get(ability) for ability in ABILITIES),
-        force,
-    )
-    return bool(rows[0][0])
+async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+    """The keys of a tenant, revoked ones too; never their hashes."""
+    return await db.fetch("select * from router.credentials($1)", tenant_id)
