@@ -36,6 +36,7 @@ class Settings:
     retry_wait: float = 5.0
     hedge: float = 0.0
     keepalive: float = 0.0
+    other_paths: bool = True
     max_body: int = 20 * MEBIBYTE
     pool_size: int = 8
     ledger_queue: int = 10_000
@@ -74,6 +75,7 @@ class Settings:
             retry_wait=reader.number("ROUTER_RETRY_WAIT", default.retry_wait),
             hedge=reader.number("ROUTER_HEDGE_SECONDS", default.hedge, least=0),
             keepalive=reader.number("ROUTER_KEEPALIVE_SECONDS", default.keepalive, least=0),
+            other_paths=reader.switch("ROUTER_OTHER_PATHS", default.other_paths),
             max_body=reader.integer("ROUTER_MAX_BODY_BYTES", default.max_body, 1024, 1024 * MEBIBYTE),
             pool_size=reader.integer("ROUTER_POOL_SIZE", default.pool_size, 1, 1000),
             ledger_queue=reader.integer("ROUTER_LEDGER_QUEUE", default.ledger_queue, 1, 10_000_000),

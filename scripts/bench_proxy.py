@@ -13,8 +13,8 @@ the turns are printed:
 and, with 1 ms between the events of the answers, the first three streamed. Then: what routing adds to a request, which
 is its p50 less that of passing through in the same turn, at 1 connection; the processor time a request takes of every
 process at 16 connections; the proxy's memory after 100,000 requests against its memory once warm (every embedding that
-it keeps is there); and what 20 clients that ask for a stream of 20,000 events and do not read it take of its memory
-and of the others' time.
+it keeps is there); what 20 clients that ask for a stream of 20,000 events and do not read it take of its memory
+and of the others' time; and how soon the provider of a stream is left once its client has.
 
 The proxy is `python -m app serve`: one process, default settings, a tenant with the 300 taught prompts of the demo and
 three candidate models. Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL names
@@ -58,7 +58,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts import flames, peers, proxy_memory
+from scripts import flames, peers, proxy_departures, proxy_memory
 from scripts.bench import Report, options, say
 from scripts.processes import backends, resident_mib, running_proxy, seed
 from scripts.proxy_report import report
@@ -134,6 +134,7 @@ def run(
     report(bench, found, rows)
     proxy_memory.grown(rows, pid, before, served)
     proxy_memory.slow_readers(rows, pid, url, key, by_name[PASSED], min(seconds, 1.0))
+    proxy_departures.report(rows, dsn, url, key)
     if recorder is not None:
         say(f"Recording into {given.profile}.")
         length = 3.0 if given.quick else 15.0

@@ -299,6 +299,14 @@ async def test_what_is_counted_is_not_passed_on_uncounted_by_another_spelling(
     assert upstream.log() == []
 
 
+async def test_an_operator_may_keep_other_paths_shut(proxies: ProxyFactory, upstream: Running) -> None:
+    upstream.clear()
+    async with proxies(other_paths=False) as proxy:
+        assert (await call(proxy, "GET", "/v1/files"))[0] == 404
+        assert (await call(proxy, "GET", "/v1/models"))[0] == 200
+    assert upstream.log() == []
+
+
 async def test_without_a_key_nothing_passes(proxy: Proxy, upstream: Running) -> None:
     for key, path in (("", "/v1/files"), ("rk-wrong", "/v1/files"), ("sk-other", "/v1/messages/batches")):
         came = await exchange(proxy.url, key, Asked("POST", path, b"{}"))

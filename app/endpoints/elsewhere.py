@@ -47,6 +47,8 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
     caller = await services.directory.caller(bearer(headers))
     scope[TENANT] = caller.tenant
     path = _path(scope)
+    if not services.settings.other_paths:
+        raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
     limits: dict[str, str] = {}
