@@ -31,7 +31,7 @@ from app.endpoints import (
     usage,
 )
 from app.endpoints.http import CLIENT_GONE, ClientGone, answer
-from app.errors import RouterError
+from app.errors import NotFound, RouterError
 from app.logs import REQUEST_ID
 from app.observing import Observing
 from app.request_ids import HEADER, RequestIds
@@ -69,8 +69,7 @@ async def no_such_path(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405 in OpenAI's shape."""
     assert isinstance(error, HTTPException)
     message = f"{request.method} {request.url.path} is not served here: {error.detail}."
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "unknown_url"}}
-    response = answer(body, error.status_code)
+    response = answer(NotFound(message, code="unknown_url").body(), error.status_code)
     response.headers.update(error.headers or {})
     return response
 
@@ -83,8 +82,7 @@ async def nobody(request: Request, error: Exception) -> Response:
 async def unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours or of the database; the server logs where, and the client is told no more."""
     log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
-    body = {"error": {"message": "Internal error.", "type": "server_error", "param": None, "code": "internal_error"}}
-    response = answer(body, 500)
+    response = answer(RouterError("Internal error.", code="internal_error").body(), 500)
     # This one goes out past the middleware.
     response.headers[HEADER.decode()] = REQUEST_ID.get()
     return response
