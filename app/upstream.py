@@ -20,7 +20,7 @@ HOP_BY_HOP = frozenset(
         b"trailer", b"transfer-encoding", b"upgrade",
     )
 )  # fmt: skip
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"))
 _NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
 _ROUTER_HEADERS = b"x-router"
 
@@ -153,6 +153,10 @@ class Upstream:
             timed_out = _timed_out(error)
             what = "did not answer in time" if timed_out else "cannot be reached"
             raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
+        if not 200 <= response.status < 600:
+            # Another protocol, which nobody asked for, or what no client could be told.
+            response.close()
+            raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return Reply(response)
 
     def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
@@ -164,7 +168,7 @@ class Upstream:
             except KeyError:
                 name = self._name(raw)
             if name is not None and not (plain and raw == b"accept-encoding"):
-                sent.append((name, value.decode("latin-1")))
+                sent.append((name, _text(value)))
             elif raw == b"connection":
                 hop = value
         if hop and hop.lower() not in (b"keep-alive", b"close"):
@@ -188,6 +192,14 @@ class Upstream:
             if len(self._urls) < 1000:
                 self._urls[base, path, query] = url
         return url
+
+
+def _text(value: bytes) -> str:
+    """A header's value as aiohttp, which writes UTF-8, makes the same bytes of it; those that are none become so."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _timed_out(error: BaseException) -> bool:
