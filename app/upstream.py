@@ -21,7 +21,7 @@ HOP_BY_HOP = frozenset(
         b"trailer", b"transfer-encoding", b"upgrade",
     )
 )  # fmt: skip
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"))
 _NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
 _ROUTER_HEADERS = b"x-router"
 
@@ -160,6 +160,10 @@ class Upstream:
             timed_out = _timed_out(error)
             what = "did not answer in time" if timed_out else "cannot be reached"
             raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
+        if not 200 <= response.status < 600:
+            # Another protocol, which nobody asked for, or what no client could be told.
+            response.close()
+            raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return Reply(response)
 
     def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:

@@ -333,6 +333,44 @@ async def test_a_header_cannot_be_smuggled_in(proxy: Proxy, upstream: Running) -
     assert all("x-evil" not in {name.lower() for name, _ in entry["headers"]} for entry in upstream.log())
 
 
+async def test_headers_go_on_as_the_bytes_they_are(proxy: Proxy) -> None:
+    heads: list[bytes] = []
+
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(head)
+        writer.write(OK)
+        await writer.drain()
+
+    async with provider(serve) as url:
+        await served_by(proxy, url)
+        host = urlsplit(proxy.url).netloc
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        head = f"GET /v1/files HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {proxy.key}\r\nX-Title: Zoë\r\n"
+        writer.write(f"{head}X-Goog-Api-Key: {proxy.key}\r\nCookie: a=b\r\nConnection: close\r\n\r\n".encode())
+        async with asyncio.timeout(20):
+            await reader.read()
+        writer.close()
+    (told,) = heads
+    assert "x-title: Zoë\r\n".encode() in told
+    assert proxy.key.encode() not in told
+    assert b"cookie" not in told.lower()
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
+@pytest.mark.parametrize("status", [101, 600, 999])
+async def test_a_status_that_no_client_can_be_told_is_an_error_of_the_provider(
+    proxy: Proxy, path: str, status: int
+) -> None:
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK.replace(b"200", b"%d" % status))
+        await writer.drain()
+
+    async with provider(serve) as url:
+        await served_by(proxy, url)
+        asked = {"model": STRONG, "messages": [{"role": "user", "content": "hi"}]}
+        assert (await call(proxy, "POST", path, json=asked))[0] == 502
+
+
 # ---- who serves
 
 
