@@ -112,6 +112,7 @@ def test_the_benchmark_has_the_targets_that_were_asked_for(rows: list[dict[str, 
         ("latency p50 added by routing", NEW, 2.5),
         ("memory growth", None, 10.0),
         ("memory a slow reader takes", None, 3.0),
+        ("client gone to provider left, longest", None, 100.0),
     }
 
 
