@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from app.store import registry, tenancy
+from app.store import money, registry, tenancy
 from tests.conftest import ProxyFactory
 from tests.exchange import Asked, exchange
 from tests.fake_upstream import Running
@@ -369,6 +369,18 @@ async def test_a_status_that_no_client_can_be_told_is_an_error_of_the_provider(
         await served_by(proxy, url)
         asked = {"model": STRONG, "messages": [{"role": "user", "content": "hi"}]}
         assert (await call(proxy, "POST", path, json=asked))[0] == 502
+
+
+async def test_what_is_left_of_a_limit_is_said_once(proxy: Proxy) -> None:
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK.replace(b"\r\n\r\n", b"\r\nX-RateLimit-Limit-Requests: 7\r\n\r\n"))
+        await writer.drain()
+
+    await money.put_limits(proxy.admin, proxy.tenant_id, requests=60)
+    async with provider(serve) as url:
+        await served_by(proxy, url)
+        async with proxy.http() as http, http.get("/v1/files") as response:
+            assert response.headers.getall("x-ratelimit-limit-requests") == ["60"]
 
 
 # ---- who serves

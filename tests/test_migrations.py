@@ -18,8 +18,11 @@ from alembic.script import ScriptDirectory
 
 from app.postgres import psql
 from app.schema import configuration, migrate
+from app.store import money
 from app.store.database import REVISION
 from tests.conftest import Databases, blocking
+from tests.fake_upstream import Running
+from tests.proxy import CHEAP, STRONG, running_proxy
 from tests.sql_world import Lesson, direction, world_of
 
 ROOT = Path(__file__).parent.parent
@@ -125,6 +128,33 @@ def test_every_revision_can_be_stopped_at(empty_database: str, database: str) ->
     assert catalogue(empty_database) == catalogue(database)
     for revision in revisions[::-1][1:]:
         assert migrate(empty_database, revision)[1] == revision
+
+
+def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_again(
+    empty_database: str, upstream: Running
+) -> None:
+    async def use() -> None:
+        async with running_proxy(empty_database, upstream.url) as proxy, proxy.client() as client:
+            await proxy.rank([{"prompt": f"prompt {i}", "scores": {CHEAP: 1, STRONG: 1}} for i in range(110)])
+            await money.put_limits(proxy.admin, proxy.tenant_id, tokens=10**6, day_usd=5)
+            await money.put_limits(proxy.admin, proxy.tenant_id, proxy.key_id, requests=1000)
+            proxy.services.directory.invalidate()
+            before = len(await proxy.admin.fetch("select from router.decisions"))
+            await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
+            await client.responses.create(model="auto", input="hi")
+            rows = await proxy.ledger(before + 2)
+            (meter,) = await proxy.admin.fetch(
+                "select m.* from router.meters as m join router.limits as l using (limit_id) where l.day_usd = 5"
+            )
+            assert float(meter["day_usd"]) == pytest.approx(sum(row["spent_usd"] for row in rows))
+            assert meter["reserved_usd"] == 0
+
+    for between in ("0009", "0010", "0012"):
+        migrate(empty_database)
+        blocking(use)
+        assert migrate(empty_database, between)[1] == between
+    migrate(empty_database)
+    blocking(use)
 
 
 def test_migrating_again_changes_nothing(database: str) -> None:

@@ -70,10 +70,7 @@ class Downstream:
         raw = reply.headers
         if headers:
             # A provider that is a router too says who serves there; here it is what this one chose.
-            own = _raw(headers)
-            replaced = {name for name, _ in own}
-            raw = [each for each in raw if each[0] not in replaced and not each[0].startswith(b"x-router-")]
-            raw += own
+            raw = _instead([each for each in raw if not each[0].startswith(b"x-router-")], _raw(headers))
         plain = reply.streamed and encoding is None
         drop_usage = drop_usage and plain and reply.status == 200
         keepalive = keepalive if plain else 0
@@ -100,7 +97,7 @@ class Downstream:
         """Send an answer on as it is, with headers of our own if there are any."""
         self.streamed = reply.streamed
         self._plain = reply.header(b"content-encoding") is None
-        await self._start(reply.status, [*reply.headers, *_raw(headers)])
+        await self._start(reply.status, _instead(reply.headers, _raw(headers)))
         async for chunk in reply.chunks():
             self._between = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)
@@ -170,6 +167,12 @@ class Downstream:
 
 def _raw(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _instead(theirs: Iterable[tuple[bytes, bytes]], own: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A provider's headers, but for those that are the router's own here."""
+    replaced = {name for name, _ in own}
+    return [*(each for each in theirs if each[0] not in replaced), *own]
 
 
 async def _one(body: bytes) -> AsyncGenerator[bytes, None]:
