@@ -77,6 +77,11 @@ class Attempts:
         """How many calls of providers that were."""
         return sum(attempt.asked for attempt in self.made)
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that were asked have answered, or failed, by themselves."""
+        return all(attempt.outcome != "cancelled" for attempt in self.made)
+
     async def answer(self, models: Sequence[Model]) -> Answer:
         """The first good answer of `models`, in their order, else the last bad one. Raises `UpstreamUnavailable`.
 

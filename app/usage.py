@@ -22,3 +22,4 @@ class Usage(NamedTuple):
 
 
 UNKNOWN = Usage()
+NOTHING = Usage(0, None, 0)

@@ -172,6 +172,23 @@ async def test_a_fallback_does_not_pass_the_budget(proxy: Proxy, upstream: Runni
     assert float((await meter(proxy))["day_usd"]) == 0, "what failed costs nothing"
 
 
+async def test_a_client_that_leaves_after_a_refusal_pays_nothing(proxy: Proxy, upstream: Running) -> None:
+    await limit(proxy, day=1.0, tokens=100_000)
+    upstream.script(STRONG, "status=503;retry-after=4")
+    async with proxy.http() as http:
+        body = {"model": STRONG, "messages": ASKED}
+        asking = asyncio.create_task(http.post("/v1/chat/completions", json=body).__aenter__())
+        while not [entry for entry in upstream.log() if entry["written"]]:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    (row,) = await proxy.ledger()
+    assert (row["status"], row["attempts"], row["spent_usd"]) == (499, 1, 0)
+    after = await meter(proxy)
+    assert (float(after["day_usd"]), float(after["reserved_usd"])) == (0, 0)
+
+
 async def test_a_client_that_leaves_a_stream_pays_for_what_was_said(proxy: Proxy, upstream: Running) -> None:
     await limit(proxy, day=1.0)
     upstream.script(CHEAP, "gap=0.05;chunks=200")

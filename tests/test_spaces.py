@@ -412,6 +412,8 @@ async def test_nothing_taught_or_forgotten_during_a_move_is_lost(two: Spaces) ->
         try:
             minute = 1
             while not done.is_set():
+                # Room for a switch, which three writers without a pause may never leave.
+                await asyncio.sleep(pick.random() * 0.02)
                 # Each has prompts of its own, so that the order of what it did is known.
                 prompt = f"p{worker + 3 * pick.randrange(25)}"
                 minute += 1

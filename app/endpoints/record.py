@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from app.endpoints.http import CLIENT_GONE
 from app.errors import BadRequest
 from app.finished import Finished
 from app.holders import key_of
@@ -14,7 +15,7 @@ from app.plan import Took
 from app.signal import prompt_tokens
 from app.store.registry import Model
 from app.store.tenancy import Caller
-from app.usage import UNKNOWN, Usage
+from app.usage import NOTHING, UNKNOWN, Usage
 
 if TYPE_CHECKING:
     from app.endpoints.exchange import Exchange
@@ -53,6 +54,9 @@ def write_down(exchange: Exchange, status: int, usage: Usage, estimated: bool) -
         model = exchange.models[0]
     if plan is None or caller is None or model is None or attempts is None:
         return
+    if status == CLIENT_GONE and exchange.answer is None and attempts.idle:
+        # Whoever was asked had refused already: nothing was under way that might have to be paid for.
+        usage = NOTHING
     response = _kept(exchange, caller, model, status)
     exchange.services.ledger.add(
         Entry(
