@@ -177,15 +177,19 @@ class Attempts:
         return Answer(attempt, reply, whole)
 
     async def _whole(self, reply: Reply) -> bytes | None:
-        """A short answer whole: one that breaks off, or does not come in time, can still be another model's."""
+        """A short answer whole, of a stream its first piece: what breaks off before can still be another model's."""
         length = reply.header(b"content-length")
-        if length is None or not length.isdigit() or int(length) > WHOLE:
+        short = length is not None and length.isdigit() and int(length) <= WHOLE
+        if not short and not reply.streamed:
             return None
         try:
-            if reply.arrived:
+            if short and reply.arrived:
                 return await reply.read()
             async with asyncio.timeout(max(0.001, self.deadline - time.perf_counter())):
-                return await reply.read()
+                if short:
+                    return await reply.read()
+                await reply.begin()
+                return None
         except TimeoutError:
             reply.close()
             raise UpstreamUnavailable("The provider did not end its answer in time.", timed_out=True) from None

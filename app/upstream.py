@@ -36,10 +36,11 @@ Body = bytes | AsyncIterator[bytes] | None
 class Reply:
     """A provider's answer whose first byte has arrived; `close` when done with it, read or not."""
 
-    __slots__ = ("_response", "headers", "status")
+    __slots__ = ("_begun", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._begun = b""
         self.status = response.status
         self.headers = [(name.lower(), value) for name, value in response.raw_headers if name.lower() not in HOP_BY_HOP]
 
@@ -57,9 +58,18 @@ class Reply:
         """Whether all of the body is here, so that nobody waits for it."""
         return self._response.content.is_eof()
 
+    async def begin(self) -> None:
+        """Wait for the first of the body. Raises as `chunks` does, where the provider breaks off before it too."""
+        try:
+            self._begun = await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. Raises `UpstreamUnavailable` when the provider breaks off."""
         try:
+            if self._begun:
+                yield self._begun
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -68,7 +78,7 @@ class Reply:
     async def read(self) -> bytes:
         """The whole body. Raises as `chunks` does."""
         try:
-            return await self._response.content.read()
+            return self._begun + await self._response.content.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
 

@@ -219,6 +219,16 @@ async def test_an_answer_that_breaks_off_before_any_of_it_went_out_gives_way_too
         assert await served(client, easy(1)) == (STRONG, "fallback")
 
 
+async def test_a_stream_that_dies_before_its_first_word_gives_way_too(proxy: Proxy, upstream: Running) -> None:
+    await proxy.rank(lessons(120))
+    upstream.script(CHEAP, "die-after=0;gap=0.01")
+    async with proxy.client() as client:
+        raw = await client.chat.completions.with_raw_response.create(model="auto", messages=ask(easy(1)), stream=True)
+        said = [chunk async for chunk in raw.parse()]
+    assert said
+    assert (raw.headers["x-router-model"], raw.headers["x-router-reason"]) == (STRONG, "fallback")
+
+
 async def test_the_last_models_failure_is_passed_on_as_it_is(proxy: Proxy, upstream: Running) -> None:
     upstream.script(CHEAP, "status=500")
     upstream.script(STRONG, "status=429;retry-after=7")

@@ -275,7 +275,8 @@ async def test_who_leaves_before_the_first_byte_ends_the_providers_work(
                 await asyncio.gather(asking, return_exceptions=True)
             await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
             row = (await proxy.ledger())[-1]
-            assert (row["status"], row["completion_tokens"]) == (499, None)
+            assert (row["status"], row["completion_tokens"], row["usage_estimated"]) == (499, 0, True)
+            assert row["prompt_tokens"] > 0, "the prompt was sent"
     upstream.clear()
 
 

@@ -194,7 +194,7 @@ class Exchange:
 
     def over(self, status: int, code: str | None) -> None:
         """The client has its answer, or none: write that down and have it counted; `code` is our own error's."""
-        usage, estimated = record.usage(self)
+        usage, estimated = record.usage(self, status)
         if self.dialect.billed:
             record.write_down(self, status, usage, estimated)
         self.scope[OBSERVED] = True

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from app.endpoints.exchange import Exchange
 
 
-def usage(exchange: Exchange) -> tuple[Usage, bool]:
+def usage(exchange: Exchange, status: int) -> tuple[Usage, bool]:
     """What the answer's tokens were, and whether that is an estimate: of a stream whose provider did not say."""
     passed = exchange.down.passed
     if passed is None:
+        asked = exchange.attempts is not None and exchange.attempts.asked
+        if status == CLIENT_GONE and asked and exchange.body.get("stream") is True:
+            # It left before the first word, so that all there was is the prompt.
+            return Usage(prompt_tokens=_prompt_tokens(exchange), completion_tokens=0), True
         return UNKNOWN, False
     found = passed.usage()
     if found.completion_tokens is not None or exchange.answer is None or exchange.answer.reply is None:
@@ -56,7 +60,7 @@ def write_down(exchange: Exchange, status: int, usage: Usage, estimated: bool) -
         return
     if status == CLIENT_GONE and exchange.answer is None and attempts.idle:
         # Whoever was asked had refused already: nothing was under way that might have to be paid for.
-        usage = NOTHING
+        usage, estimated = NOTHING, False
     response = _kept(exchange, caller, model, status)
     exchange.services.ledger.add(
         Entry(
