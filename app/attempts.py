@@ -177,19 +177,15 @@ class Attempts:
         return Answer(attempt, reply, whole)
 
     async def _whole(self, reply: Reply) -> bytes | None:
-        """A short answer whole, of a stream its first piece: what breaks off before can still be another model's."""
+        """A short answer whole: one that breaks off, or does not come in time, can still be another model's."""
         length = reply.header(b"content-length")
-        short = length is not None and length.isdigit() and int(length) <= WHOLE
-        if not short and not reply.streamed:
+        if length is None or not length.isdigit() or int(length) > WHOLE:
             return None
         try:
-            if short and reply.arrived:
+            if reply.arrived:
                 return await reply.read()
             async with asyncio.timeout(max(0.001, self.deadline - time.perf_counter())):
-                if short:
-                    return await reply.read()
-                await reply.begin()
-                return None
+                return await reply.read()
         except TimeoutError:
             reply.close()
             raise UpstreamUnavailable("The provider did not end its answer in time.", timed_out=True) from None

@@ -155,6 +155,7 @@ class Upstream:
         else:
             data = body
         longest = min(self._first_byte_timeout, within)
+        response: aiohttp.ClientResponse | None = None
         try:
             async with asyncio.timeout(longest) as timer:
                 if isinstance(body, AsyncIterator):
@@ -166,7 +167,15 @@ class Upstream:
                     headers=sent,
                     allow_redirects=False,
                 )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                reply = Reply(response)
+                if plain and reply.streamed:
+                    # A head alone is no beginning: what dies before its first word can still be another model's.
+                    await reply.begin()
+        except BaseException as error:
+            if response is not None:
+                response.close()
+            if not isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+                raise
             timed_out = _timed_out(error)
             what = "did not answer in time" if timed_out else "cannot be reached"
             raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
@@ -174,7 +183,7 @@ class Upstream:
             # Another protocol, which nobody asked for, or what no client could be told.
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
-        return Reply(response)
+        return reply
 
     def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
         names, sent = self._names, []

@@ -229,6 +229,20 @@ async def test_a_stream_that_dies_before_its_first_word_gives_way_too(proxy: Pro
     assert (raw.headers["x-router-model"], raw.headers["x-router-reason"]) == (STRONG, "fallback")
 
 
+async def test_a_stream_that_says_nothing_in_time_gives_way_too(proxies: ProxyFactory, upstream: Running) -> None:
+    async with proxies(first_byte_timeout=0.3) as proxy:
+        await proxy.rank(lessons(120))
+        upstream.script(CHEAP, "hang-after=0")
+        async with proxy.client() as client:
+            raw = await client.chat.completions.with_raw_response.create(
+                model="auto", messages=ask(easy(1)), stream=True
+            )
+            assert [chunk async for chunk in raw.parse()]
+        upstream.clear()
+    assert raw.headers["x-router-attempts"].startswith(f"{CHEAP};why=chosen;status=timeout;")
+    assert raw.headers["x-router-model"] == STRONG
+
+
 async def test_the_last_models_failure_is_passed_on_as_it_is(proxy: Proxy, upstream: Running) -> None:
     upstream.script(CHEAP, "status=500")
     upstream.script(STRONG, "status=429;retry-after=7")
