@@ -27,7 +27,7 @@ def with_model(raw: bytes, name: str) -> bytes:
 
 
 def _scanned(raw: bytes, name: str) -> bytes:
-    """The same for every text: token by token, 10 us for 250 bytes."""
+    """The same for every text: token by token, which takes the longer the more of them there are."""
     depth = 0
     before = b""
     is_model = False
