@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.store.registry import ABILITIES
+from app.entities import CAPABILITIES
 
 #: As large as the columns are.
 _MOST = 2**31 - 1
@@ -103,7 +103,7 @@ def abilities_of(model: Mapping[str, Any]) -> dict[str, Any]:
         # Many can and do not list this one.
         if "parallel_tool_calls" in parameters:
             told["parallel_tools"] = True
-    return {ability: told[ability] for ability in ABILITIES if told[ability] is not None}
+    return {ability: told[ability] for ability in CAPABILITIES if told[ability] is not None}
 
 
 def _first(model: Mapping[str, Any], paths: tuple[str, ...], read: Any) -> Any:

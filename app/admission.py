@@ -9,10 +9,10 @@ from math import ceil
 from uuid import UUID
 
 from app import metrics
+from app.entities import Caller
 from app.errors import BudgetSpent, MemoryUnavailable, RateLimited, RouterError
 from app.store import money
 from app.store.database import Database
-from app.store.tenancy import Caller
 
 #: What is limited a minute, and what OpenAI calls it.
 _RATES = {"requests": "RPM", "tokens": "TPM"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from app.store.registry import Model
+from app.entities import Model
 
 #: Of these the provider is the cause, and asked again it may do better.
 RETRYABLE = frozenset((408, 409, 429, *range(500, 600)))

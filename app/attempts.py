@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from app.attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from app.backoff import backoff, retry_after
 from app.breaker import Breakers
+from app.entities import Model
 from app.errors import UpstreamUnavailable
-from app.store.registry import Model
 from app.upstream import Reply
 
 #: These say that the model is not well, whoever asks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.dialects import Dialect, Reading
-from app.store.registry import Model
+from app.entities import Model
 
 #: An estimate of tokens may be this much too low before a context window overflows.
 MARGIN = 1.2

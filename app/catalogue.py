@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.entities import Model, Provider
 from app.errors import BadRequest, NotFound
-from app.store.registry import Model, Provider
 
 
 class Catalogue:

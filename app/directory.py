@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from app.catalogue import Catalogue
+from app.entities import Caller
 from app.errors import MemoryUnavailable, Unauthorized
 from app.keys import hash_of, is_key
 from app.store import registry, tenancy
 from app.store.database import Database
-from app.store.tenancy import Caller
 
 CHANNEL = "router_changed"
 #: With the database away, a key that was valid this many seconds ago still is.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from app.catalogue import Catalogue
 from app.dialects import Dialect
+from app.entities import Caller, Model, Policy
 from app.errors import BadRequest, Forbidden
-from app.store.registry import Model
-from app.store.tenancy import Caller, Policy
 
 
 def pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:

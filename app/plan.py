@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.dialects import Reading
-from app.store.registry import Model
-from app.store.tenancy import Policy
+from app.entities import Model, Policy
 
 
 @dataclass(slots=True)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from app.entities import POLICY_SETTINGS, Model
 from app.errors import ConfigurationError
 from app.settings import BACKENDS
-from app.store.registry import Model
-from app.store.tenancy import POLICY_SETTINGS
 
 #: What is embedded: the first user message, or the latest.
 Granularity = Literal["conversation", "step"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.entities import Model
 from app.plan import Plan
-from app.store.registry import Model
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
 ANSWER = 4096

@@ -16,15 +16,14 @@ from app.capability import able
 from app.catalogue import Catalogue
 from app.dialects import CHAT, Dialect, Reading
 from app.embedder import EmbeddingFailed
+from app.entities import Caller, Model, Policy
 from app.errors import BadRequest, Forbidden, MemoryUnavailable
 from app.options import Options
 from app.plan import Plan, Took
 from app.spaces import Spaces
 from app.store import routing
 from app.store.database import Database
-from app.store.registry import Model
 from app.store.routing import Ask, Question
-from app.store.tenancy import Caller, Policy
 from app.tokens import Tokenizers
 
 log = logging.getLogger("pgrouter.router")

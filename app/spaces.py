@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass
 
 from app.embedder import CachedEmbedder, EmbeddingFailed, create_for
+from app.entities import Caller, Space
 from app.errors import ConfigurationError
 from app.settings import Settings
-from app.store.tenancy import Caller, Space
 
 log = logging.getLogger("pgrouter.spaces")
 

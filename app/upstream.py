@@ -11,8 +11,8 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
+from app.entities import Provider
 from app.errors import UpstreamUnavailable
-from app.store.registry import Provider
 
 #: Headers that belong to one connection (RFC 9110, 7.6.1), or that the hop writes itself.
 HOP_BY_HOP = frozenset(

@@ -17,10 +17,10 @@ from app import prices
 from app.abilities import abilities_in
 from app.administration import abilities
 from app.cli import main
+from app.entities import CAPABILITIES
 from app.errors import NotFound
 from app.store import registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
 from tests.conftest import blocking
 from tests.operators import Operator
 from tests.proxy import CHEAP, Proxy
@@ -190,7 +190,7 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 async def known(db: Database, name: str = "m") -> dict[str, Any]:
     row = next(row for row in await registry.inventory(db) if row["name"] == name)
-    return {ability: row[ability] for ability in ABILITIES if row[ability] is not None}
+    return {ability: row[ability] for ability in CAPABILITIES if row[ability] is not None}
 
 
 async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database) -> None:

@@ -19,8 +19,8 @@ from app.attempts import Answer, Attempts, Patience
 from app.backoff import FIRST, LONGEST, backoff, retry_after
 from app.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
 from app.breaker import LONGEST as LONGEST_PAUSE
+from app.entities import Model
 from app.errors import UpstreamUnavailable
-from app.store.registry import Model
 from app.upstream import Reply
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running

@@ -20,7 +20,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from app import prices
+from app import entities, prices
 from app.cli import main
 from app.cli.tenancy import expiry
 from app.errors import BadRequest, ConfigurationError
@@ -104,7 +104,7 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def caller_of(dsn: str, key: str) -> tenancy.Caller | None:
+def caller_of(dsn: str, key: str) -> entities.Caller | None:
     """Whom the proxy would take the bearer of `key` for."""
 
     return asyncio.run(_with(dsn, lambda db: tenancy.authenticate(db, hash_of(key))))

@@ -61,9 +61,9 @@ def test_a_tool_leads_to_no_other_and_not_back(tool: str) -> None:
         assert other == tool or not of(other, found)
 
 
-def test_the_store_knows_errors_and_nothing_else() -> None:
+def test_the_store_knows_errors_and_entities_alone() -> None:
     found = reached("app.store")
-    assert found - of("app.store", found) == {"app.errors"}
+    assert found - of("app.store", found) == {"app.errors", "app.entities"}
 
 
 def test_the_process_and_the_migrations_do_not_know_each_other() -> None:

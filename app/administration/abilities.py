@@ -12,10 +12,10 @@ import aiohttp
 import orjson
 
 from app.abilities import abilities_in
+from app.entities import CAPABILITIES
 from app.errors import NotFound
 from app.store import registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
 from app.upstream import credentials
 
 #: What a provider's list may take, seconds, and be, bytes.
@@ -78,7 +78,7 @@ async def refresh(
     now = {row["name"]: row for row in await registry.inventory(db)} if changed else {}
     shown = (now[name] for name in changed if name in now)
     return Refreshed(
-        tuple({column: row[column] for column in ("name", "provider", *ABILITIES)} for row in shown), tuple(notes)
+        tuple({column: row[column] for column in ("name", "provider", *CAPABILITIES)} for row in shown), tuple(notes)
     )
 
 

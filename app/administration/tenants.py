@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.administration.keys import new_key
+from app.entities import Tenant
 from app.errors import NotFound
 from app.policy_defaults import choose, policy_defaults
 from app.store import registry, tenancy
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 
 async def tenant_of(db: Database, name: str) -> Tenant:

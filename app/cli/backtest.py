@@ -15,11 +15,11 @@ from app.cli import report
 from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
 from app.cli.plot import glyphs_for, plot
 from app.curve import Backtest
+from app.entities import Tenant
 from app.errors import BadRequest, ConfigurationError, NotFound
 from app.policy_defaults import checked
 from app.store import quality, tenancy
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 WIDEST = 100
 #: Of the curve's table, about.

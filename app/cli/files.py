@@ -19,13 +19,13 @@ import typer
 from app.catalogue import Catalogue
 from app.cli.common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
 from app.embedder import setting_of
+from app.entities import Tenant
 from app.errors import BadRequest, Conflict
 from app.settings import Settings
 from app.short import short
 from app.store import registry, spaces
 from app.store.bulk import AHEAD, export, staging
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 if TYPE_CHECKING:
     # The proxy's requests are checked by the same code, and most of the proxy comes with it.

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, embedder_of, note, show, tenant_of, with_database
+from app.entities import Tenant
 from app.errors import ConfigurationError
 from app.store import memory, tenancy
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 
 def status(

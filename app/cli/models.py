@@ -13,10 +13,10 @@ from app.administration.models import Put
 from app.administration.providers import APIS, KeyHeader
 from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
+from app.entities import CAPABILITIES
 from app.policy_defaults import names_in
 from app.store import registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
 
 providers = typer.Typer(no_args_is_help=True, help="Say where models are served.")
 models = typer.Typer(no_args_is_help=True, help="Say which models there are, and their prices.")
@@ -148,7 +148,7 @@ def refresh_models(
     found = with_database(lambda db: abilities.refresh(db, names or (), provider=provider, force=force))
     for text in found.notes:
         note(text)
-    show(found.models, as_json=as_json, columns=("name", *ABILITIES), empty="Nothing new is known of them.")
+    show(found.models, as_json=as_json, columns=("name", *CAPABILITIES), empty="Nothing new is known of them.")
 
 
 @models.command("list")

@@ -13,10 +13,10 @@ import typer
 
 from app.cli.common import note, progress
 from app.embedder import CachedEmbedder
+from app.entities import Tenant
 from app.errors import Conflict
 from app.store import spaces, upkeep
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 #: Numbers of memories read at a time; each time all memories are compared.
 READ = 50_000

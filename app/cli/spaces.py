@@ -13,11 +13,11 @@ from app import embedder
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.moving import Moving, drop
 from app.embedder import CachedEmbedder
+from app.entities import Tenant
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.store import memory, spaces, tenancy
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 #: How the names of spaces begin whose embedders are models in folders, which the names do not tell.
 FOLDERS = "onnx-"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openai
 
-from app import prices, signal
+from app import entities, prices, signal
 from app.demo import recordings
 from app.embedder import CachedEmbedder
 from app.keys import hash_of, hint_of, make_key
@@ -53,7 +53,7 @@ async def prepare(
 
 
 async def _tenant(
-    db: Database, embedder: CachedEmbedder, known: tenancy.Tenant | None, environ: Mapping[str, str]
+    db: Database, embedder: CachedEmbedder, known: entities.Tenant | None, environ: Mapping[str, str]
 ) -> str:
     tenant_id = await tenancy.create_tenant(db, TENANT) if known is None else known.tenant_id
     settings = {"alpha": ALPHA, **policy_defaults(environ).settings}

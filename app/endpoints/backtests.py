@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from app.curve import Backtest, saved
 from app.endpoints.http import answer, called, parsed, until_gone
+from app.entities import Caller, Policy
 from app.errors import Busy, NotFound
 from app.moments import since
 from app.store import quality
-from app.store.tenancy import Caller, Policy
 
 #: When to ask again while another backtest runs, seconds: most take less.
 RETRY = 2.0

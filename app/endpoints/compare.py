@@ -17,6 +17,7 @@ from starlette.routing import Route
 from app import eligible, reserve
 from app.dialects import CHAT
 from app.endpoints.http import CLIENT_GONE, answer, called, parsed, until_gone
+from app.entities import Caller, Model
 from app.errors import BadRequest, MemoryUnavailable, RouterError
 from app.ledger import Entry, decision_id
 from app.passing import Passing
@@ -24,8 +25,6 @@ from app.plan import Plan
 from app.services import Services
 from app.signal import prompt_tokens
 from app.store.prices import prices
-from app.store.registry import Model
-from app.store.tenancy import Caller
 from app.teaching import Prompted
 from app.usage import Usage
 

@@ -14,13 +14,12 @@ from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.endpoints.down import Downstream
 from app.endpoints.http import CLIENT_GONE, ClientGone, bearer, told, until_gone
 from app.endpoints.upload import Upload
+from app.entities import Caller, Provider
 from app.errors import BadRequest, Forbidden, NotFound, RouterError
 from app.ledger import decision_id
 from app.observing import STATUS, TENANT
 from app.request_ids import PASSED_ON
 from app.services import Services, services_of
-from app.store.registry import Provider
-from app.store.tenancy import Caller
 
 _OURS = re.compile(r"/v1/router(/|$)")
 #: Paths that are counted and paid for where they are spelt like this.

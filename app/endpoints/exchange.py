@@ -18,6 +18,7 @@ from app.dialects import Dialect
 from app.endpoints import record
 from app.endpoints.down import Downstream
 from app.endpoints.http import bearer, read_body
+from app.entities import Caller, Model
 from app.errors import BadRequest, UpstreamUnavailable
 from app.ledger import decision_id
 from app.observing import OBSERVED
@@ -26,8 +27,6 @@ from app.plan import Plan, Took
 from app.request_ids import PASSED_ON
 from app.services import Services
 from app.signal import prompt_tokens
-from app.store.registry import Model
-from app.store.tenancy import Caller
 from app.stream_options import with_usage
 from app.telemetry import TRACEPARENT
 from app.upstream import RawHeaders, Reply

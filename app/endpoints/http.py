@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.entities import Caller
 from app.errors import RouterError, ShuttingDown, TooLarge, Unauthorized
 from app.observing import TENANT
 from app.protocol import GONE
 from app.services import Services, services_of
-from app.store.tenancy import Caller
 from app.validation import parse_object, validated
 
 Headers = Mapping[bytes, bytes]

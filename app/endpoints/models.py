@@ -9,9 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.endpoints.http import answer, called
+from app.entities import Caller, Model
 from app.errors import NotFound
-from app.store.registry import Model
-from app.store.tenancy import Caller
 
 OWNER = "pgrouter"
 _CAN = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")

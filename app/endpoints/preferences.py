@@ -12,10 +12,10 @@ from starlette.routing import Route
 from app.catalogue import Catalogue
 from app.embedder import EmbeddingFailed
 from app.endpoints.http import answer, body_of, called
+from app.entities import Caller
 from app.errors import Conflict, MemoryUnavailable
 from app.services import Services
 from app.store import memory
-from app.store.tenancy import Caller
 from app.teaching import Lesson, Lessons, examples_of
 from app.validation import parse_object, validated
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.endpoints.http import CLIENT_GONE
+from app.entities import Caller, Model
 from app.errors import BadRequest
 from app.finished import Finished
 from app.holders import key_of
@@ -13,8 +14,6 @@ from app.ledger import Entry
 from app.logs import REQUEST_ID
 from app.plan import Took
 from app.signal import prompt_tokens
-from app.store.registry import Model
-from app.store.tenancy import Caller
 from app.usage import NOTHING, UNKNOWN, Usage
 
 if TYPE_CHECKING:

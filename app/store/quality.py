@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.entities import POLICY_SETTINGS
 from app.store.database import Database
-from app.store.tenancy import POLICY_SETTINGS
 
 #: What a call may take beyond the seconds it was given to measure in: for what it reads first and works out at the end.
 SLACK = 30.0

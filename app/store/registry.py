@@ -3,55 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from app.entities import CAPABILITIES, Model, Provider
 from app.store.database import Database
-
-#: What a model can do, in the order of `router.fill_model`; each is a column of `router.models`.
-ABILITIES = (
-    "context_window", "max_output", "tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Who serves models, at a URL that ends before `/chat/completions`; its key is in the environment.
-
-    `speaks`: the APIs it answers, of `chat responses messages completions embeddings`; `key_header`: what carries the
-    key, of `authorization` (as a bearer token), `x-api-key` and `api-key`.
-    """
-
-    name: str
-    base_url: str
-    key_variable: str | None
-    speaks: frozenset[str]
-    key_header: str
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model as requests name it; prices in USD per million tokens, None: unknown.
-
-    What it can do: True, False, or None: unknown; `context_window` and `max_output` in tokens.
-    """
-
-    model_id: int
-    name: str
-    provider: Provider
-    upstream_name: str
-    input_price: float | None
-    cached_input_price: float | None
-    output_price: float | None
-    context_window: int | None
-    tools: bool | None
-    vision: bool | None
-    json_schema: bool | None
-    parallel_tools: bool | None = None
-    audio: bool | None = None
-    reasoning: bool | None = None
-    max_output: int | None = None
 
 
 async def providers(db: Database) -> list[Provider]:
@@ -138,7 +94,7 @@ async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, f
     rows = await db.fetch(
         "select router.fill_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         name,
-        *(abilities.get(ability) for ability in ABILITIES),
+        *(abilities.get(ability) for ability in CAPABILITIES),
         force,
     )
     return bool(rows[0][0])

@@ -3,80 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from app.entities import POLICY_SETTINGS, Caller, Policy, Space, Tenant
 from app.store.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A name that asks for routing, with the numbers of its default model and of its candidates."""
-
-    policy_id: int
-    name: str
-    backend: str
-    granularity: str
-    default_model: int
-    models: tuple[int, ...]
-
-
-class Space(NamedTuple):
-    """An embedding space: its number in the database, and the name that tells which embedder makes it."""
-
-    space_id: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whom a key belongs to, and the tenant's policies by name.
-
-    `space` serves the tenant, None: that of the process's own embedder; `next_space` is being built for it.
-    `default_provider`: the name of who serves what names no model, None: whoever serves the default of `auto`.
-    `allowed_models`: the numbers of those that may serve this key, None: all; `metered`: whether it has limits.
-    """
-
-    tenant_id: int
-    tenant: str
-    key_id: int
-    expires_at: datetime | None
-    route_explicit: bool
-    policies: Mapping[str, Policy]
-    space: Space | None = None
-    next_space: Space | None = None
-    default_provider: str | None = None
-    allowed_models: frozenset[int] | None = None
-    metered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies.
-
-    `space` serves it, None: that of the proxy's own embedder; its memory is being rewritten for `building`, None: not.
-    `shared`: others may lean on its memory; `base`: the tenant it leans on, None: none. `default_provider` serves what
-    names no model, None: whoever serves the default of `auto`.
-    """
-
-    tenant_id: int
-    name: str
-    memory_cap: int
-    memories: int
-    keys: int
-    policies: int
-    graduated: bool
-    store_prompts: bool
-    route_explicit: bool
-    space_id: int | None
-    space: str | None
-    building: str | None
-    shared: bool
-    base: str | None
-    default_provider: str | None
-    created_at: datetime
 
 
 async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
@@ -173,13 +104,6 @@ async def grant_tenant(db: Database, role: str, tenant_id: int | None) -> bool:
 async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
     """Take a tenant from a reader, None: all it was granted; returns how many grants that were."""
     return int((await db.fetch("select router.revoke_tenant($1, $2)", role, tenant_id))[0][0])
-
-
-#: What a policy's decision is set by, in the order of the SQL type `policy_settings`; sql/README.md says what each is.
-POLICY_SETTINGS = (
-    "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
-    "sticky_seconds", "explore_share", "explore_labels", "base_weight",
-)  # fmt: skip
 
 
 async def put_policy(

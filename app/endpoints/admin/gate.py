@@ -17,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 from app.administration.refusals import answered
 from app.administration.tenants import tenant_of
 from app.endpoints.http import bearer
+from app.entities import Tenant
 from app.errors import BadRequest, NotFound, Unauthorized
 from app.services import services_of
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 PREFIX = "/v1/router/admin"
 

@@ -14,13 +14,13 @@ from app.administration import models as administered
 from app.endpoints.admin.gate import Body, route
 from app.endpoints.admin.prices import Usd
 from app.endpoints.http import answer, parsed
+from app.entities import CAPABILITIES
 from app.store import registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
 from app.teaching import Text
 
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
-_GIVEN = ("input_price", "cached_input_price", "output_price", *ABILITIES)
+_GIVEN = ("input_price", "cached_input_price", "output_price", *CAPABILITIES)
 
 
 class PutModel(Body):

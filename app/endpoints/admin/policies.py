@@ -12,12 +12,12 @@ from starlette.responses import Response
 from app.administration import policies as administered
 from app.endpoints.admin.gate import Body, route, tenant_in
 from app.endpoints.http import answer, parsed
+from app.entities import POLICY_SETTINGS
 from app.errors import NotFound
 from app.policy_defaults import RANGES, WHOLE, Granularity
 from app.settings import Backend
 from app.store import tenancy
 from app.store.database import Database
-from app.store.tenancy import POLICY_SETTINGS
 from app.teaching import Text
 
 #: JSON has no infinity.

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from app.administration import tenants as administered
 from app.endpoints.admin.gate import Body, given_in, route, tenant_in
 from app.endpoints.http import answer, parsed
+from app.entities import Tenant
 from app.errors import BadRequest, NotFound
 from app.store import tenancy
 from app.store.database import Database
-from app.store.tenancy import Tenant
 from app.teaching import Text
 
 Cap = Annotated[int, Field(ge=1, le=2**31 - 1)]
