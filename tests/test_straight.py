@@ -11,10 +11,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.endpoints.http import ClientGone, send_bytes
 from app.errors import Busy, NotFound
-from app.main import Application, handlers
-from app.request_ids import RequestIds
+from app.http.requests import ClientGone, send_bytes
+from app.server.app import Application, handlers
+from app.server.request_ids import RequestIds
 
 
 class Endpoint:

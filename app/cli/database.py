@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from app import postgres
+from app import embedded
 from app.cli.common import dsn
 from app.errors import ConfigurationError
 from app.store import servers
@@ -27,7 +27,7 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from app import schema
+    from app.operations import migrate as schema
 
     try:
         if sql:
@@ -77,7 +77,7 @@ def add_to(main: typer.Typer) -> None:
 
 def _psql() -> Path:
     try:
-        return postgres.psql()
+        return embedded.psql()
     except ConfigurationError:
         found = shutil.which("psql")
         if found is None:

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from app.administration import abilities
-from app.administration import models as administered
-from app.administration import providers as hosts
-from app.administration.models import Put
-from app.administration.providers import APIS, KeyHeader
 from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
 from app.entities import CAPABILITIES
-from app.policy_defaults import names_in
-from app.store import registry
+from app.operations import capabilities
+from app.operations import models as administered
+from app.operations import providers as hosts
+from app.operations.models import Put
+from app.operations.policy_defaults import names_in
+from app.operations.providers import APIS, KeyHeader
+from app.store import models as registry
 from app.store.database import Database
 
 providers = typer.Typer(no_args_is_help=True, help="Say where models are served.")
@@ -145,7 +145,7 @@ def refresh_models(
     as_json: AsJson = False,
 ) -> None:
     """Ask providers what models can do, and fill in what is unknown of them: context window, tools, vision, …"""
-    found = with_database(lambda db: abilities.refresh(db, names or (), provider=provider, force=force))
+    found = with_database(lambda db: capabilities.refresh(db, names or (), provider=provider, force=force))
     for text in found.notes:
         note(text)
     show(found.models, as_json=as_json, columns=("name", *CAPABILITIES), empty="Nothing new is known of them.")

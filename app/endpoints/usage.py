@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.endpoints.http import answer, called
+from app.accounting.usage_report import dimensions, shown, total
 from app.errors import BadRequest
-from app.moments import past, since
-from app.spending import dimensions, shown, total
-from app.store import money
+from app.http.requests import answer, called
+from app.operations.timespans import past, since
+from app.store import limits
 
 
 async def usage(request: Request) -> Response:
@@ -22,7 +22,7 @@ async def usage(request: Request) -> Response:
     services, caller = await called(request)
     asked = Asked.of(request)
     return asked.answered(
-        await money.usage(services.db, caller.tenant_id, asked.since, asked.until, asked.by), asked.by
+        await limits.usage(services.db, caller.tenant_id, asked.since, asked.until, asked.by), asked.by
     )
 
 

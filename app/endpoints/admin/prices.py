@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import models
-from app.endpoints.admin.gate import Body, route, tenant_in
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, route, tenant_in
 from app.errors import NotFound
+from app.http.requests import answer, parsed
+from app.operations import models
 from app.store import prices
 from app.store.database import Database
 
