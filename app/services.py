@@ -25,7 +25,7 @@ from app.routing.affinity import Holders
 from app.routing.directory import Directory
 from app.routing.router import Router
 from app.settings import Settings
-from app.store import memories
+from app.store import spaces as spaces_store
 from app.store.database import Database
 from app.telemetry import metrics, otel
 from app.telemetry.observer import Observer
@@ -81,10 +81,10 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
-        width = await memories.width(db)
+        width = await spaces_store.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
-        space_id = await memories.register_space(db, embedding.space, embedding.dimensions)
+        space_id = await spaces_store.register_space(db, embedding.space, embedding.dimensions)
         spaces = Spaces(settings, width, Embedding(space_id, embedding))
         stack.push_async_callback(spaces.close)
         upstream = Upstream(

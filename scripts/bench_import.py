@@ -29,6 +29,8 @@ from typing import NamedTuple
 
 import orjson
 
+from app.store import providers, spaces
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.catalog import Catalogue
@@ -99,8 +101,8 @@ async def in_batches(path: str, tenant: str) -> None:
     await db.open()
     catalogue = Catalogue(await registry.models(db))
     (row,) = await tenancy.tenants(db, tenant)
-    embedding = embedders.create(Settings(), await memories.width(db))
-    space = await memories.register_space(db, embedding.space, embedding.dimensions)
+    embedding = embedders.create(Settings(), await spaces.width(db))
+    space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     batch: list[Lesson] = []
     for _, lesson in LessonFile(Path(path), "import"):
         batch.append(lesson)
@@ -174,7 +176,7 @@ async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
     db = Database(dsn, size=2, role=None)
     await db.open()
     files = {examples: folder / f"{examples}.jsonl.gz" for examples in (n, 2 * n)}
-    await registry.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
+    await providers.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
     for name in sorted(set().union(*(write(path, examples) for examples, path in files.items()))):
         await registry.put_model(db, name, "nowhere")
     bench = Bench(dsn, db, *await other_example(db))
@@ -212,8 +214,8 @@ def compare(report: Report, examples: int, run: Run, other: Run, half: float | N
 async def other_example(db: Database) -> tuple[memories.Example, int]:
     """What the other writer teaches, and its space."""
     catalogue = Catalogue(await registry.models(db))
-    embedding = embedders.create(Settings(), await memories.width(db))
-    space = await memories.register_space(db, embedding.space, embedding.dimensions)
+    embedding = embedders.create(Settings(), await spaces.width(db))
+    space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     lesson = Lesson(prompt="Somebody else's prompt", scores={catalogue.models[0].name: 1.0})
     (example,) = await examples_of([lesson], catalogue, embedding, batch=False)
     await embedding.close()

@@ -10,7 +10,7 @@ import asyncpg
 import numpy as np
 from pgvector import HalfVector
 
-from app.store import decisions, memories, memory_files, tenants
+from app.store import decisions, memories, memory_files, policies, providers, spaces, tenants
 from app.store import models as registry
 from app.store.database import Database
 from scripts.exact import TIE
@@ -72,7 +72,7 @@ class Postgres:
         self._made += 1
         tenant = await tenants.create_tenant(self._db, f"set {self._made}", memory_cap=max(5000, many))
         width = split.data.vectors.shape[1]
-        space = await memories.register_space(self._db, split.data.embedder, width)
+        space = await spaces.register_space(self._db, split.data.embedder, width)
         async with memory_files.staging(self._db) as staging:
             for start in range(0, many, BATCH):
                 await staging.add([
@@ -98,11 +98,11 @@ class Postgres:
             name: getattr(settings, name) for name in ("k", "tau", "n0", "n0_task", "n1", "confidence_floor")
         }  # fmt: skip
         name = f"policy {self._made}".replace(" ", "-")
-        policy = await tenants.put_policy(
+        policy = await policies.put_policy(
             self._db, tenant.number, name, backend="knn", default=tenant.names[tenant.default],
             models=tenant.names, settings={**own, "seed_count": 1},
         )  # fmt: skip
-        (row,) = [row for row in await tenants.settings(self._db, tenant.number) if row["name"] == name]
+        (row,) = [row for row in await policies.settings(self._db, tenant.number) if row["name"] == name]
         return policy, _settings(row), row["alpha"]
 
     async def calibrated(
@@ -118,7 +118,7 @@ class Postgres:
                 if error.sqlstate in REFUSED:
                     return None
                 raise
-        written = [row for row in await tenants.settings(self._db, tenant.number) if row["policy_id"] == policy]
+        written = [row for row in await policies.settings(self._db, tenant.number) if row["policy_id"] == policy]
         return Calibrated(row["alpha"], _settings(written[0]))
 
     async def lean(self, tenant: Tenant, base: Tenant) -> None:
@@ -183,7 +183,7 @@ class Postgres:
 
     async def _models(self, prices: Prices) -> tuple[tuple[str, ...], tuple[int, ...]]:
         names = tuple(f"model {number}" for number in range(len(prices.prompt)))
-        await registry.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
+        await providers.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
         numbers = [
             await registry.put_model(
                 self._db, name, "nowhere", input_price=float(prompt) * 1e6, output_price=float(completion) * 1e6

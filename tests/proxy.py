@@ -18,7 +18,7 @@ from app.server.app import create_app
 from app.server.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
-from app.store import keys, models, tenants
+from app.store import keys, models, policies, providers, tenants
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
@@ -69,7 +69,7 @@ class Proxy:
 
 async def add_models(admin: Database, upstream_url: str) -> None:
     """The fake provider, whose key is in FAKE_PROVIDER_KEY, with its models and their prices."""
-    await models.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
+    await providers.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
         await models.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
 
@@ -82,7 +82,7 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
     tenant_id = await tenants.create_tenant(
         admin, name, route_explicit=route_explicit, store_prompts=store_prompts, memory_cap=cap
     )
-    await tenants.put_policy(
+    await policies.put_policy(
         admin,
         tenant_id,
         "auto",

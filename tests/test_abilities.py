@@ -19,6 +19,7 @@ from app.errors import NotFound
 from app.operations import capabilities, list_prices
 from app.operations.model_listing import abilities_in
 from app.store import models as registry
+from app.store import providers
 from app.store.database import Database
 from tests.conftest import blocking
 from tests.operators import Operator
@@ -194,7 +195,7 @@ async def known(db: Database, name: str = "m") -> dict[str, Any]:
 
 async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["openrouter"][0])) as url:
-        await registry.put_provider(db, "p", url, None)
+        await providers.put_provider(db, "p", url, None)
         await registry.put_model(db, "mine", "p", upstream_name="m", context_window=1000, tools=False)
         done = await capabilities.refresh(db)
         assert [row["name"] for row in done.models] == ["mine"]
@@ -208,7 +209,7 @@ async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database
 
 async def test_force_does_not_forget_what_the_provider_does_not_tell(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["vllm"][0])) as url:
-        await registry.put_provider(db, "p", url, None)
+        await providers.put_provider(db, "p", url, None)
         await registry.put_model(db, "m", "p", context_window=1, tools=False)
         await capabilities.refresh(db, provider="p", force=True)
     assert await known(db) == {"context_window": 32_768, "tools": False}
@@ -223,8 +224,8 @@ async def test_a_providers_key_goes_in_its_header(db: Database, monkeypatch: pyt
         return web.json_response(SHAPES["anthropic"][0])
 
     async with listing(answer) as url:
-        await registry.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
-        await registry.put_provider(db, "other", url, "A_KEY")
+        await providers.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
+        await providers.put_provider(db, "other", url, "A_KEY")
         for provider in ("claude", "other"):
             await registry.put_model(db, f"{provider}-m", provider, upstream_name="m")
         await capabilities.refresh(db)
@@ -236,11 +237,11 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         "broken": lambda _: web.Response(text="<html>"),
         "closed": lambda _: web.json_response({"error": {"message": "no key"}}, status=401),
     }
-    await registry.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
+    await providers.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
     await registry.put_model(db, "m", "openai", upstream_name="gpt-4o-mini")
     async with listing(answers["broken"]) as broken, listing(answers["closed"]) as closed:
-        await registry.put_provider(db, "broken", broken, None)
-        await registry.put_provider(db, "closed", closed, None)
+        await providers.put_provider(db, "broken", broken, None)
+        await providers.put_provider(db, "closed", closed, None)
         await registry.put_model(db, "b", "broken")
         await registry.put_model(db, "c", "closed")
         done = await capabilities.refresh(db)

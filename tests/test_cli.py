@@ -23,14 +23,15 @@ from typer.testing import CliRunner, Result
 from app import entities
 from app.api_keys import hash_of, hint_of, make_key
 from app.cli import main
-from app.cli.tenants import expiry
+from app.cli.keys import expiry
 from app.embedded import EmbeddedPostgres
 from app.errors import BadRequest, ConfigurationError
 from app.operations import list_prices
 from app.operations.example_file import LessonFile
 from app.operations.policy_defaults import policy_defaults
-from app.store import keys, tenants
+from app.store import keys, providers, tenants
 from app.store import models as registry
+from app.store import policies as policies_store
 from app.store.database import Database
 
 T = TypeVar("T")
@@ -58,13 +59,13 @@ def acme(run: Command, database: str) -> Command:
     """The same with the models gpt-4o and gpt-4o-mini at their list prices, and the tenant acme with a key."""
 
     async def prepare(db: Database) -> None:
-        await registry.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+        await providers.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
         for name, (paid_in, cached, paid_out) in {"gpt-4o": (2.5, 1.25, 10), "gpt-4o-mini": (0.15, 0.075, 0.6)}.items():
             await registry.put_model(
                 db, name, "openai", input_price=paid_in, cached_input_price=cached, output_price=paid_out
             )
         tenant_id = await tenants.create_tenant(db, "acme")
-        await tenants.put_policy(
+        await policies_store.put_policy(
             db, tenant_id, "auto", backend="knn", models=["gpt-4o", "gpt-4o-mini"], default="gpt-4o"
         )
         await keys.create_key(db, tenant_id, hash_of("rk-acme"), hint_of("rk-acme"))
@@ -109,7 +110,7 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 def caller_of(dsn: str, key: str) -> entities.Caller | None:
     """Whom the proxy would take the bearer of `key` for."""
 
-    return asyncio.run(_with(dsn, lambda db: tenants.authenticate(db, hash_of(key))))
+    return asyncio.run(_with(dsn, lambda db: keys.authenticate(db, hash_of(key))))
 
 
 def lines(path: Path, rows: Sequence[object]) -> Path:

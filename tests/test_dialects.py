@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.accounting.reservation import ANSWER, tokens
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading, prompt
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
-from app.routing.capability import MARGIN, able
+from app.routing.candidates import MARGIN, able
 from app.routing.plan import Plan
 from tests.models import model
 

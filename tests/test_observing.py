@@ -17,9 +17,9 @@ from aiohttp import web
 
 from app.memory.embedders import EmbeddingFailed
 from app.routing.plan import Took
-from app.server.request_ids import request_id
+from app.server.middleware import request_id
 from app.store import limits as money
-from app.store import models
+from app.store import models, providers
 from app.telemetry import logs, metrics, request_metrics
 from app.telemetry.request_record import Finished
 from app.upstream.attempt import Attempt
@@ -267,7 +267,7 @@ async def test_a_providers_answer_keeps_its_own_request_id_or_none(proxy: Proxy,
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0]
-    await models.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
+    await providers.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
     await models.put_model(proxy.admin, "named", "silent", input_price=1.0, output_price=1.0)
     for _ in range(100):
         response = await chat(http, "named", **{"x-request-id": "the-clients"})

@@ -8,7 +8,7 @@ import pytest
 
 from app.dialects import CHAT, Dialect, prompt
 from app.dialects.tokens import estimate
-from app.routing.capability import able
+from app.routing.candidates import able
 from tests.models import model
 
 

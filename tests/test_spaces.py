@@ -775,7 +775,7 @@ async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(war
 async def test_a_tenant_whom_somebody_else_moves_keeps_no_other_from_being_moved(warm: Proxy, run: Run) -> None:
     _, key = await make_tenant(warm.admin, "beta")
     await warm.rank(LESSONS[:20], key)
-    await spaces.build(warm.admin, warm.tenant_id, await memory.register_space(warm.admin, "third", 384))
+    await spaces.build(warm.admin, warm.tenant_id, await spaces.register_space(warm.admin, "third", 384))
     result = await run("reembed", "--all", "--to", REMOTE, "--json")
     first, second = orjson.loads(result.stdout)
     assert (first["tenant"], second["tenant"]) == ("acme", "beta")

@@ -12,9 +12,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Busy, NotFound
-from app.http.requests import ClientGone, send_bytes
-from app.server.app import Application, handlers
-from app.server.request_ids import RequestIds
+from app.http.disconnect import ClientGone
+from app.http.responses import send_bytes
+from app.server.error_handlers import handlers
+from app.server.fast_path import Application
+from app.server.middleware import RequestIds
 
 
 class Endpoint:

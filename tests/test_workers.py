@@ -21,7 +21,7 @@ from app.api_keys import hash_of, hint_of, make_key
 from app.embedded import dsn_of
 from app.server.supervisor import settings_of
 from app.settings import Settings
-from app.store import keys, tenants
+from app.store import keys, policies
 from app.store.database import Database
 from tests.fake_upstream import Running
 from tests.process import Serve
@@ -138,7 +138,7 @@ async def test_a_revoked_key_and_a_changed_policy_reach_every_worker_within_a_se
         assert (await ask(url, other))[0] == 200
         assert (await ask(url, key, "auto"))[1]["model"] == STRONG
     await keys.revoke_key(admin, tenant_id, key_id)
-    await tenants.put_policy(admin, tenant_id, "auto", backend="none", default=CHEAP, models=(CHEAP,))
+    await policies.put_policy(admin, tenant_id, "auto", backend="none", default=CHEAP, models=(CHEAP,))
     await asyncio.sleep(1)
     for _ in range(20):
         assert (await ask(url, other))[0] == 401

@@ -18,7 +18,7 @@ import asyncpg
 
 from app.dialects.usage import UNKNOWN, Usage
 from app.errors import MemoryUnavailable
-from app.store import decisions
+from app.store import ledger
 from app.store.database import Database
 from app.telemetry import metrics
 from app.upstream.attempt import Attempt
@@ -171,7 +171,7 @@ class Ledger:
 
     async def _write(self, rows: list[tuple[object, ...]]) -> None:
         try:
-            metrics.ledger_written.inc(await decisions.log_decisions(self._db, rows))
+            metrics.ledger_written.inc(await ledger.log_decisions(self._db, rows))
         except (asyncpg.PostgresError, asyncpg.DataError, ValueError) as error:
             if len(rows) == 1:
                 log.error("a ledger entry was refused: %s", type(error).__name__)

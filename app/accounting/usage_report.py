@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import BadRequest
-from app.store.limits import DIMENSIONS
+from app.store.usage import DIMENSIONS
 
 #: What can be added up.
 SUMS = (

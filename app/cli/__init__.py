@@ -12,11 +12,13 @@ from app.cli import (
     database,
     explain,
     import_export,
+    keys,
     limits,
     maintain,
     models,
     policies,
     prices,
+    providers,
     readers,
     reembed,
     status,
@@ -50,9 +52,9 @@ def serve(
 
 
 main.add_typer(tenants.tenants, name="tenant")
-main.add_typer(tenants.keys, name="key")
+main.add_typer(keys.keys, name="key")
 main.add_typer(readers.readers, name="reader")
-main.add_typer(models.providers, name="provider")
+main.add_typer(providers.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")

@@ -18,7 +18,7 @@ from app.entities import Tenant
 from app.errors import BadRequest, ConfigurationError, NotFound
 from app.memory.backtest import Backtest
 from app.operations.policy_defaults import checked
-from app.store import backtests, tenants
+from app.store import backtests, policies
 from app.store.database import Database
 
 WIDEST = 100
@@ -135,7 +135,7 @@ async def space_of(db: Database, tenant: Tenant) -> tuple[int, str]:
 
 async def policy_of(db: Database, tenant: Tenant, name: str) -> Mapping[str, Any]:
     """The policy of that name with its settings. Raises `NotFound`."""
-    for row in await tenants.settings(db, tenant.tenant_id):
+    for row in await policies.settings(db, tenant.tenant_id):
         if row["name"] == name:
             return row
     raise NotFound(f"There is no policy {name!r}; `pgrouter policy list {tenant.name!r}` shows them.")

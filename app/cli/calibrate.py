@@ -18,7 +18,7 @@ from app.cli.table import aligned
 from app.errors import BadRequest
 from app.memory.backtest import saved, shares_of
 from app.operations.timespans import since as past
-from app.store import backtests, tenants
+from app.store import backtests, policies
 from app.store.database import Database
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
@@ -103,7 +103,7 @@ def savings(
         row = await tenant_of(db, tenant)
         policy_id = None if policy is None else (await policy_of(db, row, policy))["policy_id"]
         learning = frozenset(
-            known["name"] for known in await tenants.settings(db, row.tenant_id) if known["backend"] == "knn"
+            known["name"] for known in await policies.settings(db, row.tenant_id) if known["backend"] == "knn"
         )
         return await backtests.savings(db, row.tenant_id, policy_id, start), learning
 

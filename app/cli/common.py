@@ -23,7 +23,7 @@ from app.memory.embedders import CachedEmbedder, EmbeddingFailed
 from app.operations import refusals
 from app.operations.tenants import tenant_of
 from app.settings import Settings
-from app.store import memories
+from app.store import spaces
 from app.store.database import Database
 
 __all__ = ["tenant_of"]
@@ -98,10 +98,10 @@ def options(*names: str) -> Iterator[None]:
 @asynccontextmanager
 async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
     """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
-    settings, width = Settings.from_environment(), await memories.width(db)
+    settings, width = Settings.from_environment(), await spaces.width(db)
     embedding = embedders.create(settings, width) if space is None else embedders.create_for(space, settings, width)
     try:
-        yield embedding, await memories.register_space(db, embedding.space, embedding.dimensions)
+        yield embedding, await spaces.register_space(db, embedding.space, embedding.dimensions)
     finally:
         await embedding.close()
 

@@ -12,7 +12,7 @@ from app.cli.policies import checked_option
 from app.dialects import prompt as signal
 from app.errors import NotFound
 from app.memory.embedders import EmbeddingFailed
-from app.store import decisions, tenants
+from app.store import decisions, policies
 from app.store.database import Database
 from app.store.decisions import Question
 from app.store.reals import short
@@ -41,7 +41,7 @@ def explain(
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)
-        chosen = next((each for each in await tenants.policies(db, found.tenant_id) if each.name == policy), None)
+        chosen = next((each for each in await policies.policies(db, found.tenant_id) if each.name == policy), None)
         if chosen is None:
             raise NotFound(f"The tenant {tenant!r} has no policy {policy!r}.")
         async with embedder_of(db, found.space) as (embedder, space_id):

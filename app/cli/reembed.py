@@ -16,7 +16,7 @@ from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
 from app.operations.reembed import Moving, drop
 from app.settings import Settings
-from app.store import memories, spaces, tenants
+from app.store import spaces, tenants
 from app.store.database import Database
 
 #: How the names of spaces begin whose embedders are models in folders, which the names do not tell.
@@ -82,7 +82,7 @@ async def _stop(db: Database, tenant: Tenant) -> dict[str, Any]:
 @asynccontextmanager
 async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, int]]:
     """The embedder that is wanted, which may also be named by its space; and the space's number."""
-    settings, width = Settings.from_environment(), await memories.width(db)
+    settings, width = Settings.from_environment(), await spaces.width(db)
     if to.startswith(FOLDERS):
         embedding = embedders.create_for(to, settings, width)
     else:
@@ -93,7 +93,7 @@ async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, 
     try:
         # Asked before anything is changed: a wrong key or an endpoint that is away shows here.
         await embedding.embed_many(["Is anybody there?"])
-        yield embedding, await memories.register_space(db, embedding.space, embedding.dimensions)
+        yield embedding, await spaces.register_space(db, embedding.space, embedding.dimensions)
     finally:
         await embedding.close()
 

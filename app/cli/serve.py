@@ -22,7 +22,7 @@ from app.server.serve import serve as serving
 from app.server.supervisor import SPREAD, Workers
 from app.server.worker import listening
 from app.settings import MOST_WORKERS, Settings
-from app.store import memories
+from app.store import spaces
 from app.store.database import Database
 from app.telemetry import logs
 
@@ -117,7 +117,7 @@ async def _demo(settings: Settings, url: str) -> str:
     db = Database(settings.database_url, size=1, role=None)
     await db.open()
     try:
-        embedding = embedders.create(settings, await memories.width(db))
+        embedding = embedders.create(settings, await spaces.width(db))
         try:
             return await prepare(db, embedding, settings.home, url)
         finally:

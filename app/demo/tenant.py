@@ -16,7 +16,7 @@ from app.dialects import prompt
 from app.memory.embedders import CachedEmbedder
 from app.operations import list_prices
 from app.operations.policy_defaults import policy_defaults
-from app.store import keys, memories, models
+from app.store import keys, memories, models, policies, providers, spaces
 from app.store import tenants as tenancy
 from app.store.database import Database
 
@@ -60,7 +60,7 @@ async def _tenant(
 ) -> str:
     tenant_id = await tenancy.create_tenant(db, TENANT) if known is None else known.tenant_id
     settings = {"alpha": ALPHA, **policy_defaults(environ).settings}
-    await tenancy.put_policy(
+    await policies.put_policy(
         db, tenant_id, "auto", backend="knn", default=STRONG, models=recordings.MODELS, settings=settings
     )
     # Moved to another embedder it has been taught already, and this one's vectors are of no use to it.
@@ -74,11 +74,11 @@ async def _tenant(
 async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> None:
     """Models of the demo provider, or of OpenAI; changed only where they are new or the one takes the other's place."""
     real = bool(environ.get(OPENAI_KEY))
-    await models.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
+    await providers.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
     wanted = dict.fromkeys(recordings.MODELS, "demo")
     if real:
         base_url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        await models.put_provider(db, "openai", base_url, OPENAI_KEY)
+        await providers.put_provider(db, "openai", base_url, OPENAI_KEY)
         wanted = dict.fromkeys(await _served(base_url, environ[OPENAI_KEY]), "openai")
     known = {row["name"]: row for row in await models.inventory(db)}
     turned = STRONG not in known or (known[STRONG]["provider"] == "openai") != real
@@ -116,7 +116,7 @@ async def _teach(db: Database, embedder: CachedEmbedder, tenant_id: int) -> None
     taught = recordings.memory()
     ids = {model.name: model.model_id for model in await models.models(db)}
     vectors = await embedder.embed_many([recording.prompt.strip() for recording in taught])
-    space_id = await memories.register_space(db, embedder.space, embedder.dimensions)
+    space_id = await spaces.register_space(db, embedder.space, embedder.dimensions)
     await memories.record(
         db,
         tenant_id,

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.endpoints.requests import called, parsed
 from app.entities import Caller, Policy
 from app.errors import Busy, NotFound
-from app.http.requests import answer, called, parsed, until_gone
+from app.http.disconnect import until_gone
+from app.http.responses import answer
 from app.memory.backtest import Backtest, saved
 from app.operations.timespans import since
 from app.store import backtests

@@ -20,9 +20,11 @@ from app.dialects import CHAT
 from app.dialects.answer_capture import Passing
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import Usage
+from app.endpoints.requests import called, parsed
 from app.entities import Caller, Model
 from app.errors import BadRequest, MemoryUnavailable, RouterError
-from app.http.requests import CLIENT_GONE, answer, called, parsed, until_gone
+from app.http.disconnect import CLIENT_GONE, until_gone
+from app.http.responses import answer
 from app.memory.examples import Prompted
 from app.routing import candidates
 from app.routing.plan import Plan

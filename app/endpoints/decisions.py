@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.endpoints.requests import called, parsed
 from app.errors import NotFound
-from app.http.requests import answer, called, parsed
+from app.http.fields import Tag
+from app.http.responses import answer
 from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import Prompted, Tag
+from app.memory.examples import Prompted
 from app.routing.options import Options
 from app.store import decisions
 from app.store.reals import short

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from app import __version__
 from app.errors import ConfigurationError, MemoryUnavailable
-from app.http.requests import answer
+from app.http.responses import answer
 from app.services import services_of
 from app.store.database import Database
 from app.telemetry import metrics

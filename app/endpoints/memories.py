@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.endpoints.requests import called
 from app.errors import BadRequest, NotFound
-from app.http.requests import answer, called
+from app.http.responses import answer
 from app.store import memories
 from app.store.reals import short
 

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.catalog import Catalogue
+from app.endpoints.requests import body_of, called
 from app.entities import Caller
 from app.errors import Conflict, MemoryUnavailable
-from app.http.requests import answer, body_of, called
+from app.http.responses import answer
 from app.http.validation import parse_object, validated
 from app.memory.embedders import EmbeddingFailed
 from app.memory.examples import Lesson, Lessons, examples_of

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.catalog import Catalogue
 from app.dialects import prompt as signal
 from app.dialects.chat import checked
 from app.errors import BadRequest
+from app.http.fields import Score, Tag, Text, Tokens, storable
 from app.memory.embedders import CachedEmbedder
 from app.store.memories import Example
 
 MOST = 1000
 #: Models that one example may score; the table holds no more.
 MODELS = 64
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("the text holds a NUL character, which Postgres cannot store")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("the text holds half a surrogate pair, which is no character") from None
-    if not text.strip():
-        raise ValueError("the text is empty")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-Tag = Annotated[str, Field(max_length=100), AfterValidator(_storable)]
-Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-Tokens = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
 
 
 class Prompted(BaseModel):
@@ -59,7 +42,7 @@ class Prompted(BaseModel):
             text = signal.task_signal(checked(self.messages, "messages"), granularity)
             if not text:
                 raise BadRequest("The messages have no text of a user.", param="messages")
-            _storable(text)
+            storable(text)
         except ValueError as error:
             raise BadRequest(f"{param}messages: {error}.", param=f"{param}messages") from None
         except BadRequest as error:

@@ -15,6 +15,7 @@ from app.entities import CAPABILITIES
 from app.errors import NotFound
 from app.operations.model_listing import abilities_in
 from app.store import models as registry
+from app.store import providers
 from app.store.database import Database
 from app.upstream.client import credentials
 
@@ -46,7 +47,7 @@ async def refresh(
     genai-prices knows is filled in all the same. Raises `NotFound` for a model or provider that is not there.
     """
     inventory = {row["name"]: row for row in await registry.inventory(db)}
-    upstreams = {row["name"]: row for row in await registry.upstreams(db)}
+    upstreams = {row["name"]: row for row in await providers.upstreams(db)}
     for name in names:
         if name not in inventory:
             raise NotFound(f"There is no model {name!r}; `pgrouter model list` shows them.", param="models")

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import BadRequest, ConfigurationError, Conflict, NotFound
 from app.operations import providers
-from app.store import models, tenants
+from app.store import models, policies, tenants
 from app.store.database import Database
 
 Row = Mapping[str, Any]
@@ -148,7 +148,7 @@ async def get(db: Database, name: str) -> Row:
 
 async def _may_be_disabled(db: Database, name: str) -> None:
     for tenant in await tenants.tenants(db):
-        for policy in await tenants.settings(db, tenant.tenant_id):
+        for policy in await policies.settings(db, tenant.tenant_id):
             if policy["default_model"] == name:
                 raise Conflict(
                     f"{name} is the default model of policy {policy['name']} of tenant {tenant.name!r}: give it "

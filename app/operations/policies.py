@@ -8,7 +8,7 @@ from typing import Any
 from app.errors import BadRequest, ConfigurationError
 from app.operations.policy_defaults import choose, policy_defaults
 from app.store import models as registry
-from app.store import tenants
+from app.store import policies
 from app.store.database import Database
 
 
@@ -29,7 +29,7 @@ async def put(
     the field, `ConfigurationError` for a model that is not there or when none has a price.
     """
     notes = []
-    known = next((row for row in await tenants.settings(db, tenant_id) if row["name"] == name), None)
+    known = next((row for row in await policies.settings(db, tenant_id) if row["name"] == name), None)
     put: dict[str, Any]
     if known is None:
         defaults = policy_defaults()
@@ -56,5 +56,5 @@ async def put(
             f"{len(put['weights'])} weights for {len(put['models'])} models: {', '.join(put['models'])}",
             param="weights",
         )
-    await tenants.put_policy(db, tenant_id, name, **put)
+    await policies.put_policy(db, tenant_id, name, **put)
     return notes

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from app.errors import NotFound
-from app.store import models
+from app.store import providers
 from app.store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
@@ -40,18 +40,18 @@ async def put(
     elif key_variable is None:
         key_variable = known["key_variable"]
     variable = (key_variable or "").strip() or None
-    await models.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
+    await providers.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
 
 
 async def remove(db: Database, name: str) -> None:
     """Delete a provider that serves no model. Raises `NotFound`."""
-    if not await models.delete_provider(db, name):
+    if not await providers.delete_provider(db, name):
         raise NotFound(f"There is no provider {name!r}; `pgrouter provider list` shows them.", param="provider")
 
 
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
     """A provider as `router.upstreams` shows it, or None."""
-    return next((row for row in await models.upstreams(db) if row["name"] == name), None)
+    return next((row for row in await providers.upstreams(db) if row["name"] == name), None)
 
 
 def _host(base_url: str) -> str:

@@ -9,7 +9,7 @@ from app.entities import Tenant
 from app.errors import NotFound
 from app.operations.keys import new_key
 from app.operations.policy_defaults import choose, policy_defaults
-from app.store import models, tenants
+from app.store import models, policies, tenants
 from app.store.database import Database
 
 
@@ -46,7 +46,7 @@ async def create(
     )
     try:
         if chosen is not None:
-            await tenants.put_policy(
+            await policies.put_policy(
                 db,
                 tenant_id,
                 "auto",

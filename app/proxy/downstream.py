@@ -15,7 +15,7 @@ from app.dialects.answer_capture import Passing
 from app.dialects.sse import Events
 from app.dialects.stream_options import without_usage
 from app.errors import RouterError
-from app.http.requests import send_bytes, send_error
+from app.http.responses import send_bytes, send_error
 from app.upstream.client import Reply
 from app.upstream.failover import Answer
 

@@ -20,13 +20,12 @@ from app.dialects.stream_options import with_usage
 from app.entities import Caller, Model
 from app.errors import BadRequest, UpstreamUnavailable
 from app.http.requests import bearer, read_body
+from app.http.scope import OBSERVED, PASSED_ON
 from app.http.validation import parse_object
 from app.proxy import outcome
 from app.proxy.downstream import Downstream
 from app.routing.options import NO_OPTIONS, Options
 from app.routing.plan import Plan, Took
-from app.server.middleware import OBSERVED
-from app.server.request_ids import PASSED_ON
 from app.services import Services
 from app.telemetry.otel import TRACEPARENT
 from app.upstream.client import RawHeaders, Reply

@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
 from app.errors import RouterError
-from app.http.requests import CLIENT_GONE, ClientGone, told, until_gone
+from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
+from app.http.responses import told
 from app.proxy.exchange import Exchange
 from app.services import services_of
 

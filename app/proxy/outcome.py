@@ -10,7 +10,7 @@ from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import NOTHING, UNKNOWN, Usage
 from app.entities import Caller, Model
 from app.errors import BadRequest
-from app.http.requests import CLIENT_GONE
+from app.http.disconnect import CLIENT_GONE
 from app.routing.affinity import key_of
 from app.routing.plan import Took
 from app.telemetry.logs import REQUEST_ID

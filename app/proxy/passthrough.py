@@ -14,11 +14,12 @@ from app.catalog import Catalogue
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.entities import Caller, Provider
 from app.errors import BadRequest, Forbidden, NotFound, RouterError
-from app.http.requests import CLIENT_GONE, ClientGone, bearer, told, until_gone
+from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
+from app.http.requests import bearer
+from app.http.responses import told
+from app.http.scope import PASSED_ON, STATUS, TENANT
 from app.proxy.downstream import Downstream
 from app.proxy.upload import Upload
-from app.server.middleware import STATUS, TENANT
-from app.server.request_ids import PASSED_ON
 from app.services import Services, services_of
 
 _OURS = re.compile(r"/v1/router(/|$)")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from hashlib import blake2b
 
 from app.errors import MemoryUnavailable
-from app.store import decisions
+from app.store import ledger
 from app.store.database import Database
 
 #: Answers remembered in the process, each some 150 bytes.
@@ -38,7 +38,7 @@ class Holders:
         known = self._known.get((tenant_id, key))
         if known is None:
             with suppress(MemoryUnavailable):
-                known = await decisions.holder(self._db, tenant_id, key)
+                known = await ledger.holder(self._db, tenant_id, key)
         if known is not None:
             self.keep(tenant_id, key, known)
         return known

@@ -14,7 +14,8 @@ from app.api_keys import hash_of, is_key
 from app.catalog import Catalogue
 from app.entities import Caller
 from app.errors import MemoryUnavailable, Unauthorized
-from app.store import models, tenants
+from app.store import keys, models
+from app.store import providers as providers_store
 from app.store.database import Database
 
 CHANNEL = "router_changed"
@@ -83,7 +84,7 @@ class Directory:
             return self._catalogue
         before = self._generation
         try:
-            providers = await models.providers(self._db)
+            providers = await providers_store.providers(self._db)
             self._catalogue = Catalogue(await models.models(self._db, providers), providers)
             self._catalogue_loaded = (time.monotonic(), before)
         except MemoryUnavailable:
@@ -140,7 +141,7 @@ class Directory:
 
     async def _ask(self, key_hash: bytes) -> _Entry:
         before = self._generation
-        caller = await tenants.authenticate(self._db, key_hash)
+        caller = await keys.authenticate(self._db, key_hash)
         if caller is None:
             self._callers.pop(key_hash, None)
             _keep(self._unknown, key_hash, before, UNKNOWN)

@@ -19,7 +19,7 @@ from app.errors import BadRequest, Forbidden, MemoryUnavailable
 from app.memory.embedders import EmbeddingFailed
 from app.memory.spaces import Spaces
 from app.routing import candidates as eligible
-from app.routing.capability import able
+from app.routing.candidates import able
 from app.routing.options import Options
 from app.routing.plan import Plan, Took
 from app.store import decisions

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: The name in a scope's `extensions` of the `Departure` of its client.
-GONE = "pgrouter.gone"
+from app.http.disconnect import GONE, Departure
+
 #: A head is copied in front of so much of a body rather than written by itself, bytes.
 COPIED = 64 * 1024
 #: A head that is not through after so many bytes is not waited for any longer.
@@ -22,33 +21,6 @@ _TOO_LARGE = (
 )
 #: Headers that ask for another protocol on this connection, which nobody here speaks.
 _OF_UPGRADES = (b"upgrade", b"http2-settings")
-
-
-class Departure:
-    """Calls back when the client has closed its connection: what a task that waits for `http.disconnect` would cost."""
-
-    __slots__ = ("_callbacks", "_gone")
-
-    def __init__(self) -> None:
-        self._callbacks: set[Callable[[], object]] = set()
-        self._gone = False
-
-    def add(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called, once; at once if the client is gone already."""
-        if self._gone:
-            callback()
-        else:
-            self._callbacks.add(callback)
-
-    def discard(self, callback: Callable[[], object]) -> None:
-        """Do not call `callback` any more, if it still was to be."""
-        self._callbacks.discard(callback)
-
-    def tell(self) -> None:
-        """The client is gone."""
-        self._gone = True
-        while self._callbacks:
-            self._callbacks.pop()()
 
 
 class Protocol(HttpToolsProtocol):

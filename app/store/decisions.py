@@ -9,11 +9,10 @@ from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-import asyncpg
 from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
-from app.store.database import Database
+from app.store.database import Database, or_unavailable
 from app.store.decision_batches import ARGUMENTS, Questions
 
 log = logging.getLogger("pgrouter.store")
@@ -73,20 +72,11 @@ async def explain(
 
 
 async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:
-    rows = await _told("router.decide", answer)
+    rows = await or_unavailable("router.decide", answer)
     if not rows:
         # The default model was disabled a moment ago, and nothing else is left.
         raise MemoryUnavailable("Postgres knows no candidate.")
     return rows
-
-
-async def _told(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
-    """An answer without which a request is served all the same: whatever is wrong is `MemoryUnavailable`."""
-    try:
-        return await answer
-    except asyncpg.PostgresError as error:
-        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
-        raise MemoryUnavailable(f"Postgres could not answer {function}.") from error
 
 
 class Ask(Protocol):
@@ -110,16 +100,3 @@ async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[s
     """One decision of the ledger; None when this tenant has none of that number."""
     rows = await db.read("select * from router.decision($1, $2)", tenant_id, decision_id)
     return rows[0] if rows else None
-
-
-async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:
-    """The number of the model that gave an answer, by the 16 bytes that stand for it; None when it is not known."""
-    asked = db.read("select router.holder($1, $2)", tenant_id, response, timeout=1)
-    rows = await _told("router.holder", asked)
-    return None if rows[0][0] is None else int(rows[0][0])
-
-
-async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int:
-    """Write ledger entries (tuples in the order of the type `decision_entry`); returns how many were new."""
-    rows = await db.fetch("select router.log_decisions($1)", entries, timeout=30)
-    return int(rows[0][0])

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.store.database import Database
-
-#: What usage can be shown by.
-DIMENSIONS = ("key", "model", "policy", "day", "task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +91,3 @@ async def put_limits(
 async def limits(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The limits of a tenant, its own first, and of its keys, with what is used and left. Needs the owner's rights."""
     return await db.fetch("select * from router.limits_of($1)", tenant_id)
-
-
-async def usage(
-    db: Database, tenant_id: int, since: datetime, until: datetime, by: Sequence[str] = ()
-) -> list[Mapping[str, Any]]:
-    """What a tenant used from `since` until before `until`, a row for each of what it is shown by (`DIMENSIONS`)."""
-    return await db.read("select * from router.usage($1, $2, $3, $4)", tenant_id, since, until, list(by), timeout=60)
-
-
-async def usages(db: Database, since: datetime, until: datetime, by: Sequence[str] = ()) -> list[Mapping[str, Any]]:
-    """The same for every tenant, each row with its `tenant`. Needs the owner's rights."""
-    return await db.fetch("select * from router.usages($1, $2, $3)", since, until, list(by), timeout=600)

@@ -9,7 +9,6 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app.errors import MemoryUnavailable
 from app.store.database import Database
 
 
@@ -38,24 +37,6 @@ class Example:
             [self.completion_tokens.get(model) for model in range(1, size + 1)],
             self.embedding,
         )
-
-
-async def register_space(db: Database, name: str, dimensions: int) -> int:
-    """The number of an embedding space, made at its first use; one that is known is found on a standby, too."""
-    statement = "select router.register_space($1, $2)"
-    try:
-        rows = await db.read(statement, name, dimensions)
-    except MemoryUnavailable:
-        if not db.replicated:
-            raise
-        rows = await db.fetch(statement, name, dimensions)
-    return int(rows[0][0])
-
-
-async def width(db: Database) -> int:
-    """Dimensions of the embedding column, as chosen at the first migration."""
-    rows = await db.read("select router.embedding_width()")
-    return int(rows[0][0])
 
 
 async def record(

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 from app.entities import CAPABILITIES, Model, Provider
 from app.store.database import Database
-
-
-async def providers(db: Database) -> list[Provider]:
-    """Every provider by name."""
-    return [
-        Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
-        for row in await db.read_newest("select * from router.upstreams()")
-    ]
+from app.store.providers import providers
 
 
 async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
@@ -23,27 +16,6 @@ async def models(db: Database, known: Iterable[Provider] | None = None) -> list[
     by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
     rows = await db.read_newest("select * from router.catalogue()")
     return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
-
-
-async def put_provider(
-    db: Database,
-    name: str,
-    base_url: str,
-    key_variable: str | None,
-    *,
-    speaks: Sequence[str] | None = None,
-    key_header: str | None = None,
-) -> int:
-    """Add or change a provider; returns its number. None keeps what it speaks, and its key's header."""
-    rows = await db.fetch(
-        "select router.put_provider($1, $2, $3, $4, $5)", name, base_url, key_variable, speaks, key_header
-    )
-    return int(rows[0][0])
-
-
-async def delete_provider(db: Database, name: str) -> bool:
-    """Delete a provider; False when there is none of that name. asyncpg's ForeignKeyViolationError: it has models."""
-    return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
 
 
 async def put_model(
@@ -98,11 +70,6 @@ async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, f
         force,
     )
     return bool(rows[0][0])
-
-
-async def upstreams(db: Database) -> list[Mapping[str, Any]]:
-    """Every provider by name."""
-    return await db.fetch("select * from router.upstreams()")
 
 
 async def inventory(db: Database) -> list[Mapping[str, Any]]:

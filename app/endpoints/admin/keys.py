@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, given_in, number_in, route, tenant_in
+from app.endpoints.requests import parsed
 from app.errors import NotFound
-from app.http.requests import answer, parsed
-from app.memory.examples import Text
+from app.http.fields import Text
+from app.http.responses import answer
 from app.operations.keys import new_key, rotate, until
 from app.store import keys
 from app.store.database import Database

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, number_in, route, tenant_in
-from app.http.requests import answer, parsed
+from app.endpoints.requests import parsed
+from app.http.responses import answer
 from app.store import limits
 from app.store.database import Database
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, route
 from app.endpoints.admin.prices import Usd
+from app.endpoints.requests import parsed
 from app.entities import CAPABILITIES
-from app.http.requests import answer, parsed
-from app.memory.examples import Text
+from app.http.fields import Text
+from app.http.responses import answer
 from app.operations import capabilities
 from app.operations import models as administered
 from app.store import models as registry

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, route, tenant_in
+from app.endpoints.requests import parsed
 from app.errors import NotFound
-from app.http.requests import answer, parsed
+from app.http.responses import answer
 from app.operations import models
 from app.store import prices
 from app.store.database import Database

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, route
+from app.endpoints.requests import parsed
 from app.errors import BadRequest
-from app.http.requests import answer, parsed
+from app.http.responses import answer
 from app.operations import providers as administered
 from app.operations.providers import Api, KeyHeader
-from app.store import models
+from app.store import providers
 from app.store.database import Database
 
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
@@ -47,7 +48,7 @@ class PutProvider(Body):
 
 async def list_providers(request: Request, db: Database) -> Response:
     """Every provider, with how many models it serves."""
-    return answer({"object": "list", "data": [shown(row) for row in await models.upstreams(db)]})
+    return answer({"object": "list", "data": [shown(row) for row in await providers.upstreams(db)]})
 
 
 async def put_provider(request: Request, db: Database) -> Response:

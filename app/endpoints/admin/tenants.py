@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, given_in, route, tenant_in
+from app.endpoints.requests import parsed
 from app.entities import Tenant
 from app.errors import BadRequest, NotFound
-from app.http.requests import answer, parsed
-from app.memory.examples import Text
+from app.http.fields import Text
+from app.http.responses import answer
 from app.operations import tenants as administered
 from app.store import tenants
 from app.store.database import Database

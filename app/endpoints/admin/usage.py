@@ -7,14 +7,14 @@ from starlette.responses import Response
 
 from app.endpoints.admin.auth import route
 from app.endpoints.usage import Asked
-from app.store import limits
+from app.store import usage as usage_store
 from app.store.database import Database
 
 
 async def usage(request: Request, db: Database) -> Response:
     """As a tenant sees its own, by tenant first."""
     asked = Asked.of(request)
-    rows = await limits.usages(db, asked.since, asked.until, asked.by)
+    rows = await usage_store.usages(db, asked.since, asked.until, asked.by)
     return asked.answered(rows, ["tenant", *asked.by])
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.http.requests import answer
+from app.http.responses import answer
 from app.services import services_of
 
 
