@@ -55,7 +55,7 @@ from scripts.memory_ladder import EXACT, Ladder
 from scripts.memory_parts import parts
 from scripts.memory_plan import CROSSING, Plan
 from scripts.memory_speed import asking, halfvectors, per_second
-from scripts.memory_upkeep import Upkeep
+from scripts.memory_upkeep import Maintenance
 from scripts.memory_world import Tenant
 from scripts.scratch import scratch_database
 
@@ -129,7 +129,7 @@ class Bench:
                 await self._rates(dsn, name, asked, target=asked[0] is not kept)
             for tenant in (tenants[0], kept):
                 await parts(self.report, dsn, tenant, halfvectors(self.asked.vectors[: plan.blocks // 2]), plan.others)
-            upkeep = Upkeep(self.report, dsn, owner, self.asked)
+            upkeep = Maintenance(self.report, dsn, owner, self.asked)
             await upkeep.small(kept)
             ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.asked)
             await self._climb(ladder, climbing)

@@ -49,7 +49,7 @@ async def sizes(owner: asyncpg.Connection, tenant: Tenant) -> dict[str, float]:
 FORGOTTEN, ASKED = 0.25, 100
 
 
-class Upkeep:
+class Maintenance:
     """One run's measurements of teaching, forgetting and graduating; the examples taught are those of `asked`."""
 
     def __init__(self, report: Report, dsn: str, owner: asyncpg.Connection, asked: Corpus) -> None:

@@ -33,7 +33,7 @@ def direction(angle: float) -> HalfVector:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Taught:
     """One thing to teach; `scores` and `tokens` by model number."""
 
     prompt: str
@@ -162,7 +162,7 @@ class World:
     async def teach(
         self,
         tenant: int,
-        *lessons: Lesson,
+        *lessons: Taught,
         space: int | None = None,
         at: datetime | None = None,
         by: asyncpg.Connection | None = None,

@@ -153,7 +153,7 @@ async def test_a_key_is_made_for_some_models_until_a_day(admin: Operator) -> Non
     )
     assert (made["name"], made["models"], made["expires_at"]) == ("ci", [CHEAP], "2099-01-01T00:00:00+00:00")
     caller = await admin.proxy.services.directory.caller(made["api_key"])
-    cheap = (await admin.proxy.services.directory.catalogue()).get(CHEAP)
+    cheap = (await admin.proxy.services.directory.catalog()).get(CHEAP)
     assert caller.allowed_models == frozenset({cheap.model_id})
     changed = await admin("PATCH", f"/tenants/acme/keys/{made['id']}", {"models": None, "expires_at": None})
     assert (changed["name"], changed["models"], changed["expires_at"]) == ("ci", None, None)

@@ -21,7 +21,7 @@ from app.upstream.backoff import FIRST, LONGEST, backoff, retry_after
 from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
 from app.upstream.breaker import LONGEST as LONGEST_PAUSE
 from app.upstream.client import Reply
-from app.upstream.failover import Answer, Attempts, Patience
+from app.upstream.failover import Answer, Failover, RetryPolicy
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
 from tests.models import model
@@ -31,7 +31,7 @@ A, B, C = (model(name, model_id=number) for number, name in enumerate("abc"))
 
 
 class Said:
-    """What a provider says, as `Attempts` sees it; `stalls`: its body never ends."""
+    """What a provider says, as `Failover` sees it; `stalls`: its body never ends."""
 
     def __init__(self, status: int, *, stalls: bool = False, **headers: Any) -> None:
         self.status, self.stalls, self.closed = status, stalls, False
@@ -62,7 +62,7 @@ class World:
 
     scripts: dict[str, list[Any]]
     routed: bool = True
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     breakers: Breakers | None = None
     now: float = 1000.0
     asked: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.breakers = self.breakers or Breakers(lambda: self.now)
-        self.attempts = Attempts(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
+        self.attempts = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
 
     async def send(self, asked: Model, within: float) -> Reply:
         self.asked.append(asked.name)
@@ -127,9 +127,9 @@ WORLDS: list[World] = []
 
 
 def world(
-    routed: bool = True, patience: Patience | None = None, breakers: Breakers | None = None, **scripts: Script
+    routed: bool = True, patience: RetryPolicy | None = None, breakers: Breakers | None = None, **scripts: Script
 ) -> World:
-    made = World({name: list(script) for name, script in scripts.items()}, routed, patience or Patience(), breakers)
+    made = World({name: list(script) for name, script in scripts.items()}, routed, patience or RetryPolicy(), breakers)
     WORLDS.append(made)
     return made
 
@@ -182,7 +182,7 @@ async def test_what_may_pass_is_asked_again(ill: Any, routed: bool) -> None:
 
 
 async def test_after_so_many_rounds_the_last_answer_is_passed_on() -> None:
-    it = world(patience=Patience(retries=1), a=[500, 503], b=[502, 500])
+    it = world(patience=RetryPolicy(retries=1), a=[500, 503], b=[502, 500])
     answer = await it.answer(A, B)
     assert (status(answer), answer.attempt.model) == (500, B)
     assert it.asked == ["a", "b", "a", "b"]
@@ -190,7 +190,7 @@ async def test_after_so_many_rounds_the_last_answer_is_passed_on() -> None:
 
 
 async def test_with_no_answer_at_all_it_is_an_error() -> None:
-    it = world(patience=Patience(retries=0), a=[503], b=[LOST])
+    it = world(patience=RetryPolicy(retries=0), a=[503], b=[LOST])
     with pytest.raises(UpstreamUnavailable):
         await it.answer(A, B)
     assert it.open == []
@@ -238,13 +238,13 @@ async def test_the_one_that_is_ready_first_is_asked_first() -> None:
 
 
 async def test_who_wants_to_be_asked_later_than_anybody_waits_is_passed_on_at_once() -> None:
-    it = world(patience=Patience(retry_wait=5), a=[Said(429, retry_after="6")])
+    it = world(patience=RetryPolicy(retry_wait=5), a=[Said(429, retry_after="6")])
     assert status(await it.answer(A)) == 429
     assert (it.asked, it.slept) == (["a"], [])
 
 
 async def test_nobody_is_asked_again_past_the_end_of_the_requests_time() -> None:
-    it = world(patience=Patience(total=1), a=[Said(429, retry_after="3")])
+    it = world(patience=RetryPolicy(total=1), a=[Said(429, retry_after="3")])
     assert status(await it.answer(A)) == 429
     assert it.slept == []
     assert 0 < it.within[0] <= 1, "and no attempt has more time than the request"
@@ -252,7 +252,7 @@ async def test_nobody_is_asked_again_past_the_end_of_the_requests_time() -> None
 
 async def test_an_answer_that_begins_and_does_not_end_in_time_is_given_up() -> None:
     stalled = Said(200, stalls=True)
-    it = world(patience=Patience(total=0.05), a=[stalled])
+    it = world(patience=RetryPolicy(total=0.05), a=[stalled])
     with pytest.raises(UpstreamUnavailable) as late:
         await it.answer(A)
     assert (late.value.status, stalled.closed) == (504, True)
@@ -415,14 +415,14 @@ async def test_a_wrong_request_is_no_sign_of_an_ill_model(fine: int) -> None:
 async def test_a_model_that_fails_again_and_again_is_passed_over(ill: Any) -> None:
     breakers = Breakers()
     for _ in range(FAILURES):
-        it = world(patience=Patience(retries=0), breakers=breakers, a=[ill], b=[200])
+        it = world(patience=RetryPolicy(retries=0), breakers=breakers, a=[ill], b=[200])
         await it.answer(A, B)
     assert state(breakers) == OPEN
 
 
 # ---- hedging
 
-HEDGING = Patience(retries=0, hedge=0.001)
+HEDGING = RetryPolicy(retries=0, hedge=0.001)
 
 
 async def test_a_model_that_keeps_one_waiting_gets_company_and_the_first_good_answer_wins() -> None:
@@ -459,7 +459,7 @@ async def test_a_hedge_that_fails_leaves_the_first_to_answer() -> None:
 
 async def test_where_both_fail_the_next_is_asked_and_both_again_later() -> None:
     first = asyncio.Event()
-    it = world(patience=Patience(retries=1, hedge=0.001), a=[first, 503, 503], b=[503, 503], c=[503, 200])
+    it = world(patience=RetryPolicy(retries=1, hedge=0.001), a=[first, 503, 503], b=[503, 503], c=[503, 200])
     task = asyncio.create_task(it.answer(A, B, C))
     while not it.said:
         await asyncio.wait({task}, timeout=0.001)
@@ -471,7 +471,7 @@ async def test_where_both_fail_the_next_is_asked_and_both_again_later() -> None:
 
 
 async def test_a_quick_answer_needs_no_hedge() -> None:
-    it = world(patience=Patience(hedge=60), a=[200])
+    it = world(patience=RetryPolicy(hedge=60), a=[200])
     assert status(await it.answer(A, B)) == 200
     assert it.asked == ["a"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.entities import POLICY_SETTINGS
-from tests.sql_world import Lesson, World, connect, vector
+from tests.sql_world import Taught, World, connect, vector
 
 HELD_OUT = """
     with setup as materialized (
@@ -47,14 +47,14 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-def random_lessons(dice: random.Random, models: Sequence[int], many: int) -> list[Lesson]:
+def random_lessons(dice: random.Random, models: Sequence[int], many: int) -> list[Taught]:
     """Prompts around a few topics, most of them labelled for every model, some taught by two sources."""
     topics = [[dice.gauss(0, 1) for _ in range(8)] for _ in range(4)]
     lessons = []
     for number in range(many):
         topic = dice.randrange(4)
         known = list(models) if dice.random() < 0.8 else dice.sample(list(models), 1)
-        lesson = Lesson(
+        lesson = Taught(
             f"prompt {number}",
             {model: float(np.float32(dice.random())) for model in known},
             vector([x + dice.gauss(0, 0.7) for x in topics[topic]]),
@@ -67,7 +67,7 @@ def random_lessons(dice: random.Random, models: Sequence[int], many: int) -> lis
             scores = {model: float(np.float32(dice.random())) for model in models}
             # Not the same to the last bit: which of two that are equally near is the fifth, nobody says.
             nearly = vector([x + dice.gauss(0, 0.01) for x in lesson.embedding.to_list()[:8]])
-            lessons.append(Lesson(lesson.prompt, scores, nearly, {}, dice.choice([None, "sums"]), "judge", 77))
+            lessons.append(Taught(lesson.prompt, scores, nearly, {}, dice.choice([None, "sums"]), "judge", 77))
     return lessons
 
 
@@ -178,7 +178,7 @@ async def test_what_a_shared_memory_says_of_the_same_prompt_is_held_out_too(worl
     policy = await world.policy(tenant, k=1, n0=0.1)
     # Prompts far from each other, with labels by lot: whoever gets them right has seen them.
     lessons = [
-        Lesson(f"{n}", {world.small: label, world.large: 1 - label}, vector([0.0] * n + [1.0]))
+        Taught(f"{n}", {world.small: label, world.large: 1 - label}, vector([0.0] * n + [1.0]))
         for n in range(100)
         for label in [float(dice.random() < 0.5)]
     ]
@@ -199,7 +199,7 @@ async def test_a_row_costs_what_its_answer_took(world: World) -> None:
     await world.teach(
         tenant,
         *(
-            Lesson(f"{i}", {world.small: 1, world.large: 1}, vector([1, i]), {world.small: n, world.large: n})
+            Taught(f"{i}", {world.small: 1, world.large: 1}, vector([1, i]), {world.small: n, world.large: n})
             for i, n in enumerate(tokens)
         ),
     )
@@ -222,7 +222,7 @@ async def specialists(world: World, many: int = 120, **chosen: Any) -> tuple[int
         easy = number % 2 == 0
         centre = [1.0, 0.0] if easy else [0.0, 1.0]
         lessons.append(
-            Lesson(
+            Taught(
                 f"{number}",
                 {world.small: 1.0 if easy else float(dice.random() < 0.2), world.large: float(dice.random() < 0.9)},
                 vector([x + dice.gauss(0, 0.1) for x in centre]),
@@ -318,14 +318,14 @@ async def test_when_time_is_over_it_says_how_far_it_came(world: World) -> None:
 
 async def test_memories_that_do_not_label_every_candidate_are_skipped(world: World) -> None:
     tenant, policy = await specialists(world)
-    await world.teach(tenant, *(Lesson(f"half {i}", {world.small: 1.0}) for i in range(7)))
+    await world.teach(tenant, *(Taught(f"half {i}", {world.small: 1.0}) for i in range(7)))
     rows = await backtest(world, tenant, policy)
     assert {(row["rows"], row["skipped"], row["sampled"]) for row in rows} == {(120, 7, False)}
 
 
 async def test_too_few_labels_are_an_error_that_counts_them(world: World) -> None:
     tenant, policy = await specialists(world, 29)
-    await world.teach(tenant, Lesson("half", {world.small: 1.0}))
+    await world.teach(tenant, Taught("half", {world.small: 1.0}))
     with pytest.raises(asyncpg.PostgresError, match="29 of 30 memories label every candidate, 30 are needed") as caught:
         await backtest(world, tenant, policy)
     assert caught.value.sqlstate == "RT010"

@@ -9,12 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7
+from tests.sql_world import START, Taught, World, connect, direction, uuid7
 
 READER = "router_reader"
 
 
-async def shared(world: World, *lessons: Lesson, name: str = "common") -> int:
+async def shared(world: World, *lessons: Taught, name: str = "common") -> int:
     """A tenant that shares what it was taught."""
     tenant = await world.tenant(name)
     await world.teach(tenant, *lessons)
@@ -35,8 +35,8 @@ async def change(world: World, tenant: int, *, shared: bool | None = None, base:
 
 async def test_a_tenant_without_a_memory_is_routed_by_the_shared_one(world: World) -> None:
     lessons = (
-        Lesson("easy", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)),
-        Lesson("hard", {world.small: 0.0, world.large: 1.0}, embedding=direction(1)),
+        Taught("easy", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)),
+        Taught("hard", {world.small: 0.0, world.large: 1.0}, embedding=direction(1)),
     )
     base = await shared(world, *lessons)
     tenant = await leaning(world, base)
@@ -49,7 +49,7 @@ async def test_a_tenant_without_a_memory_is_routed_by_the_shared_one(world: Worl
 
 
 async def test_a_memory_that_is_shared_no_more_leaves_its_leaners_cold(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
     tenant = await leaning(world, base)
     await world.policy(tenant, seed_count=1)
     ready = "select ready from router.status($1, $2)"
@@ -60,13 +60,13 @@ async def test_a_memory_that_is_shared_no_more_leaves_its_leaners_cold(world: Wo
 
 
 async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_memories(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant, base_weight=6, n0=2, n1=5, tau=0.2)
     await world.teach(
         tenant,
-        Lesson("p", {world.small: 0.0, world.large: 0.5}, embedding=direction(0)),
-        Lesson("q", {world.large: 0.5}, embedding=direction(1)),
+        Taught("p", {world.small: 0.0, world.large: 0.5}, embedding=direction(0)),
+        Taught("q", {world.large: 0.5}, embedding=direction(1)),
     )
     rows = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0))}
     share = 6 / (6 + 2)
@@ -81,14 +81,15 @@ async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_me
 
 async def test_a_shared_memory_matters_less_the_more_a_tenant_knows(world: World) -> None:
     base = await shared(
-        world, *(Lesson(f"b{n}", {world.small: 1.0, world.large: 1.0}, embedding=direction(n % 4)) for n in range(20))
+        world,
+        *(Taught(f"b{n}", {world.small: 1.0, world.large: 1.0}, embedding=direction(n % 4)) for n in range(20)),
     )
     tenant = await leaning(world, base)
     policy = await world.policy(tenant, base_weight=5)
     found = []
     for n in range(5):
         lessons = [
-            Lesson(f"{n} {i}", {world.small: 0.0, world.large: 1.0}, embedding=direction(i % 4)) for i in range(10)
+            Taught(f"{n} {i}", {world.small: 0.0, world.large: 1.0}, embedding=direction(i % 4)) for i in range(10)
         ]
         await world.teach(tenant, *lessons)
         rows = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0))}
@@ -98,21 +99,21 @@ async def test_a_shared_memory_matters_less_the_more_a_tenant_knows(world: World
 
 
 async def test_a_shared_memory_below_the_seed_count_leaves_a_tenant_cold(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant, seed_count=2)
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
 
 
 async def test_without_an_embedding_a_leaning_tenant_is_told_that_it_takes_one(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     assert (await world.decide(tenant, policy))[0]["reason"] == "no_signal"
 
 
 async def test_a_base_that_stops_sharing_says_nothing_any_more(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "learned"
@@ -124,7 +125,7 @@ async def test_a_base_that_stops_sharing_says_nothing_any_more(world: World) -> 
 
 
 async def test_a_tenant_that_leans_on_a_deleted_one_leans_on_none(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     await world.owner.fetchval("select router.delete_tenant($1)", base)
@@ -137,13 +138,13 @@ async def test_who_shares_nothing_is_not_leant_on(world: World) -> None:
         await change(world, tenant, base=private)
     assert refused.value.sqlstate == "RT012"
     # Nor by a row that says so.
-    await world.teach(private, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    await world.teach(private, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     await world.owner.execute("update router.tenants set base_id = $1 where tenant_id = $2", private, tenant)
     assert (await world.decide(tenant, await world.policy(tenant), direction(0)))[0]["reason"] == "cold"
 
 
 async def test_a_leaning_tenant_sees_no_row_of_the_shared_memory(world: World) -> None:
-    base = await shared(world, Lesson("secret", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("secret", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     async with world.app.transaction():
@@ -158,7 +159,7 @@ async def test_a_leaning_tenant_sees_no_row_of_the_shared_memory(world: World) -
 
 
 async def test_a_reader_without_a_grant_on_the_shared_memory_decides_without_it(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     await world.owner.execute("insert into router.reader_grants values ($1::regrole, $2)", READER, tenant)
@@ -172,7 +173,7 @@ async def test_a_reader_without_a_grant_on_the_shared_memory_decides_without_it(
 
 
 async def test_a_conversation_stays_with_its_model_though_the_shared_memory_is_gone(world: World) -> None:
-    base = await shared(world, Lesson("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
+    base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     key = b"0" * 16
@@ -186,7 +187,7 @@ async def test_a_conversation_stays_with_its_model_though_the_shared_memory_is_g
 
 
 async def test_status_says_whose_memory_routes_and_what_is_missing(world: World) -> None:
-    base = await shared(world, *(Lesson(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
+    base = await shared(world, *(Taught(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
     tenant = await leaning(world, base)
     await world.policy(tenant, seed_count=3)
     (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
@@ -200,13 +201,13 @@ async def test_status_says_whose_memory_routes_and_what_is_missing(world: World)
 
 
 async def test_a_policy_that_gives_the_shared_memory_no_weight_does_not_lean_on_it(world: World) -> None:
-    base = await shared(world, *(Lesson(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
+    base = await shared(world, *(Taught(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant, base_weight=0)
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
     (row,) = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
     assert (row["ready"], row["base"]) == (False, None)
     assert not await world.owner.fetchval("select ready from router.overview where tenant = 'acme'")
-    await world.teach(tenant, Lesson("mine", {world.large: 1.0}))
+    await world.teach(tenant, Taught("mine", {world.large: 1.0}))
     rows = await world.decide(tenant, policy, direction(0))
     assert {row["model_id"]: row["labels"] for row in rows} == {world.small: 0, world.large: 1}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.answer_capture import TAIL, Passing
+from app.dialects.answer_capture import TAIL, AnswerCapture
 from app.dialects.json_splice import _scanned, with_model
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.usage import UNKNOWN, TokenUsage
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -103,8 +103,8 @@ def chunked(body: bytes, cuts: list[int]) -> list[bytes]:
     return [body[start:end] for start, end in pairwise(edges)]
 
 
-def passed(body: bytes, cuts: list[int], *, streamed: bool, encoding: str | None = None) -> Usage:
-    passing = Passing(streamed=streamed, encoding=encoding)
+def passed(body: bytes, cuts: list[int], *, streamed: bool, encoding: str | None = None) -> TokenUsage:
+    passing = AnswerCapture(streamed=streamed, encoding=encoding)
     for chunk in chunked(body, cuts):
         passing.feed(chunk)
     return passing.usage()
@@ -120,13 +120,13 @@ def stream(answer: str, usage: Any = USAGE, separator: bytes = b"\n\n") -> bytes
 @given(answer=text, cuts=st.lists(st.integers(0, 10_000), max_size=20), crlf=st.booleans())
 def test_a_streams_usage_is_read_however_it_was_cut(answer: str, cuts: list[int], crlf: bool) -> None:
     body = stream(answer, separator=b"\r\n\r\n" if crlf else b"\n\n")
-    assert passed(body, cuts, streamed=True) == Usage(11, 3, 7)
+    assert passed(body, cuts, streamed=True) == TokenUsage(11, 3, 7)
 
 
 @given(cuts=st.lists(st.integers(0, 10_000), max_size=20), streamed=st.booleans())
 def test_compressed_answers_are_read_too(cuts: list[int], streamed: bool) -> None:
     body = gzip.compress(stream("hi") if streamed else orjson.dumps({"usage": USAGE}))
-    assert passed(body, cuts, streamed=streamed, encoding="gzip") == Usage(11, 3, 7)
+    assert passed(body, cuts, streamed=streamed, encoding="gzip") == TokenUsage(11, 3, 7)
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from([None, "gzip", "br"]))
@@ -143,19 +143,19 @@ def test_an_answer_that_talks_about_usage_is_not_taken_for_it() -> None:
 
 
 def test_a_long_stream_costs_no_more_memory_than_its_tail() -> None:
-    passing = Passing(streamed=True, encoding=None)
+    passing = AnswerCapture(streamed=True, encoding=None)
     for _ in range(10_000):
         passing.feed(b"data: " + b"x" * 1000 + b"\n\n")
     passing.feed(stream("end"))
     assert sum(len(chunk) for chunk in passing._chunks) < TAIL + 2000
-    assert passing.usage() == Usage(11, 3, 7)
+    assert passing.usage() == TokenUsage(11, 3, 7)
 
 
 def test_counts_that_cannot_be_are_unknown() -> None:
     odd = {"prompt_tokens": -1, "completion_tokens": "7", "prompt_tokens_details": [], "x": 1}
-    assert passed(orjson.dumps({"usage": odd}), [], streamed=False) == Usage(None, None, None)
+    assert passed(orjson.dumps({"usage": odd}), [], streamed=False) == TokenUsage(None, None, None)
     assert passed(orjson.dumps({"usage": {"prompt_tokens": True, "completion_tokens": 2**40}}), [], streamed=False) == (
-        Usage(None, None, None)
+        TokenUsage(None, None, None)
     )
 
 
@@ -171,11 +171,11 @@ def test_counts_that_cannot_be_are_unknown() -> None:
 )
 def test_cached_tokens_are_read_as_each_provider_says_them(said: dict[str, Any]) -> None:
     body = orjson.dumps({"usage": {"prompt_tokens": 11, "completion_tokens": 7, **said}})
-    assert passed(body, [], streamed=False) == Usage(11, 5, 7)
+    assert passed(body, [], streamed=False) == TokenUsage(11, 5, 7)
 
 
 def test_reasoning_tokens_are_read() -> None:
     usage = {"prompt_tokens": 11, "completion_tokens": 700, "completion_tokens_details": {"reasoning_tokens": 640}}
-    assert passed(orjson.dumps({"usage": usage}), [], streamed=False) == Usage(11, None, 700, 640)
+    assert passed(orjson.dumps({"usage": usage}), [], streamed=False) == TokenUsage(11, None, 700, 640)
     chunk = b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\ndata: [DONE]\n\n"
-    assert passed(chunk, [], streamed=True) == Usage(11, None, 700, 640)
+    assert passed(chunk, [], streamed=True) == TokenUsage(11, None, 700, 640)

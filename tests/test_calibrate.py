@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, vector
+from tests.sql_world import START, Taught, World, vector
 from tests.test_backtest import backtest, ruled, specialists
 
 
@@ -100,7 +100,7 @@ async def test_less_quality_asked_costs_less(world: World) -> None:
     for number in range(400):
         hard = dice.random()
         scores = {world.small: float(dice.random() > hard), world.large: float(dice.random() > 0.3 * hard)}
-        lessons.append(Lesson(f"{number}", scores, vector([1.0, 2 * hard])))
+        lessons.append(Taught(f"{number}", scores, vector([1.0, 2 * hard])))
     await world.teach(tenant, *lessons)
     costs = []
     for target in (0.6, 0.8, 0.9, 0.95):
@@ -148,7 +148,7 @@ async def test_the_best_that_can_be_had_is_said_of_free_models_too(world: World)
 async def test_a_default_model_that_is_never_right_has_no_share_to_keep(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant)
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1, world.large: 0}) for i in range(40)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1, world.large: 0}) for i in range(40)))
     with pytest.raises(asyncpg.PostgresError, match="no quality") as caught:
         await calibrate(world, tenant, policy, 0.9)
     assert caught.value.sqlstate == "RT008"

@@ -27,7 +27,7 @@ from app.cli.keys import expiry
 from app.embedded import EmbeddedPostgres
 from app.errors import BadRequest, ConfigurationError
 from app.operations import list_prices
-from app.operations.example_file import LessonFile
+from app.operations.example_file import ExampleFile
 from app.operations.policy_defaults import policy_defaults
 from app.store import keys, providers, tenants
 from app.store import models as registry
@@ -616,7 +616,7 @@ FINE = json.dumps(GOOD)
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, name: str, rows: list[str], line: int, what: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        list(LessonFile(lines(tmp_path / name, rows), "import"))
+        list(ExampleFile(lines(tmp_path / name, rows), "import"))
     assert f"{name} line {line}: " in refused.value.message
     assert what in refused.value.message
 
@@ -659,7 +659,7 @@ def test_a_mistake_after_the_first_batch_stores_nothing_either(acme: Command, tm
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises((BadRequest, ConfigurationError), match=re.escape(str(tmp_path / name))) as refused:
-        list(LessonFile(tmp_path / name, "import"))
+        list(ExampleFile(tmp_path / name, "import"))
     assert "\n" not in str(refused.value)
 
 

@@ -55,7 +55,7 @@ async def pair(database: str, upstream: Running) -> AsyncIterator[Pair]:
         await models.put_model(proxy.admin, FOREIGN, "abroad", input_price=3.0, output_price=9.0)
         _, key = await proxy.new_tenant("travelling", models=(STRONG, FOREIGN), default=STRONG)
         async with asyncio.timeout(10):
-            while (await proxy.services.directory.catalogue()).find(FOREIGN) is None:
+            while (await proxy.services.directory.catalog()).find(FOREIGN) is None:
                 await asyncio.sleep(0.01)
         yield Pair(proxy, upstream, abroad, key)
 

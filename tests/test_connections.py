@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store import connections
 from app.store.connections import Connections
 from app.store.database import Database
@@ -74,7 +74,7 @@ async def test_a_call_given_up_ends_on_the_server_before_its_connection_serves_a
         if how == "cancelled":
             await asyncio.sleep(0.1)
             call.cancel()
-        with pytest.raises((MemoryUnavailable, asyncio.CancelledError)):
+        with pytest.raises((DatabaseUnavailable, asyncio.CancelledError)):
             await call
         assert pool.connections.in_use == 1
         rows = await asyncio.gather(*(pool.fetch("select $1::int, pg_backend_pid()", number) for number in range(5)))
@@ -128,7 +128,7 @@ async def test_who_waits_in_vain_is_told_in_time_and_keeps_nobody(dsn: str) -> N
         holder = asyncio.create_task(pool.fetch("select pg_sleep(0.5)"))
         await asyncio.sleep(0.02)
         began = time.monotonic()
-        with pytest.raises(MemoryUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await pool.fetch("select 1", timeout=0.1)
         assert time.monotonic() - began < 0.45
         assert pool.connections.waiting == 0
@@ -258,7 +258,7 @@ async def test_closing_lets_calls_end_and_then_cuts_them(dsn: str) -> None:
     assert time.monotonic() - began < 2
     assert (await short)[0][0] == 7
     for call in (long, waiting, pool.fetch("select 1")):
-        with pytest.raises(MemoryUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await call
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from pgvector import HalfVector
 
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7, vector
+from tests.sql_world import START, Taught, World, connect, direction, uuid7, vector
 
 CONVERSATION = b"0123456789abcdef"
 
@@ -41,7 +41,7 @@ class Twin:
     `ledger` has by model the completion tokens that it saw and its token ratio, None: unknown.
     """
 
-    lessons: Sequence[Lesson]
+    lessons: Sequence[Taught]
     prices: Mapping[int, tuple[float, float, float]]
     k: int
     tau: float
@@ -84,7 +84,7 @@ class Twin:
             )
         return found
 
-    def _nearest(self, embedding: HalfVector) -> list[tuple[float, Lesson]]:
+    def _nearest(self, embedding: HalfVector) -> list[tuple[float, Taught]]:
         a = np.asarray(embedding.to_numpy(), np.float64)
         pairs = []
         for lesson in self.lessons:
@@ -94,7 +94,7 @@ class Twin:
         pairs.sort(key=lambda pair: -pair[1])
         return [(weight, lesson) for weight, _, lesson in pairs[: self.k]]
 
-    def _model(self, model: int, near: list[tuple[float, Lesson]], task: str | None) -> dict[str, Any]:
+    def _model(self, model: int, near: list[tuple[float, Taught]], task: str | None) -> dict[str, Any]:
         labels = [lesson.scores[model] for lesson in self.lessons if model in lesson.scores]
         of_task = [lesson.scores[model] for lesson in self.lessons if model in lesson.scores and lesson.task == task]
         lengths = [lesson.tokens[model] for lesson in self.lessons if model in lesson.tokens]
@@ -165,7 +165,7 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
     for number in range(dice.choice([1, 5, 60, 160])):
         known = [model for model in prices if dice.random() < 0.7][: dice.choice([2, 5])]
         lessons.append(
-            Lesson(
+            Taught(
                 f"prompt {number}",
                 {model: float(np.float32(dice.random())) for model in known},
                 embedding(),
@@ -210,7 +210,7 @@ async def test_the_ranking_is_by_score(world: World) -> None:
     await world.teach(
         tenant,
         *(
-            Lesson(f"{i}", {world.small: dice.random(), world.large: dice.random()}, direction(i / 10))
+            Taught(f"{i}", {world.small: dice.random(), world.large: dice.random()}, direction(i / 10))
             for i in range(30)
         ),
     )
@@ -229,7 +229,7 @@ async def test_the_plain_mean_of_k_stays_reachable(world: World) -> None:
     scores = [0.1, 0.9, 0.4, 0.2, 1.0, 1.0]
     await world.teach(
         tenant,
-        *(Lesson(f"{i}", {world.small: s, world.large: 1 - s}, direction(i / 5)) for i, s in enumerate(scores)),
+        *(Taught(f"{i}", {world.small: s, world.large: 1 - s}, direction(i / 5)) for i, s in enumerate(scores)),
     )
     rows = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0))}
     assert rows[world.small]["quality"] == pytest.approx(sum(scores[:4]) / 4)
@@ -244,8 +244,8 @@ async def test_a_tiny_tau_is_no_error(world: World, tau: float, n0: float) -> No
     policy = await world.policy(tenant, tau=tau, n0=n0, alpha=0)
     await world.teach(
         tenant,
-        Lesson("near", {world.small: 1e-37, world.large: 0.0}, direction(0.2)),
-        Lesson("far", {world.small: 0.0, world.large: 1.0}, direction(3.1)),
+        Taught("near", {world.small: 1e-37, world.large: 0.0}, direction(0.2)),
+        Taught("far", {world.small: 0.0, world.large: 1.0}, direction(3.1)),
     )
     rows = await world.decide(tenant, policy, direction(0))
     assert reason(rows) == "learned"
@@ -255,7 +255,7 @@ async def test_a_tiny_tau_is_no_error(world: World, tau: float, n0: float) -> No
 async def test_equally_good_models_are_a_win_for_the_cheaper(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, alpha=0)
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1, world.large: 1}) for i in range(5)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1, world.large: 1}) for i in range(5)))
     rows = await world.decide(tenant, policy, direction(0))
     assert (order(rows), reason(rows)) == ([world.small, world.large], "learned")
     assert rows[0]["score"] == rows[1]["score"]
@@ -266,7 +266,7 @@ async def test_a_longer_prompt_weighs_cost_more(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, alpha=0.2)
     await world.teach(
-        tenant, *(Lesson(f"{i}", {world.small: 0.7, world.large: 1.0}, prompt_tokens=100) for i in range(20))
+        tenant, *(Taught(f"{i}", {world.small: 0.7, world.large: 1.0}, prompt_tokens=100) for i in range(20))
     )
     assert order(await world.decide(tenant, policy, direction(0), prompt_tokens=100))[0] == world.large
     assert order(await world.decide(tenant, policy, direction(0), prompt_tokens=2000))[0] == world.small
@@ -275,7 +275,7 @@ async def test_a_longer_prompt_weighs_cost_more(world: World) -> None:
 async def test_a_request_may_bring_its_own_alpha(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, alpha=0)
-    await world.teach(tenant, Lesson("one", {world.small: 0.5, world.large: 1.0}))
+    await world.teach(tenant, Taught("one", {world.small: 0.5, world.large: 1.0}))
     assert order(await world.decide(tenant, policy, direction(0)))[0] == world.large
     assert order(await world.decide(tenant, policy, direction(0), alpha=1.0))[0] == world.small
     assert order(await world.decide(tenant, policy, direction(0), alpha=0.0))[0] == world.large
@@ -288,7 +288,7 @@ async def taught(world: World, **settings: Any) -> tuple[int, int]:
     """A tenant of ten memories in which `small` is the better one."""
     tenant = await world.tenant()
     policy = await world.policy(tenant, **settings)
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(10)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(10)))
     return tenant, policy
 
 
@@ -303,7 +303,7 @@ async def assert_declines(
 async def test_fewer_memories_than_seed_count_are_cold(world: World) -> None:
     tenant, policy = await taught(world, seed_count=11)
     await assert_declines(world, tenant, policy, "cold", direction(0))
-    await world.teach(tenant, Lesson("eleventh", {world.small: 1.0, world.large: 0.0}))
+    await world.teach(tenant, Taught("eleventh", {world.small: 1.0, world.large: 0.0}))
     assert reason(await world.decide(tenant, policy, direction(0))) == "learned"
 
 
@@ -320,7 +320,7 @@ async def test_memories_of_another_space_leave_a_tenant_cold(world: World) -> No
     tenant = await world.tenant()
     policy = await world.policy(tenant)
     other = await world.owner.fetchval("select router.register_space('other', 64)")
-    await world.teach(tenant, Lesson("one", {world.small: 1, world.large: 0}), space=other)
+    await world.teach(tenant, Taught("one", {world.small: 1, world.large: 0}), space=other)
     await assert_declines(world, tenant, policy, "cold", direction(0))
 
 
@@ -340,9 +340,9 @@ async def test_a_winner_without_labels_among_the_neighbours_is_low_support(world
     policy = await world.policy(tenant, k=2)
     await world.teach(
         tenant,
-        Lesson("a", {world.large: 0.1}, direction(0)),
-        Lesson("b", {world.large: 0.1}, direction(0.01)),
-        Lesson("c", {world.small: 1.0}, direction(3)),
+        Taught("a", {world.large: 0.1}, direction(0)),
+        Taught("b", {world.large: 0.1}, direction(0.01)),
+        Taught("c", {world.small: 1.0}, direction(3)),
     )
     await assert_declines(world, tenant, policy, "low_support", direction(0))
 
@@ -350,7 +350,7 @@ async def test_a_winner_without_labels_among_the_neighbours_is_low_support(world
 async def test_a_default_without_labels_is_low_support(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant)
-    await world.teach(tenant, Lesson("one", {world.small: 1.0}))
+    await world.teach(tenant, Taught("one", {world.small: 1.0}))
     await assert_declines(world, tenant, policy, "low_support", direction(0))
 
 
@@ -358,7 +358,7 @@ async def test_a_candidate_without_labels_is_never_first(world: World) -> None:
     tenant = await world.tenant()
     new = await world.model("new", 0.0, 0.0)
     policy = await world.policy(tenant, ["small", "large", "new"])
-    await world.teach(tenant, Lesson("one", {world.small: 0.0, world.large: 0.0}))
+    await world.teach(tenant, Taught("one", {world.small: 0.0, world.large: 0.0}))
     rows = await world.decide(tenant, policy, direction(0))
     assert (reason(rows), order(rows)) == ("learned", [world.small, world.large, new])
     assert rows[2]["quality"] is None
@@ -398,7 +398,7 @@ async def test_p_models_narrows_and_keeps_the_default(world: World) -> None:
     third = await world.model("third", 0.1, 0.1)
     policy = await world.policy(tenant, ["small", "large", "third"])
     labels = {world.small: 1.0, world.large: 0.5, third: 1.0}
-    await world.teach(tenant, Lesson("one", labels))
+    await world.teach(tenant, Taught("one", labels))
     assert set(order(await world.decide(tenant, policy, direction(0)))) == set(labels)
     narrowed = await world.decide(tenant, policy, direction(0), models=[world.small, 999])
     assert set(order(narrowed)) == {world.small, world.large}
@@ -407,7 +407,7 @@ async def test_p_models_narrows_and_keeps_the_default(world: World) -> None:
 async def test_the_default_is_ranked_though_it_is_no_candidate(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, ["small"])
-    await world.teach(tenant, Lesson("one", {world.small: 0.1, world.large: 1.0}))
+    await world.teach(tenant, Taught("one", {world.small: 0.1, world.large: 1.0}))
     assert set(order(await world.decide(tenant, policy, direction(0)))) == {world.small, world.large}
 
 
@@ -415,7 +415,7 @@ async def test_a_disabled_model_is_no_candidate(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant)
     await world.model("small", None, None, enabled=False)
-    await world.teach(tenant, Lesson("one", {world.small: 1.0, world.large: 0.0}))
+    await world.teach(tenant, Taught("one", {world.small: 1.0, world.large: 0.0}))
     assert order(await world.decide(tenant, policy, direction(0))) == [world.large]
 
 
@@ -423,9 +423,9 @@ async def test_another_tenants_memory_is_not_heard(world: World) -> None:
     mine, policy = await taught(world)
     before = await world.decide(mine, policy, direction(0))
     theirs = await world.tenant("theirs")
-    await world.teach(theirs, *(Lesson(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)))
+    await world.teach(theirs, *(Taught(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)))
     space = await world.owner.fetchval("select router.register_space('other', 384)")
-    await world.teach(mine, *(Lesson(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)), space=space)
+    await world.teach(mine, *(Taught(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)), space=space)
     assert await world.decide(mine, policy, direction(0)) == before
 
 
@@ -567,7 +567,7 @@ async def test_the_first_and_the_twentieth_execution_answer_alike(world: World) 
         await world.teach(
             tenant,
             *(
-                Lesson(f"{i}", {world.small: dice.random(), world.large: dice.random()}, direction(dice.uniform(0, 3)))
+                Taught(f"{i}", {world.small: dice.random(), world.large: dice.random()}, direction(dice.uniform(0, 3)))
                 for i in range(40)
             ),
         )

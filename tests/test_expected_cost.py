@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, direction, uuid7
+from tests.sql_world import START, Taught, World, direction, uuid7
 
 CONVERSATION = b"0123456789abcdef"
 
@@ -22,7 +22,7 @@ async def taught(world: World, tokens: dict[int, float] | None = None, **setting
     tenant = await world.tenant()
     policy = await world.policy(tenant, **settings)
     lesson = {world.small: 1.0, world.large: 1.0}
-    await world.teach(tenant, *(Lesson(f"{i}", lesson, tokens=tokens or {}) for i in range(4)))
+    await world.teach(tenant, *(Taught(f"{i}", lesson, tokens=tokens or {}) for i in range(4)))
     return tenant, policy
 
 
@@ -57,7 +57,7 @@ async def test_a_tenants_price_makes_an_unpriced_model_priced(world: World) -> N
     assert refused.value.sqlstate == "RT004"
     await world.own_prices(tenant, free, 0.1, None, 0.1)
     policy = await world.policy(tenant, ["small", "large", "priceless"])
-    await world.teach(tenant, Lesson("one", {world.small: 0.5, world.large: 0.5, free: 1.0}))
+    await world.teach(tenant, Taught("one", {world.small: 0.5, world.large: 0.5, free: 1.0}))
     rows = await ranked(world, tenant, policy)
     assert next(iter(rows)) == free
     assert rows[free]["reason"] == "learned"
@@ -112,7 +112,7 @@ async def conversing(world: World, saved: float, lead: float, **settings: Any) -
     )
     scores = {home: 0.5, away: 0.5 + lead}
     tokens = {home: 0.0, away: 0.0}
-    await world.teach(tenant, *(Lesson(f"{i}", scores, tokens=tokens, prompt_tokens=1000) for i in range(3)))
+    await world.teach(tenant, *(Taught(f"{i}", scores, tokens=tokens, prompt_tokens=1000) for i in range(3)))
     await world.log({
         "tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START), "model_id": home,
         "conversation": CONVERSATION, "prompt_tokens": 1000,

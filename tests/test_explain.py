@@ -11,7 +11,7 @@ import pytest
 
 from tests.lessons import easy, hard, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
-from tests.sql_world import START, Lesson, World, direction, uuid7
+from tests.sql_world import START, Taught, World, direction, uuid7
 from tests.test_decide import CONVERSATION, converse
 from tests.test_teaching import get, post
 
@@ -36,7 +36,7 @@ async def some(world: World, count: int = 40, **settings: Any) -> tuple[int, int
     await world.teach(
         tenant,
         *(
-            Lesson(
+            Taught(
                 f"{i}",
                 {world.small: dice.random(), world.large: dice.random()} if i % 5 else {world.large: dice.random()},
                 direction(dice.uniform(0, 2)),
@@ -190,7 +190,7 @@ async def pair(world: World, small: float, large: float, **settings: Any) -> tup
     policy = await world.policy(tenant, **{"alpha": 0.3, **settings})
     tokens = {world.small: 100, world.large: 100}
     await world.teach(
-        tenant, *(Lesson(f"{i}", {world.small: small, world.large: large}, tokens=tokens) for i in range(9))
+        tenant, *(Taught(f"{i}", {world.small: small, world.large: large}, tokens=tokens) for i in range(9))
     )
     return tenant, policy
 
@@ -244,12 +244,12 @@ async def test_why_there_is_too_little_support(world: World) -> None:
         "small scores best, but 0.82 of that estimate comes from neighbours, less than the policy asks for"
     )
     await world.policy(tenant, confidence_floor=0, k=3)
-    far = [Lesson(f"far {i}", {world.large: 0.1}, direction(2)) for i in range(3)]
+    far = [Taught(f"far {i}", {world.large: 0.1}, direction(2)) for i in range(3)]
     await world.teach(tenant, *far)
     assert await why(world, tenant, policy, 2.0) == "small scores best, but no neighbour has a label of it"
     other = await world.tenant("other")
     alone = await world.policy(other)
-    await world.teach(other, Lesson("one", {world.small: 1.0}))
+    await world.teach(other, Taught("one", {world.small: 1.0}))
     assert await why(world, other, alone) == "no label says how good large is, the default to compare with"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG
-from tests.sql_world import Lesson, World, direction
+from tests.sql_world import Taught, World, direction
 from tests.test_decide import CONVERSATION, converse, order, reason
 from tests.test_teaching import post
 
@@ -23,7 +23,7 @@ async def warm(world: World, **settings: Any) -> tuple[int, int, int]:
     new = await world.model("new", 0.1, 0.1)
     tenant = await world.tenant()
     policy = await world.policy(tenant, MODELS, **settings)
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(30)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(30)))
     return tenant, policy, new
 
 
@@ -53,7 +53,7 @@ async def test_it_ends_when_there_are_labels_enough(world: World) -> None:
     tenant, policy, new = await warm(world, explore_share=0.1, explore_labels=3)
     for number in range(3):
         assert reason(await world.decide(tenant, policy, direction(0), random=0.05)) == "explore"
-        await world.teach(tenant, Lesson(f"label {number}", {new: 0.0}))
+        await world.teach(tenant, Taught(f"label {number}", {new: 0.0}))
     assert reason(await world.decide(tenant, policy, direction(0), random=0.05)) == "learned"
 
 
@@ -69,14 +69,14 @@ async def test_the_least_labelled_goes_first_and_equals_take_turns(world: World)
         }
 
     assert await explored() == {new, newer}
-    await world.teach(tenant, Lesson("label", {newer: 1.0}))
+    await world.teach(tenant, Taught("label", {newer: 1.0}))
     assert await explored() == {new}
 
 
 async def test_labels_of_another_space_do_not_count(world: World) -> None:
     tenant, policy, new = await warm(world, explore_share=0.1, explore_labels=1)
     other = await world.owner.fetchval("select router.register_space('other', 64)")
-    await world.teach(tenant, Lesson("elsewhere", {new: 1.0}), space=other)
+    await world.teach(tenant, Taught("elsewhere", {new: 1.0}), space=other)
     assert order(await world.decide(tenant, policy, direction(0), random=0.05))[0] == new
 
 

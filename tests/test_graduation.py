@@ -12,16 +12,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, connect, direction
+from tests.sql_world import START, Taught, World, connect, direction
 from tests.test_memory import assert_every_sum_is_a_recount, prompts
 
 Work = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
-def lessons(count: int, world: World, lead: str = "") -> list[Lesson]:
+def lessons(count: int, world: World, lead: str = "") -> list[Taught]:
     """Lessons whose embeddings point in so many directions."""
     return [
-        Lesson(f"{lead}{i}", {world.small: (i % 3) / 2, world.large: 1.0}, direction(pi * i / count), task=f"t{i % 3}")
+        Taught(f"{lead}{i}", {world.small: (i % 3) / 2, world.large: 1.0}, direction(pi * i / count), task=f"t{i % 3}")
         for i in range(count)
     ]
 
@@ -190,7 +190,7 @@ async def test_a_graduated_tenant_is_taught_overwritten_and_forgotten(world: Wor
     tenant = await world.tenant()
     taught = await world.teach(tenant, *lessons(10, world))
     await graduate(world, tenant)
-    assert await world.teach(tenant, Lesson("3", {world.small: 0.25}, direction(2))) == [(taught[3][0], False)]
+    assert await world.teach(tenant, Taught("3", {world.small: 0.25}, direction(2))) == [(taught[3][0], False)]
     await world.teach(tenant, *lessons(5, world, "new "))
     assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[0][0], taught[1][0]]) == 2
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 13}
@@ -344,11 +344,11 @@ async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
         async with in_transaction(world) as busy:
             await busy.execute(f"select router._enter({tenant}), router._lock({tenant})")
-            waiting = asyncio.create_task(world.teach(tenant, Lesson(f"late for {move}", {world.small: 1.0})))
+            waiting = asyncio.create_task(world.teach(tenant, Taught(f"late for {move}", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()
             async with in_transaction(world) as free:
-                await world.teach(other, Lesson(move, {world.small: 1.0}), by=free)
+                await world.teach(other, Taught(move, {world.small: 1.0}), by=free)
             await busy.fetch(f"select router.{move}($1)", tenant)
         ((_, created),) = await asyncio.wait_for(waiting, 10)
         assert created
@@ -361,7 +361,7 @@ async def test_what_is_taught_and_forgotten_while_the_partition_is_built_is_kept
     for count, new in ((40, 3), (10, 20)):
         tenant = await world.tenant(f"of {count}")
         taught = await world.teach(tenant, *lessons(count, world))
-        late = [Lesson("1", {world.small: 0.125}), *lessons(new, world, "late ")]
+        late = [Taught("1", {world.small: 0.125}), *lessons(new, world, "late ")]
         async with in_transaction(world) as building:
             await building.execute(f"select router._enter({tenant})")
             await building.fetch("select router._build_partition($1, $2)", tenant, world.space)
@@ -408,12 +408,12 @@ async def test_nobody_notices_a_move_under_load(world: World) -> None:
 
     async def write(connection: asyncpg.Connection) -> None:
         turn = next(numbers)
-        new = [Lesson(f"w{turn} {i}", {world.small: i / 3, world.large: 1.0}, direction(turn + i)) for i in range(3)]
+        new = [Taught(f"w{turn} {i}", {world.small: i / 3, world.large: 1.0}, direction(turn + i)) for i in range(3)]
         held = await world.teach(tenant, *new, by=connection)
         taught.extend(memory for memory, _ in held)
         await connection.fetch("select router.forget($1, $2)", tenant, [held[0][0]])
         forgotten.append(held[0][0])
-        await world.teach(other, Lesson(f"{turn}", {world.small: 1.0, world.large: 1.0}, direction(1)), by=connection)
+        await world.teach(other, Taught(f"{turn}", {world.small: 1.0, world.large: 1.0}, direction(1)), by=connection)
 
     async def until_done(work: Work) -> int:
         connection = await connect(world.dsn)

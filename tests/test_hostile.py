@@ -166,8 +166,8 @@ async def test_statistics_tell_nothing_of_tenants(world: World, attack: Attack) 
     assert {row[0] for row in await world.owner.fetch(query)} & tables
     await enter(attack.connection, attack.me)
     assert {row[0] for row in await attack.connection.fetch(query)} & (tables | partitions) == set()
-    for catalogue in ("pg_statistic", "pg_statistic_ext_data"):
-        assert await attack.tries(f"select count(*) from {catalogue}") == "42501"
+    for catalog in ("pg_statistic", "pg_statistic_ext_data"):
+        assert await attack.tries(f"select count(*) from {catalog}") == "42501"
 
 
 async def test_sessions_do_not_see_what_others_ask(world: World, attack: Attack) -> None:

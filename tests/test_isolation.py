@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.store.database import APP_ROLE
-from tests.sql_world import START, Lesson, World, connect, direction, uuid7
+from tests.sql_world import START, Taught, World, connect, direction, uuid7
 
 READER = "router_reader"
 NOTHING = "jsonb_populate_record(null::router.policy_settings, '{}')"
@@ -82,7 +82,7 @@ async def inhabit(world: World, name: str) -> int:
         " reset router.tenant_id"
     )
     await world.app.fetch("select admitted from router.admit($1, null, uuidv7(), 1, '{0.1}')", tenant)
-    await world.teach(tenant, Lesson(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
+    await world.teach(tenant, Taught(f"secret of {name}", {world.small: 1.0, world.large: 0.5}, task="tag"))
     await world.log(
         {
             "tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START, tenant), "conversation": b"c" * 16,
@@ -406,6 +406,6 @@ async def test_functions_work_whatever_the_search_path_is(world: World) -> None:
         connection = await connect(world.dsn, search_path=path)
         try:
             assert (await world.decide(tenant, policy, direction(0), by=connection))[0]["reason"] == "learned"
-            await world.teach(tenant, Lesson(f"at {path}", {world.small: 1.0}), by=connection)
+            await world.teach(tenant, Taught(f"at {path}", {world.small: 1.0}), by=connection)
         finally:
             await connection.close()

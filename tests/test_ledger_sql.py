@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from app.accounting.ledger import decision_id
-from tests.sql_world import START, Lesson, World, direction, uuid7
+from tests.sql_world import START, Taught, World, direction, uuid7
 
 CONVERSATION = b"0123456789abcdef"
 
@@ -428,7 +428,7 @@ async def test_a_new_input_price_ends_the_price_of_cached_tokens_that_belonged_t
 async def test_the_overview_adds_up_the_last_day(world: World) -> None:
     common = await routed(world)
     now = await world.owner.fetchval("select now()")
-    await world.teach(common["tenant_id"], Lesson("p", {world.small: 1.0}))
+    await world.teach(common["tenant_id"], Taught("p", {world.small: 1.0}))
     await world.log(
         {**common, "decision_id": uuid7(now, 1), "model_id": world.small},
         {**common, "decision_id": uuid7(now, 2), "model_id": world.large, "cached_tokens": 500},
@@ -473,7 +473,7 @@ async def test_recent_decisions_are_the_last_day_newest_first(world: World) -> N
 async def test_the_memory_is_readable(world: World) -> None:
     tenant = await world.tenant()
     await world.teach(
-        tenant, Lesson("two and two", {world.large: 0.5}, direction(1), task="sums", source="judge"), at=START
+        tenant, Taught("two and two", {world.large: 0.5}, direction(1), task="sums", source="judge"), at=START
     )
     (row,) = await world.owner.fetch("select * from router.memory")
     assert dict(row) == {
@@ -485,7 +485,7 @@ async def test_the_memory_is_readable(world: World) -> None:
 async def test_an_explanation_shows_what_speaks_for_the_decision(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=2, tau=0.5)
-    lessons = [Lesson(f"{i}", {world.small: i / 4}, direction(i / 2), task="t" if i else None) for i in range(4)]
+    lessons = [Taught(f"{i}", {world.small: i / 4}, direction(i / 2), task="t" if i else None) for i in range(4)]
     await world.teach(tenant, *lessons)
     rows = await world.app.fetch(
         "select * from router.evidence($1, $2, $3, $4, 10)", tenant, policy, world.space, direction(0)
@@ -502,7 +502,7 @@ async def test_status_knows_who_is_only_explored(world: World) -> None:
     tenant = await world.tenant()
     await world.policy(tenant, name="still", seed_count=1)
     await world.policy(tenant, name="curious", seed_count=1, explore_share=0.1)
-    await world.teach(tenant, Lesson("labelled", {world.large: 1.0}))
+    await world.teach(tenant, Taught("labelled", {world.large: 1.0}))
     rows = await world.app.fetch("select * from router.status($1, $2)", tenant, world.space)
     assert {row["policy"]: row["next_step"] for row in rows} == {
         "still": "label model small: it has no labels and is never chosen",
@@ -520,9 +520,9 @@ async def test_status_says_the_next_step(world: World) -> None:
         return {row["policy"]: row["next_step"] for row in rows}
 
     assert await steps() == {"auto": "teach 3 more examples", "draw": "policy draw needs no memory"}
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}) for i in range(3)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0}) for i in range(3)))
     assert (await steps())["auto"] == "label model large: it has no labels and serves, as nothing compares with it"
-    await world.teach(tenant, Lesson("labelled", {world.large: 1.0}, task="sums"))
+    await world.teach(tenant, Taught("labelled", {world.large: 1.0}, task="sums"))
     assert (await steps())["auto"] == "ready"
     other = await world.owner.fetchval("select router.register_space('other', 64)")
     assert (await steps(other))[
@@ -535,7 +535,7 @@ async def test_status_says_what_is_missing(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, ["small", "large", "new"], seed_count=40)
     await world.policy(tenant, name="draw", backend="weighted")
-    await world.teach(tenant, Lesson("one", {world.small: 1.0}, task="jokes"), Lesson("two", {world.large: 1.0}))
+    await world.teach(tenant, Taught("one", {world.small: 1.0}, task="jokes"), Taught("two", {world.large: 1.0}))
     asked = {"tenant_id": tenant, "policy_id": policy, "task": "sql"}
     await world.log(
         {**asked, "decision_id": uuid7(datetime.now(UTC))},

@@ -168,7 +168,7 @@ async def test_a_fallback_does_not_pass_the_budget(proxy: Proxy, upstream: Runni
     asked = [orjson.loads(base64.b64decode(entry["body"]))["model"] for entry in upstream.log()]
     assert set(asked) == {CHEAP}
     row = (await proxy.ledger())[0]
-    assert (row["model_id"], row["status"]) == ((await proxy.services.directory.catalogue()).get(CHEAP).model_id, 503)
+    assert (row["model_id"], row["status"]) == ((await proxy.services.directory.catalog()).get(CHEAP).model_id, 503)
     assert float((await meter(proxy))["day_usd"]) == 0, "what failed costs nothing"
 
 
@@ -214,9 +214,9 @@ async def test_with_postgres_away_a_request_with_limits_is_served(
     await limit(proxy, day=0.0)
 
     async def away(*_: Any, **__: Any) -> Any:
-        from app.errors import MemoryUnavailable
+        from app.errors import DatabaseUnavailable
 
-        raise MemoryUnavailable("Postgres is away.")
+        raise DatabaseUnavailable("Postgres is away.")
 
     monkeypatch.setattr("app.store.limits.admit", away)
     async with proxy.client() as client:

@@ -15,14 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import ConfigurationError, MemoryUnavailable
-from app.operations.maintenance import Step, Upkeep, maintain, opened, said
+from app.errors import ConfigurationError, DatabaseUnavailable
+from app.operations.maintenance import Maintenance, Step, maintain, opened, said
 from app.settings import Settings
 from app.store import maintenance as store
 from app.store.database import Database, translated
 from app.store.maintenance import Busy
 from app.telemetry import metrics
-from tests.sql_world import START, Lesson, World, direction, uuid7
+from tests.sql_world import START, Taught, World, direction, uuid7
 from tests.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
 from tests.test_memory import assert_every_sum_is_a_recount
 
@@ -199,7 +199,7 @@ async def test_a_tenant_graduates_at_the_threshold_and_shrinks_below_half_of_it(
     leaf = f"memories_large_{tenant}_{world.space}"
     taught = await world.teach(tenant, *lessons(19, world))
     assert told(await kept(app)) == []
-    await world.teach(tenant, Lesson("20th", {world.small: 1.0}))
+    await world.teach(tenant, Taught("20th", {world.small: 1.0}))
     assert told(await kept(app)) == [("graduate", "done", 20)]
     assert await places(world, tenant) == {leaf: 20}
     await world.app.fetch("select router.forget($1, $2)", tenant, [memory for memory, _ in taught[:10]])
@@ -261,7 +261,7 @@ async def churned(world: World) -> int:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(30, world))
     await graduate(world, tenant)
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}, direction(i / 20)) for i in range(7)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0}, direction(i / 20)) for i in range(7)))
     return tenant
 
 
@@ -408,7 +408,7 @@ async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_bei
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Database, code: str) -> None:
     for _ in range(5):
-        with pytest.raises(MemoryUnavailable, match=r"gave the call up \(no more\): try again"):
+        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"):
             await app.fetch(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
         assert app.available
     assert (await app.fetch("select 1"))[0][0] == 1
@@ -417,7 +417,7 @@ async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Da
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_a_session_says_so_too(app: Database, code: str) -> None:
     async with app.session() as connection:
-        with pytest.raises(MemoryUnavailable, match=r"gave the call up \(no more\): try again"), translated():
+        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"), translated():
             await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
 
 
@@ -432,7 +432,7 @@ async def test_a_server_that_is_away_ends_the_round(
         return await store.expire_conversations(db, limit)
 
     monkeypatch.setattr(store, "expire_conversations", unplugged)
-    with pytest.raises(MemoryUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await kept(app)
 
 
@@ -447,7 +447,7 @@ async def test_the_proxy_keeps_the_store_in_shape_by_itself(world: World, caplog
     labels = {"chore": "graduate", "outcome": "done"}
     before = counted("pgrouter_upkeep_total", labels) or 0
     with caplog.at_level(logging.INFO, "pgrouter.upkeep"):
-        steps = await Upkeep(settings).round()
+        steps = await Maintenance(settings).round()
     assert {(step.chore.chore, step.chore.tenant, step.outcome) for step in steps} >= {
         ("graduate", "grown", "done"),
         ("reindex", "acme", "done"),
@@ -463,16 +463,16 @@ async def test_it_goes_on_after_a_failure(
     turns = asyncio.Queue[int]()
     results: list[Exception | None] = [ConfigurationError("away"), ValueError("a fault"), None]
 
-    async def round_of(self: Upkeep) -> list[Step]:
+    async def round_of(self: Maintenance) -> list[Step]:
         error = results.pop(0)
         turns.put_nowait(len(results))
         if error:
             raise error
         return []
 
-    monkeypatch.setattr(Upkeep, "round", round_of)
+    monkeypatch.setattr(Maintenance, "round", round_of)
     monkeypatch.setattr("app.operations.maintenance.random.uniform", lambda *_: 0.0)
-    task = asyncio.create_task(Upkeep(Settings(database_url=world.dsn)).run())
+    task = asyncio.create_task(Maintenance(Settings(database_url=world.dsn)).run())
     try:
         for left in (2, 1, 0):
             assert await asyncio.wait_for(turns.get(), 5) == left

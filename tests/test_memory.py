@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql_world import START, Lesson, World, connect, direction, vector
+from tests.sql_world import START, Taught, World, connect, direction, vector
 from tests.test_isolation import inhabit
 
 RECOUNT = """
@@ -66,7 +66,7 @@ async def prompts(world: World, tenant: int) -> list[str]:
 
 async def test_what_is_taught_is_remembered(world: World) -> None:
     tenant = await world.tenant()
-    lesson = Lesson("two and two", {world.large: 0.5}, direction(1), {world.large: 12}, "sums", "judge", 7)
+    lesson = Taught("two and two", {world.large: 0.5}, direction(1), {world.large: 12}, "sums", "judge", 7)
     ((memory, created),) = await world.teach(tenant, lesson, at=START)
     assert created
     (row,) = await world.app.fetch("select * from router.recall($1)", tenant)
@@ -79,7 +79,7 @@ async def test_what_is_taught_is_remembered(world: World) -> None:
 
 async def test_teaching_again_by_the_same_source_overwrites(world: World) -> None:
     tenant = await world.tenant()
-    lesson = Lesson("p", {world.small: 0.0}, task="a", source="human")
+    lesson = Taught("p", {world.small: 0.0}, task="a", source="human")
     ((memory, _),) = await world.teach(tenant, lesson, at=START)
     again = replace(lesson, scores={world.large: 1.0}, task="b", embedding=direction(1))
     assert await world.teach(tenant, again, at=START + timedelta(days=1)) == [(memory, False)]
@@ -93,7 +93,7 @@ async def test_another_source_is_another_memory(world: World) -> None:
     tenant = await world.tenant()
     sources = ("human", "judge", "import", "feedback")
     for source in sources:
-        ((_, created),) = await world.teach(tenant, Lesson("p", {world.small: 0.0}, source=source))
+        ((_, created),) = await world.teach(tenant, Taught("p", {world.small: 0.0}, source=source))
         assert created
     rows = await world.app.fetch("select * from router.recall($1)", tenant)
     assert [row["source"] for row in rows] == list(sources)
@@ -102,7 +102,7 @@ async def test_another_source_is_another_memory(world: World) -> None:
 async def test_another_tenant_and_another_space_are_other_memories(world: World) -> None:
     one, two = await world.tenant("one"), await world.tenant("two")
     other = await world.owner.fetchval("select router.register_space('other', 64)")
-    lesson = Lesson("p", {world.small: 0.0})
+    lesson = Taught("p", {world.small: 0.0})
     taught = [
         await world.teach(one, lesson),
         await world.teach(two, lesson),
@@ -114,8 +114,8 @@ async def test_another_tenant_and_another_space_are_other_memories(world: World)
 
 async def test_the_last_of_duplicates_in_a_batch_wins(world: World) -> None:
     tenant = await world.tenant()
-    lessons = [Lesson("p", {world.small: score}) for score in (0.1, 0.2, 0.7)]
-    taught = await world.teach(tenant, lessons[0], Lesson("q", {world.small: 0.0}), *lessons[1:])
+    lessons = [Taught("p", {world.small: score}) for score in (0.1, 0.2, 0.7)]
+    taught = await world.teach(tenant, lessons[0], Taught("q", {world.small: 0.0}), *lessons[1:])
     assert len({memory for memory, _ in taught}) == 2
     assert taught[0] == taught[2] == taught[3]
     rows = await world.app.fetch("select * from router.recall($1)", tenant)
@@ -125,24 +125,24 @@ async def test_the_last_of_duplicates_in_a_batch_wins(world: World) -> None:
 
 async def test_no_text_is_stored_where_the_tenant_wants_none(world: World) -> None:
     tenant = await world.tenant(store_prompts=False)
-    await world.teach(tenant, Lesson("secret", {world.small: 1.0}))
+    await world.teach(tenant, Taught("secret", {world.small: 1.0}))
     assert await prompts(world, tenant) == [None]
-    ((_, created),) = await world.teach(tenant, Lesson("secret", {world.small: 0.0}))
+    ((_, created),) = await world.teach(tenant, Taught("secret", {world.small: 0.0}))
     assert not created
 
 
 async def test_a_tenant_that_stops_storing_prompts_loses_the_text_it_teaches_again(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, Lesson("secret", {world.small: 1.0}))
+    await world.teach(tenant, Taught("secret", {world.small: 1.0}))
     await world.owner.execute("update router.tenants set store_prompts = false")
-    await world.teach(tenant, Lesson("secret", {world.small: 1.0}))
+    await world.teach(tenant, Taught("secret", {world.small: 1.0}))
     assert await prompts(world, tenant) == [None]
 
 
 async def test_memories_are_found_by_their_text(world: World) -> None:
     tenant = await world.tenant()
     texts = ["100% sure", "100 sure", "a_b", "acb", "back\\slash", "Übung"]
-    await world.teach(tenant, *(Lesson(text, {world.small: 1.0}) for text in texts))
+    await world.teach(tenant, *(Taught(text, {world.small: 1.0}) for text in texts))
 
     async def found(search: str) -> list[str]:
         return [row["prompt"] for row in await world.app.fetch("select * from router.recall($1, $2)", tenant, search)]
@@ -155,7 +155,7 @@ async def test_memories_are_found_by_their_text(world: World) -> None:
 
 async def test_memories_are_listed_in_pages(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}) for i in range(7)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0}) for i in range(7)))
     seen: list[str] = []
     after = 0
     while rows := await world.app.fetch("select * from router.recall($1, null, $2, 3)", tenant, after):
@@ -186,7 +186,7 @@ async def test_memories_are_listed_in_pages(world: World) -> None:
 )
 async def test_a_batch_with_a_wrong_example_leaves_nothing(world: World, wrong: dict[str, Any]) -> None:
     tenant = await world.tenant()
-    good = [Lesson(f"{i}", {world.small: 1.0}, task="fine") for i in range(3)]
+    good = [Taught(f"{i}", {world.small: 1.0}, task="fine") for i in range(3)]
     with pytest.raises((asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)):
         await world.teach(tenant, *good, replace(good[0], prompt="wrong", **wrong))
     for table in ("memories", "memory_texts", "memory_counts", "priors", "tasks"):
@@ -195,17 +195,17 @@ async def test_a_batch_with_a_wrong_example_leaves_nothing(world: World, wrong: 
 
 async def test_an_unknown_tenant_is_an_error_with_its_own_code(world: World) -> None:
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await world.teach(12345, Lesson("p", {world.small: 1.0}))
+        await world.teach(12345, Taught("p", {world.small: 1.0}))
     assert caught.value.sqlstate == "RT001"
 
 
 async def test_a_tenant_has_a_thousand_task_tags_and_no_more(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}, task=f"task {i}") for i in range(1000)))
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0}, task=f"task {i}") for i in range(1000)))
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await world.teach(tenant, Lesson("one more", {world.small: 1.0}, task="task 1000"))
+        await world.teach(tenant, Taught("one more", {world.small: 1.0}, task="task 1000"))
     assert (caught.value.sqlstate, caught.value.column_name) == ("RT005", "task")
-    await world.teach(tenant, Lesson("known tag", {world.small: 1.0}, task="task 7"))
+    await world.teach(tenant, Taught("known tag", {world.small: 1.0}, task="task 7"))
     assert await world.owner.fetchval("select count(*) from router.tasks") == 1000
 
 
@@ -214,7 +214,7 @@ async def test_a_tenant_has_a_thousand_task_tags_and_no_more(world: World) -> No
 
 async def test_one_memory_is_forgotten(world: World) -> None:
     tenant = await world.tenant()
-    taught = await world.teach(tenant, *(Lesson(f"{i}", {world.small: i / 4}) for i in range(4)))
+    taught = await world.teach(tenant, *(Taught(f"{i}", {world.small: i / 4}) for i in range(4)))
     assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[1][0], 10**12]) == 1
     assert await prompts(world, tenant) == ["0", "2", "3"]
     await assert_every_sum_is_a_recount(world)
@@ -223,7 +223,7 @@ async def test_one_memory_is_forgotten(world: World) -> None:
 async def test_all_memories_are_forgotten(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant("other")
     for owner in (tenant, other):
-        await world.teach(owner, *(Lesson(f"{i}", {world.small: i / 4}, task="t") for i in range(4)))
+        await world.teach(owner, *(Taught(f"{i}", {world.small: i / 4}, task="t") for i in range(4)))
     assert await world.app.fetchval("select router.forget($1, null, true)", tenant) == 4
     assert await prompts(world, tenant) == []
     assert len(await prompts(world, other)) == 4
@@ -232,7 +232,7 @@ async def test_all_memories_are_forgotten(world: World) -> None:
 
 async def test_a_query_that_finds_nothing_forgets_nothing(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, Lesson("kept", {world.small: 1}))
+    await world.teach(tenant, Taught("kept", {world.small: 1}))
     nothing = "(select array_agg(memory_id) from router.memories where false)"
     assert await world.app.fetchval(f"select router.forget($1, {nothing})", tenant) == 0
     assert await prompts(world, tenant) == ["kept"]
@@ -240,16 +240,16 @@ async def test_a_query_that_finds_nothing_forgets_nothing(world: World) -> None:
 
 async def test_another_tenants_memory_cannot_be_forgotten(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant("other")
-    ((memory, _),) = await world.teach(other, Lesson("p", {world.small: 1.0}))
+    ((memory, _),) = await world.teach(other, Taught("p", {world.small: 1.0}))
     assert await world.app.fetchval("select router.forget($1, $2)", tenant, [memory]) == 0
     assert await prompts(world, other) == ["p"]
 
 
 async def test_what_was_deleted_by_hand_can_be_taught_again(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, Lesson("p", {world.small: 1.0}))
+    await world.teach(tenant, Taught("p", {world.small: 1.0}))
     await world.owner.execute("delete from router.memories")
-    ((_, created),) = await world.teach(tenant, Lesson("p", {world.small: 1.0}))
+    ((_, created),) = await world.teach(tenant, Taught("p", {world.small: 1.0}))
     assert created
     await assert_every_sum_is_a_recount(world)
 
@@ -260,7 +260,7 @@ async def test_what_was_deleted_by_hand_can_be_taught_again(world: World) -> Non
 async def test_the_oldest_are_forgotten_past_the_cap(world: World) -> None:
     tenant = await world.tenant(memory_cap=10)
     for day in range(14):
-        await world.teach(tenant, Lesson(f"{day}", {world.small: 1.0}), at=START + timedelta(days=day))
+        await world.teach(tenant, Taught(f"{day}", {world.small: 1.0}), at=START + timedelta(days=day))
         assert len(await prompts(world, tenant)) <= 11
     assert (await prompts(world, tenant))[-1] == "13"
     assert "0" not in await prompts(world, tenant)
@@ -270,7 +270,7 @@ async def test_the_oldest_are_forgotten_past_the_cap(world: World) -> None:
 async def test_a_memory_taught_again_is_young_again(world: World) -> None:
     tenant = await world.tenant(memory_cap=3)
     for day, prompt in enumerate(["old", "x", "y", "old", "z", "w"]):
-        await world.teach(tenant, Lesson(prompt, {world.small: 1.0}), at=START + timedelta(days=day))
+        await world.teach(tenant, Taught(prompt, {world.small: 1.0}), at=START + timedelta(days=day))
     kept = set(await prompts(world, tenant))
     assert "old" in kept
     assert "x" not in kept
@@ -281,17 +281,17 @@ async def test_stale_spaces_are_forgotten_first(world: World, older: bool) -> No
     tenant = await world.tenant(memory_cap=10)
     other = await world.owner.fetchval("select router.register_space('other', 64)")
     stale, used = (world.space, other) if older else (other, world.space)
-    await world.teach(tenant, *(Lesson(f"used {i}", {world.small: 1.0}) for i in range(5)), space=used, at=START)
+    await world.teach(tenant, *(Taught(f"used {i}", {world.small: 1.0}) for i in range(5)), space=used, at=START)
     later = START + timedelta(days=1)
-    await world.teach(tenant, *(Lesson(f"stale {i}", {world.small: 1.0}) for i in range(5)), space=stale, at=later)
-    await world.teach(tenant, *(Lesson(f"more {i}", {world.small: 1.0}) for i in range(4)), space=used, at=later)
+    await world.teach(tenant, *(Taught(f"stale {i}", {world.small: 1.0}) for i in range(5)), space=stale, at=later)
+    await world.teach(tenant, *(Taught(f"more {i}", {world.small: 1.0}) for i in range(4)), space=used, at=later)
     kept = await prompts(world, tenant)
     assert sorted(kept) == sorted([*(f"used {i}" for i in range(5)), *(f"more {i}" for i in range(4)), "stale 4"])
 
 
 async def test_a_batch_larger_than_the_cap_ends_at_the_cap(world: World) -> None:
     tenant = await world.tenant(memory_cap=20)
-    taught = await world.teach(tenant, *(Lesson(f"{i}", {world.small: 1.0}) for i in range(500)))
+    taught = await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0}) for i in range(500)))
     assert len(taught) == 500
     assert len(await prompts(world, tenant)) == 20
     await assert_every_sum_is_a_recount(world)
@@ -300,10 +300,10 @@ async def test_a_batch_larger_than_the_cap_ends_at_the_cap(world: World) -> None
 # Sums.
 
 
-def random_lessons(dice: random.Random, models: Sequence[int], prompts: int) -> list[Lesson]:
+def random_lessons(dice: random.Random, models: Sequence[int], prompts: int) -> list[Taught]:
     """A batch of 1 to 12 lessons over few prompts, so that many overwrite."""
     return [
-        Lesson(
+        Taught(
             f"{dice.randrange(prompts)}",
             {model: dice.random() for model in models if dice.random() < 0.6},
             direction(dice.random()),
@@ -377,12 +377,12 @@ async def test_writers_at_once_keep_the_sums_and_the_bound(world: World) -> None
 
 async def test_a_prompt_taught_while_storing_is_forbidden_is_not_stored(world: World) -> None:
     tenant = await world.tenant()
-    await world.teach(tenant, Lesson("before", {world.small: 1.0}))
+    await world.teach(tenant, Taught("before", {world.small: 1.0}))
     admin = await connect(world.dsn, None)
     try:
         async with admin.transaction():
             await admin.fetch("select router.change_tenant($1, null, false)", tenant)
-            waiting = asyncio.create_task(world.teach(tenant, Lesson("meanwhile", {world.small: 1.0})))
+            waiting = asyncio.create_task(world.teach(tenant, Taught("meanwhile", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()
         await asyncio.wait_for(waiting, 10)
@@ -427,7 +427,7 @@ async def test_the_first_to_teach_a_tenant_in_two_spaces_at_once_take_turns(worl
                 *(
                     world.teach(
                         tenant,
-                        *(Lesson(f"{i} {n}", {world.small: 1.0}, task=f"{i} {n}") for n in range(10)),
+                        *(Taught(f"{i} {n}", {world.small: 1.0}, task=f"{i} {n}") for n in range(10)),
                         space=(world.space, other)[i % 2],
                         by=connection,
                     )

@@ -23,7 +23,7 @@ from app.store.database import REVISION
 from tests.conftest import Databases, blocking
 from tests.fake_upstream import Running
 from tests.proxy import CHEAP, STRONG, running_proxy
-from tests.sql_world import Lesson, direction, world_of
+from tests.sql_world import Taught, direction, world_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,7 +92,7 @@ def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
     return blocking(run)
 
 
-def catalogue(dsn: str) -> list[str]:
+def catalog(dsn: str) -> list[str]:
     """The schema in lines."""
     return [row["line"] for row in fetch(dsn, CATALOGUE)]
 
@@ -112,20 +112,20 @@ def test_the_process_knows_the_newest_revision() -> None:
 
 
 def test_down_and_up_again_is_the_same_schema(database: str) -> None:
-    before = catalogue(database)
+    before = catalog(database)
     assert len(before) > 400
     assert migrate(database, "base") == (REVISION, None)
-    left = [line for line in catalogue(database) if not line.startswith(("schema", "extension", "grant"))]
+    left = [line for line in catalog(database) if not line.startswith(("schema", "extension", "grant"))]
     assert all("alembic_version" in line for line in left)
     assert migrate(database) == (None, REVISION)
-    assert catalogue(database) == before
+    assert catalog(database) == before
 
 
 def test_every_revision_can_be_stopped_at(empty_database: str, database: str) -> None:
     revisions = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()][::-1]
     for revision in revisions:
         migrate(empty_database, revision)
-    assert catalogue(empty_database) == catalogue(database)
+    assert catalog(empty_database) == catalog(database)
     for revision in revisions[::-1][1:]:
         assert migrate(empty_database, revision)[1] == revision
 
@@ -158,9 +158,9 @@ def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_
 
 
 def test_migrating_again_changes_nothing(database: str) -> None:
-    before = catalogue(database)
+    before = catalog(database)
     assert migrate(database) == (REVISION, REVISION)
-    assert catalogue(database) == before
+    assert catalog(database) == before
 
 
 def test_the_script_for_review_makes_the_same_schema(empty_database: str, database: str) -> None:
@@ -171,7 +171,7 @@ def test_the_script_for_review_makes_the_same_schema(empty_database: str, databa
         [psql(), "-X", "-q", "-v", "ON_ERROR_STOP=1", empty_database],
         input=script, text=True, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    assert catalogue(empty_database) == catalogue(database)
+    assert catalog(empty_database) == catalog(database)
     assert migrate(empty_database) == (REVISION, REVISION)
 
 
@@ -180,7 +180,7 @@ def test_two_migrations_at_once_are_one(empty_database: str, database: str) -> N
     for process in processes:
         _, complaints = process.communicate(timeout=60)
         assert process.returncode == 0, complaints
-    assert catalogue(empty_database) == catalogue(database)
+    assert catalog(empty_database) == catalog(database)
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_the_width_is_chosen_at_the_first_migration(empty_database: str, monkeyp
     monkeypatch.setenv("ROUTER_EMBEDDING_DIMENSIONS", "64")
     migrate(empty_database)
     monkeypatch.delenv("ROUTER_EMBEDDING_DIMENSIONS")
-    assert "column memories.embedding 10 halfvec(64)" in "\n".join(catalogue(empty_database))
+    assert "column memories.embedding 10 halfvec(64)" in "\n".join(catalog(empty_database))
     assert fetch(empty_database, "select router.embedding_width()")[0][0] == 64
     with pytest.raises(asyncpg.CheckViolationError, match="spaces_dimensions_check"):
         fetch(empty_database, "select router.register_space('wide', 65)")
@@ -310,13 +310,13 @@ async def work(dsn: str) -> None:
         key = await world.owner.fetchval("select router.create_key($1, sha256('k'), 'rk-12345')", tenant)
         (caller,) = await world.app.fetch("select * from router.authenticate(sha256('k'))")
         assert (caller["tenant_id"], caller["key_id"]) == (tenant, key)
-        await world.teach(tenant, Lesson("p", {world.small: 1.0, world.large: 0.5}, task="t"))
+        await world.teach(tenant, Taught("p", {world.small: 1.0, world.large: 0.5}, task="t"))
         (winner, _) = await world.decide(tenant, policy, direction(0))
         assert (winner["model_id"], winner["reason"]) == (world.small, "learned")
         for move in ("graduate", "shrink", "graduate"):
             assert await world.app.fetchval(f"select router.{move}($1)", tenant) == 1
             assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "learned"
-        await world.teach(tenant, Lesson("q", {world.small: 1.0}))
+        await world.teach(tenant, Taught("q", {world.small: 1.0}))
         due = await world.app.fetch("select chore, amount from router.chores(6, 90)")
         assert ("shrink", 2) in {tuple(row) for row in due}
         decision = await world.owner.fetchval("select uuidv7()")

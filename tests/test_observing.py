@@ -16,12 +16,12 @@ import pytest
 from aiohttp import web
 
 from app.memory.embedders import EmbeddingFailed
-from app.routing.plan import Took
+from app.routing.plan import Timings
 from app.server.middleware import request_id
 from app.store import limits as money
 from app.store import models, providers
 from app.telemetry import logs, metrics, request_metrics
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
@@ -198,8 +198,8 @@ def test_labels_are_bounded_whatever_models_are_called(monkeypatch: pytest.Monke
     assert 'pgrouter_attempts_total{model="other",outcome="other"}' in exposed
 
 
-def finished(**fields: Any) -> Finished:
-    return Finished(
+def finished(**fields: Any) -> RequestRecord:
+    return RequestRecord(
         **{"route": "/chat/completions", "operation": "chat", "status": 200, "arrived_ns": 0, "duration": 0.5, **fields}
     )
 
@@ -294,7 +294,7 @@ async def test_a_routed_answer_says_where_its_time_went(proxy: Proxy, http: aioh
 
 
 def test_what_was_not_done_is_not_timed() -> None:
-    assert Took().server_timing(0.0015, 0.25) == "total;dur=251.50, overhead;dur=1.50, upstream;dur=250.00"
+    assert Timings().server_timing(0.0015, 0.25) == "total;dur=251.50, overhead;dur=1.50, upstream;dur=250.00"
 
 
 # ---- the log

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
-from app.dialects.answer_capture import HEAD, TAIL, WHOLE, Passing
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.answer_capture import HEAD, TAIL, WHOLE, AnswerCapture
+from app.dialects.usage import UNKNOWN, TokenUsage
 from tests.fake.chat import chat, text_completion
 from tests.fake.media import embeddings
 from tests.fake.messages import message
@@ -49,15 +49,15 @@ def said(api: str, *, stream: bool, plan: str = "") -> bytes:
 
 def passed(
     dialect: Dialect, body: bytes, where: list[int] | None = None, *, streamed: bool, encoding: str | None = None
-) -> Passing:
-    passing = Passing(streamed=streamed, encoding=encoding, dialect=dialect)
+) -> AnswerCapture:
+    passing = AnswerCapture(streamed=streamed, encoding=encoding, dialect=dialect)
     for start, end in pairwise([0, *sorted(cut % (len(body) + 1) for cut in where or []), len(body)]):
         passing.feed(body[start:end])
     return passing
 
 
 #: What the fake provider's usage comes to, of which 5 tokens are thoughts.
-REPORTED = Usage(11, 3, 12, 5)
+REPORTED = TokenUsage(11, 3, 12, 5)
 
 
 @pytest.mark.parametrize("api", STREAMED)
@@ -75,8 +75,8 @@ def test_tokens_are_read_in_every_api_however_the_answer_came(
 
 def test_embeddings_have_a_prompt_and_say_nothing() -> None:
     passing = passed(EMBEDDINGS, body_of(embeddings({"input": "a word or two"}, "m", parse_plan(""))), streamed=False)
-    assert passing.usage() == Usage(3, None, 0)
-    assert passing.produced() is None
+    assert passing.usage() == TokenUsage(3, None, 0)
+    assert passing.estimated_output_tokens() is None
 
 
 def test_the_tokens_of_an_answer_longer_than_what_is_kept_are_read() -> None:
@@ -85,7 +85,7 @@ def test_the_tokens_of_an_answer_longer_than_what_is_kept_are_read() -> None:
     long = body.replace(b'"data":[', b'"data":[' + b'"",' * (WHOLE // 3))
     assert len(long) > WHOLE
     passing = passed(EMBEDDINGS, long, list(range(0, len(long), 65536)), streamed=False)
-    assert passing.usage() == Usage(3, None, 0)
+    assert passing.usage() == TokenUsage(3, None, 0)
 
 
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES])
@@ -127,16 +127,16 @@ ENDS = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": 
 
 
 def test_a_messages_prompt_is_counted_where_it_begins_and_its_answer_where_it_ends() -> None:
-    assert passed(MESSAGES, events(BEGINS, DELTA, ENDS), streamed=True).usage() == Usage(3210, 200, 42)
+    assert passed(MESSAGES, events(BEGINS, DELTA, ENDS), streamed=True).usage() == TokenUsage(3210, 200, 42)
     long = events(BEGINS, *[DELTA] * 3000, ENDS)
     assert len(long) > TAIL + HEAD
-    assert passed(MESSAGES, long, list(range(0, len(long), 999)), streamed=True).usage() == Usage(3210, 200, 42)
+    assert passed(MESSAGES, long, list(range(0, len(long), 999)), streamed=True).usage() == TokenUsage(3210, 200, 42)
 
 
 def test_what_a_message_counts_as_it_begins_is_no_count_of_an_answer_that_breaks_off() -> None:
     passing = passed(MESSAGES, events(BEGINS, *[DELTA] * 20), streamed=True)
-    assert passing.usage() == Usage(3210, 200, None)
-    produced = passing.produced()
+    assert passing.usage() == TokenUsage(3210, 200, None)
+    produced = passing.estimated_output_tokens()
     assert produced is not None
     assert 80 <= produced <= 160
 
@@ -144,7 +144,7 @@ def test_what_a_message_counts_as_it_begins_is_no_count_of_an_answer_that_breaks
 def test_of_two_reports_the_last_one_counts() -> None:
     told = [{"usage": {"prompt_tokens": 1, "completion_tokens": n}, "choices": []} for n in (1, 2, 3)]
     body = b"".join(b"data: " + orjson.dumps(each) + b"\n\n" for each in told)
-    assert passed(CHAT, body, streamed=True).usage() == Usage(1, None, 3)
+    assert passed(CHAT, body, streamed=True).usage() == TokenUsage(1, None, 3)
 
 
 @pytest.mark.parametrize("api", STREAMED)
@@ -152,7 +152,9 @@ def test_what_a_stream_has_brought_is_estimated_wherever_it_breaks_off(api: str)
     body = said(api, stream=True, plan="chunks=200")
     dialect = ASKED[api][0]
     whole = body[: body.rindex(b"data: {")]
-    counts = [passed(dialect, whole[:cut], streamed=True).produced() for cut in range(0, len(whole), 1500)]
+    counts = [
+        passed(dialect, whole[:cut], streamed=True).estimated_output_tokens() for cut in range(0, len(whole), 1500)
+    ]
     assert counts[0] is None, "nothing came"
     later = [each for each in counts if each is not None]
     assert len(later) == len(counts) - 1
@@ -162,12 +164,12 @@ def test_what_a_stream_has_brought_is_estimated_wherever_it_breaks_off(api: str)
 
 def test_of_a_long_stream_the_kept_end_stands_for_all_of_it() -> None:
     event = b"data: " + orjson.dumps({"choices": [{"delta": {"content": "word "}}]}) + b"\n\n"
-    short = passed(CHAT, event * 1000, streamed=True).produced()
-    passing = Passing(streamed=True, encoding=None)
+    short = passed(CHAT, event * 1000, streamed=True).estimated_output_tokens()
+    passing = AnswerCapture(streamed=True, encoding=None)
     for _ in range(20_000):
         passing.feed(event)
     assert short is not None
-    assert passing.produced() == pytest.approx(20 * short, rel=0.02)
+    assert passing.estimated_output_tokens() == pytest.approx(20 * short, rel=0.02)
 
 
 def test_thoughts_and_calls_of_tools_are_produced_too() -> None:
@@ -178,15 +180,18 @@ def test_thoughts_and_calls_of_tools_are_produced_too() -> None:
         {"refusal": "No, I will not."},
     ):
         body = b"data: " + orjson.dumps({"choices": [{"delta": delta}]}) + b"\n\n"
-        assert (passed(CHAT, body, streamed=True).produced() or 0) >= 4, delta
+        assert (passed(CHAT, body, streamed=True).estimated_output_tokens() or 0) >= 4, delta
 
 
 def test_a_stream_of_comments_has_produced_nothing() -> None:
-    assert passed(CHAT, b": waiting\n\n" * 3, streamed=True).produced() == 0
+    assert passed(CHAT, b": waiting\n\n" * 3, streamed=True).estimated_output_tokens() == 0
 
 
 def test_an_answer_that_is_no_stream_is_never_estimated() -> None:
-    assert passed(CHAT, b'{"choices":[{"message":{"content":"a word"}}]}', streamed=False).produced() is None
+    assert (
+        passed(CHAT, b'{"choices":[{"message":{"content":"a word"}}]}', streamed=False).estimated_output_tokens()
+        is None
+    )
 
 
 @given(body=st.binary(max_size=300), where=cuts, encoding=st.sampled_from([None, "gzip", "br"]), streamed=st.booleans())
@@ -196,8 +201,8 @@ def test_bytes_without_sense_are_unknown(
 ) -> None:
     passing = passed(dialect, body, where, streamed=streamed, encoding=encoding)
     assert passing.usage() == UNKNOWN
-    assert passing.name() is None
-    assert not passing.produced()
+    assert passing.response_id() is None
+    assert not passing.estimated_output_tokens()
 
 
 json = st.recursive(
@@ -220,8 +225,8 @@ def test_no_answer_is_too_odd_to_be_looked_at(dialect: Dialect, told: list[Any])
     passing = passed(dialect, b"".join(b"data: " + each + b"\n\n" for each in bodies), streamed=True)
     for each in (passing, passed(dialect, bodies[0] if bodies else b"", streamed=False)):
         each.usage()
-        each.name()
-        each.produced()
+        each.response_id()
+        each.estimated_output_tokens()
 
 
 # ---- what the answer is called
@@ -235,12 +240,12 @@ def test_an_answer_says_its_name(stream: bool, encoding: str | None, where: list
     name = "resp_r" + "1".rjust(31, "0")
     assert name.encode() in body
     body = gzip.compress(body, 1) if encoding else body
-    assert passed(RESPONSES, body, where, streamed=stream, encoding=encoding).name() == name
+    assert passed(RESPONSES, body, where, streamed=stream, encoding=encoding).response_id() == name
 
 
 def test_long_instructions_do_not_hide_an_answers_name() -> None:
     begun = {"id": "resp_1", "object": "response", "instructions": "x" * 3 * HEAD, "tools": [{"id": "resp_2"}]}
     body = events({"type": "response.created", "sequence_number": 0, "response": begun})
-    assert passed(RESPONSES, body, [100, 5000], streamed=True).name() == "resp_1"
+    assert passed(RESPONSES, body, [100, 5000], streamed=True).response_id() == "resp_1"
     spaced = body.replace(b'"response":{"id":', b'"response" : { "id" : ')
-    assert passed(RESPONSES, spaced, streamed=True).name() == "resp_1"
+    assert passed(RESPONSES, spaced, streamed=True).response_id() == "resp_1"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sql_world import Lesson, World, connect, direction
+from tests.sql_world import Taught, World, connect, direction
 from tests.test_graduation import let_a_minute_pass
 from tests.test_memory import assert_every_sum_is_a_recount, random_lessons
 
@@ -71,7 +71,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
     match move:
         case ("teach", tenant, space, given):
             batch = [
-                Lesson(f"{prompt}", scores, direction(angle), tokens, task, source, size)
+                Taught(f"{prompt}", scores, direction(angle), tokens, task, source, size)
                 for prompt, scores, tokens, task, source, size, angle in given
             ]
             await world.teach(numbers[tenant], *batch, space=spaces[space])

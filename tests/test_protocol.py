@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.http.disconnect import ClientGone, Departure, until_gone
+from app.http.disconnect import ClientGone, Disconnect, until_gone
 from app.server.protocol import COPIED, HEAD, Protocol
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -353,7 +353,7 @@ async def test_a_client_that_left_before_the_work_began_ends_it() -> None:
 
 
 async def test_work_that_is_done_hears_nothing_of_a_client_that_leaves_later() -> None:
-    left: list[Departure] = []
+    left: list[Disconnect] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         left.append(scope["extensions"]["pgrouter.gone"])
@@ -372,7 +372,7 @@ async def test_work_that_is_done_hears_nothing_of_a_client_that_leaves_later() -
 
 
 async def test_work_cancelled_by_another_is_not_taken_for_a_client_that_left() -> None:
-    departure = Departure()
+    departure = Disconnect()
     scope = {"extensions": {"pgrouter.gone": departure}}
     task = asyncio.create_task(until_gone(_never, asyncio.sleep(60), scope))
     await asyncio.sleep(0)

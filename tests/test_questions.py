@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pgvector import HalfVector
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store import decision_batches, decisions
 from app.store.database import Database
 from app.store.decisions import Question
-from tests.sql_world import Lesson, World, direction
+from tests.sql_world import Taught, World, direction
 
 TOGETHER = 6
 
@@ -47,7 +47,7 @@ async def asked(world: World, count: int = TOGETHER, name: str = "acme") -> list
     """So many questions of one policy, each with an answer of its own."""
     tenant = await world.tenant(name)
     policy = await world.policy(tenant)
-    await world.teach(tenant, Lesson("a", {world.small: 0.25, world.large: 0.75}))
+    await world.teach(tenant, Taught("a", {world.small: 0.25, world.large: 0.75}))
     return [
         Question(
             tenant_id=tenant, policy_id=policy, space_id=world.space, task=None, prompt_tokens=10 + number,
@@ -120,7 +120,7 @@ async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> N
         tasks.append(asyncio.create_task(decide(db, several[0], embedding=HalfVector([1, 2, 3]))))
         tasks += ask(db, several[where:])
         answers = await asyncio.gather(*tasks, return_exceptions=True)
-        assert isinstance(answers.pop(where), MemoryUnavailable)
+        assert isinstance(answers.pop(where), DatabaseUnavailable)
         assert answers == alone
 
 
@@ -161,8 +161,8 @@ async def test_waiting_ends_at_the_deadline(world: World, db: Watched) -> None:
         tasks += ask(db, [question], 0.05)
         await queued(db)
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(answer, MemoryUnavailable | TimeoutError) for answer in answers)
-    assert all(isinstance(answer, MemoryUnavailable) for answer in answers[decision_batches.LANES :])
+    assert all(isinstance(answer, DatabaseUnavailable | TimeoutError) for answer in answers)
+    assert all(isinstance(answer, DatabaseUnavailable) for answer in answers[decision_batches.LANES :])
     db.open_gate.set()
     assert len(await decide(db, several[0])) == 2
 

@@ -19,7 +19,7 @@ from alembic.command import upgrade
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import MemoryUnavailable, NotFound
+from app.errors import DatabaseUnavailable, NotFound
 from app.operations.migrate import configuration, migrate
 from app.settings import Settings
 from app.store import keys, pool
@@ -252,7 +252,7 @@ async def test_a_standby_that_hangs_is_left_for_the_primary(pair: Pair) -> None:
             for _ in range(20):
                 try:
                     answers.append((await db.read("select pg_is_in_recovery()", timeout=0.5))[0][0])
-                except MemoryUnavailable:
+                except DatabaseUnavailable:
                     await asyncio.sleep(0.1)
             assert len(answers) > 5
             assert not any(answers)
@@ -279,7 +279,7 @@ async def test_the_second_try_has_what_the_first_one_left_of_the_time(
     await db.open()
     try:
         monkeypatch.setattr(pool.Pool, "fetch", spied)
-        with pytest.raises((NotFound, MemoryUnavailable)):
+        with pytest.raises((NotFound, DatabaseUnavailable)):
             await db.read(f"do $$ begin perform pg_sleep(0.5); {fault}; end $$", timeout=10)
     finally:
         monkeypatch.undo()

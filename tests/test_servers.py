@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from app.errors import ConfigurationError, MemoryUnavailable
+from app.errors import ConfigurationError, DatabaseUnavailable
 from app.store import servers, spaces
 from app.store.database import Database
 from app.store.servers import PRIMARY, READERS, Servers, each, primary_of, readers
@@ -133,7 +133,7 @@ async def test_a_server_that_takes_no_writes_any_more_is_asked_to_read_and_left_
     async with opened(beside(database, *others)) as db:
         # What a connection learns at its beginning: this one will not hear that it may write again.
         await db.fetch("select set_config('default_transaction_read_only', 'on', false)")
-        with pytest.raises(MemoryUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await db.fetch("select router.register_space('space', 8)")
         assert db.available
         assert await spaces.width(db) == 384

@@ -34,7 +34,7 @@ from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy, make_tenant
-from tests.sql_world import START, Lesson, World, connect, direction
+from tests.sql_world import START, Taught, World, connect, direction
 from tests.test_memory import assert_every_sum_is_a_recount
 
 REMOTE = "openai:fake-embedder"
@@ -103,7 +103,7 @@ class Spaces:
         """Teach in the space that serves, `at` minutes after the start; the memories' numbers."""
         taught = await self.world.teach(
             self.tenant,
-            *(Lesson(prompt, {self.world.small: score, self.world.large: 1.0}) for prompt in prompts),
+            *(Taught(prompt, {self.world.small: score, self.world.large: 1.0}) for prompt in prompts),
             space=options.pop("space", self.old),
             at=START + timedelta(minutes=at),
             **options,
@@ -123,7 +123,7 @@ async def two(world: World) -> Spaces:
 
 async def test_a_copy_differs_in_its_embedding_alone(two: Spaces) -> None:
     world = two.world
-    lesson = Lesson("p", {world.small: 0.25}, direction(0), {world.small: 7}, "tag", "judge", 12)
+    lesson = Taught("p", {world.small: 0.25}, direction(0), {world.small: 7}, "tag", "judge", 12)
     await world.teach(two.tenant, lesson, at=START)
     await two.build()
     assert await two.copy() == 1

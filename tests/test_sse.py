@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.json_splice import with_member, without_member
-from app.dialects.sse import Events, data_of
+from app.dialects.sse import EventSplitter, data_of
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
@@ -38,7 +38,7 @@ def chunks(body: bytes, where: list[int]) -> list[bytes]:
 
 
 def cut(pieces: list[bytes]) -> tuple[list[bytes], bytes]:
-    events = Events()
+    events = EventSplitter()
     return [event for piece in pieces for event in events.feed(piece)], events.rest()
 
 
@@ -68,7 +68,7 @@ def test_data_is_what_follows_the_colon_and_one_blank() -> None:
 
 @given(stream=streams, where=cuts)
 def test_between_is_where_an_event_may_be_put_in(stream: bytes, where: list[int]) -> None:
-    events, fed = Events(), b""
+    events, fed = EventSplitter(), b""
     for piece in chunks(stream, where):
         events.feed(piece)
         fed += piece

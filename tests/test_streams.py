@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 import pytest
 
-from app.dialects.sse import Events, data_of
+from app.dialects.sse import EventSplitter, data_of
 from tests.conftest import ProxyFactory
 from tests.exchange import Asked, exchange
 from tests.fake_upstream import Running
@@ -31,7 +31,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 def cut(body: bytes) -> list[bytes]:
     """The events of a stream, which ends with one."""
-    events = Events()
+    events = EventSplitter()
     found = events.feed(body)
     assert events.rest() == b""
     return found
@@ -322,7 +322,7 @@ async def redirected(proxy: Proxy, url: str) -> None:
     """Have the proxy ask the provider at `url`."""
     await proxy.admin.fetch("select router.put_provider('fake', $1, null)", url)
     for _ in range(200):
-        if (await proxy.services.directory.catalogue()).providers["fake"].base_url == url:
+        if (await proxy.services.directory.catalog()).providers["fake"].base_url == url:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the proxy did not hear of it")

@@ -21,7 +21,7 @@ from opentelemetry.semconv.attributes import db_attributes, error_attributes, ht
 
 from app.errors import ConfigurationError
 from app.telemetry import otel
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import ANSWER, Running
@@ -155,7 +155,7 @@ async def test_a_model_that_is_passed_over_takes_no_others_span(collector: Colle
         Attempt(model("well"), "fallback", 0.0, 0.1, 0.2, "200"),
     )
     made.finished(
-        Finished(
+        RequestRecord(
             route="/chat/completions", operation="chat", status=200, arrived_ns=10**18, duration=0.5,
             requested="auto", served="well", provider="fake", attempts=attempts, trace=trace,
         )
@@ -250,7 +250,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(
 def test_the_names_are_those_of_the_installed_conventions() -> None:
     from app.telemetry import spans
 
-    full = Finished(
+    full = RequestRecord(
         route="/chat/completions", operation="chat", status=500, arrived_ns=0, duration=1.0, request_id="r",
         tenant="t", requested="auto", served="m", provider="p", reason="learned", decision="d", confidence=0.5,
         input_tokens=1, cached_tokens=1, output_tokens=1, reasoning_tokens=1, overhead=0.1, first_token=0.2,

@@ -99,7 +99,7 @@ async def test_every_worker_answers_and_metrics_are_those_of_all(database: str, 
     assert await metric(url, "pgrouter_requests_total") == 40
     assert await metric(url, "gen_ai_client_operation_duration_seconds_count") == 40
     assert await metric(url, "pgrouter_workers") == WORKERS
-    assert await metric(url, "pgrouter_memory_available") == 1
+    assert await metric(url, "pgrouter_database_available") == 1
     await asyncio.to_thread(server.stop, signal.SIGTERM)
     assert server.process.returncode == 0, server.output
     await until(lambda: server.members == [])
