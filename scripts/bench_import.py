@@ -43,9 +43,9 @@ from app.store import memories
 from app.store import models as registry
 from app.store import tenants as tenancy
 from app.store.database import Database
-from scripts.bench import Baseline, Report, options
-from scripts.processes import peak_mib
-from scripts.scratch import scratch_database
+from scripts.support.processes import peak_mib
+from scripts.support.report import Baseline, Report, options
+from scripts.support.scratch import scratch_database
 
 ROOT = Path(__file__).resolve().parent.parent
 N, QUICK = 50_000, 2_000
