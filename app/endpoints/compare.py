@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from app.accounting import reservation
 from app.accounting.ledger import Entry, decision_id
 from app.dialects import CHAT
 from app.dialects.answer_capture import AnswerCapture
+from app.dialects.model_request import ModelRequest
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import TokenUsage
 from app.endpoints.requests import called, parsed
@@ -30,12 +30,14 @@ from app.routing import candidates
 from app.routing.plan import Plan
 from app.services import Services
 from app.store.prices import prices
+from app.telemetry.request_record import RequestRecord
+from app.upstream.attempt import Attempt
 
 _JSON = ((b"content-type", b"application/json"),)
 
 
 class Comparison(Prompted):
-    """A prompt and the models whose answers are wanted; `blind` keeps names apart from the answers, in `labels`."""
+    """A prompt and the models that answer it; `blind`: only `labels` tells which answer is whose."""
 
     models: list[str] = Field(min_length=2, max_length=8)
     max_tokens: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
@@ -43,7 +45,7 @@ class Comparison(Prompted):
 
 
 async def compare(request: Request) -> Response:
-    """Ask several models the same; an error of one is that one's result, not the whole's."""
+    """Send a prompt to several models; an error of one is that model's result and does not fail the call."""
     services, caller = await called(request)
     wanted = await parsed(request, Comparison)
     prompt = wanted.text()
@@ -68,7 +70,7 @@ async def compare(request: Request) -> Response:
     for label, i in zip(labels, order, strict=True):
         result = results[i]
         if wanted.blind:
-            # What an answer cost tells whose it is.
+            # Cost and latency would give the model away.
             answers.append({"label": label, **{name: result[name] for name in ("text", "finish_reason", "error")}})
         else:
             answers.append({"label": label, "model": models[i].name, **result})
@@ -76,7 +78,7 @@ async def compare(request: Request) -> Response:
 
 
 async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
-    """What the tenant pays, by model; nothing while the database is away: answers are worth having then too."""
+    """Return the tenant's prices by model; none while the database is unavailable, because answers need no prices."""
     try:
         return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
     except DatabaseUnavailable:
@@ -86,45 +88,34 @@ async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, 
 async def _ask(
     services: Services, caller: Caller, model: Model, question: dict[str, Any], price: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """One model's answer, or its error, written to the ledger either way: comparing costs money too."""
-    started = time.perf_counter()
-    entry = Entry(
-        tenant_id=caller.tenant_id,
-        decision_id=decision_id(),
-        key_id=caller.key_id,
-        policy_id=None,
-        requested=model.name,
-        task=None,
-        reason="off",
-        model_id=model.model_id,
-        attempts=0,
-        status=CLIENT_GONE,
-    )
+    """Return one model's answer or its error. Either goes into the ledger, because comparing costs money too."""
+    record = RequestRecord(status=CLIENT_GONE, requested=model.name, reason="off", decision_id=decision_id())
+    plan = Plan((model,), "off")
+    entry = Entry(record, caller, plan, model)
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:
-        candidates.allowed(model, caller)
+        candidates.require_allowed(model, caller)
         if caller.metered:
-            reading = CHAT.read(question)
-            plan, prompt = Plan((model,), "off", reading=reading), prompt_tokens(reading)
-            costs = reservation.costs(plan, prompt, hedged=False)
-            await services.admission.admit(caller, entry.decision_id, reservation.tokens(plan, prompt), costs)
+            await _reserve(services, caller, plan, record, ModelRequest(CHAT, {"model": model.name, **question}))
         body = orjson.dumps({"model": model.upstream_name, **question})
-        entry.attempts = 1
+        attempt = Attempt(model, "chosen", record.arrived)
+        record.attempts = (attempt,)
         reply = await services.upstream.send(model.provider, CHAT.path, b"", _JSON, body)
         try:
             raw = await reply.read()
         finally:
             reply.close()
-        entry.status = reply.status
-        passed = AnswerCapture(streamed=False, encoding=None)
-        passed.feed(raw)
-        entry.usage = passed.usage()
+        record.status = reply.status
+        attempt.end(str(reply.status))
+        capture = AnswerCapture(streamed=False, encoding=None)
+        capture.feed(raw)
+        entry.usage = capture.usage()
         result |= _read(raw, reply.status)
     except RouterError as error:
-        entry.status = error.status
+        record.status = error.status
         result["error"] = {"message": error.message, "status": error.status}
     finally:
-        entry.duration_ms = (time.perf_counter() - started) * 1000
+        record.stop()
         services.ledger.add(entry)
     usage = entry.usage
     return {
@@ -132,12 +123,23 @@ async def _ask(
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cost_usd": _cost(price, usage),
-        "latency_ms": round(entry.duration_ms, 1),
+        "latency_ms": round((record.duration or 0.0) * 1000, 1),
     }
 
 
+async def _reserve(
+    services: Services, caller: Caller, plan: Plan, record: RequestRecord, request: ModelRequest
+) -> None:
+    """Check the caller's limits and reserve the expected cost. Raises `RateLimited` or `BudgetSpent`."""
+    assert record.decision_id is not None
+    parsed = request.parsed
+    prompt = prompt_tokens(parsed)
+    costs = reservation.costs(plan, parsed, prompt, hedged=False)
+    await services.admission.admit(caller, record.decision_id, reservation.tokens(plan, parsed, prompt), costs)
+
+
 def _read(raw: bytes, status: int) -> dict[str, Any]:
-    """Text and finish reason of a chat completion, or the error that it is instead."""
+    """Return text and finish reason of a chat completion, or the error that it holds instead."""
     try:
         body = orjson.loads(raw)
         if status < 400:
@@ -150,7 +152,7 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
 
 
 def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
-    """USD, as the ledger counts it (`router._price`)."""
+    """Return the USD as the ledger computes them (`router._price`)."""
     if price is None or price["input_price"] is None or price["output_price"] is None:
         return None
     if usage.prompt_tokens is None or usage.completion_tokens is None:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.dialects import CHAT
+from app.dialects.model_request import ModelRequest
 from app.endpoints.requests import called, parsed
 from app.errors import NotFound
 from app.http.fields import Tag
@@ -36,14 +38,6 @@ _ARRAYS = {
 }  # fmt: skip
 #: The others of the ledger's numbers that are no integers have single precision.
 _DOUBLE = frozenset({"alpha", "unit_usd", "spent_usd", "default_usd"})
-#: Where Postgres did not decide, or does not know why it was not given an embedding.
-_WHY = {
-    "off": "routing is turned off: {} serves",
-    "capability": "only {} is known to do what the request needs",
-    "single_candidate": "{} is the only candidate",
-    "embedding_failed": "the prompt could not be embedded: {} serves",
-    "memory_unavailable": "Postgres did not answer in time: {} serves",
-}
 
 
 class Question(Prompted):
@@ -66,8 +60,8 @@ async def explain(request: Request) -> Response:
     text = wanted.text(granularity=policy.granularity)
     messages = wanted.messages or [{"role": "user", "content": text}]
     options = RoutingOptions(task=wanted.task, alpha=wanted.alpha)
-    body = {"model": wanted.model, "messages": messages}
-    plan = await services.router.plan(caller, body, options, catalog, explained=True)
+    question = ModelRequest(CHAT, {"model": wanted.model, "messages": messages})
+    plan = await services.router.plan(question, caller, catalog, options, explained=True)
     rows: list[Any] = []
     try:
         space = await services.spaces.of(caller)
@@ -78,14 +72,13 @@ async def explain(request: Request) -> Response:
         rows = await decisions.evidence(
             services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, wanted.neighbours
         )
-    said = plan.ranking and plan.reason == plan.ranking[0]["reason"]
     return answer(
         {
             "object": "router.explanation",
             "policy": policy.name,
             "model": plan.models[0].name,
             "reason": plan.reason,
-            "why": plan.ranking[0]["why"] if said else _WHY[plan.reason].format(plan.models[0].name),
+            "why": plan.why,
             "confidence": plan.confidence,
             "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
             "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,

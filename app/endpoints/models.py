@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.endpoints.requests import called
-from app.entities import Caller, Model
+from app.entities import Model
 from app.errors import NotFound
 from app.http.responses import answer
+from app.routing.candidates import may_use
 
 OWNER = "pgrouter"
 _CAN = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")
@@ -22,7 +23,7 @@ async def list_models(request: Request) -> Response:
     services, caller = await called(request)
     shown = {name: _shown(name, OWNER) for name in caller.policies}
     for model in (await services.directory.catalog()).models:
-        if _may(caller, model):
+        if may_use(caller, model):
             shown.setdefault(model.name, _described(model))
     return answer({"object": "list", "data": list(shown.values())})
 
@@ -34,13 +35,9 @@ async def one_model(request: Request) -> Response:
     if name in caller.policies:
         return answer(_shown(name, OWNER))
     model = (await services.directory.catalog()).get(name)
-    if not _may(caller, model):
+    if not may_use(caller, model):
         raise NotFound(f"The model {name!r} may not serve this key.", param="model", code="model_not_found")
     return answer(_described(model))
-
-
-def _may(caller: Caller, model: Model) -> bool:
-    return caller.allowed_models is None or model.model_id in caller.allowed_models
 
 
 def _described(model: Model) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from app.entities import Caller
 from app.http.requests import bearer, read_body
-from app.http.scope import TENANT
 from app.http.validation import parse_object, validated
 from app.services import Services, services_of
+from app.telemetry.request_record import RequestRecord
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,7 +20,7 @@ async def called(request: Request) -> tuple[Services, Caller]:
     """The process's services and who is calling. Raises `Unauthorized`."""
     services = services_of(request.scope)
     caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
-    request.scope[TENANT] = caller.tenant
+    RequestRecord.of(request.scope).tenant = caller.tenant
     return services, caller
 
 

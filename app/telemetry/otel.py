@@ -1,7 +1,7 @@
-"""Traces and metrics for an OpenTelemetry collector, by the gen_ai conventions, where an OTLP endpoint is set.
+"""Traces and metrics for an OpenTelemetry collector, by the gen_ai conventions, if an OTLP endpoint is set.
 
-A span is begun when a request arrives, so that its providers can be told of it; all else is made from the record of a
-request that is over. Prompts and answers are in neither. Without an endpoint the packages are not even imported.
+A request's span begins at its arrival, because calls of providers carry its number; all else is made from the record of
+the finished request. Neither holds prompts or answers. Without an endpoint the packages are not imported.
 """
 
 from __future__ import annotations
@@ -10,55 +10,52 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app import __version__
 from app.errors import ConfigurationError
 from app.telemetry.metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_BUCKETS
-from app.telemetry.request_record import RequestRecord
-
-if TYPE_CHECKING:
-    from app.telemetry.spans import Trace
+from app.telemetry.request_record import RequestRecord, Trace
 
 TRACEPARENT = b"traceparent"
-#: What the last spans and metrics may take to be delivered at the end, seconds.
+#: Time limit for delivering the last spans and metrics at shutdown, seconds.
 DELIVERY = 2.0
 
 _ENDPOINT, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def create(environ: Mapping[str, str] = os.environ) -> Telemetry | None:
-    """What OpenTelemetry's own variables ask for; None: nothing.
+    """Create the pipelines that OpenTelemetry's variables configure; None: none.
 
     `OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT` or `…_METRICS_ENDPOINT` for one of them, turns it on;
     `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` turn it off. The packages
-    read the others (headers, sampler, batches) themselves. Raises `ConfigurationError` where the extra is missing or
-    the protocol is another than `http/protobuf`.
+    read the other variables (headers, sampler, batches) themselves. Raises `ConfigurationError` if the extra is missing
+    or the protocol is not `http/protobuf`.
     """
-    said = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
-    if said.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    given = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
+    if given.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
-    wanted = {signal for signal in ("TRACES", "METRICS") if _wanted(said, signal)}
+    wanted = {signal for signal in ("TRACES", "METRICS") if _wanted(given, signal)}
     if not wanted:
         return None
     for name in (_PROTOCOL, *(_PROTOCOL.replace("OTLP_", f"OTLP_{signal}_") for signal in sorted(wanted))):
-        if said.get(name, "http/protobuf") != "http/protobuf":
-            raise ConfigurationError(f"{name}={said[name]!r}: pgrouter sends http/protobuf.")
+        if given.get(name, "http/protobuf") != "http/protobuf":
+            raise ConfigurationError(f"{name}={given[name]!r}: pgrouter sends http/protobuf.")
     try:
-        return Telemetry(traces="TRACES" in wanted, metrics="METRICS" in wanted, environ=said)
+        return Telemetry(traces="TRACES" in wanted, metrics="METRICS" in wanted, environ=given)
     except ImportError as error:
         raise ConfigurationError(
             f"{_ENDPOINT} is set, but {error.name} is not installed: pip install 'pgrouter[otel]'."
         ) from error
 
 
-def _wanted(said: Mapping[str, str], signal: str) -> bool:
-    endpoint = said.get(_ENDPOINT) or said.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
-    return endpoint is not None and said.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
+def _wanted(given: Mapping[str, str], signal: str) -> bool:
+    endpoint = given.get(_ENDPOINT) or given.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
+    return endpoint is not None and given.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
 
 
 class Telemetry:
-    """The pipelines of one process; `close` delivers what is left."""
+    """The pipelines of one process; `close` delivers what is queued."""
 
     def __init__(self, *, traces: bool, metrics: bool, environ: Mapping[str, str]) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -71,7 +68,7 @@ class Telemetry:
 
         from app.telemetry import spans
 
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over these; several workers are several instances.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence; each worker is an instance of its own.
         named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         own = {"service.version": __version__, "service.instance.id": str(uuid.uuid4())}
         resource = Resource(own).merge(Resource.create({} if named else {"service.name": "pgrouter"}))
@@ -105,34 +102,35 @@ class Telemetry:
             )
 
     def begin(self, headers: Mapping[bytes, bytes], arrived_ns: int) -> Trace | None:
-        """A request has arrived: its trace goes on with the client's `traceparent`, or begins here.
+        """Begin the trace of a request, as part of the client's trace if it sent a `traceparent`.
 
-        None: nobody wants traces. Give it to `RequestRecord`, whose attempts may take their header from it.
+        None: traces are off. The trace belongs into `RequestRecord.trace`.
         """
         if self._tracers is None:
             return None
-        return self._spans.Trace(self._tracer, headers, arrived_ns)
+        return self._spans.RequestTrace(self._tracer, headers, arrived_ns)
 
-    def finished(self, finished: RequestRecord) -> None:
-        """A request is over."""
-        if finished.trace is not None:
-            finished.trace.end(finished)
-        if self._meters is not None and finished.served is not None:
-            self._measure(finished)
+    def finish(self, record: RequestRecord) -> None:
+        """End the spans of a finished request and record its metrics."""
+        if record.trace is not None:
+            record.trace.end(record)
+        if self._meters is not None and record.served is not None:
+            self._measure(record)
 
-    def _measure(self, finished: RequestRecord) -> None:
-        attributes = self._spans.common(finished)
-        if finished.input_tokens is not None:
-            self._tokens.record(finished.input_tokens, {**attributes, "gen_ai.token.type": "input"})
-        if finished.output_tokens is not None:
-            self._tokens.record(finished.output_tokens, {**attributes, "gen_ai.token.type": "output"})
-        if finished.first_token is not None:
-            self._first_token.record(finished.first_token, attributes)
-        error = self._spans.error_of(finished)
-        self._duration.record(finished.duration, {**attributes, "error.type": error} if error else attributes)
+    def _measure(self, record: RequestRecord) -> None:
+        attributes = self._spans.common(record)
+        prompt, _, completion, _ = record.usage
+        if prompt is not None:
+            self._tokens.record(prompt, {**attributes, "gen_ai.token.type": "input"})
+        if completion is not None:
+            self._tokens.record(completion, {**attributes, "gen_ai.token.type": "output"})
+        if record.first_token is not None:
+            self._first_token.record(record.first_token, attributes)
+        error = self._spans.error_of(record)
+        self._duration.record(record.duration or 0.0, {**attributes, "error.type": error} if error else attributes)
 
     def close(self, within: float = DELIVERY) -> None:
-        """Deliver what is left, for so many seconds; a collector that is away is not waited for any longer."""
+        """Deliver what is queued, for `within` seconds at most, because a collector may be unreachable."""
         ending = threading.Thread(target=self._shut_down, name="telemetry", daemon=True)
         ending.start()
         ending.join(within)
