@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from alembic import context, op
@@ -39,9 +40,9 @@ def install(name: str, version: int, *, to: str = "") -> None:
         execute(f"grant execute on function router.{name} to {to};")
 
 
-def restore(name: str, version: int, *, to: str = "") -> None:
-    """Put back, on the way down, the version that an earlier revision installed; the newer one is dropped already."""
-    install(name, version, to=to)
+def drop(*names: str) -> None:
+    """Drop functions, all in one statement: those with a body in `begin atomic` depend on what they call."""
+    execute(f"drop function {', '.join(f'router.{name}' for name in names)};")
 
 
 def install_view(name: str, version: int, *, to: str) -> None:
@@ -67,3 +68,11 @@ def isolate(*tables: str) -> None:
             create policy {table}_of_reader on router.{table} for select to router_reader
                 using (tenant_id <@ (select router._reads()));
         """)
+
+
+def width() -> int:
+    """Dimensions of the embedding column: ROUTER_EMBEDDING_DIMENSIONS at the first migration, 384 by default."""
+    text = os.environ.get("ROUTER_EMBEDDING_DIMENSIONS", "384")
+    if not text.isdecimal() or not 1 <= int(text) <= 3072:
+        raise SystemExit(f"ROUTER_EMBEDDING_DIMENSIONS={text!r} is not a whole number from 1 to 3072.")
+    return int(text)

@@ -11,7 +11,9 @@ begin
             max(uuid_extract_timestamp(e.decision_id)) as updated_at
         from unnest(p_entries) as e
         cross join lateral (
-            select nullif(e.prompt_tokens, 0)::double precision / nullif(e.estimated_tokens, 0) as ratio
+            select case when not coalesce(e.usage_estimated, false) then
+                nullif(e.prompt_tokens, 0)::double precision / nullif(e.estimated_tokens, 0)
+            end as ratio
         ) as r
         where
             e.decision_id = any(p_new) and e.status < 400
@@ -59,4 +61,4 @@ $$;
 comment on function router._measure is
 'Takes what is new of a tenant''s entries, which has been entered, into router.speeds: of each model the time to first
 token, the length of its answers, and what its prompt tokens are to the estimated ones. There a request counts as 0.2 to 5,
-and 3 that were estimated right come before the first.';
+and 3 that were estimated right come before the first; one whose usage is an estimate itself says nothing.';

@@ -2,8 +2,6 @@ create function router.catalogue() returns table (
     model_id smallint,
     name text,
     provider text,
-    base_url text,
-    key_variable text,
     upstream_name text,
     input_price double precision,
     cached_input_price double precision,
@@ -11,13 +9,17 @@ create function router.catalogue() returns table (
     context_window int,
     tools boolean,
     vision boolean,
-    json_schema boolean
+    json_schema boolean,
+    parallel_tools boolean,
+    audio boolean,
+    reasoning boolean,
+    max_output int
 )
 language sql stable
 begin atomic
     select
-        m.model_id, m.name, p.name, p.base_url, p.key_variable, m.upstream_name,
-        m.input_price, m.cached_input_price, m.output_price, m.context_window, m.tools, m.vision, m.json_schema
+        m.model_id, m.name, p.name, m.upstream_name, m.input_price, m.cached_input_price, m.output_price,
+        m.context_window, m.tools, m.vision, m.json_schema, m.parallel_tools, m.audio, m.reasoning, m.max_output
     from router.models as m
     inner join router.providers as p on p.provider_id = m.provider_id
     where m.enabled
@@ -25,4 +27,4 @@ begin atomic
 end;
 
 comment on function router.catalogue is
-'Every enabled model with the provider that serves it and what it can do.';
+'Every enabled model with the name of the provider that serves it and what it can do.';

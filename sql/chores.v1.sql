@@ -37,7 +37,15 @@ begin atomic
             and c.relname < 'decisions_' || to_char(t.day - greatest(p_ledger_days, 1), 'YYYYMMDD')
         union all
         select 3, 'expire_conversations', null, null, null, null, null, null
-        where exists (select from router.conversations as v where v.expires_at <= p_now)
+        where
+            exists (select from router.conversations as v where v.expires_at <= p_now)
+            or exists (select from router.responses as v where v.expires_at <= p_now)
+        union all
+        select 3, 'expire_reservations', r.tenant_id, t.name, null, null, count(*), null
+        from router.reservations as r
+        left join router.tenants as t on t.tenant_id = r.tenant_id
+        where r.reserved_at <= p_now - interval '1 hour'
+        group by r.tenant_id, t.name
         union all
         select 4, 'sweep', l.tenant_id, t.name, l.space_id, null, null, null
         from leaves as l
@@ -80,7 +88,7 @@ begin atomic
 end;
 
 comment on function router.chores is
-'What the upkeep has to do now, in order: open_day, drop_day, expire_conversations, sweep, shrink, graduate, reindex;
-each is a function of that name but reindex, which the owner does. amount: memories, or decisions; churn: memories
-replaced. A tenant''s space graduates at p_graduate_at memories and shrinks below half as many; an index is built anew
+'What the upkeep has to do now, in order: open_day, drop_day, expire_conversations, expire_reservations, sweep, shrink,
+graduate, reindex; each is a function of that name but reindex, which the owner does. amount: memories, decisions or
+reservations; churn: memories replaced. A tenant''s space graduates at p_graduate_at memories and shrinks below half as many; an index is built anew
 when a fifth was replaced. Runs as its owner, whom row level security shows every tenant''s counts.';

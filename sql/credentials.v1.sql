@@ -4,14 +4,19 @@ create function router.credentials(p_tenant int) returns table (
     name text,
     created_at timestamptz,
     expires_at timestamptz,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    models text[]
 )
 language plpgsql stable
 as $$
 begin
     perform router._enter(p_tenant);
     return query
-    select k.key_id, k.hint, k.name, k.created_at, k.expires_at, k.revoked_at
+    select
+        k.key_id, k.hint, k.name, k.created_at, k.expires_at, k.revoked_at,
+        case when k.allowed_models is not null then array(
+            select m.name from router.models as m where m.model_id = any(k.allowed_models) order by m.name
+        ) end
     from router.api_keys as k
     where k.tenant_id = p_tenant
     order by k.key_id;
@@ -19,4 +24,5 @@ end;
 $$;
 
 comment on function router.credentials is
-'The keys of a tenant in the order they were made, the revoked and expired ones too; never their hashes.';
+'The keys of a tenant in the order they were made, the revoked and expired ones too; never their hashes.
+models: the only ones that may serve the key, NULL: all.';

@@ -11,7 +11,8 @@ create function router.decide(
     p_conversation bytea default null,
     p_continues boolean default false,
     p_random double precision default 1,
-    p_now timestamptz default now()
+    p_now timestamptz default now(),
+    p_basis router.basis default null
 ) returns table (
     model_id smallint, reason router.reason, confidence double precision, quality double precision,
     cost_usd double precision, score double precision, labels int,
@@ -23,25 +24,32 @@ create function router.decide(
 language plpgsql stable
 as $$
 declare
-    v_policy record;
+    -- Assigned: PERFORM would start an executor for it.
+    v_entered constant text := router._enter(p_tenant);
+    v_basis router.basis := p_basis;
     v_reason router.reason;
-    v_explores boolean;
+    v_decided router.reason;
+    v_explores boolean := false;
+    v_near p_embedding%type;
     v_current smallint;
     v_cached int;
     v_models smallint[];
-    v_keys double precision[];
+    v_draws double precision[];
     v_base router.base_sums[];
+    v_candidates router.candidate[];
+    v_estimates router.estimate[];
+    v_best router.estimate;
+    e router.estimate;
+    v_unpriced boolean := false;
+    v_unknown boolean := false;
+    v_new smallint;
+    v_keys double precision[];
+    v_top smallint;
 begin
-    perform router._enter(p_tenant);
-    select
-        p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
-        p.k, p.tau, case when p.base_weight > 0 then t.base_id end as base_id, coalesce(c.memories, 0) as memories
-    into v_policy
-    from router.policies as p
-    inner join router.tenants as t on t.tenant_id = p_tenant
-    left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
-    where p.tenant_id = p_tenant and p.policy_id = p_policy;
-    if not found then
+    if v_basis is null then
+        select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
+    end if;
+    if v_basis.backend is null then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     end if;
     if p_conversation is not null and p_continues then
@@ -62,27 +70,33 @@ begin
                 )
             );
     end if;
-    if v_policy.base_id is not null and v_policy.backend = 'knn' and (
-        v_current is null or v_policy.granularity <> 'conversation'
+    if v_basis.base_id is not null and v_basis.backend = 'knn' and (
+        v_current is null or v_basis.granularity <> 'conversation'
     ) then
         v_base := router._lean(
-            p_tenant, v_policy.base_id, p_space, p_embedding, v_policy.k, v_policy.tau,
-            greatest(v_policy.seed_count, 1)
+            p_tenant, v_basis.base_id, p_space, p_embedding, v_basis.k, v_basis.tau,
+            greatest(v_basis.seed_count, 1)
         );
     end if;
-    v_reason := case
-        when v_policy.backend = 'none' then 'default'
-        when v_current is not null and v_policy.granularity = 'conversation' then 'sticky'
-        when v_policy.backend <> 'knn' then v_policy.backend::text
-        when v_policy.memories < greatest(v_policy.seed_count, 1) and v_base is null then 'cold'
-        when p_embedding is null then 'no_signal'
-        else 'learned'
-    end;
-    v_explores := v_reason = 'learned' and not p_continues and p_random < v_policy.explore_share;
+    if v_basis.backend = 'none' then
+        v_reason := 'default';
+    elsif v_current is not null and v_basis.granularity = 'conversation' then
+        v_reason := 'sticky';
+    elsif v_basis.backend <> 'knn' then
+        v_reason := v_basis.backend::text;
+    elsif v_base is null and v_basis.memories < greatest(v_basis.seed_count, 1) then
+        v_reason := 'cold';
+    elsif p_embedding is null then
+        v_reason := 'no_signal';
+    else
+        v_reason := 'learned';
+        v_near := p_embedding;
+        v_explores := p_random < v_basis.explore_share and not p_continues;
+    end if;
 
-    -- Apart from the ranking, where they would cost every decision the opening of two more tables.
+    -- Apart from the basis, where they would cost every decision the opening of two more tables.
     if v_reason = 'fastest' then
-        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_keys
+        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_draws
         from router.speeds as f
         where f.tenant_id = p_tenant;
     elsif v_reason = 'weighted' then
@@ -92,60 +106,84 @@ begin
             array_agg(ln(
                 ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
             ) / w.weight::float8)
-        into v_models, v_keys
+        into v_models, v_draws
         from router.policy_models as w
         where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
     end if;
 
+    v_candidates := v_basis.candidates;
+    if p_task is not null or v_base is not null then
+        v_candidates := router._informed(p_tenant, p_space, v_basis, p_task, v_base);
+    end if;
+    v_estimates := router._estimates(
+        p_tenant, p_space, v_basis, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
+    );
+    foreach e in array coalesce(v_estimates, '{}') loop
+        if e.cost_usd is null then
+            v_unpriced := true;
+        end if;
+        if e.quality is null and e.model_id = p_default then
+            v_unknown := true;
+        end if;
+        if
+            v_best.score is null or e.score > v_best.score
+            or (e.score = v_best.score and e.cost_usd < v_best.cost_usd)
+        then
+            v_best := e;
+        end if;
+    end loop;
+    if v_explores then
+        -- The least labelled; among equals it is a draw.
+        select f.model_id into v_new
+        from unnest(v_estimates) as f
+        where f.known < v_basis.explore_labels
+        order by f.known + (hashint8extended(f.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
+        limit 1;
+    end if;
+    if v_reason <> 'learned' then
+        -- Highest first; NULL when the policy's backend cannot rank this candidate.
+        v_keys := array(
+            select case
+                when v_reason = 'cheapest' then -f.cost_usd
+                when v_reason = 'sticky' then (f.model_id = v_current)::int
+                else v_draws[array_position(v_models, f.model_id)]
+            end
+            from unnest(v_estimates) with ordinality as f
+            order by f.ordinality
+        );
+    end if;
+    if v_reason in ('default', 'cold', 'no_signal', 'sticky') then
+        v_decided := v_reason;
+    elsif cardinality(v_estimates) = 1 then
+        v_decided := 'single_candidate';
+    elsif v_unpriced and v_reason in ('learned', 'cheapest') then
+        v_decided := 'unpriced';
+    elsif v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then
+        v_decided := 'cold';
+    elsif v_new is not null then
+        v_decided := 'explore';
+    elsif v_reason = 'learned' and (
+        v_unknown or v_best.confidence < v_basis.confidence_floor or v_best.labels = 0
+    ) then
+        v_decided := 'low_support';
+    else
+        v_decided := v_reason;
+    end if;
+    if v_decided = 'explore' then
+        v_top := v_new;
+    elsif v_decided not in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then
+        v_top := p_default;
+    end if;
+
     return query
-    with keyed as materialized (
-        -- The key of the order, highest first; NULL when this candidate cannot be ranked by the policy's backend.
-        select e.*, case v_reason
-            when 'learned' then e.score
-            when 'cheapest' then -e.cost_usd
-            when 'fastest' then v_keys[array_position(v_models, e.model_id)]
-            when 'weighted' then v_keys[array_position(v_models, e.model_id)]
-            when 'sticky' then (e.model_id = v_current)::int
-        end as key,
-        -- Lowest for the least labelled; among equals it is a draw.
-        case when v_explores and e.known < v_policy.explore_labels then
-            e.known + (hashint8extended(e.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
-        end as novelty
-        from router.estimates(
-            p_tenant, p_policy, p_space, case when v_reason = 'learned' then p_embedding end, p_task, p_prompt_tokens,
-            p_default, p_models, p_alpha, v_current, coalesce(v_cached, 0), v_base
-        ) as e
-    ),
-    judged as (
-        select case
-            when v_reason in ('default', 'cold', 'no_signal', 'sticky') then v_reason
-            when count(*) = 1 then 'single_candidate'
-            when v_reason in ('learned', 'cheapest') and bool_or(k.cost_usd is null) then 'unpriced'
-            when v_reason = 'fastest' and bool_and(k.key is null) then 'cold'
-            when bool_or(k.novelty is not null) then 'explore'
-            when v_reason = 'learned' and (
-                bool_or(k.model_id = p_default and k.quality is null)
-                or (array_agg(
-                    k.confidence < v_policy.confidence_floor or k.labels = 0
-                    order by k.key desc nulls last, k.cost_usd
-                ))[1]
-            ) then 'low_support'
-            else v_reason
-        end as reason,
-        min(k.novelty) as novelty
-        from keyed as k
-    )
     select
-        k.model_id, j.reason, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
+        k.model_id, v_decided, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
         k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
         k.unit_usd, k.alpha, k.penalty, k.base_support
-    from keyed as k
-    cross join judged as j
+    from unnest(v_estimates) with ordinality as k
     order by
-        case when j.reason in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'explore') then 0
-            else (k.model_id = p_default)::int end desc,
-        j.reason = 'explore' and k.novelty is not distinct from j.novelty desc,
-        case when j.reason = v_reason then k.key end desc nulls last,
+        k.model_id is not distinct from v_top desc,
+        case when v_decided = v_reason then v_keys[k.ordinality] end desc nulls last,
         k.score desc nulls last,
         k.cost_usd,
         k.model_id;
@@ -159,4 +197,5 @@ Declines put p_default first: cold (fewer memories than seed_count, and no share
 no_signal, low_support, unpriced, default.
 p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
 bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
-explore_share the candidate with the fewest labels is first (explore). Raises RT002 for an unknown policy.';
+explore_share the candidate with the fewest labels is first (explore). p_basis: what
+_basis says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';

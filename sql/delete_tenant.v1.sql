@@ -4,6 +4,10 @@ as $$
 begin
     perform router._enter(p_tenant);
     perform router._lock(p_tenant);
+    -- As the ledger takes them: the tenant, its meters, its reservations.
+    perform from router.tenants where tenant_id = p_tenant for update;
+    delete from router.limits where tenant_id = p_tenant;
+    delete from router.reservations where tenant_id = p_tenant;
     delete from router.decisions where tenant_id = p_tenant;
     -- Below the table that has the triggers: counts, priors and texts go with the tenant, and need no sums before.
     delete from router.memories_small where tenant_id = p_tenant;
@@ -14,5 +18,5 @@ end;
 $$;
 
 comment on function router.delete_tenant is
-'Deletes a tenant with everything it has: keys, policies, memories, ledger. False when there is no such tenant.
+'Deletes a tenant with everything it has: keys, limits, policies, memories, ledger. False when there is no such tenant.
 Partitions of a graduated one are left empty, for sweep to drop.';

@@ -3,6 +3,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count router.memory_counts;
+    v_leaf text;
     v_new boolean;
     v_moved int;
 begin
@@ -23,13 +24,18 @@ begin
     if not found or v_count.tier = 1 then
         return 0;
     end if;
-    v_new := to_regclass(format('router.%I', format('memories_large_%s_%s', p_tenant, v_count.space_id))) is null;
+    v_leaf := format('router.%I', format('memories_large_%s_%s', p_tenant, v_count.space_id));
+    v_new := to_regclass(v_leaf) is null;
     if v_new then
         perform router._build_partition(p_tenant, v_count.space_id);
     end if;
     -- From here on nobody teaches the tenant.
     perform router._lock(p_tenant);
-    if v_new then
+    if not v_new and to_regclass(v_leaf) is null then
+        -- A sweep has dropped it, which takes turns with teaching and not with moving.
+        perform router._build_partition(p_tenant, v_count.space_id);
+        v_new := true;
+    elsif v_new then
         perform router._catch_up(p_tenant, v_count.space_id);
     else
         -- A partition that a shrink has left is filled as it stands, slowly; the upkeep drops those first.

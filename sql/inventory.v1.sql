@@ -11,13 +11,18 @@ create function router.inventory() returns table (
     tools boolean,
     vision boolean,
     json_schema boolean,
-    enabled boolean
+    enabled boolean,
+    parallel_tools boolean,
+    audio boolean,
+    reasoning boolean,
+    max_output int
 )
 language sql stable
 begin atomic
     select
         m.model_id, m.name, p.name, m.upstream_name, m.input_price, m.cached_input_price, m.output_price, m.priced_on,
-        m.context_window, m.tools, m.vision, m.json_schema, m.enabled
+        m.context_window, m.tools, m.vision, m.json_schema, m.enabled, m.parallel_tools, m.audio, m.reasoning,
+        m.max_output
     from router.models as m
     inner join router.providers as p on p.provider_id = m.provider_id
     order by m.name;

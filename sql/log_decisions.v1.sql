@@ -6,6 +6,11 @@ declare
     v_day date;
     v_logged int := 0;
     v_new uuid[];
+    v_ids uuid[] := '{}';
+    v_owners int[] := '{}';
+    v_keys int[] := '{}';
+    v_usd double precision[] := '{}';
+    v_tokens int[] := '{}';
 begin
     for v_day in
         select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
@@ -24,7 +29,8 @@ begin
                 candidates, quality, cost_usd, score, prior, confidences, prompt_estimate, completion_estimate,
                 input_price, output_price, cached_estimate, cached_price, penalty, alpha, unit_usd, attempts, status,
                 streamed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated_tokens, spent_usd,
-                default_usd, overhead_ms, first_token_ms, duration_ms
+                default_usd, overhead_ms, first_token_ms, duration_ms, api, tried, tried_why, tried_outcome, tried_ms,
+                usage_estimated
             )
             select
                 e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
@@ -40,16 +46,32 @@ begin
                     d.input_price, d.cached_input_price, d.output_price,
                     e.prompt_tokens, e.cached_tokens, e.completion_tokens
                 ),
-                e.overhead_ms, e.first_token_ms, e.duration_ms
+                e.overhead_ms, e.first_token_ms, e.duration_ms, e.api, e.tried, e.tried_why, e.tried_outcome,
+                e.tried_ms, coalesce(e.usage_estimated, false)
             from unnest(p_entries) as e
             inner join router._prices(v_tenant) as m on m.model_id = e.model_id
             left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
             left join router._prices(v_tenant) as d on d.model_id = p.default_model
             where e.tenant_id = v_tenant
             on conflict on constraint decisions_pkey do nothing
-            returning decision_id
+            returning decision_id, key_id, attempts, status, spent_usd, prompt_tokens, completion_tokens
+        ),
+        taken as (
+            -- What failed before anybody answered took nothing; of what a client left nobody knows how much it took.
+            select w.decision_id, w.key_id,
+                coalesce(w.spent_usd, n.nothing) as usd,
+                coalesce(w.prompt_tokens + w.completion_tokens, n.nothing) as tokens
+            from written as w
+            cross join lateral (
+                select case when w.attempts = 0 or (w.status >= 400 and w.status <> 499) then 0 end as nothing
+            ) as n
         )
-        select coalesce(array_agg(decision_id), '{}') into v_new from written;
+        select
+            coalesce(array_agg(t.decision_id), '{}'), v_ids || array_agg(t.decision_id),
+            v_owners || array_agg(v_tenant), v_keys || array_agg(t.key_id), v_usd || array_agg(t.usd),
+            v_tokens || array_agg(t.tokens)
+        into v_new, v_ids, v_owners, v_keys, v_usd, v_tokens
+        from taken as t;
         v_logged := v_logged + cardinality(v_new);
 
         insert into router.conversations as c (
@@ -71,7 +93,22 @@ begin
             expires_at = excluded.expires_at
         where c.updated_at <= excluded.updated_at;
 
+        insert into router.responses (tenant_id, response, model_id, expires_at)
+        select v_tenant, e.response, e.model_id, uuid_extract_timestamp(e.decision_id) + interval '30 days'
+        from unnest(p_entries) as e
+        where e.tenant_id = v_tenant and e.response is not null and e.status < 400
+        on conflict on constraint responses_pkey do nothing;
+
         perform router._measure(v_tenant, p_entries, v_new);
+    end loop;
+    -- Last, as whoever is admitted waits for the meters that this holds until the end.
+    for v_tenant in select distinct o.tenant_id from unnest(v_owners) as o (tenant_id) order by 1 loop
+        perform router._enter(v_tenant);
+        perform router._settle(
+            v_tenant, array_agg(s.id), array_agg(s.key_id), array_agg(s.usd), array_agg(s.tokens)
+        )
+        from unnest(v_owners, v_ids, v_keys, v_usd, v_tokens) as s (owner, id, key_id, usd, tokens)
+        where s.owner = v_tenant;
     end loop;
     return v_logged;
 end;
@@ -79,5 +116,5 @@ $$;
 
 comment on function router.log_decisions is
 'Writes served requests of any tenants to the ledger at the prices of the tenant, and keeps conversations with the model
-that served them and what _measure learns of each model. Writing an entry again changes nothing. Returns how many were
-new.';
+that served them, for 30 days who gave the answers that providers keep, what _measure learns of each model, and what
+_settle books on budgets. Writing an entry again changes nothing. Returns how many were new.';

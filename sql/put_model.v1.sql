@@ -10,7 +10,11 @@ create function router.put_model(
     p_tools boolean,
     p_vision boolean,
     p_json_schema boolean,
-    p_enabled boolean default true
+    p_enabled boolean default true,
+    p_parallel_tools boolean default null,
+    p_audio boolean default null,
+    p_reasoning boolean default null,
+    p_max_output int default null
 ) returns smallint
 language plpgsql volatile
 as $$
@@ -24,10 +28,11 @@ begin
     end if;
     insert into router.models as m (
         name, provider_id, upstream_name, input_price, cached_input_price, output_price, priced_on, context_window,
-        tools, vision, json_schema, enabled
+        tools, vision, json_schema, enabled, parallel_tools, audio, reasoning, max_output
     ) values (
         p_name, v_provider, p_upstream_name, p_input_price, p_cached_input_price, p_output_price, p_priced_on,
-        p_context_window, p_tools, p_vision, p_json_schema, p_enabled
+        p_context_window, p_tools, p_vision, p_json_schema, p_enabled, p_parallel_tools, p_audio, p_reasoning,
+        p_max_output
     )
     on conflict (name) do update set
         provider_id = excluded.provider_id,
@@ -44,7 +49,11 @@ begin
         tools = coalesce(excluded.tools, m.tools),
         vision = coalesce(excluded.vision, m.vision),
         json_schema = coalesce(excluded.json_schema, m.json_schema),
-        enabled = excluded.enabled
+        enabled = excluded.enabled,
+        parallel_tools = coalesce(excluded.parallel_tools, m.parallel_tools),
+        audio = coalesce(excluded.audio, m.audio),
+        reasoning = coalesce(excluded.reasoning, m.reasoning),
+        max_output = coalesce(excluded.max_output, m.max_output)
     returning m.model_id into v_model;
     return v_model;
 end;

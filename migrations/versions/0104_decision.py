@@ -1,17 +1,58 @@
-"""What a memory is worth: backtest, calibration and what came of it."""
+"""The decision: who serves a prompt by what the memory holds, and what the memory is worth."""
 
 from __future__ import annotations
 
-from migrations.install import execute, install, isolate
+from migrations.install import drop, execute, install, isolate
 
-revision = "0009"
-down_revision = "0008"
+revision = "0104"
+down_revision = "0103"
 branch_labels = None
 depends_on = None
 
 BOTH = "router_app, router_reader"
 
-TABLES = """
+TYPES = """
+create type router.base_sums as (
+    model_id smallint, labels bigint, support double precision, quality_sum double precision,
+    token_support double precision, token_sum double precision, mean_quality double precision, mean_tokens double precision
+);
+comment on type router.base_sums is 'What a shared memory says of one model for one prompt: sums over its neighbours, and its means.';
+
+create type router.candidate as (
+    model_id smallint, input_price double precision, cached_input_price double precision,
+    output_price double precision, token_ratio double precision, ledger_tokens double precision,
+    labels int, quality_sum double precision, completions int, completion_sum double precision,
+    n0 double precision, prior double precision, mean_tokens double precision, prior_tokens double precision,
+    lent router.base_sums
+);
+comment on type router.candidate is 'What is known of a model before neighbours: prices, its ledger, sums of its labels, and what is taken for granted.';
+
+create type router.basis as (
+    backend router.backend, granularity router.granularity, seed_count int, confidence_floor double precision,
+    explore_share double precision, explore_labels int, k int, tau double precision,
+    n0_task double precision, n1 double precision, alpha double precision, switch_penalty double precision,
+    base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
+    candidates router.candidate[]
+);
+comment on type router.basis is 'What a decision starts from: a policy''s settings, the size of the memory, the candidates.';
+
+create type router.estimate as (
+    model_id smallint, quality double precision, labels bigint, confidence double precision,
+    completion_tokens double precision, cost_usd double precision, score double precision,
+    support double precision, prior double precision, n0 double precision, known int,
+    prompt_tokens double precision, cached_tokens double precision,
+    input_price double precision, cached_input_price double precision, output_price double precision,
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+);
+comment on type router.estimate is 'What is expected of a candidate for a prompt, and what that is made of, as estimates says.';
+
+create type router.question as (
+    tenant_id int, policy_id int, space_id smallint, embedding halfvec, task text, prompt_tokens int,
+    default_model smallint, models smallint[], alpha double precision, conversation bytea, continues boolean,
+    random double precision
+);
+comment on type router.question is 'The arguments of decide but the time, in its order, as decide_many takes them.';
+
 create type router.trial as (
     setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
     support double precision, weighted double precision, token_support double precision,
@@ -19,7 +60,9 @@ create type router.trial as (
     mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
 );
 comment on type router.trial is 'A candidate''s estimate for a memory''s prompt without that memory, in parts, and what it really did.';
+"""
 
+CALIBRATIONS = """
 create table router.calibrations (
     tenant_id int not null constraint calibrations_tenant_fkey references router.tenants on delete cascade,
     policy_id int not null,
@@ -75,8 +118,26 @@ grant select on router.calibrations to router_app, router_reader;
 
 
 def upgrade() -> None:
-    execute(TABLES)
+    execute(TYPES)
+    execute(CALIBRATIONS)
     isolate("calibrations")
+    install("_plus", 1, to=BOTH)
+    install("_prior", 1, to=BOTH)
+    install("_blend", 1, to=BOTH)
+    install("_scan", 1, to=BOTH)
+    install("_search", 1, to=BOTH)
+    install("neighbours", 1, to=BOTH)
+    install("_lean", 1, to=BOTH)
+    install("_basis", 1, to=BOTH)
+    install("_nearest", 1, to=BOTH)
+    install("_informed", 1, to=BOTH)
+    install("_filled", 1, to=BOTH)
+    install("_estimates", 1, to=BOTH)
+    install("estimates", 1, to=BOTH)
+    install("decide", 1, to=BOTH)
+    install("decide_many", 1, to=BOTH)
+    install("evidence", 1, to=BOTH)
+    install("explain", 1, to=BOTH)
     install("_pool", 1, to=BOTH)
     install("_alphas", 1, to=BOTH)
     install("_setup", 1, to=BOTH)
@@ -97,9 +158,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    drop(
+        "savings", "_verdict", "_served", "calibrate", "_tuned", "_utility", "_antitonic", "backtest", "_curve",
+        "_static_blend", "_picks", "_judged", "_trials", "_trial", "_setup", "_alphas", "_pool", "explain",
+        "evidence", "decide_many", "decide", "estimates", "_estimates", "_filled", "_informed", "_nearest", "_basis",
+        "_lean", "neighbours", "_search", "_scan", "_blend", "_prior", "_plus",
+    )  # fmt: skip
     execute("""
-        drop function router.savings, router._verdict, router._served, router.calibrate, router._tuned, router._utility, router._antitonic, router.backtest, router._curve, router._static_blend, router._picks, router._judged, router._trials,
-            router._trial, router._setup, router._alphas, router._pool;
         drop table router.calibrations;
-        drop type router.trial;
+        drop type router.trial, router.question, router.estimate, router.basis, router.candidate, router.base_sums;
     """)

@@ -1,14 +1,15 @@
-"""The ledger: what was decided, what it used, and where conversations stand."""
+"""The ledger: what was decided, what it used, where conversations stand, and what tenants and keys may spend."""
 
 from __future__ import annotations
 
-from migrations.install import execute, install, install_view, isolate
+from migrations.install import drop, execute, install, install_view, isolate
 
-revision = "0003"
-down_revision = "0002"
+revision = "0103"
+down_revision = "0102"
 branch_labels = None
 depends_on = None
 
+APP = "router_app"
 BOTH = "router_app, router_reader"
 
 TABLES = """
@@ -95,6 +96,12 @@ create table router.decisions (
     overhead_ms real not null,
     first_token_ms real,
     duration_ms real not null,
+    api text,
+    tried smallint[],
+    tried_why text[],
+    tried_outcome text[],
+    tried_ms real[],
+    usage_estimated boolean not null default false,
     constraint decisions_pkey primary key (decision_id, decided_at)
 ) partition by range (decided_at);
 create index decisions_recent on router.decisions (tenant_id, decided_at desc);
@@ -137,6 +144,12 @@ comment on column router.decisions.default_usd is 'The same tokens at the prices
 comment on column router.decisions.overhead_ms is 'Time in pgrouter before the request went upstream.';
 comment on column router.decisions.first_token_ms is 'From sending upstream to the first byte of the answer.';
 comment on column router.decisions.duration_ms is 'From the request''s arrival to the last byte out.';
+comment on column router.decisions.api is 'The API it came by: chat, responses, messages, completions, embeddings; NULL: chat, as all were once.';
+comment on column router.decisions.tried is 'The models that were asked or passed over, in order; NULL: model_id was asked once, and status says what came of it.';
+comment on column router.decisions.tried_why is 'Why each: chosen, fallback, retry, hedge.';
+comment on column router.decisions.tried_outcome is 'What came of each: an HTTP status, timeout, unreachable, open (passed over, as it failed too often), over_budget, cancelled.';
+comment on column router.decisions.tried_ms is 'How long each took to begin its answer, or to fail.';
+comment on column router.decisions.usage_estimated is 'Whether tokens are estimated from what was sent and said, as the provider reported none.';
 
 create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
@@ -146,42 +159,162 @@ create type router.decision_entry as (
     unit_usd double precision,
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     overhead_ms real, first_token_ms real, duration_ms real, conversation bytea, reasoning_tokens int,
-    estimated_tokens int
+    estimated_tokens int, api text, tried smallint[], tried_why text[], tried_outcome text[], tried_ms real[],
+    usage_estimated boolean, response bytea
 );
 comment on type router.decision_entry is 'One served request, as log_decisions takes it.';
 
 grant select on router.conversations, router.speeds, router.decisions to router_app, router_reader;
 grant insert, update on router.conversations, router.speeds to router_app;
 grant insert on router.decisions to router_app;
+
+create table router.responses (
+    tenant_id int not null constraint responses_tenant_fkey references router.tenants on delete cascade,
+    response bytea not null constraint responses_response_check check (octet_length(response) = 16),
+    model_id smallint not null constraint responses_model_fkey references router.models,
+    expires_at timestamptz not null,
+    constraint responses_pkey primary key (tenant_id, response)
+);
+create index responses_expires on router.responses (expires_at);
+comment on table router.responses is 'Who gave the answers that providers keep, so that what goes on from one finds the way.';
+comment on column router.responses.tenant_id is 'Whose answer it is.';
+comment on column router.responses.response is 'Hash of the answer''s id.';
+comment on column router.responses.model_id is 'The model that gave it; its provider keeps it.';
+comment on column router.responses.expires_at is 'From then on nobody keeps it.';
+grant select on router.responses to router_app, router_reader;
+grant insert on router.responses to router_app;
+"""
+
+LIMITS = """
+create table router.limits (
+    limit_id int generated always as identity constraint limits_pkey primary key,
+    tenant_id int not null constraint limits_tenant_fkey references router.tenants on delete cascade,
+    key_id int constraint limits_key_fkey references router.api_keys on delete cascade,
+    requests_per_minute int constraint limits_requests_per_minute_check check (requests_per_minute > 0),
+    tokens_per_minute int constraint limits_tokens_per_minute_check check (tokens_per_minute > 0),
+    day_usd double precision constraint limits_day_usd_check check (day_usd >= 0 and day_usd < 'infinity'),
+    month_usd double precision constraint limits_month_usd_check check (month_usd >= 0 and month_usd < 'infinity'),
+    -- One look finds a key's limits and its tenant's, where a NULL is equal to nothing. A column: row level security
+    -- keeps an expression like this from being looked up in an index.
+    scope int generated always as (coalesce(key_id, 0)) stored,
+    constraint limits_key unique nulls not distinct (tenant_id, key_id)
+);
+create index limits_scope on router.limits (tenant_id, scope);
+comment on table router.limits is 'What a tenant, or one of its keys, may use; a tenant or key without a row is not limited.';
+comment on column router.limits.limit_id is 'Names the limit to its meter.';
+comment on column router.limits.tenant_id is 'Who is limited.';
+comment on column router.limits.key_id is 'The key; NULL: all of the tenant''s keys together.';
+comment on column router.limits.requests_per_minute is 'Requests a minute, and at once; NULL: no limit.';
+comment on column router.limits.tokens_per_minute is 'Tokens a minute, prompt and completion, and at once; NULL: no limit.';
+comment on column router.limits.day_usd is 'USD a day (UTC); NULL: no limit.';
+comment on column router.limits.month_usd is 'USD a month (UTC); NULL: no limit.';
+comment on column router.limits.scope is 'key_id, and 0 for all keys together.';
+grant select on router.limits to router_app, router_reader;
+
+-- Every request changes these rows and no index: with room on the page they stay where they are.
+create table router.meters (
+    limit_id int constraint meters_pkey primary key constraint meters_limit_fkey references router.limits on delete cascade,
+    tenant_id int not null constraint meters_tenant_fkey references router.tenants on delete cascade,
+    requests_left double precision,
+    tokens_left double precision,
+    refilled_at timestamptz not null,
+    day date not null,
+    day_usd numeric(24, 12) not null,
+    month_usd numeric(24, 12) not null,
+    reserved_usd numeric(24, 12) not null
+) with (fillfactor = 25);
+comment on table router.meters is 'How far each limit is used; the view budgets shows it as of now.';
+comment on column router.meters.limit_id is 'The limit.';
+comment on column router.meters.tenant_id is 'Whose it is.';
+comment on column router.meters.requests_left is 'Requests in the bucket at refilled_at; NULL: it is full, or there is no limit.';
+comment on column router.meters.tokens_left is 'Tokens in the bucket at refilled_at, below zero where requests took more than they reserved; NULL: it is full, or there is no limit.';
+comment on column router.meters.refilled_at is 'When the buckets were last filled up; a minute fills them.';
+comment on column router.meters.day is 'The day (UTC) that day_usd is of, in the month that month_usd is of.';
+comment on column router.meters.day_usd is 'USD spent that day by requests that have ended.';
+comment on column router.meters.month_usd is 'USD spent that month by requests that have ended.';
+comment on column router.meters.reserved_usd is 'The sum of reservations.usd of these requests.';
+
+-- No foreign keys: each check would lock the tenant's row, which all of its requests share.
+create table router.reservations (
+    tenant_id int not null,
+    decision_id uuid not null,
+    key_id int,
+    usd numeric(24, 12) not null,
+    tokens int not null,
+    reserved_at timestamptz not null,
+    constraint reservations_pkey primary key (tenant_id, decision_id)
+);
+comment on table router.reservations is 'What requests under way may cost; the ledger ends them, or an hour.';
+comment on column router.reservations.tenant_id is 'Whose request.';
+comment on column router.reservations.decision_id is 'The request.';
+comment on column router.reservations.key_id is 'The key used.';
+comment on column router.reservations.usd is 'Expected USD, of the dearest candidate that the budgets left.';
+comment on column router.reservations.tokens is 'Expected tokens, prompt and completion.';
+comment on column router.reservations.reserved_at is 'When it was admitted.';
+
+create type router.standing as (
+    limit_id int, key_id int, requests_limit int, tokens_limit int, requests_left double precision,
+    tokens_left double precision, day date, day_budget numeric, day_spent numeric, month_budget numeric,
+    month_spent numeric, reserved numeric
+);
+comment on type router.standing is 'A limit with what is left of it at a moment, as _standing gives it.';
+
+grant select, update on router.meters to router_app;
+grant select, insert, delete on router.reservations to router_app;
+grant select on router.meters, router.reservations to router_reader;
 """
 
 
 def upgrade() -> None:
     execute(TABLES)
-    isolate("conversations", "speeds", "decisions")
-    install("_open_day", 1, to="router_app")
-    install("_price", 1, to="router_app")
-    install("_measure", 1, to="router_app")
-    install("log_decisions", 1, to="router_app")
-    install("_plus", 1, to=BOTH)
-    install("_prior", 1, to=BOTH)
-    install("_blend", 1, to=BOTH)
-    install("estimates", 1, to=BOTH)
-    install("decide", 1, to=BOTH)
-    install("evidence", 1, to=BOTH)
+    isolate("conversations", "speeds", "decisions", "responses")
+    execute(LIMITS)
+    isolate("limits", "meters", "reservations")
+    install("_open_day", 1, to=APP)
+    install("_price", 1, to=APP)
+    install("_measure", 1, to=APP)
+    install("_refilled", 1, to=BOTH)
+    install("_standing", 1, to=APP)
+    install("_open_meter", 1)
+    install("admit", 1, to=APP)
+    install("_settle", 1, to=APP)
+    install("log_decisions", 1, to=APP)
     install("_why", 1, to=BOTH)
-    install("explain", 1, to=BOTH)
     install("decision", 1, to=BOTH)
+    install("holder", 1, to=APP)
+    install("put_limits", 1)
+    install("usage", 1, to=BOTH)
+    install("usages", 1)
+    install("authenticate", 1, to=APP)
+    install("rotate_key", 1)
     install("tenancies", 1)
     install("delete_tenant", 1)
+    install("status", 1, to=BOTH)
+    execute("""
+        create trigger limits_announce after insert or update or delete on router.limits
+            for each statement execute function router._announce();
+        create trigger limits_meter after insert on router.limits
+            for each row execute function router._open_meter();
+    """)
+    install_view("budgets", 1, to="router_reader")
+    install("limits_of", 1)
     install_view("overview", 1, to="router_reader")
     install_view("recent_decisions", 1, to="router_reader")
 
 
 def downgrade() -> None:
+    drop("limits_of")
     execute("""
-        drop view router.overview, router.recent_decisions;
-        drop function router.delete_tenant, router.tenancies, router.decision, router.explain, router._why, router.evidence, router.decide, router.estimates, router._blend, router._prior, router._plus, router.log_decisions, router._measure, router._price, router._open_day;
-        drop table router.decisions, router.speeds, router.conversations;
-        drop type router.decision_entry;
+        drop view router.overview, router.recent_decisions, router.budgets;
+        drop trigger limits_meter on router.limits;
+    """)
+    drop(
+        "status", "delete_tenant", "tenancies", "rotate_key", "authenticate", "usages", "usage", "put_limits",
+        "holder", "decision", "_why", "log_decisions", "_settle", "admit", "_open_meter", "_standing", "_refilled",
+        "_measure", "_price", "_open_day",
+    )  # fmt: skip
+    execute("""
+        drop type router.standing, router.decision_entry;
+        drop table router.meters, router.reservations, router.limits, router.responses, router.decisions, router.speeds,
+            router.conversations;
     """)

@@ -1,16 +1,15 @@
-"""The memory: what tenants taught, tiered and counted, and the decision that reads it."""
+"""The memory: what tenants taught, tiered and counted, and how it moves to another embedding space."""
 
 from __future__ import annotations
 
-import os
+from migrations.install import drop, execute, install, install_view, isolate, width
 
-from migrations.install import execute, install, install_view, isolate
-
-revision = "0002"
-down_revision = "0001"
+revision = "0102"
+down_revision = "0101"
 branch_labels = None
 depends_on = None
 
+APP = "router_app"
 BOTH = "router_app, router_reader"
 
 # A scan for neighbours reads every memory of a small tenant: from a covering index that takes half the time that it takes
@@ -19,25 +18,6 @@ COVERED = 768
 COVERING = "include (task_id, quality, completion_tokens, embedding)"
 
 TABLES = """
-create table router.spaces (
-    space_id smallint generated always as identity constraint spaces_pkey primary key,
-    name text not null constraint spaces_name_key unique,
-    dimensions int not null constraint spaces_dimensions_check check (dimensions between 1 and {width})
-);
-comment on table router.spaces is 'Embedding models: vectors of different spaces are never compared.';
-comment on column router.spaces.space_id is 'Number of the space.';
-comment on column router.spaces.name is 'The embedder and everything that changes its vectors.';
-comment on column router.spaces.dimensions is 'Its own size; shorter than the column is padded with zeros, which leaves cosines unchanged.';
-
-alter table router.tenants
-    add column space_id smallint constraint tenants_space_fkey references router.spaces,
-    add column next_space_id smallint constraint tenants_next_space_fkey references router.spaces,
-    add constraint tenants_next_space_check check (
-        next_space_id is null or (space_id is not null and space_id <> next_space_id)
-    );
-comment on column router.tenants.space_id is 'The space that serves it; NULL: that of the proxy''s own embedder.';
-comment on column router.tenants.next_space_id is 'The space its memory is being rewritten for; NULL: none.';
-
 create table router.tasks (
     tenant_id int not null constraint tasks_tenant_fkey references router.tenants on delete cascade,
     task_id smallint not null constraint tasks_task_id_check check (task_id > 0),
@@ -65,7 +45,7 @@ create table router.memories (
     completion_tokens real[] not null
         constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens))
         constraint memories_answers_check check (cardinality(array_remove(completion_tokens, null)) <= 64),
-    embedding halfvec({width}) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
+    embedding halfvec($WIDTH) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
 ) partition by list (tier);
 alter table router.memories alter column embedding set storage plain;
 comment on table router.memories is 'What was taught: an embedding with one label per model. Dense, for the scan; texts are in memory_texts.';
@@ -83,7 +63,7 @@ comment on column router.memories.embedding is 'Unit vector, padded with zeros t
 create table router.memories_small partition of router.memories (
     constraint memories_small_pkey primary key (memory_id)
 ) for values in (0) with (autovacuum_vacuum_insert_scale_factor = 0.02);
-create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) {covering};
+create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) $COVERING;
 comment on table router.memories_small is 'Tenants of up to about 6,000 memories: a btree and exact scans, never a vector index.';
 comment on index router.memories_small_scan is 'A tenant''s memories side by side, the oldest first; holds all that a scan for neighbours reads, where that fits.';
 
@@ -167,15 +147,9 @@ create type router.example as (
 );
 comment on type router.example is 'One thing to teach, as record takes it.';
 
-create type router.base_sums as (
-    model_id smallint, labels bigint, support double precision, quality_sum double precision,
-    token_support double precision, token_sum double precision, mean_quality double precision, mean_tokens double precision
-);
-comment on type router.base_sums is 'What a shared memory says of one model for one prompt: sums over its neighbours, and its means.';
-
-grant select on router.spaces, router.tasks, router.memories, router.memories_small, router.memories_large, router.memory_texts, router.memory_counts, router.priors
+grant select on router.tasks, router.memories, router.memories_small, router.memories_large, router.memory_texts, router.memory_counts, router.priors
     to router_app, router_reader;
-grant insert on router.spaces, router.tasks to router_app;
+grant insert on router.tasks to router_app;
 grant insert, update, delete on router.memories, router.memory_texts to router_app;
 grant insert, update on router.memory_counts, router.priors to router_app;
 grant usage on sequence router.memory_ids to router_app;
@@ -183,10 +157,10 @@ grant usage on sequence router.memory_ids to router_app;
 
 
 def upgrade() -> None:
-    width = _width()
-    execute(TABLES.format(width=width, covering=COVERING if width <= COVERED else ""))
+    covering = COVERING if width() <= COVERED else ""
+    execute(TABLES.replace("$WIDTH", str(width())).replace("$COVERING", covering))
     isolate("tasks", "memories", "memories_small", "memories_large", "memory_texts", "memory_counts", "priors")
-    install("_count_memories", 1, to="router_app")
+    install("_count_memories", 1, to=APP)
     execute("""
         create trigger memories_count_inserted after insert on router.memories
             referencing new table as changed for each statement execute function router._count_memories('1');
@@ -198,39 +172,38 @@ def upgrade() -> None:
             referencing old table as changed for each statement execute function router._count_memories('-1');
     """)
     install("embedding_width", 1, to=BOTH)
-    install("register_space", 1, to="router_app")
-    install("_task", 1, to="router_app")
-    install("_lock", 1, to="router_app")
-    install("_evict", 1, to="router_app")
-    install("record", 1, to="router_app")
-    install("forget", 1, to="router_app")
-    install("change_tenant", 1)
+    install("register_space", 1, to=APP)
+    install("spaces_of", 1, to=BOTH)
+    install("_task", 1, to=APP)
+    install("_lock", 1, to=APP)
+    install("_evict", 1, to=APP)
+    install("record", 1, to=APP)
+    install("stage", 1)
+    install("record_staged", 1)
+    install("forget", 1, to=APP)
     install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
-    install("_scan", 1, to=BOTH)
-    install("_search", 1, to=BOTH)
-    install("neighbours", 1, to=BOTH)
-    install("_lean", 1, to=BOTH)
-    install("status", 1, to=BOTH)
+    install("export", 1, to=BOTH)
+    install("change_tenant", 1)
+    install("build_space", 1)
+    install("outdated", 1)
+    install("prompts", 1)
+    install("_trim", 1)
+    install("reembed", 1)
+    install("switch_space", 1)
+    install("drop_space", 1)
     install_view("memory", 1, to="router_reader")
 
 
 def downgrade() -> None:
+    execute("drop view router.memory;")
+    drop(
+        "drop_space", "switch_space", "reembed", "_trim", "prompts", "outdated", "build_space", "change_tenant",
+        "export", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict", "_lock", "_task",
+        "spaces_of", "register_space", "embedding_width",
+    )  # fmt: skip
     execute("""
-        drop view router.memory;
-        drop function router.status, router._lean, router.neighbours, router._search, router._scan, router.recall, router.forget, router.record,
-            router.change_tenant, router._labels, router._evict, router._lock, router._task, router.register_space, router.embedding_width;
-        alter table router.tenants drop column space_id, drop column next_space_id;
-        drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks,
-            router.spaces;
-        drop function router._count_memories;
-        drop type router.example, router.base_sums;
+        drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks;
+        drop type router.example;
     """)
-
-
-def _width() -> int:
-    """Dimensions of the embedding column: ROUTER_EMBEDDING_DIMENSIONS at the first migration, 384 by default."""
-    text = os.environ.get("ROUTER_EMBEDDING_DIMENSIONS", "384")
-    if not text.isdecimal() or not 1 <= int(text) <= 3072:
-        raise SystemExit(f"ROUTER_EMBEDDING_DIMENSIONS={text!r} is not a whole number from 1 to 3072.")
-    return int(text)
+    drop("_count_memories")

@@ -1,19 +1,20 @@
-"""Upkeep: tenants that outgrow the exact scan, days of the ledger, conversations that ended."""
+"""Maintenance: tenants that outgrow the exact scan, days of the ledger, what has ended or expired."""
 
 from __future__ import annotations
 
-from migrations.install import execute, install
+from migrations.install import drop, execute, install
 
-revision = "0004"
-down_revision = "0003"
+revision = "0105"
+down_revision = "0104"
 branch_labels = None
 depends_on = None
 
 APP = "router_app"
 
-# The upkeep runs as the owner and looks across tenants; of conversations it also removes what has expired.
+# Maintenance runs as the owner and looks across tenants; of conversations and responses it removes what has expired.
 OWNER = """
 create policy conversations_expired_of_owner on router.conversations for delete to current_user using (expires_at <= now());
+create policy responses_expired_of_owner on router.responses for delete to current_user using (expires_at <= now());
 """
 
 
@@ -29,14 +30,17 @@ def upgrade() -> None:
     install("sweep", 1, to=APP)
     install("drop_day", 1, to=APP)
     install("expire_conversations", 1, to=APP)
+    install("expire_reservations", 1, to=APP)
     install("settle_churn", 1)
     install("chores", 1, to=APP)
 
 
 def downgrade() -> None:
+    drop(
+        "chores", "settle_churn", "expire_reservations", "expire_conversations", "drop_day", "sweep", "shrink",
+        "graduate", "_attach_partition", "_catch_up", "_build_partition", "_index_partition", "_move",
+    )  # fmt: skip
     execute("""
-        drop function router.chores, router.settle_churn, router.expire_conversations, router.drop_day, router.sweep,
-            router.shrink, router.graduate, router._attach_partition, router._catch_up,
-            router._build_partition, router._index_partition, router._move;
         drop policy conversations_expired_of_owner on router.conversations;
+        drop policy responses_expired_of_owner on router.responses;
     """)
