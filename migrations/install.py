@@ -32,9 +32,15 @@ async def _on_driver(connection: AsyncConnection, statements: str) -> None:
     await driver.execute(statements)
 
 
+def source(name: str, version: int) -> str:
+    """The text of `NAME.vVERSION.sql`, whichever folder of `sql/` it is in; names are unique."""
+    (path,) = SQL.rglob(f"{name}.v{version}.sql")
+    return path.read_text(encoding="utf-8")
+
+
 def install(name: str, version: int, *, to: str = "") -> None:
-    """Run `sql/NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    """Run `NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
+    execute(source(name, version))
     execute(f"revoke all on function router.{name} from public;")
     if to:
         execute(f"grant execute on function router.{name} to {to};")
@@ -46,8 +52,8 @@ def drop(*names: str) -> None:
 
 
 def install_view(name: str, version: int, *, to: str) -> None:
-    """Run `sql/NAME.vVERSION.sql` and let the roles in `to` read the view."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    """Run `NAME.vVERSION.sql` and let the roles in `to` read the view."""
+    execute(source(name, version))
     execute(f"grant select on router.{name} to {to};")
 
 

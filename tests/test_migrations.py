@@ -279,7 +279,10 @@ def test_a_memory_that_is_full_of_labels_fits_into_the_index(
 
 
 def test_every_file_is_installed_by_exactly_one_revision() -> None:
-    files = {path.name for path in (ROOT / "sql").glob("*.sql")}
+    paths = [path.name for path in (ROOT / "sql").rglob("*.sql")]
+    # `install` finds a file by its name, whichever folder it is in.
+    files = set(paths)
+    assert len(paths) == len(files)
     installed = Counter(
         f"{name}.v{version}.sql"
         for path in (ROOT / "migrations" / "versions").glob("*.py")
@@ -291,7 +294,7 @@ def test_every_file_is_installed_by_exactly_one_revision() -> None:
     assert set(installed.values()) == {1}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sql").glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "sql").rglob("*.sql")), ids=lambda path: path.stem)
 def test_a_file_defines_and_describes_what_its_name_says(path: Path) -> None:
     found = re.fullmatch(r"(_?[a-z][a-z_]*)\.v[1-9]\d*\.sql", path.name)
     assert found
