@@ -52,6 +52,6 @@ lock: ## refresh scripts/constraints.txt to the newest versions that pass
 clean: ## remove the environment, the caches and the local state folder
 	@# As root the database may lie outside of the folder; erase knows where.
 	@[ ! -d .pgrouter ] || [ ! -x $(BIN)/python ] || $(BIN)/python -c \
-		"from pathlib import Path; from app.postgres import erase; erase(Path('.pgrouter').absolute())"
+		"from pathlib import Path; from app.embedded import erase; erase(Path('.pgrouter').absolute())"
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist .pgrouter
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,24 +13,25 @@ from typing import cast
 
 from starlette.types import Scope
 
-from app import embedder, metrics, telemetry
-from app.administration.connection import Owner
-from app.admission import Admission
-from app.attempts import Patience
-from app.breaker import Breakers
-from app.directory import Directory
+from app.accounting.admission import Admission
+from app.accounting.ledger import Ledger
+from app.dialects.tokens import Tokenizers
 from app.errors import ConfigurationError, MemoryUnavailable
-from app.holders import Holders
-from app.ledger import Ledger
-from app.observer import Observer
-from app.router import Router
+from app.memory import embedders
+from app.memory.spaces import Embedding, Spaces
+from app.operations.maintenance import Upkeep
+from app.operations.owner import Owner
+from app.routing.affinity import Holders
+from app.routing.directory import Directory
+from app.routing.router import Router
 from app.settings import Settings
-from app.spaces import Embedding, Spaces
-from app.store import memory
+from app.store import spaces as spaces_store
 from app.store.database import Database
-from app.tokens import Tokenizers
-from app.upkeep import Upkeep
-from app.upstream import Upstream
+from app.telemetry import metrics, otel
+from app.telemetry.observer import Observer
+from app.upstream.breaker import Breakers
+from app.upstream.client import Upstream
+from app.upstream.failover import Patience
 
 #: What the last entries of the ledger may take to be written at the end, seconds.
 FLUSH = 2.0
@@ -73,17 +74,17 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     if settings.database_url is None:
         raise ConfigurationError("DATABASE_URL is not set.")
     async with contextlib.AsyncExitStack() as stack:
-        traces = telemetry.create()
+        traces = otel.create()
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
         db = Database(settings.database_url, size=settings.pool_size, standbys=True)
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
-        width = await memory.width(db)
-        embedding = embedder.create(settings, width)
+        width = await spaces_store.width(db)
+        embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
-        space_id = await memory.register_space(db, embedding.space, embedding.dimensions)
+        space_id = await spaces_store.register_space(db, embedding.space, embedding.dimensions)
         spaces = Spaces(settings, width, Embedding(space_id, embedding))
         stack.push_async_callback(spaces.close)
         upstream = Upstream(

@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import embedder
 from app.demo import recordings
-from app.embedder import CachedEmbedder
 from app.errors import ConfigurationError
+from app.memory import embedders
+from app.memory.embedders import CachedEmbedder
 from app.settings import Settings
 from scripts.bench import Baseline, Report, options, say
 
@@ -63,7 +63,7 @@ async def main() -> None:
     static: dict[int, float] = {}
     for name in ("static", "minilm"):
         try:
-            embedding = embedder.create(Settings(embedder=name, embedding_deadline=60), WIDTH)
+            embedding = embedders.create(Settings(embedder=name, embedding_deadline=60), WIDTH)
         except ConfigurationError as error:
             say(f"{name} is left out: {error}")
             continue

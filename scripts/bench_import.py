@@ -29,16 +29,20 @@ from typing import NamedTuple
 
 import orjson
 
+from app.store import providers, spaces
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import embedder
-from app.bulk import BATCH
-from app.catalogue import Catalogue
-from app.lessons import LessonFile
+from app.catalog import Catalogue
+from app.memory import embedders
+from app.memory.examples import Lesson, examples_of
+from app.operations.example_file import LessonFile
+from app.operations.import_examples import BATCH
 from app.settings import Settings
-from app.store import memory, registry, tenancy
+from app.store import memories
+from app.store import models as registry
+from app.store import tenants as tenancy
 from app.store.database import Database
-from app.teaching import Lesson, examples_of
 from scripts.bench import Baseline, Report, options
 from scripts.processes import peak_mib
 from scripts.scratch import scratch_database
@@ -97,13 +101,13 @@ async def in_batches(path: str, tenant: str) -> None:
     await db.open()
     catalogue = Catalogue(await registry.models(db))
     (row,) = await tenancy.tenants(db, tenant)
-    embedding = embedder.create(Settings(), await memory.width(db))
-    space = await memory.register_space(db, embedding.space, embedding.dimensions)
+    embedding = embedders.create(Settings(), await spaces.width(db))
+    space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     batch: list[Lesson] = []
     for _, lesson in LessonFile(Path(path), "import"):
         batch.append(lesson)
         if len(batch) == BATCH:
-            await memory.record(
+            await memories.record(
                 db, row.tenant_id, space, None, await examples_of(batch, catalogue, embedding, batch=True)
             )
             batch = []
@@ -115,7 +119,7 @@ async def in_batches(path: str, tenant: str) -> None:
 class Bench:
     """Runs against one database, whose models are those of the files."""
 
-    def __init__(self, dsn: str, db: Database, example: memory.Example, space: int) -> None:
+    def __init__(self, dsn: str, db: Database, example: memories.Example, space: int) -> None:
         """`db` is connected to `dsn`; `example` is what the other writer teaches."""
         self.dsn = dsn
         self.db = db
@@ -160,7 +164,7 @@ class Bench:
         try:
             while True:
                 started = time.perf_counter()
-                await asyncio.shield(memory.record(self.db, tenant_id, self.space, None, [self.example]))
+                await asyncio.shield(memories.record(self.db, tenant_id, self.space, None, [self.example]))
                 longest = max(longest, time.perf_counter() - started)
                 await asyncio.sleep(PAUSE)
         except asyncio.CancelledError:
@@ -172,7 +176,7 @@ async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
     db = Database(dsn, size=2, role=None)
     await db.open()
     files = {examples: folder / f"{examples}.jsonl.gz" for examples in (n, 2 * n)}
-    await registry.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
+    await providers.put_provider(db, "nowhere", "http://127.0.0.1:1/v1", None)
     for name in sorted(set().union(*(write(path, examples) for examples, path in files.items()))):
         await registry.put_model(db, name, "nowhere")
     bench = Bench(dsn, db, *await other_example(db))
@@ -207,11 +211,11 @@ def compare(report: Report, examples: int, run: Run, other: Run, half: float | N
     add("wait of another writer", "ms", run.wait, other.wait)
 
 
-async def other_example(db: Database) -> tuple[memory.Example, int]:
+async def other_example(db: Database) -> tuple[memories.Example, int]:
     """What the other writer teaches, and its space."""
     catalogue = Catalogue(await registry.models(db))
-    embedding = embedder.create(Settings(), await memory.width(db))
-    space = await memory.register_space(db, embedding.space, embedding.dimensions)
+    embedding = embedders.create(Settings(), await spaces.width(db))
+    space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     lesson = Lesson(prompt="Somebody else's prompt", scores={catalogue.models[0].name: 1.0})
     (example,) = await examples_of([lesson], catalogue, embedding, batch=False)
     await embedding.close()

@@ -58,13 +58,15 @@ from pathlib import Path
 
 import numpy as np
 
+from app.store import spaces
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import embedder, signal
-from app.embedder import CachedEmbedder
+from app.dialects import prompt as signal
 from app.errors import ConfigurationError
+from app.memory import embedders as embedder
+from app.memory.embedders import CachedEmbedder
 from app.settings import Settings
-from app.store import memory
 from app.store.database import Database
 from scripts.bench import Report, options, say
 from scripts.quality_cells import Cells, Plan
@@ -107,7 +109,7 @@ async def measured(dsn: str, files: list[Path], embedders: list[str], plan: Plan
     db = Database(dsn, size=2, role=None)
     await db.open()
     postgres = Postgres(db)
-    width = await memory.width(db)
+    width = await spaces.width(db)
     complete = True
     for name in embedders:
         try:

@@ -3,13 +3,14 @@
 Measured against the counts of a tokenizer: OpenAI's cl100k_base and o200k_base, where the package tiktoken is installed
 and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of scripts/data and of the demo, this
 project's own Python and SQL, and text files given on the command line, cut into pieces of 60 to 3,000 characters. The
-baseline is four characters a token. Compared are the estimate of app/tokens.py and the tokenizer that the default
-embedder has loaded, which is Llama 2's. An error is |estimate - count| / count. A text longer than what a tokenizer
-reads of one (app.tokens.COUNTED) is counted in part: that error is of 40 prompts joined.
+baseline is four characters a token. Compared are the estimate of app/dialects/tokens.py and the tokenizer that the
+default embedder has loaded, which is Llama 2's. An error is |estimate - count| / count. A text longer than what a
+tokenizer reads of one (app.dialects.tokens.COUNTED) is counted in part: that error is of 40 prompts joined.
 
-`--fit` prints the numbers of app/tokens.py as least squares finds them on every second text of all these. Those that
-are in it were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL and JSON,
-against the mean of both and DeepSeek's tokenizer; prompts of a data set left out of the fit were 8% off instead of 7%.
+`--fit` prints the numbers of app/dialects/tokens.py as least squares finds them on every second text of all these.
+Those that are in it were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL
+and JSON, against the mean of both and DeepSeek's tokenizer; prompts of a data set left out of the fit were 8% off
+instead of 7%.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from app import tokens
 from app.demo import recordings
-from app.embedder import static
+from app.dialects import tokens
+from app.memory.embedders import static
 from scripts.bench import Baseline, Report, options, say
 from scripts.corpus import DATA, FILES
 
@@ -137,7 +138,7 @@ def main() -> None:
     """Measure, and print the table."""
     parser = options(__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="more texts, UTF-8")
-    parser.add_argument("--fit", action="store_true", help="find the numbers of app/tokens.py again")
+    parser.add_argument("--fit", action="store_true", help="find the numbers of app/dialects/tokens.py again")
     chosen = parser.parse_args()
     found = texts(chosen.files, 500 if chosen.quick else 2000)
     encoders = tokenizers()

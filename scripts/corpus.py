@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedder.static import StaticEmbedder
+from app.memory.embedders.static import StaticEmbedder
 
 DATA = Path(__file__).resolve().parent / "data"
 #: The models of the benchmark's tenants, each with the column of either file that labels it, if one does.

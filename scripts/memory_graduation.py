@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import asyncpg
 from pgvector import HalfVector
 
-from app.store import memory
-from app.store.memory import Example
+from app.store import memories
+from app.store.memories import Example
 from scripts.corpus import Corpus
 from scripts.memory_speed import Asker, asking, decide
 from scripts.memory_world import Tenant
@@ -66,7 +66,7 @@ async def graduate_in_use(
         return lambda asker: decide(asker.db, who, embedding)
 
     def writing(who: Tenant) -> Callable[[Asker], Awaitable[object]]:
-        return lambda asker: memory.record(asker.db, who.number, who.space, None, [next(examples)])
+        return lambda asker: memories.record(asker.db, who.number, who.space, None, [next(examples)])
 
     kinds = {
         "reads of the tenant": reading(tenant),

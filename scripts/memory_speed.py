@@ -13,9 +13,9 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app.store import routing
+from app.store import decisions
 from app.store.database import Database
-from app.store.routing import Question
+from app.store.decisions import Question
 from scripts.corpus import Vectors
 from scripts.load import quantile
 from scripts.memory_world import Tenant
@@ -108,7 +108,7 @@ async def decide(db: Database, tenant: Tenant, embedding: HalfVector) -> list[Ma
         prompt_tokens=PROMPT_TOKENS,
         default_model=tenant.default,
     )
-    return await routing.decide(db, question, embedding, deadline=60)
+    return await decisions.decide(db, question, embedding, deadline=60)
 
 
 async def similarities(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from app.store import memory
+from app.store import memories as memory
 from scripts.bench import Baseline, Params, Report, say
 from scripts.corpus import Corpus
 from scripts.memory_graduation import BEFORE, graduate_in_use, lessons

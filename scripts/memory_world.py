@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 import numpy as np
 
-from app.store.tenancy import POLICY_SETTINGS
+from app.entities import POLICY_SETTINGS
 from scripts.corpus import MODELS, Corpus, Prompt, Vectors
 from tests.sql_world import connect
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import asyncpg
 
-from app import embedder
 from app.demo.tenant import prepare
+from app.memory import embedders
 from app.settings import Settings
-from app.store import memory, registry
+from app.store import providers, spaces
 from app.store.database import Database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,12 +32,12 @@ def seed(dsn: str, home: Path, upstream_url: str) -> str:
         db = Database(dsn, size=1, role=None)
         await db.open()
         try:
-            embedding = embedder.create(Settings(), await memory.width(db))
+            embedding = embedders.create(Settings(), await spaces.width(db))
             try:
                 key = await prepare(db, embedding, home, "http://127.0.0.1", environ={})
             finally:
                 await embedding.close()
-            await registry.put_provider(db, PROVIDER, upstream_url, None)
+            await providers.put_provider(db, PROVIDER, upstream_url, None)
             return key
         finally:
             await db.close()

@@ -7,7 +7,7 @@ import statistics
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from app.store import registry
+from app.store import models, providers
 from app.store.database import Database
 from scripts.bench import Report
 from scripts.traffic import request
@@ -44,8 +44,8 @@ async def departures(dsn: str, proxy: str, key: str) -> list[float]:
     server = await asyncio.get_running_loop().create_server(lambda: _Endless(lost), "127.0.0.1", 0)
     db = Database(dsn, size=1, role=None)
     await db.open()
-    await registry.put_provider(db, MODEL, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", None)
-    await registry.put_model(db, MODEL, MODEL)
+    await providers.put_provider(db, MODEL, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", None)
+    await models.put_model(db, MODEL, MODEL)
     await db.close()
     url = urlsplit(proxy)
     asked = request(url.netloc, key, MODEL, "Go on.", plan="")

@@ -10,7 +10,8 @@ import asyncpg
 import numpy as np
 from pgvector import HalfVector
 
-from app.store import bulk, memory, registry, routing, tenancy
+from app.store import decisions, memories, memory_files, policies, providers, spaces, tenants
+from app.store import models as registry
 from app.store.database import Database
 from scripts.exact import TIE
 from scripts.quality_cells import Deviation
@@ -69,13 +70,13 @@ class Postgres:
         labels = split.data.labels
         names, numbers = await self._models(taught.prices)
         self._made += 1
-        tenant = await tenancy.create_tenant(self._db, f"set {self._made}", memory_cap=max(5000, many))
+        tenant = await tenants.create_tenant(self._db, f"set {self._made}", memory_cap=max(5000, many))
         width = split.data.vectors.shape[1]
-        space = await memory.register_space(self._db, split.data.embedder, width)
-        async with bulk.staging(self._db) as staging:
+        space = await spaces.register_space(self._db, split.data.embedder, width)
+        async with memory_files.staging(self._db) as staging:
             for start in range(0, many, BATCH):
                 await staging.add([
-                    memory.Example(
+                    memories.Example(
                         prompt=labels.prompts[row],
                         source="import",
                         task=labels.tasks[row] if tagged and labels.tasks else None,
@@ -97,11 +98,11 @@ class Postgres:
             name: getattr(settings, name) for name in ("k", "tau", "n0", "n0_task", "n1", "confidence_floor")
         }  # fmt: skip
         name = f"policy {self._made}".replace(" ", "-")
-        policy = await tenancy.put_policy(
+        policy = await policies.put_policy(
             self._db, tenant.number, name, backend="knn", default=tenant.names[tenant.default],
             models=tenant.names, settings={**own, "seed_count": 1},
         )  # fmt: skip
-        (row,) = [row for row in await tenancy.settings(self._db, tenant.number) if row["name"] == name]
+        (row,) = [row for row in await policies.settings(self._db, tenant.number) if row["name"] == name]
         return policy, _settings(row), row["alpha"]
 
     async def calibrated(
@@ -117,13 +118,13 @@ class Postgres:
                 if error.sqlstate in REFUSED:
                     return None
                 raise
-        written = [row for row in await tenancy.settings(self._db, tenant.number) if row["policy_id"] == policy]
+        written = [row for row in await policies.settings(self._db, tenant.number) if row["policy_id"] == policy]
         return Calibrated(row["alpha"], _settings(written[0]))
 
     async def lean(self, tenant: Tenant, base: Tenant) -> None:
         """Let a tenant lean on another's memory."""
-        await tenancy.change_tenant(self._db, base.number, shared=True)
-        await tenancy.change_tenant(self._db, tenant.number, base=base.number)
+        await tenants.change_tenant(self._db, base.number, shared=True)
+        await tenants.change_tenant(self._db, tenant.number, base=base.number)
 
     async def compared(
         self,
@@ -155,13 +156,13 @@ class Postgres:
                 result.tied += 1
                 continue
             alpha = float(alphas[at % len(alphas)])
-            question = routing.Question(
+            question = decisions.Question(
                 tenant_id=tenant.number, policy_id=policy, space_id=tenant.space,
                 task=labels.tasks[row] if tagged and labels.tasks else None,
                 prompt_tokens=int(questions.prompt_tokens[at]), default_model=tenant.models[tenant.default],
                 alpha=alpha,
             )  # fmt: skip
-            decided = await routing.decide(self._db, question, HalfVector(split.data.vectors[row]), deadline=60)
+            decided = await decisions.decide(self._db, question, HalfVector(split.data.vectors[row]), deadline=60)
             places = [tenant.models.index(each["model_id"]) for each in decided]
             quality, cost = found.quality[at][places], found.cost[at][places]
             score = quality - alpha * found.penalty[at][places]
@@ -178,11 +179,11 @@ class Postgres:
 
     async def forgotten(self, tenant: Tenant) -> None:
         """Delete a tenant."""
-        await tenancy.delete_tenant(self._db, tenant.number)
+        await tenants.delete_tenant(self._db, tenant.number)
 
     async def _models(self, prices: Prices) -> tuple[tuple[str, ...], tuple[int, ...]]:
         names = tuple(f"model {number}" for number in range(len(prices.prompt)))
-        await registry.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
+        await providers.put_provider(self._db, "nowhere", "http://127.0.0.1:1/v1", None)
         numbers = [
             await registry.put_model(
                 self._db, name, "nowhere", input_price=float(prompt) * 1e6, output_price=float(completion) * 1e6

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from app.postgres import EmbeddedPostgres, erase
-from app.schema import migrate
+from app.embedded import EmbeddedPostgres, erase
+from app.operations.migrate import migrate
 
 
 @contextmanager

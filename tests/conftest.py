@@ -18,7 +18,7 @@ import asyncpg
 import hypothesis
 import pytest
 
-from app.schema import migrate
+from app.operations.migrate import migrate
 from tests.fake_upstream import Running, running_upstream
 from tests.front import PROXIED, STRAIGHT, Front, front_of
 from tests.operators import MASTER, Operator
@@ -57,7 +57,7 @@ def _nothing_left_running() -> Iterator[None]:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A state folder of `pgrouter serve`; whatever the test leaves running there is stopped."""
-    from app.postgres import erase
+    from app.embedded import erase
 
     with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
         path = Path(folder) / "state"
@@ -68,7 +68,7 @@ def home() -> Iterator[Path]:
 
 @contextmanager
 def _embedded() -> Iterator[str]:
-    from app.postgres import EmbeddedPostgres, erase
+    from app.embedded import EmbeddedPostgres, erase
 
     with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
         # Nothing here has to outlive a crash of the machine.

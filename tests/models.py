@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.store.registry import Model, Provider
+from app.entities import Model, Provider
 
 
 def model(name: str = "m", **known: Any) -> Model:

@@ -13,12 +13,12 @@ import aiohttp
 import openai
 import uvicorn
 
-from app.keys import hash_of, hint_of, make_key
-from app.main import create_app
-from app.protocol import Protocol
+from app.api_keys import hash_of, hint_of, make_key
+from app.server.app import create_app
+from app.server.protocol import Protocol
 from app.services import Services, running
 from app.settings import Settings
-from app.store import keys, registry, tenancy
+from app.store import keys, models, policies, providers, tenants
 from app.store.database import Database
 
 CHEAP, STRONG = "cheap", "strong"
@@ -69,9 +69,9 @@ class Proxy:
 
 async def add_models(admin: Database, upstream_url: str) -> None:
     """The fake provider, whose key is in FAKE_PROVIDER_KEY, with its models and their prices."""
-    await registry.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
+    await providers.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
-        await registry.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
+        await models.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
 
 
 async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, str]:
@@ -79,10 +79,10 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
     route_explicit = policy.pop("route_explicit", False)
     store_prompts = policy.pop("store_prompts", True)
     cap = policy.pop("memory_cap", 5000)
-    tenant_id = await tenancy.create_tenant(
+    tenant_id = await tenants.create_tenant(
         admin, name, route_explicit=route_explicit, store_prompts=store_prompts, memory_cap=cap
     )
-    await tenancy.put_policy(
+    await policies.put_policy(
         admin,
         tenant_id,
         "auto",
@@ -105,7 +105,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     admin = Database(dsn, size=2, role=None)
     await admin.open()
     await add_models(admin, upstream_url)
-    known = {tenant.name: tenant.tenant_id for tenant in await tenancy.tenants(admin)}
+    known = {tenant.name: tenant.tenant_id for tenant in await tenants.tenants(admin)}
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:
         await keys.create_key(admin, tenant_id, hash_of(key), hint_of(key))

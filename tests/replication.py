@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.postgres import EmbeddedPostgres, erase, psql
-from app.postgres.account import account_for
-from app.postgres.postmaster import Postmaster
-from app.postgres.programs import reachable_binaries
+from app.embedded import EmbeddedPostgres, erase, psql
+from app.embedded.account import account_for
+from app.embedded.postmaster import Postmaster
+from app.embedded.programs import reachable_binaries
 
 SETTINGS = {"shared_buffers": "16MB", "max_connections": "60"}
 

@@ -15,8 +15,8 @@ import asyncpg
 from pgvector import HalfVector
 from pgvector.asyncpg import register_vector
 
+from app.entities import POLICY_SETTINGS
 from app.store.database import APP_ROLE, SESSION
-from app.store.tenancy import POLICY_SETTINGS
 
 WIDTH = 384
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

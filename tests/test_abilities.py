@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from app import prices
-from app.abilities import abilities_in
-from app.administration import abilities
 from app.cli import main
+from app.entities import CAPABILITIES
 from app.errors import NotFound
-from app.store import registry
+from app.operations import capabilities, list_prices
+from app.operations.model_listing import abilities_in
+from app.store import models as registry
+from app.store import providers
 from app.store.database import Database
-from app.store.registry import ABILITIES
 from tests.conftest import blocking
 from tests.operators import Operator
 from tests.proxy import CHEAP, Proxy
@@ -152,9 +152,9 @@ def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) ->
 
 
 def test_the_prices_tell_a_context_window_and_who_hears() -> None:
-    assert prices.abilities("gpt-4o-mini", "openai") == {"context_window": 128_000, "audio": None}
-    assert prices.abilities("gemini-2.5-flash", "google") == {"context_window": 1_048_576, "audio": True}
-    assert prices.abilities("anything", "nowhere") == {}
+    assert list_prices.abilities("gpt-4o-mini", "openai") == {"context_window": 128_000, "audio": None}
+    assert list_prices.abilities("gemini-2.5-flash", "google") == {"context_window": 1_048_576, "audio": True}
+    assert list_prices.abilities("anything", "nowhere") == {}
 
 
 # Filling in
@@ -190,28 +190,28 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 async def known(db: Database, name: str = "m") -> dict[str, Any]:
     row = next(row for row in await registry.inventory(db) if row["name"] == name)
-    return {ability: row[ability] for ability in ABILITIES if row[ability] is not None}
+    return {ability: row[ability] for ability in CAPABILITIES if row[ability] is not None}
 
 
 async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["openrouter"][0])) as url:
-        await registry.put_provider(db, "p", url, None)
+        await providers.put_provider(db, "p", url, None)
         await registry.put_model(db, "mine", "p", upstream_name="m", context_window=1000, tools=False)
-        done = await abilities.refresh(db)
+        done = await capabilities.refresh(db)
         assert [row["name"] for row in done.models] == ["mine"]
         assert not done.notes
         told = SHAPES["openrouter"][1]
         assert await known(db, "mine") == {**told, "context_window": 1000, "tools": False}
-        assert not (await abilities.refresh(db)).models, "a second time there is nothing to do"
-        await abilities.refresh(db, ["mine"], force=True)
+        assert not (await capabilities.refresh(db)).models, "a second time there is nothing to do"
+        await capabilities.refresh(db, ["mine"], force=True)
         assert await known(db, "mine") == told
 
 
 async def test_force_does_not_forget_what_the_provider_does_not_tell(db: Database) -> None:
     async with listing(lambda _: web.json_response(SHAPES["vllm"][0])) as url:
-        await registry.put_provider(db, "p", url, None)
+        await providers.put_provider(db, "p", url, None)
         await registry.put_model(db, "m", "p", context_window=1, tools=False)
-        await abilities.refresh(db, provider="p", force=True)
+        await capabilities.refresh(db, provider="p", force=True)
     assert await known(db) == {"context_window": 32_768, "tools": False}
 
 
@@ -224,11 +224,11 @@ async def test_a_providers_key_goes_in_its_header(db: Database, monkeypatch: pyt
         return web.json_response(SHAPES["anthropic"][0])
 
     async with listing(answer) as url:
-        await registry.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
-        await registry.put_provider(db, "other", url, "A_KEY")
+        await providers.put_provider(db, "claude", url, "A_KEY", speaks=["messages"], key_header="x-api-key")
+        await providers.put_provider(db, "other", url, "A_KEY")
         for provider in ("claude", "other"):
             await registry.put_model(db, f"{provider}-m", provider, upstream_name="m")
-        await abilities.refresh(db)
+        await capabilities.refresh(db)
     assert set(heard) == {(None, "Bearer sk-secret", ""), ("sk-secret", None, "limit=1000")}
 
 
@@ -237,14 +237,14 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         "broken": lambda _: web.Response(text="<html>"),
         "closed": lambda _: web.json_response({"error": {"message": "no key"}}, status=401),
     }
-    await registry.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
+    await providers.put_provider(db, "openai", "http://127.0.0.1:1/v1", None)
     await registry.put_model(db, "m", "openai", upstream_name="gpt-4o-mini")
     async with listing(answers["broken"]) as broken, listing(answers["closed"]) as closed:
-        await registry.put_provider(db, "broken", broken, None)
-        await registry.put_provider(db, "closed", closed, None)
+        await providers.put_provider(db, "broken", broken, None)
+        await providers.put_provider(db, "closed", closed, None)
         await registry.put_model(db, "b", "broken")
         await registry.put_model(db, "c", "closed")
-        done = await abilities.refresh(db)
+        done = await capabilities.refresh(db)
     assert [note.split()[0] for note in done.notes] == ["broken", "closed", "openai"]
     assert "answers 401" in done.notes[1]
     assert await known(db) == {"context_window": 128_000}
@@ -252,9 +252,9 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
 
 async def test_what_is_not_there_is_not_refreshed(db: Database) -> None:
     with pytest.raises(NotFound):
-        await abilities.refresh(db, ["nothing"])
+        await capabilities.refresh(db, ["nothing"])
     with pytest.raises(NotFound):
-        await abilities.refresh(db, provider="nobody")
+        await capabilities.refresh(db, provider="nobody")
 
 
 def test_the_command_line_refreshes(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

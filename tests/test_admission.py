@@ -12,11 +12,11 @@ from uuid import UUID
 
 import pytest
 
-from app.admission import Admission, Admitted, duration
+from app.accounting.admission import Admission, Admitted, duration
+from app.entities import Caller
 from app.errors import BudgetSpent, RateLimited
-from app.store import money
+from app.store import limits as money
 from app.store.database import Database
-from app.store.tenancy import Caller
 from tests.budget_world import key_of, reserved
 from tests.sql_world import World
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.attempts import Answer, Attempts, Patience
-from app.backoff import FIRST, LONGEST, backoff, retry_after
-from app.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
-from app.breaker import LONGEST as LONGEST_PAUSE
+from app.entities import Model
 from app.errors import UpstreamUnavailable
-from app.store.registry import Model
-from app.upstream import Reply
+from app.upstream.backoff import FIRST, LONGEST, backoff, retry_after
+from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
+from app.upstream.breaker import LONGEST as LONGEST_PAUSE
+from app.upstream.client import Reply
+from app.upstream.failover import Answer, Attempts, Patience
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
 from tests.models import model
@@ -120,7 +120,7 @@ def _no_real_sleep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
             await WORLDS[-1].sleep(seconds)
         await real(0)
 
-    monkeypatch.setattr("app.attempts.asyncio.sleep", sleep)
+    monkeypatch.setattr("app.upstream.failover.asyncio.sleep", sleep)
 
 
 WORLDS: list[World] = []

@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from app.store.tenancy import POLICY_SETTINGS
+from app.entities import POLICY_SETTINGS
 from tests.sql_world import Lesson, World, connect, vector
 
 HELD_OUT = """

@@ -12,8 +12,8 @@ import aiohttp
 import openai
 import pytest
 
+from app.api_keys import hash_of, hint_of, make_key
 from app.errors import Unauthorized
-from app.keys import hash_of, hint_of, make_key
 from app.store import keys
 from tests.conftest import ProxyFactory
 from tests.lessons import easy, lessons

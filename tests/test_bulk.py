@@ -13,16 +13,17 @@ import asyncpg
 import orjson
 import pytest
 
-from app.bulk import Contents, check, stage
-from app.catalogue import Catalogue
-from app.embedder import CachedEmbedder, EmbeddingFailed, create
+from app.catalog import Catalogue
 from app.errors import BadRequest, NotFound
-from app.lessons import LessonFile
+from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create
+from app.operations.example_file import LessonFile
+from app.operations.import_examples import Contents, check, stage
 from app.settings import Settings
-from app.store import memory, registry
-from app.store.bulk import Taught, export, staging
+from app.store import memories as memory
+from app.store import models
 from app.store.database import Database
-from app.store.memory import Example
+from app.store.memories import Example
+from app.store.memory_files import Taught, export, staging
 from tests.sql_world import WIDTH, Lesson, World
 from tests.test_memory import assert_every_sum_is_a_recount, random_lessons
 
@@ -230,7 +231,7 @@ class Hasty:
 
 @pytest.fixture
 async def catalogue(world: World, db: Database) -> Catalogue:
-    return Catalogue(await registry.models(db))
+    return Catalogue(await models.models(db))
 
 
 def hasty() -> CachedEmbedder:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import _scanned, with_model
-from app.passing import TAIL, Passing
-from app.usage import UNKNOWN, Usage
+from app.dialects.answer_capture import TAIL, Passing
+from app.dialects.json_splice import _scanned, with_model
+from app.dialects.usage import UNKNOWN, Usage
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 text = st.text(st.characters(exclude_categories=["Cs"]))

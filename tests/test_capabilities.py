@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from app.store import registry, tenancy
+from app.store import models, policies, providers
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running, running_upstream
 from tests.lessons import easy, hard, lessons
@@ -83,8 +83,8 @@ async def three(proxy: Proxy) -> Proxy:
 
 
 async def add_third(proxy: Proxy, provider: str, prices: tuple[float, float]) -> None:
-    await registry.put_model(proxy.admin, THIRD, provider, input_price=prices[0], output_price=prices[1])
-    await tenancy.put_policy(
+    await models.put_model(proxy.admin, THIRD, provider, input_price=prices[0], output_price=prices[1])
+    await policies.put_policy(
         proxy.admin, proxy.tenant_id, "auto", backend="knn", default=STRONG, models=(CHEAP, STRONG, THIRD),
         settings={"alpha": 0.3},
     )  # fmt: skip
@@ -135,7 +135,7 @@ async def test_the_only_one_that_can_serves(three: Proxy) -> None:
 
 
 async def test_only_providers_that_speak_the_api_are_asked(three: Proxy) -> None:
-    await registry.put_provider(three.admin, "quiet", "http://127.0.0.1:9/v1", None, speaks=("chat",))
+    await providers.put_provider(three.admin, "quiet", "http://127.0.0.1:9/v1", None, speaks=("chat",))
     await change(three, "update router.models set provider_id = (select provider_id from router.providers"
                  " where name = 'quiet') where name in ('cheap', 'strong')")  # fmt: skip
     async with three.http() as http:
@@ -163,9 +163,9 @@ async def two(proxy: Proxy, second: Running) -> Proxy:
 
 
 async def with_second(proxy: Proxy, second: Running) -> None:
-    await registry.put_provider(proxy.admin, OTHER, second.url, None, speaks=SPEAKS)
+    await providers.put_provider(proxy.admin, OTHER, second.url, None, speaks=SPEAKS)
     await add_third(proxy, OTHER, (5.0, 20.0))
-    await tenancy.put_policy(proxy.admin, proxy.tenant_id, "careful", backend="none", default=THIRD, models=(THIRD,))
+    await policies.put_policy(proxy.admin, proxy.tenant_id, "careful", backend="none", default=THIRD, models=(THIRD,))
     proxy.services.directory.invalidate()
 
 

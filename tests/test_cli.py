@@ -20,15 +20,18 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from app import prices
+from app import entities
+from app.api_keys import hash_of, hint_of, make_key
 from app.cli import main
-from app.cli.tenancy import expiry
+from app.cli.keys import expiry
+from app.embedded import EmbeddedPostgres
 from app.errors import BadRequest, ConfigurationError
-from app.keys import hash_of, hint_of, make_key
-from app.lessons import LessonFile
-from app.policy_defaults import policy_defaults
-from app.postgres import EmbeddedPostgres
-from app.store import keys, registry, tenancy
+from app.operations import list_prices
+from app.operations.example_file import LessonFile
+from app.operations.policy_defaults import policy_defaults
+from app.store import keys, providers, tenants
+from app.store import models as registry
+from app.store import policies as policies_store
 from app.store.database import Database
 
 T = TypeVar("T")
@@ -56,13 +59,13 @@ def acme(run: Command, database: str) -> Command:
     """The same with the models gpt-4o and gpt-4o-mini at their list prices, and the tenant acme with a key."""
 
     async def prepare(db: Database) -> None:
-        await registry.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+        await providers.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
         for name, (paid_in, cached, paid_out) in {"gpt-4o": (2.5, 1.25, 10), "gpt-4o-mini": (0.15, 0.075, 0.6)}.items():
             await registry.put_model(
                 db, name, "openai", input_price=paid_in, cached_input_price=cached, output_price=paid_out
             )
-        tenant_id = await tenancy.create_tenant(db, "acme")
-        await tenancy.put_policy(
+        tenant_id = await tenants.create_tenant(db, "acme")
+        await policies_store.put_policy(
             db, tenant_id, "auto", backend="knn", models=["gpt-4o", "gpt-4o-mini"], default="gpt-4o"
         )
         await keys.create_key(db, tenant_id, hash_of("rk-acme"), hint_of("rk-acme"))
@@ -104,10 +107,10 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def caller_of(dsn: str, key: str) -> tenancy.Caller | None:
+def caller_of(dsn: str, key: str) -> entities.Caller | None:
     """Whom the proxy would take the bearer of `key` for."""
 
-    return asyncio.run(_with(dsn, lambda db: tenancy.authenticate(db, hash_of(key))))
+    return asyncio.run(_with(dsn, lambda db: keys.authenticate(db, hash_of(key))))
 
 
 def lines(path: Path, rows: Sequence[object]) -> Path:
@@ -364,20 +367,20 @@ def test_a_base_url_that_is_none_is_refused(run: Command) -> None:
 
 
 def test_prices_of_a_host_that_the_data_does_not_have_are_not_guessed() -> None:
-    assert prices.lookup("gpt-4o", "my-cluster", "http://10.0.0.1/v1") is None
-    assert prices.lookup("gpt-4o", "my-account", "https://api.openai.com/v1") is not None
+    assert list_prices.lookup("gpt-4o", "my-cluster", "http://10.0.0.1/v1") is None
+    assert list_prices.lookup("gpt-4o", "my-account", "https://api.openai.com/v1") is not None
 
 
 def test_a_price_with_tiers_is_the_lowest_tiers_and_one_that_changed_is_the_days() -> None:
-    tiered = prices.lookup("gemini-2.5-pro", "google")
+    tiered = list_prices.lookup("gemini-2.5-pro", "google")
     assert tiered is not None
     assert (tiered.input, tiered.output) == (1.25, 10.0)
-    changed = [prices.lookup("o3", "openai", now=datetime(year, 12, 1, tzinfo=UTC)) for year in (2024, 2025)]
+    changed = [list_prices.lookup("o3", "openai", now=datetime(year, 12, 1, tzinfo=UTC)) for year in (2024, 2025)]
     assert [price and price.input for price in changed] == [10.0, 2.0]
 
 
 def test_a_price_is_as_old_as_the_data_it_is_from(acme: Command) -> None:
-    listed = prices.lookup("gpt-4o", "openai")
+    listed = list_prices.lookup("gpt-4o", "openai")
     assert listed is not None
     assert date(2025, 1, 1) < listed.on <= datetime.now(UTC).date()
     acme("model", "add", "gpt-4.1", "--provider", "openai")
@@ -386,13 +389,13 @@ def test_a_price_is_as_old_as_the_data_it_is_from(acme: Command) -> None:
 
 
 def test_a_vector_costs_what_its_prompt_costs() -> None:
-    listed = prices.lookup("text-embedding-3-small", "openai")
+    listed = list_prices.lookup("text-embedding-3-small", "openai")
     assert listed is not None
     assert (listed.input, listed.output) == (0.02, 0.0)
 
 
 def test_a_price_with_a_part_for_each_request_is_none() -> None:
-    assert prices.lookup("sonar", "perplexity") is None
+    assert list_prices.lookup("sonar", "perplexity") is None
 
 
 def test_a_price_that_grows_with_the_prompt_is_said_to(acme: Command) -> None:
@@ -912,8 +915,8 @@ def test_the_password_is_not_in_psqls_arguments(tmp_path: Path) -> None:
     fake.write_text(f'#!/bin/sh\necho "$@" > {told}\necho "$PGPASSWORD" >> {told}\n')
     fake.chmod(0o755)
     code = (
-        "from pathlib import Path; from app import postgres; from app.cli import main; "
-        f"postgres.psql = lambda: Path({str(fake)!r}); main(['psql', '-l'])"
+        "from pathlib import Path; from app import embedded; from app.cli import main; "
+        f"embedded.psql = lambda: Path({str(fake)!r}); main(['psql', '-l'])"
     )
     environment = {**os.environ, "DATABASE_URL": "postgresql://me:p%40ss@127.0.0.1:1/x?sslmode=disable"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)

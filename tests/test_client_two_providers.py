@@ -13,7 +13,7 @@ import openai
 import orjson
 import pytest
 
-from app.store import registry
+from app.store import models, providers
 from tests.fake_upstream import ANSWER, Running, Upstream, serving
 from tests.proxy import STRONG, Proxy, running_proxy
 
@@ -50,9 +50,9 @@ async def pair(database: str, upstream: Running) -> AsyncIterator[Pair]:
     upstream.clear()
     async with serving(name="abroad") as abroad, running_proxy(database, upstream.url) as proxy:
         speaks = ("chat", "responses", "completions", "embeddings")
-        await registry.put_provider(proxy.admin, "fake", upstream.url, None, speaks=speaks)
-        await registry.put_provider(proxy.admin, "abroad", abroad.url, None, speaks=("responses", "messages"))
-        await registry.put_model(proxy.admin, FOREIGN, "abroad", input_price=3.0, output_price=9.0)
+        await providers.put_provider(proxy.admin, "fake", upstream.url, None, speaks=speaks)
+        await providers.put_provider(proxy.admin, "abroad", abroad.url, None, speaks=("responses", "messages"))
+        await models.put_model(proxy.admin, FOREIGN, "abroad", input_price=3.0, output_price=9.0)
         _, key = await proxy.new_tenant("travelling", models=(STRONG, FOREIGN), default=STRONG)
         async with asyncio.timeout(10):
             while (await proxy.services.directory.catalogue()).find(FOREIGN) is None:

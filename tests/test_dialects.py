@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import signal
-from app.capability import MARGIN, able
-from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading
+from app.accounting.reservation import ANSWER, tokens
+from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, Reading, prompt
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
-from app.plan import Plan
-from app.reserve import ANSWER, tokens
+from app.routing.candidates import MARGIN, able
+from app.routing.plan import Plan
 from tests.models import model
 
 HI = [{"role": "user", "content": "hi"}]
@@ -214,9 +213,9 @@ FIELDS = (
 def test_no_body_is_too_odd_to_be_read_or_refused(dialect: Dialect, body: dict[str, Any]) -> None:
     with suppress(BadRequest):
         reading = dialect.read(body)
-        assert signal.prompt_tokens(reading) > 0
-        assert isinstance(signal.task_signal(reading.messages, "conversation"), str)
-        assert len(signal.conversation_key(reading.messages, None, None)) == 16
+        assert prompt.prompt_tokens(reading) > 0
+        assert isinstance(prompt.task_signal(reading.messages, "conversation"), str)
+        assert len(prompt.conversation_key(reading.messages, None, None)) == 16
         assert isinstance(able(model(context_window=10, tools=False), dialect, reading, 5), bool)
 
 
@@ -242,7 +241,7 @@ def test_instructions_are_the_system_prompt_and_items_become_messages() -> None:
     assert list(reading.messages) == [{"role": "system", "content": "Be brief."}, *HI]
     assert reading.previous == "resp_1"
     system = MESSAGES.read({"system": [{"type": "text", "text": "Be brief."}], "messages": HI}).messages
-    assert [signal.text_of(message) for message in system] == ["Be brief.", "hi"]
+    assert [prompt.text_of(message) for message in system] == ["Be brief.", "hi"]
 
 
 @pytest.mark.parametrize(
@@ -263,19 +262,19 @@ def test_what_the_model_did_before_is_an_answer_to_go_on_from(done: dict[str, An
     later = RESPONSES.read(
         {"input": [question, done, {"type": "message", "role": "user", "content": "Go on"}]}
     ).messages
-    assert not signal.continues(first)
-    assert signal.continues(later)
-    assert signal.conversation_key(later, None, None) == signal.conversation_key(first, None, None)
-    assert signal.task_signal(later, "conversation") == question["content"]
-    assert signal.task_signal(later, "step") == "Go on"
+    assert not prompt.continues(first)
+    assert prompt.continues(later)
+    assert prompt.conversation_key(later, None, None) == prompt.conversation_key(first, None, None)
+    assert prompt.task_signal(later, "conversation") == question["content"]
+    assert prompt.task_signal(later, "step") == "Go on"
 
 
 def test_what_a_tool_said_is_no_question_and_counts_as_tokens() -> None:
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "c", "output": "sunny and warm " * 20}
     reading = RESPONSES.read({"input": [*HI, call, output]})
-    assert signal.task_signal(reading.messages, "step") == "hi"
-    assert signal.prompt_tokens(reading) > signal.prompt_tokens(RESPONSES.read({"input": [*HI, call]})) + 40
+    assert prompt.task_signal(reading.messages, "step") == "hi"
+    assert prompt.prompt_tokens(reading) > prompt.prompt_tokens(RESPONSES.read({"input": [*HI, call]})) + 40
     screenshot = {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}}
     assert RESPONSES.read({"input": [*HI, call, screenshot]}).messages[-1]["role"] == "tool"
 
@@ -289,7 +288,7 @@ def test_a_conversation_that_the_provider_keeps_is_gone_on_from_too(kept: dict[s
 
 def test_the_same_question_is_the_same_conversation_in_every_api() -> None:
     readings = [ROUTED[api].read(MINIMAL[api]) for api in ROUTED]
-    assert len({signal.conversation_key(reading.messages, None, None) for reading in readings}) == 1
+    assert len({prompt.conversation_key(reading.messages, None, None) for reading in readings}) == 1
 
 
 # ---- errors

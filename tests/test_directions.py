@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TOOLS = ("app.embedder", "app.upstream", "app.signal", "app.ledger")
+TOOLS = ("app.memory.embedders", "app.upstream.client", "app.dialects.prompt", "app.accounting.ledger")
 
 
 @cache
@@ -57,13 +57,13 @@ def of(module: str, names: set[str]) -> set[str]:
 def test_a_tool_leads_to_no_other_and_not_back(tool: str) -> None:
     found = reached(tool)
     assert len(found) > 1
-    for other in (*TOOLS, "app.endpoints", "app.router", "app.services", "app.main"):
+    for other in (*TOOLS, "app.endpoints", "app.routing", "app.services", "app.server.app"):
         assert other == tool or not of(other, found)
 
 
-def test_the_store_knows_errors_and_nothing_else() -> None:
+def test_the_store_knows_errors_and_entities_alone() -> None:
     found = reached("app.store")
-    assert found - of("app.store", found) == {"app.errors"}
+    assert found - of("app.store", found) == {"app.errors", "app.entities"}
 
 
 def test_the_process_and_the_migrations_do_not_know_each_other() -> None:

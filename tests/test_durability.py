@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.schema import migrate
+from app.operations.migrate import migrate
 from tests.sql_world import START, Lesson, World, connect, direction
 from tests.test_memory import assert_every_sum_is_a_recount
 

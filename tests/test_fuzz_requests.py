@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from app.openapi.parts import EVENTS
-from app.openapi.parts import JSON as JSON_TYPE
-from app.store import registry
+from app.endpoints.openapi.parts import EVENTS
+from app.endpoints.openapi.parts import JSON as JSON_TYPE
+from app.store import providers
 from tests.lessons import lessons
 from tests.proxy import CHEAP, STRONG, Proxy
 
@@ -155,7 +155,7 @@ async def test_no_request_is_a_fault_of_ours(proxy: Proxy) -> None:
     # Enough for the memory to decide, so that prompts are embedded and asked about.
     await proxy.rank(lessons(120))
     async with easygoing() as url:
-        await registry.put_provider(proxy.admin, "fake", url, "FAKE_PROVIDER_KEY", speaks=APIS)
+        await providers.put_provider(proxy.admin, "fake", url, "FAKE_PROVIDER_KEY", speaks=APIS)
         await asyncio.to_thread(_fuzz, proxy.url, proxy.key)
     async with proxy.http() as http, http.get("/v1/models") as reply:
         assert reply.status == 200

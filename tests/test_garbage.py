@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.endpoints.exchange import Exchange
+from app.proxy.exchange import Exchange
 from tests.proxy import CHEAP, Proxy
 
 pytestmark = pytest.mark.server

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from app.ledger import Entry, Ledger, decision_id
-from app.store import routing
+from app.accounting.ledger import Entry, Ledger, decision_id
+from app.store import ledger as ledger_store
 from tests.proxy import Proxy
 
 
@@ -53,5 +53,5 @@ async def test_what_is_queued_is_written_before_the_process_ends(proxy: Proxy) -
 
 async def test_writing_again_changes_nothing(proxy: Proxy) -> None:
     row = entry(proxy).composite()
-    assert await routing.log_decisions(proxy.services.db, [row]) == 1
-    assert await routing.log_decisions(proxy.services.db, [row, row]) == 0
+    assert await ledger_store.log_decisions(proxy.services.db, [row]) == 1
+    assert await ledger_store.log_decisions(proxy.services.db, [row, row]) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.ledger import decision_id
+from app.accounting.ledger import decision_id
 from tests.sql_world import START, Lesson, World, direction, uuid7
 
 CONVERSATION = b"0123456789abcdef"

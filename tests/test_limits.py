@@ -218,7 +218,7 @@ async def test_with_postgres_away_a_request_with_limits_is_served(
 
         raise MemoryUnavailable("Postgres is away.")
 
-    monkeypatch.setattr("app.store.money.admit", away)
+    monkeypatch.setattr("app.store.limits.admit", away)
     async with proxy.client() as client:
         await client.chat.completions.create(model=CHEAP, messages=ASKED)
     async with proxy.http() as http, http.get("/metrics") as response:

@@ -14,14 +14,14 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from app import metrics
 from app.cli import main
 from app.errors import ConfigurationError, MemoryUnavailable
+from app.operations.maintenance import Step, Upkeep, maintain, opened, said
 from app.settings import Settings
-from app.store import upkeep as store
+from app.store import maintenance as store
 from app.store.database import Database, translated
-from app.store.upkeep import Busy
-from app.upkeep import Step, Upkeep, maintain, opened, said
+from app.store.maintenance import Busy
+from app.telemetry import metrics
 from tests.sql_world import START, Lesson, World, direction, uuid7
 from tests.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
 from tests.test_memory import assert_every_sum_is_a_recount
@@ -471,7 +471,7 @@ async def test_it_goes_on_after_a_failure(
         return []
 
     monkeypatch.setattr(Upkeep, "round", round_of)
-    monkeypatch.setattr("app.upkeep.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("app.operations.maintenance.random.uniform", lambda *_: 0.0)
     task = asyncio.create_task(Upkeep(Settings(database_url=world.dsn)).run())
     try:
         for left in (2, 1, 0):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import app.cli
 from app.cli import main
-from app.store import tenancy
+from app.store import policies as policies_store
 from tests.conftest import ProxyFactory
 from tests.lessons import easy, hard, lessons
 from tests.proxy import CHEAP, STRONG, Proxy
@@ -235,7 +235,7 @@ async def test_without_matplotlib_it_is_said_how_to_get_it_before_anything_is_me
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    monkeypatch.delitem(sys.modules, "app.cli.png", raising=False)
+    monkeypatch.delitem(sys.modules, "app.cli.plot_png", raising=False)
     monkeypatch.delattr(app.cli, "png", raising=False)
     told = await complaint(run, "backtest", "--tenant", "nobody", "--png", tmp_path / "curve.png")
     assert "pip install 'pgrouter[plot]'" in told
@@ -256,7 +256,7 @@ async def test_too_little_memory_is_a_sentence(proxy: Proxy, run: Command) -> No
 
 async def test_a_policy_that_does_not_learn_is_said_to(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(60))
-    await tenancy.put_policy(
+    await policies_store.put_policy(
         proxy.admin, proxy.tenant_id, "frugal", backend="cheapest", default=STRONG, models=[CHEAP, STRONG]
     )
     named = ("--tenant", "acme", "--policy", "frugal")
@@ -283,24 +283,24 @@ async def test_calibrating_says_what_to_expect_and_sets_the_policy(proxy: Proxy,
     assert f"alpha 0.3 -> {alpha:g}" in text
     assert "cheap " in text.splitlines()[2]
     assert row["quality_ratio_low"] >= 0.95
-    policies = await tenancy.settings(proxy.admin, proxy.tenant_id)
+    policies = await policies_store.settings(proxy.admin, proxy.tenant_id)
     assert policies[0]["alpha"] == alpha
 
 
 async def test_a_dry_run_changes_nothing(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(200))
-    before = [dict(row) for row in await tenancy.settings(proxy.admin, proxy.tenant_id)]
+    before = [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)]
     text = await said(run, "calibrate", "--tenant", "acme", "--target", "0.9", "--dry-run")
     assert "Would set policy auto" in text
-    assert [dict(row) for row in await tenancy.settings(proxy.admin, proxy.tenant_id)] == before
+    assert [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)] == before
 
 
 async def test_no_tune_leaves_all_but_alpha(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(200))
-    before = (await tenancy.settings(proxy.admin, proxy.tenant_id))[0]
+    before = (await policies_store.settings(proxy.admin, proxy.tenant_id))[0]
     row = await calibrated(proxy, run, "--no-tune")
     assert row["tuned"] is False
-    after = (await tenancy.settings(proxy.admin, proxy.tenant_id))[0]
+    after = (await policies_store.settings(proxy.admin, proxy.tenant_id))[0]
     assert [before[name] for name in ("k", "tau", "n0", "n0_task")] == [
         after[name] for name in ("k", "tau", "n0", "n0_task")
     ]
@@ -310,11 +310,11 @@ async def test_no_tune_leaves_all_but_alpha(proxy: Proxy, run: Command) -> None:
 async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Proxy, run: Command) -> None:
     # Neither model is ever any better than the other, so nothing beats the default.
     await proxy.rank([{"prompt": easy(seed), "scores": {CHEAP: 0.5, STRONG: 0.5}} for seed in range(200)])
-    before = [dict(row) for row in await tenancy.settings(proxy.admin, proxy.tenant_id)]
+    before = [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)]
     told = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
     assert "1.2" in told
     assert "can be had" in told
-    assert [dict(row) for row in await tenancy.settings(proxy.admin, proxy.tenant_id)] == before
+    assert [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)] == before
 
 
 async def test_savings_hold_the_expectation_against_the_ledger(proxy: Proxy, run: Command) -> None:

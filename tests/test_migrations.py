@@ -16,10 +16,10 @@ import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 
+from app.embedded import psql
 from app.errors import ConfigurationError
-from app.postgres import psql
-from app.schema import configuration, migrate
-from app.store import money
+from app.operations.migrate import configuration, migrate
+from app.store import limits
 from app.store.database import REVISION
 from tests.conftest import Databases, blocking
 from tests.fake_upstream import Running
@@ -137,8 +137,8 @@ def test_a_database_in_use_goes_down_to_each_revision_with_a_memory_and_up_again
     async def use() -> None:
         async with running_proxy(empty_database, upstream.url) as proxy, proxy.client() as client:
             await proxy.rank([{"prompt": f"prompt {i}", "scores": {CHEAP: 1, STRONG: 1}} for i in range(110)])
-            await money.put_limits(proxy.admin, proxy.tenant_id, tokens=10**6, day_usd=5)
-            await money.put_limits(proxy.admin, proxy.tenant_id, proxy.key_id, requests=1000)
+            await limits.put_limits(proxy.admin, proxy.tenant_id, tokens=10**6, day_usd=5)
+            await limits.put_limits(proxy.admin, proxy.tenant_id, proxy.key_id, requests=1000)
             proxy.services.directory.invalidate()
             before = len(await proxy.admin.fetch("select from router.decisions"))
             await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])

@@ -15,13 +15,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from app import counting, logs, metrics
-from app.attempt import Attempt
-from app.embedder import EmbeddingFailed
-from app.finished import Finished
-from app.plan import Took
-from app.request_ids import request_id
-from app.store import money, registry
+from app.memory.embedders import EmbeddingFailed
+from app.routing.plan import Took
+from app.server.middleware import request_id
+from app.store import limits as money
+from app.store import models, providers
+from app.telemetry import logs, metrics, request_metrics
+from app.telemetry.request_record import Finished
+from app.upstream.attempt import Attempt
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
 from tests.models import model
@@ -185,11 +186,11 @@ def test_breakers_are_read_when_metrics_are_and_one_that_is_no_longer_named_is_c
 
 
 def test_labels_are_bounded_whatever_models_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    children = counting._Children(metrics.attempts)
-    monkeypatch.setattr(counting, "_attempts", children)
-    monkeypatch.setattr(counting, "MOST", 10)
+    children = request_metrics._Children(metrics.attempts)
+    monkeypatch.setattr(request_metrics, "_attempts", children)
+    monkeypatch.setattr(request_metrics, "MOST", 10)
     for number in range(50):
-        counting.count(finished(attempts=(Attempt(model(f"bounded-{number}"), "chosen", 0.0, 0.0, 0.1, "200"),)))
+        request_metrics.count(finished(attempts=(Attempt(model(f"bounded-{number}"), "chosen", 0.0, 0.0, 0.1, "200"),)))
     assert len(children) == 10
     assert "bounded-9" in str(children)
     exposed = metrics.exposition().decode()
@@ -266,8 +267,8 @@ async def test_a_providers_answer_keeps_its_own_request_id_or_none(proxy: Proxy,
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0]
-    await registry.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
-    await registry.put_model(proxy.admin, "named", "silent", input_price=1.0, output_price=1.0)
+    await providers.put_provider(proxy.admin, "silent", f"http://{host}:{port}", None)
+    await models.put_model(proxy.admin, "named", "silent", input_price=1.0, output_price=1.0)
     for _ in range(100):
         response = await chat(http, "named", **{"x-request-id": "the-clients"})
         if response.status == 200:
@@ -359,7 +360,7 @@ def test_an_errors_message_is_not_logged_unless_it_quotes_nobody(lines: logging.
 def test_what_other_packages_say_in_detail_is_left_out_at_every_level(form: str) -> None:
     code = f"""
 import logging
-from app import logs
+from app.telemetry import logs
 logs.configure("debug", {form!r}, access=False)
 logging.getLogger("openai").debug("their detail")
 logging.getLogger("openai").warning("their warning")

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.main import routes
-from app.openapi import OPERATIONS, document, served
+from app.endpoints.openapi import OPERATIONS, document, served
+from app.server.app import routes
 from tests.fake_upstream import Running
 from tests.operators import ADMIN, MASTER, Operator
 from tests.proxy import CHEAP, STRONG, Proxy

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect
-from app.passing import HEAD, TAIL, WHOLE, Passing
-from app.usage import UNKNOWN, Usage
+from app.dialects.answer_capture import HEAD, TAIL, WHOLE, Passing
+from app.dialects.usage import UNKNOWN, Usage
 from tests.fake.chat import chat, text_completion
 from tests.fake.media import embeddings
 from tests.fake.messages import message

@@ -18,10 +18,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from app.embedded import EmbeddedPostgres, dsn_of, erase, place, programs, psql, server
+from app.embedded.account import account_for
+from app.embedded.postmaster import PidFile, Postmaster
 from app.errors import ConfigurationError
-from app.postgres import EmbeddedPostgres, dsn_of, erase, place, programs, psql, server
-from app.postgres.account import account_for
-from app.postgres.postmaster import PidFile, Postmaster
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -31,7 +31,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to beco
 OWNER = """
 import signal, subprocess, sys, threading
 from pathlib import Path
-from app.postgres import EmbeddedPostgres, programs, psql
+from app.embedded import EmbeddedPostgres, programs, psql
 programs.SHARED = Path(sys.argv[2])
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 ended = threading.Event()

@@ -14,8 +14,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.endpoints.http import ClientGone, until_gone
-from app.protocol import COPIED, HEAD, Departure, Protocol
+from app.http.disconnect import ClientGone, Departure, until_gone
+from app.server.protocol import COPIED, HEAD, Protocol
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"

@@ -11,9 +11,9 @@ import pytest
 from pgvector import HalfVector
 
 from app.errors import MemoryUnavailable
-from app.store import questions, routing
+from app.store import decision_batches, decisions
 from app.store.database import Database
-from app.store.routing import Question
+from app.store.decisions import Question
 from tests.sql_world import Lesson, World, direction
 
 TOGETHER = 6
@@ -60,7 +60,7 @@ async def asked(world: World, count: int = TOGETHER, name: str = "acme") -> list
 async def decide(
     db: Database, question: Question, deadline: float = 5.0, embedding: HalfVector | None = None
 ) -> list[dict[str, Any]]:
-    rows = await routing.decide(db, question, embedding or direction(0.1), deadline=deadline)
+    rows = await decisions.decide(db, question, embedding or direction(0.1), deadline=deadline)
     return [{column: value for column, value in row.items() if column != "question"} for row in rows]
 
 
@@ -78,10 +78,10 @@ async def test_questions_asked_at_once_are_one_statement_and_answered_as_if_alon
     several = await asked(world)
     alone = [await decide(db, question) for question in several]
     assert len({str(rows) for rows in alone}) == len(several)
-    assert db.statements == [questions.DECIDE] * len(several)
+    assert db.statements == [decision_batches.DECIDE] * len(several)
     db.statements.clear()
     assert await asyncio.gather(*ask(db, several)) == alone
-    assert db.statements == [questions.DECIDE_MANY]
+    assert db.statements == [decision_batches.DECIDE_MANY]
 
 
 async def test_no_statement_has_questions_of_two_tenants(world: World, db: Watched) -> None:
@@ -90,26 +90,26 @@ async def test_no_statement_has_questions_of_two_tenants(world: World, db: Watch
     alone = [await decide(db, question) for question in mixed]
     db.statements.clear()
     assert await asyncio.gather(*ask(db, mixed)) == alone
-    assert db.statements == [questions.DECIDE_MANY] * 2
+    assert db.statements == [decision_batches.DECIDE_MANY] * 2
 
 
 async def test_what_is_asked_meanwhile_waits_for_a_statement_to_end(world: World, db: Watched) -> None:
     (question,) = await asked(world, 1)
     db.open_gate.clear()
     tasks = []
-    for _ in range(questions.LANES + 3):
+    for _ in range(decision_batches.LANES + 3):
         tasks += ask(db, [question])
         await queued(db)
-    assert db.statements == [questions.DECIDE] * questions.LANES
+    assert db.statements == [decision_batches.DECIDE] * decision_batches.LANES
     db.open_gate.set()
     assert len({str(rows) for rows in await asyncio.gather(*tasks)}) == 1
-    assert db.statements == [questions.DECIDE] * questions.LANES + [questions.DECIDE_MANY]
+    assert db.statements == [decision_batches.DECIDE] * decision_batches.LANES + [decision_batches.DECIDE_MANY]
 
 
 async def test_a_statement_has_so_many_questions_and_no_more(world: World, db: Watched) -> None:
     (question,) = await asked(world, 1)
-    await asyncio.gather(*ask(db, [question] * (4 * questions.MOST)))
-    assert db.statements == [questions.DECIDE_MANY] * 4
+    await asyncio.gather(*ask(db, [question] * (4 * decision_batches.MOST)))
+    assert db.statements == [decision_batches.DECIDE_MANY] * 4
 
 
 async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> None:
@@ -145,10 +145,10 @@ async def test_whoever_goes_away_takes_nobody_along(world: World, db: Watched, s
     db.statements.clear()
     db.open_gate.clear()
     tasks = []
-    for _ in range(questions.LANES):
+    for _ in range(decision_batches.LANES):
         tasks += ask(db, several[:1])
         await queued(db)
-    assert len(db.statements) == questions.LANES
+    assert len(db.statements) == decision_batches.LANES
     db.open_gate.set()
     await asyncio.gather(*tasks)
 
@@ -162,7 +162,7 @@ async def test_waiting_ends_at_the_deadline(world: World, db: Watched) -> None:
         await queued(db)
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, MemoryUnavailable | TimeoutError) for answer in answers)
-    assert all(isinstance(answer, MemoryUnavailable) for answer in answers[questions.LANES :])
+    assert all(isinstance(answer, MemoryUnavailable) for answer in answers[decision_batches.LANES :])
     db.open_gate.set()
     assert len(await decide(db, several[0])) == 2
 
@@ -181,7 +181,7 @@ async def test_questions_of_one_policy_keep_what_is_their_own(world: World, db: 
     ]
     alone = [await decide(db, each) for each in several]
     assert len({str(rows) for rows in alone}) == 3
-    rows = await db.read(questions.DECIDE_MANY, [each.arguments(direction(0.1)) for each in several])
+    rows = await db.read(decision_batches.DECIDE_MANY, [each.arguments(direction(0.1)) for each in several])
     together = [[row for row in rows if row["question"] == number] for number in range(1, len(several) + 1)]
     columns = tuple(alone[0][0])
     assert [[{name: row[name] for name in columns} for row in found] for found in together] == alone

@@ -12,10 +12,11 @@ import pytest
 import typer.main
 from starlette.routing import Match
 
-from app import cli, metrics
-from app.main import routes
-from app.policy_defaults import policy_defaults
+from app import cli
+from app.operations.policy_defaults import policy_defaults
+from app.server.app import routes
 from app.settings import Settings
+from app.telemetry import metrics
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from app.cli import main
 from app.errors import MemoryUnavailable, NotFound
-from app.schema import configuration, migrate
+from app.operations.migrate import configuration, migrate
 from app.settings import Settings
 from app.store import keys, pool
 from app.store.database import REVISION, Database

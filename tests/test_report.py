@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import report
 from app.cli.plot import FINE, PLAIN, glyphs_for, plot
-from app.curve import Backtest
+from app.memory.backtest import Backtest
 
 PAIR = {"gpt-4o-mini": (0.68, 0.0001), "gpt-4o": (0.82, 0.002)}
 MANY = {
@@ -195,7 +195,7 @@ def test_the_blend_is_the_upper_hull_of_the_single_models() -> None:
 
 
 def test_the_png_is_a_png(tmp_path: Path) -> None:
-    from app.cli.png import draw
+    from app.cli.plot_png import draw
 
     for name, found in {"two": measured(), "nine": measured(MANY)}.items():
         file = tmp_path / f"{name}.png"

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from app.demo.recordings import MODELS, showcase
-from app.postgres import dsn_of
-from app.schema import migrate
+from app.embedded import dsn_of
+from app.operations.migrate import migrate
 from tests.conftest import Databases
 from tests.fake_upstream import ANSWER, running_upstream
 from tests.process import Serve

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from app.errors import ConfigurationError, MemoryUnavailable
-from app.store import memory, servers
+from app.store import servers, spaces
 from app.store.database import Database
 from app.store.servers import PRIMARY, READERS, Servers, each, primary_of, readers
 
@@ -90,8 +90,8 @@ async def test_a_server_that_says_nothing_keeps_nobody_from_the_others(
 ) -> None:
     monkeypatch.setattr(servers, "PATIENCE", 2.0)
     async with opened(beside(database, silent)) as db:
-        assert await memory.width(db) == 384
-        assert await memory.register_space(db, "space", 8) > 0
+        assert await spaces.width(db) == 384
+        assert await spaces.register_space(db, "space", 8) > 0
         assert db.available
         assert db.writable
 
@@ -136,5 +136,5 @@ async def test_a_server_that_takes_no_writes_any_more_is_asked_to_read_and_left_
         with pytest.raises(MemoryUnavailable):
             await db.fetch("select router.register_space('space', 8)")
         assert db.available
-        assert await memory.width(db) == 384
-        assert await memory.register_space(db, "space", 8) > 0
+        assert await spaces.width(db) == 384
+        assert await spaces.register_space(db, "space", 8) > 0

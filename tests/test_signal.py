@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from app import signal
-from app.capability import able
-from app.dialects import CHAT, Dialect
-from app.tokens import estimate
+from app.dialects import CHAT, Dialect, prompt
+from app.dialects.tokens import estimate
+from app.routing.candidates import able
 from tests.models import model
 
 
@@ -23,8 +22,8 @@ ANSWER = {"role": "assistant", "content": "Yes."}
 
 def test_the_signal_is_the_first_user_message_or_the_latest() -> None:
     messages = [SYSTEM, user("first"), ANSWER, user("last")]
-    assert signal.task_signal(messages, "conversation") == "first"
-    assert signal.task_signal(messages, "step") == "last"
+    assert prompt.task_signal(messages, "conversation") == "first"
+    assert prompt.task_signal(messages, "step") == "last"
 
 
 def test_only_text_parts_are_a_signal() -> None:
@@ -33,29 +32,29 @@ def test_only_text_parts_are_a_signal() -> None:
         {"type": "image_url", "image_url": {"url": "data:"}},
         {"type": "text", "text": "b"},
     ]
-    assert signal.task_signal([user(parts)], "conversation") == "a\nb"
-    assert signal.task_signal([user(parts[1:2])], "conversation") == ""
-    assert signal.task_signal([SYSTEM], "conversation") == ""
+    assert prompt.task_signal([user(parts)], "conversation") == "a\nb"
+    assert prompt.task_signal([user(parts[1:2])], "conversation") == ""
+    assert prompt.task_signal([SYSTEM], "conversation") == ""
 
 
 def test_a_conversation_keeps_its_key_as_it_grows() -> None:
     opening = [SYSTEM, user("hello")]
-    key = signal.conversation_key(opening, None, None)
+    key = prompt.conversation_key(opening, None, None)
     assert len(key) == 16
-    assert signal.conversation_key([*opening, ANSWER, user("more")], None, None) == key
-    assert signal.conversation_key([SYSTEM, user("hello!")], None, None) != key
+    assert prompt.conversation_key([*opening, ANSWER, user("more")], None, None) == key
+    assert prompt.conversation_key([SYSTEM, user("hello!")], None, None) != key
 
 
 def test_a_named_conversation_is_its_name_and_tasks_are_kept_apart() -> None:
     one, two = [user("a")], [user("b")]
-    assert signal.conversation_key(one, "c-1", None) == signal.conversation_key(two, "c-1", None)
-    assert signal.conversation_key(one, "c-1", None) != signal.conversation_key(one, "c-2", None)
-    assert signal.conversation_key(one, "c-1", "sql") != signal.conversation_key(one, "c-1", None)
+    assert prompt.conversation_key(one, "c-1", None) == prompt.conversation_key(two, "c-1", None)
+    assert prompt.conversation_key(one, "c-1", None) != prompt.conversation_key(one, "c-2", None)
+    assert prompt.conversation_key(one, "c-1", "sql") != prompt.conversation_key(one, "c-1", None)
 
 
 def test_only_an_answer_makes_a_request_go_on() -> None:
-    assert not signal.continues([SYSTEM, user("a"), user("b")])
-    assert signal.continues([user("a"), ANSWER, user("b")])
+    assert not prompt.continues([SYSTEM, user("a"), user("b")])
+    assert prompt.continues([user("a"), ANSWER, user("b")])
 
 
 def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:
@@ -64,7 +63,7 @@ def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:
 
 
 def tokens_of(*messages: dict[str, Any], count: Any = len, dialect: Dialect = CHAT, **body: Any) -> int:
-    return signal.prompt_tokens(dialect.read({"messages": list(messages), **body}), count)
+    return prompt.prompt_tokens(dialect.read({"messages": list(messages), **body}), count)
 
 
 def test_what_a_request_needs_is_read_from_it() -> None:
@@ -95,7 +94,7 @@ def test_the_prompt_is_its_text_with_the_frames_of_its_messages() -> None:
     one = tokens_of(user(words))
     assert one == len(words) + 7
     assert tokens_of(user(words), user(words)) == 2 * len(words) + 11
-    assert signal.tokens_of(words) == tokens_of(user(words), count=estimate)
+    assert prompt.tokens_of(words) == tokens_of(user(words), count=estimate)
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,17 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import embedder
-from app.cli import main, moving
-from app.embedder import Embedder, setting_of
-from app.embedder.static import StaticEmbedder
+from app.cli import main
 from app.errors import Conflict
+from app.memory import embedders
+from app.memory.embedders import Embedder, setting_of
+from app.memory.embedders.static import StaticEmbedder
+from app.operations import reembed
 from app.settings import Settings
-from app.store import memory, spaces, tenancy, upkeep
-from app.store.bulk import Staging
+from app.store import maintenance, spaces, tenants
+from app.store import memories as memory
 from app.store.database import Database
+from app.store.memory_files import Staging
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import Running
 from tests.lessons import easy, lessons
@@ -487,7 +489,7 @@ def environment(database: str, upstream: Running, monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("ROUTER_EMBEDDING_URL", upstream.url)
-    monkeypatch.setattr(moving, "SETTLE", 0.05)
+    monkeypatch.setattr(reembed, "SETTLE", 0.05)
 
 
 @pytest.fixture
@@ -636,7 +638,7 @@ async def test_what_is_taught_and_forgotten_before_the_switch_is_as_it_was_left(
 
 
 async def test_a_tenant_that_stores_no_prompts_is_told_what_it_loses_first(warm: Proxy, run: Run) -> None:
-    await tenancy.change_tenant(warm.admin, warm.tenant_id, store_prompts=False)
+    await tenants.change_tenant(warm.admin, warm.tenant_id, store_prompts=False)
     before = await warm.admin.fetch("select * from router.tenants")
     for arguments, answer in (([], "n\n"), ([], None), (["--json"], None)):
         result = await run(
@@ -662,13 +664,13 @@ async def test_a_tenant_that_stores_no_prompts_is_told_what_it_loses_first(warm:
 
 async def test_a_graduated_tenant_is_graduated_in_the_new_space_before_it_serves(warm: Proxy, run: Run) -> None:
     old = warm.services.spaces.own.space_id
-    await upkeep.graduate(warm.admin, warm.tenant_id, old)
+    await maintenance.graduate(warm.admin, warm.tenant_id, old)
     await run("reembed", "--tenant", "acme", "--to", REMOTE)
     (row,) = await spaces.spaces_of(warm.admin, warm.tenant_id)
     assert (row["space"], row["memories"], row["graduated"]) == (REMOTE_SPACE, 120, True)
     assert await ask(warm, 1) == (CHEAP, "learned")
     await warm.admin.fetch("update router.memory_counts set moved_at = moved_at - interval '2 minutes'")
-    assert await upkeep.sweep(warm.admin, warm.tenant_id, old)
+    assert await maintenance.sweep(warm.admin, warm.tenant_id, old)
     leaves = await warm.admin.fetch("select relname from pg_class where relname ~ '^memories_large_[0-9]+_[0-9]+$'")
     assert [leaf["relname"] for leaf in leaves] == [f"memories_large_{warm.tenant_id}_{row['space_id']}"]
 
@@ -737,7 +739,7 @@ async def test_a_move_can_be_given_up(warm: Proxy, run: Run, monkeypatch: pytest
 async def test_a_graduated_space_that_is_given_up_leaves_nothing(
     warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await upkeep.graduate(warm.admin, warm.tenant_id, warm.services.spaces.own.space_id)
+    await maintenance.graduate(warm.admin, warm.tenant_id, warm.services.spaces.own.space_id)
     with monkeypatch.context() as broken:
 
         async def fail(*_: Any, **__: Any) -> spaces.Left:
@@ -761,7 +763,7 @@ async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(war
     rows = orjson.loads((await run("reembed", "--all", "--to", REMOTE, "--json")).stdout)
     assert {row["tenant"]: row["rewritten"] for row in rows} == {"acme": 120, "beta": 20, "silent": 0, "zero": 0}
     assert [row["tenant"] for row in rows if row.get("skipped")] == ["silent"]
-    found = {tenant.name: tenant for tenant in await tenancy.tenants(warm.admin)}
+    found = {tenant.name: tenant for tenant in await tenants.tenants(warm.admin)}
     assert {name: tenant.space for name, tenant in found.items()} == {
         "acme": REMOTE_SPACE, "beta": REMOTE_SPACE, "silent": None, "zero": REMOTE_SPACE
     }  # fmt: skip
@@ -773,7 +775,7 @@ async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(war
 async def test_a_tenant_whom_somebody_else_moves_keeps_no_other_from_being_moved(warm: Proxy, run: Run) -> None:
     _, key = await make_tenant(warm.admin, "beta")
     await warm.rank(LESSONS[:20], key)
-    await spaces.build(warm.admin, warm.tenant_id, await memory.register_space(warm.admin, "third", 384))
+    await spaces.build(warm.admin, warm.tenant_id, await spaces.register_space(warm.admin, "third", 384))
     result = await run("reembed", "--all", "--to", REMOTE, "--json")
     first, second = orjson.loads(result.stdout)
     assert (first["tenant"], second["tenant"]) == ("acme", "beta")
@@ -881,12 +883,12 @@ async def test_a_tenant_left_behind_by_a_folder_is_told_a_command_that_works(
     class Folder(StaticEmbedder):
         name = "onnx-0123456789ab-384"
 
-    make = embedder._embedder
+    make = embedders._embedder
 
     def of_folder(settings: Settings, width: int) -> Embedder:
         return Folder() if settings.embedder == "minilm:/folder" else make(settings, width)
 
-    monkeypatch.setattr(embedder, "_embedder", of_folder)
+    monkeypatch.setattr(embedders, "_embedder", of_folder)
     monkeypatch.setenv("ROUTER_EMBEDDER", "minilm:/folder")
     (row,) = orjson.loads((await run("status", "--json")).stdout)
     command = re.search(r"pgrouter (reembed .*)", row["next_step"])
@@ -914,7 +916,7 @@ def more(path: Path) -> str:
 async def test_a_file_for_another_embedder_than_the_memorys_is_refused_with_what_helps(
     warm: Proxy, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await tenancy.change_tenant(warm.admin, warm.tenant_id, memory_cap=120)
+    await tenants.change_tenant(warm.admin, warm.tenant_id, memory_cap=120)
     file = more(tmp_path / "more.jsonl")
     monkeypatch.setenv("ROUTER_EMBEDDER", REMOTE)
     refused = await run("import", file, "--tenant", "acme", code=1)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import with_member, without_member
+from app.dialects.json_splice import with_member, without_member
+from app.dialects.sse import Events, data_of
+from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
-from app.sse import Events, data_of
-from app.stream_options import with_usage, without_usage
-from app.validation import parse_object
+from app.http.validation import parse_object
 from tests.test_bytes import spelled
 
 ENDS = ["\n", "\r\n", "\r"]

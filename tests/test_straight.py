@@ -11,10 +11,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.endpoints.http import ClientGone, send_bytes
 from app.errors import Busy, NotFound
-from app.main import Application, handlers
-from app.request_ids import RequestIds
+from app.http.disconnect import ClientGone
+from app.http.responses import send_bytes
+from app.server.error_handlers import handlers
+from app.server.fast_path import Application
+from app.server.middleware import RequestIds
 
 
 class Endpoint:

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 import pytest
 
-from app.sse import Events, data_of
+from app.dialects.sse import Events, data_of
 from tests.conftest import ProxyFactory
 from tests.exchange import Asked, exchange
 from tests.fake_upstream import Running

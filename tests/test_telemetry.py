@@ -19,10 +19,10 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import db_attributes, error_attributes, http_attributes
 
-from app import telemetry
-from app.attempt import Attempt
 from app.errors import ConfigurationError
-from app.finished import Finished
+from app.telemetry import otel
+from app.telemetry.request_record import Finished
+from app.upstream.attempt import Attempt
 from tests.conftest import ProxyFactory
 from tests.fake_upstream import ANSWER, Running
 from tests.lessons import easy, lessons
@@ -145,7 +145,7 @@ async def test_every_attempt_has_its_span_and_a_failed_one_says_how(
 
 
 async def test_a_model_that_is_passed_over_takes_no_others_span(collector: Collector) -> None:
-    made = telemetry.create()
+    made = otel.create()
     assert made is not None
     trace = made.begin({}, 10**18)
     assert trace is not None
@@ -248,7 +248,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(
 
 
 def test_the_names_are_those_of_the_installed_conventions() -> None:
-    from app import spans
+    from app.telemetry import spans
 
     full = Finished(
         route="/chat/completions", operation="chat", status=500, arrived_ns=0, duration=1.0, request_id="r",
@@ -269,7 +269,7 @@ def test_the_names_are_those_of_the_installed_conventions() -> None:
 
 
 def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
-    code = "import sys, app.main; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    code = "import sys, app.server.app; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -284,17 +284,17 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
     ],
 )
 def test_nothing_is_made_unless_it_is_asked_for(environ: dict[str, str]) -> None:
-    assert telemetry.create(environ) is None
+    assert otel.create(environ) is None
 
 
 def test_a_protocol_that_is_not_spoken_is_named() -> None:
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_PROTOCOL='grpc'"):
-        telemetry.create(environ)
+        otel.create(environ)
 
 
 def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert importlib.metadata.version("opentelemetry-sdk")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigurationError, match=r"pgrouter\[otel\]"):
-        telemetry.create({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+        otel.create({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})

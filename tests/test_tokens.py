@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import tokens
-from app.tokens import Tokenizers, estimate
+from app.dialects import tokens
+from app.dialects.tokens import Tokenizers, estimate
 
 #: Texts with what OpenAI's o200k_base makes of them, and its older cl100k_base.
 KNOWN = [

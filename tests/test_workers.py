@@ -17,12 +17,12 @@ import aiohttp
 import psutil
 import pytest
 
-from app.keys import hash_of, hint_of, make_key
-from app.postgres import dsn_of
+from app.api_keys import hash_of, hint_of, make_key
+from app.embedded import dsn_of
+from app.server.supervisor import settings_of
 from app.settings import Settings
-from app.store import keys, tenancy
+from app.store import keys, policies
 from app.store.database import Database
-from app.workers import settings_of
 from tests.fake_upstream import Running
 from tests.process import Serve
 from tests.proxy import CHEAP, STRONG, add_models, make_tenant
@@ -138,7 +138,7 @@ async def test_a_revoked_key_and_a_changed_policy_reach_every_worker_within_a_se
         assert (await ask(url, other))[0] == 200
         assert (await ask(url, key, "auto"))[1]["model"] == STRONG
     await keys.revoke_key(admin, tenant_id, key_id)
-    await tenancy.put_policy(admin, tenant_id, "auto", backend="none", default=CHEAP, models=(CHEAP,))
+    await policies.put_policy(admin, tenant_id, "auto", backend="none", default=CHEAP, models=(CHEAP,))
     await asyncio.sleep(1)
     for _ in range(20):
         assert (await ask(url, other))[0] == 401
@@ -212,7 +212,9 @@ def test_one_worker_alone_keeps_the_store_in_shape() -> None:
 
 async def test_where_sockets_cannot_share_a_port_workers_share_a_socket(database: str, admin: Database) -> None:
     _, key = await make_tenant(admin, "acme")
-    elsewhere = "import app.workers, app.cli.serve\napp.workers.SPREAD = app.cli.serve.SPREAD = False"
+    elsewhere = (
+        "import app.server.supervisor, app.cli.serve\napp.server.supervisor.SPREAD = app.cli.serve.SPREAD = False"
+    )
     server, url = await started("--workers", "2", first=elsewhere, DATABASE_URL=database, ROUTER_POOL_SIZE="2")
     workers_of(server)[0].kill()
     for _ in range(10):

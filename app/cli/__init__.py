@@ -11,16 +11,18 @@ from app.cli import (
     calibrate,
     database,
     explain,
-    files,
+    import_export,
+    keys,
     limits,
     maintain,
-    memory,
     models,
     policies,
     prices,
+    providers,
     readers,
-    spaces,
-    tenancy,
+    reembed,
+    status,
+    tenants,
     usage,
 )
 from app.cli.common import Command
@@ -49,20 +51,20 @@ def serve(
     serve(workers)
 
 
-main.add_typer(tenancy.tenants, name="tenant")
-main.add_typer(tenancy.keys, name="key")
+main.add_typer(tenants.tenants, name="tenant")
+main.add_typer(keys.keys, name="key")
 main.add_typer(readers.readers, name="reader")
-main.add_typer(models.providers, name="provider")
+main.add_typer(providers.providers, name="provider")
 main.add_typer(models.models, name="model")
 main.add_typer(prices.prices, name="price")
 main.add_typer(policies.policies, name="policy")
 main.add_typer(limits.limits, name="limit")
-files.add_to(main)
-memory.add_to(main)
+import_export.add_to(main)
+status.add_to(main)
 explain.add_to(main)
 backtest.add_to(main)
 calibrate.add_to(main)
 usage.add_to(main)
-spaces.add_to(main)
+reembed.add_to(main)
 database.add_to(main)
 maintain.add_to(main)

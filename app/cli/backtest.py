@@ -14,12 +14,12 @@ import typer
 from app.cli import report
 from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
 from app.cli.plot import glyphs_for, plot
-from app.curve import Backtest
+from app.entities import Tenant
 from app.errors import BadRequest, ConfigurationError, NotFound
-from app.policy_defaults import checked
-from app.store import quality, tenancy
+from app.memory.backtest import Backtest
+from app.operations.policy_defaults import checked
+from app.store import backtests, policies
 from app.store.database import Database
-from app.store.tenancy import Tenant
 
 WIDEST = 100
 #: Of the curve's table, about.
@@ -67,7 +67,7 @@ def backtest(
         row = await tenant_of(db, tenant)
         space_id, space = await space_of(db, row)
         known = await policy_of(db, row, policy)
-        rows = await quality.backtest(
+        rows = await backtests.backtest(
             db,
             row.tenant_id,
             known["policy_id"],
@@ -135,7 +135,7 @@ async def space_of(db: Database, tenant: Tenant) -> tuple[int, str]:
 
 async def policy_of(db: Database, tenant: Tenant, name: str) -> Mapping[str, Any]:
     """The policy of that name with its settings. Raises `NotFound`."""
-    for row in await tenancy.settings(db, tenant.tenant_id):
+    for row in await policies.settings(db, tenant.tenant_id):
         if row["name"] == name:
             return row
     raise NotFound(f"There is no policy {name!r}; `pgrouter policy list {tenant.name!r}` shows them.")
@@ -153,9 +153,9 @@ def _option(setting: str) -> str:
 def _drawing() -> Any:
     # Before anything is measured: nobody should wait for a picture that cannot be drawn.
     try:
-        from app.cli import png
+        from app.cli import plot_png
     except ImportError as error:
         raise ConfigurationError(
             f"--png needs matplotlib, which is not there ({error}): pip install 'pgrouter[plot]'."
         ) from error
-    return png.draw
+    return plot_png.draw

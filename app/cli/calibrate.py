@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.aligned import aligned
 from app.cli.backtest import ConfidenceOption, PolicyOption, SampleOption, SecondsOption, policy_of, space_of
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent
-from app.curve import saved, shares_of
+from app.cli.table import aligned
 from app.errors import BadRequest
-from app.moments import since as past
-from app.store import quality, tenancy
+from app.memory.backtest import saved, shares_of
+from app.operations.timespans import since as past
+from app.store import backtests, policies
 from app.store.database import Database
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
@@ -51,7 +51,7 @@ def calibrate(
                 f"Policy {policy} does not learn, its backend is {before['backend']}: there is nothing to calibrate.",
                 param="policy",
             )
-        after = await quality.calibrate(
+        after = await backtests.calibrate(
             db,
             row.tenant_id,
             before["policy_id"],
@@ -103,9 +103,9 @@ def savings(
         row = await tenant_of(db, tenant)
         policy_id = None if policy is None else (await policy_of(db, row, policy))["policy_id"]
         learning = frozenset(
-            known["name"] for known in await tenancy.settings(db, row.tenant_id) if known["backend"] == "knn"
+            known["name"] for known in await policies.settings(db, row.tenant_id) if known["backend"] == "knn"
         )
-        return await quality.savings(db, row.tenant_id, policy_id, start), learning
+        return await backtests.savings(db, row.tenant_id, policy_id, start), learning
 
     rows, learning = with_database(work)
     if as_json:

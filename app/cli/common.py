@@ -15,14 +15,15 @@ import orjson
 import typer
 from typer.core import TyperGroup
 
-from app import embedder, postgres
-from app.administration import refusals
-from app.administration.tenants import tenant_of
-from app.cli.aligned import aligned
-from app.embedder import CachedEmbedder, EmbeddingFailed
+from app import embedded
+from app.cli.table import aligned
 from app.errors import BadRequest, ConfigurationError, RouterError
+from app.memory import embedders
+from app.memory.embedders import CachedEmbedder, EmbeddingFailed
+from app.operations import refusals
+from app.operations.tenants import tenant_of
 from app.settings import Settings
-from app.store import memory
+from app.store import spaces
 from app.store.database import Database
 
 __all__ = ["tenant_of"]
@@ -59,7 +60,7 @@ def said(error: Exception) -> str:
 def dsn() -> str:
     """DATABASE_URL, or the DSN of the embedded cluster of PGROUTER_HOME while that runs; else `ConfigurationError`."""
     settings = Settings.from_environment()
-    found = settings.database_url or postgres.dsn_of(settings.home)
+    found = settings.database_url or embedded.dsn_of(settings.home)
     if found is None:
         raise ConfigurationError(
             f"No database: DATABASE_URL is not set, and no Postgres of pgrouter runs in {settings.home}. "
@@ -97,10 +98,10 @@ def options(*names: str) -> Iterator[None]:
 @asynccontextmanager
 async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
     """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
-    settings, width = Settings.from_environment(), await memory.width(db)
-    embedding = embedder.create(settings, width) if space is None else embedder.create_for(space, settings, width)
+    settings, width = Settings.from_environment(), await spaces.width(db)
+    embedding = embedders.create(settings, width) if space is None else embedders.create_for(space, settings, width)
     try:
-        yield embedding, await memory.register_space(db, embedding.space, embedding.dimensions)
+        yield embedding, await spaces.register_space(db, embedding.space, embedding.dimensions)
     finally:
         await embedding.close()
 

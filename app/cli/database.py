@@ -11,39 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from app import postgres
+from app import embedded
 from app.cli.common import dsn
+from app.cli.migrate import migrate
 from app.errors import ConfigurationError
 from app.store import servers
-
-
-def migrate(
-    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL for review; connects to nothing.")] = False,
-    revision: Annotated[str, typer.Option(help="Up to which; with --sql also FROM:TO.")] = "head",
-) -> None:
-    """Bring the database to this version's schema, in one transaction."""
-    # Alembic and SQLAlchemy take longer to import than the other commands run.
-    from alembic import command
-    from alembic.util import CommandError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from app import schema
-
-    try:
-        if sql:
-            config = schema.configuration()
-            config.output_buffer = sys.stdout
-            command.upgrade(config, revision, sql=True)
-            return
-        before, after = schema.migrate(dsn(), revision)
-    except CommandError as error:
-        raise ConfigurationError(f"{error}.") from None
-    except SQLAlchemyError as error:
-        raise ConfigurationError(f"The database could not be migrated: {str(error).splitlines()[0]}") from None
-    if before == after:
-        typer.echo(f"The schema is at revision {after} already.")
-    else:
-        typer.echo(f"The schema went from {before or 'nothing'} to revision {after or 'nothing'}.")
 
 
 def print_dsn() -> None:
@@ -77,7 +49,7 @@ def add_to(main: typer.Typer) -> None:
 
 def _psql() -> Path:
     try:
-        return postgres.psql()
+        return embedded.psql()
     except ConfigurationError:
         found = shutil.which("psql")
         if found is None:

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app import signal
 from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
 from app.cli.policies import checked_option
-from app.embedder import EmbeddingFailed
+from app.dialects import prompt as signal
 from app.errors import NotFound
-from app.short import short
-from app.store import routing, tenancy
+from app.memory.embedders import EmbeddingFailed
+from app.store import decisions, policies
 from app.store.database import Database
-from app.store.routing import Question
+from app.store.decisions import Question
+from app.store.reals import short
 
 #: Of a candidate, as columns of `router.explain`.
 _SHOWN = (
@@ -41,7 +41,7 @@ def explain(
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)
-        chosen = next((each for each in await tenancy.policies(db, found.tenant_id) if each.name == policy), None)
+        chosen = next((each for each in await policies.policies(db, found.tenant_id) if each.name == policy), None)
         if chosen is None:
             raise NotFound(f"The tenant {tenant!r} has no policy {policy!r}.")
         async with embedder_of(db, found.space) as (embedder, space_id):
@@ -59,10 +59,10 @@ def explain(
                 default_model=chosen.default_model,
                 alpha=price,
             )
-            rows = await routing.explain(db, question, vector, deadline=60)
+            rows = await decisions.explain(db, question, vector, deadline=60)
             near: list[Mapping[str, Any]] = []
             if vector is not None and neighbours:
-                near = await routing.evidence(db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours)
+                near = await decisions.evidence(db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours)
             return rows, near, chosen.backend
 
     rows, near, backend = with_database(work)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, note, show, tenant_of, with_database
-from app.cli.tenancy import TenantArgument
-from app.store import money
+from app.cli.tenants import TenantArgument
+from app.store import limits as money
 from app.store.database import Database
 
 limits = typer.Typer(no_args_is_help=True, help="Say what tenants and keys may use: requests, tokens, USD.")

@@ -13,9 +13,9 @@ import typer
 from app.cli.common import AsJson, note, show, show_json, with_database
 from app.errors import RouterError
 from app.settings import Settings
-from app.store import upkeep
+from app.store import maintenance
 from app.store.database import Database
-from app.store.upkeep import Chore
+from app.store.maintenance import Chore
 
 #: Between two looks at how far a build is, seconds.
 LOOK = 0.5
@@ -38,14 +38,14 @@ def maintain(
     ROUTER_GRADUATE_AT must be the proxies': with another, one may move back what the other has moved.
     """
     # The proxy's metrics come with it.
-    from app.upkeep import Step, said
-    from app.upkeep import maintain as steps_of
+    from app.operations.maintenance import Step, said
+    from app.operations.maintenance import maintain as steps_of
 
     settings = Settings.from_environment()
     at, days = graduate_at or settings.graduate_at, ledger_days or settings.ledger_days
 
     async def look(db: Database) -> list[dict[str, Any]]:
-        found = await upkeep.chores(db, graduate_at=at, ledger_days=days)
+        found = await maintenance.chores(db, graduate_at=at, ledger_days=days)
         columns = ("chore", "tenant", "space_id", "day", "amount", "churn")
         return [{name: getattr(chore, name) for name in columns} for chore in found]
 
@@ -105,7 +105,7 @@ async def _watching(db: Database) -> AsyncIterator[_Bar]:
             if chore is None or chore.chore not in ("graduate", "shrink", "reindex"):
                 continue
             with suppress(RouterError):
-                done = await upkeep.built(db)
+                done = await maintenance.built(db)
                 share = f" {min(100, round(100 * done / chore.amount))}% indexed" if done and chore.amount else ""
                 if bar.chore is chore:
                     bar.draw(f"{chore.chore}: tenant {chore.tenant}, {chore.amount or 0:,} memories …{share}")

@@ -6,70 +6,16 @@ from typing import Annotated
 
 import typer
 
-from app.administration import abilities
-from app.administration import models as administered
-from app.administration import providers as hosts
-from app.administration.models import Put
-from app.administration.providers import APIS, KeyHeader
 from app.cli.common import AsJson, note, options, show, with_database
 from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
-from app.policy_defaults import names_in
-from app.store import registry
+from app.entities import CAPABILITIES
+from app.operations import capabilities
+from app.operations import models as administered
+from app.operations.models import Put
+from app.store import models as registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
 
-providers = typer.Typer(no_args_is_help=True, help="Say where models are served.")
 models = typer.Typer(no_args_is_help=True, help="Say which models there are, and their prices.")
-
-
-@providers.command("add")
-def add_provider(
-    name: Annotated[str, typer.Argument(help="openai, anthropic, … have known prices.")],
-    base_url: Annotated[
-        str | None, typer.Option(help="Ends before /chat/completions; needed for a new provider.")
-    ] = None,
-    key_variable: Annotated[
-        str | None, typer.Option(help="Environment variable of the proxy that holds the provider's key.")
-    ] = None,
-    speaks: Annotated[
-        str | None, typer.Option(help=f"APIs it answers, commas between, of {', '.join(APIS)}; else what OpenAI does.")
-    ] = None,
-    key_header: Annotated[
-        KeyHeader | None, typer.Option(help="What carries its key; of a new one on most hosts, authorization.")
-    ] = None,
-) -> None:
-    """Add a provider, or change one; what is not given stays ('' for no key variable)."""
-    apis = None if speaks is None else names_in(speaks)
-    if apis is not None and (not apis or not set(apis) <= set(APIS)):
-        raise typer.BadParameter(f"{speaks!r} is no list of {', '.join(APIS)}", param_hint="--speaks")
-
-    async def work(db: Database) -> str:
-        known = await hosts.find(db, name)
-        if base_url is None and known is None:
-            raise typer.BadParameter("a new provider needs one", param_hint="--base-url")
-        url = base_url or str(known["base_url"] if known is not None else "")
-        await hosts.put(db, name, url, key_variable, speaks=apis, key_header=key_header)
-        return url
-
-    typer.echo(f"Provider {name} is at {with_database(work)}.")
-
-
-@providers.command("remove")
-def remove_provider(name: Annotated[str, typer.Argument()]) -> None:
-    """Remove a provider that serves no model, not even a disabled one."""
-    with_database(lambda db: hosts.remove(db, name))
-    typer.echo(f"Removed provider {name}.")
-
-
-@providers.command("list")
-def list_providers(as_json: AsJson = False) -> None:
-    """Every provider."""
-    show(
-        with_database(registry.upstreams),
-        as_json=as_json,
-        empty="There are no providers; `pgrouter provider add openai --base-url https://api.openai.com/v1 "
-        "--key-variable OPENAI_API_KEY` adds one.",
-    )
 
 
 @models.command("add")
@@ -145,10 +91,10 @@ def refresh_models(
     as_json: AsJson = False,
 ) -> None:
     """Ask providers what models can do, and fill in what is unknown of them: context window, tools, vision, …"""
-    found = with_database(lambda db: abilities.refresh(db, names or (), provider=provider, force=force))
+    found = with_database(lambda db: capabilities.refresh(db, names or (), provider=provider, force=force))
     for text in found.notes:
         note(text)
-    show(found.models, as_json=as_json, columns=("name", *ABILITIES), empty="Nothing new is known of them.")
+    show(found.models, as_json=as_json, columns=("name", *CAPABILITIES), empty="Nothing new is known of them.")
 
 
 @models.command("list")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import floor, log10
 from textwrap import wrap
 
-from app.curve import Backtest
+from app.memory.backtest import Backtest
 
 HEIGHT = 20
 #: Of the range of quality that the curve and the blend span; what lies further out is shown at the edge.

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.administration import policies as administered
 from app.cli.common import AsJson, note, options, show, tenant_of, with_database
-from app.cli.tenancy import TenantArgument
+from app.cli.tenants import TenantArgument
 from app.errors import ConfigurationError, NotFound
-from app.policy_defaults import Granularity, checked, names_in
+from app.operations import policies as administered
+from app.operations.policy_defaults import Granularity, checked, names_in
 from app.settings import Backend
-from app.store import tenancy
+from app.store import policies as policies_store
 from app.store.database import Database
 
 policies = typer.Typer(no_args_is_help=True, help="Say how a tenant's requests are routed.")
@@ -98,7 +98,7 @@ def list_policies(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """A tenant's policies with every setting."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await tenancy.settings(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await policies_store.settings(db, (await tenant_of(db, tenant)).tenant_id))
 
     found = [dict(row) for row in with_database(work)]
     if as_json:
@@ -121,7 +121,7 @@ def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
     """Delete a policy; requests that name it get 404 from then on, its decisions stay in the ledger."""
 
     async def work(db: Database) -> None:
-        if not await tenancy.delete_policy(db, (await tenant_of(db, tenant)).tenant_id, name):
+        if not await policies_store.delete_policy(db, (await tenant_of(db, tenant)).tenant_id, name):
             raise NotFound(f"The tenant {tenant!r} has no policy {name!r}.")
 
     with_database(work)

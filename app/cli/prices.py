@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.administration.models import share_of
 from app.cli.common import AsJson, note, show, tenant_of, with_database
-from app.cli.tenancy import TenantArgument
+from app.cli.tenants import TenantArgument
+from app.operations.models import share_of
 from app.store import prices as store
 from app.store.database import Database
 

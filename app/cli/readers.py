@@ -8,7 +8,7 @@ import typer
 
 from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
 from app.errors import NotFound
-from app.store import tenancy
+from app.store import readers as readers_store
 from app.store.database import Database
 
 readers = typer.Typer(
@@ -29,7 +29,7 @@ def grant(
     _one_of(tenant, every)
 
     async def work(db: Database) -> bool:
-        return await tenancy.grant_tenant(db, role, await _number(db, tenant))
+        return await readers_store.grant_tenant(db, role, await _number(db, tenant))
 
     new = with_database(work)
     typer.echo(
@@ -47,7 +47,7 @@ def revoke(
     _one_of(tenant, every)
 
     async def work(db: Database) -> int:
-        return await tenancy.revoke_tenant(db, role, await _number(db, tenant))
+        return await readers_store.revoke_tenant(db, role, await _number(db, tenant))
 
     named = "any tenant" if tenant is None else f"tenant {tenant}"
     if not with_database(work):
@@ -58,7 +58,7 @@ def revoke(
 @readers.command("list")
 def list_readers(as_json: AsJson = False) -> None:
     """Every reader, with the tenants it was granted by itself, not by a group it is in."""
-    found = [dict(row) for row in with_database(tenancy.readers)]
+    found = [dict(row) for row in with_database(readers_store.readers)]
     if as_json:
         show_json(found)
         return

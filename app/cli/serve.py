@@ -14,16 +14,17 @@ from types import FrameType
 
 import uvloop
 
-from app import embedder, logs
 from app.errors import ConfigurationError
-from app.schema import migrate
-from app.serving import STOPS
-from app.serving import serve as serving
+from app.memory import embedders
+from app.operations.migrate import migrate
+from app.server.serve import STOPS
+from app.server.serve import serve as serving
+from app.server.supervisor import SPREAD, Workers
+from app.server.worker import listening
 from app.settings import MOST_WORKERS, Settings
-from app.store import memory
+from app.store import spaces
 from app.store.database import Database
-from app.worker import listening
-from app.workers import SPREAD, Workers
+from app.telemetry import logs
 
 Say = Callable[[str], None]
 #: Connections of the embedded Postgres: what it has by itself, and what is not the workers'.
@@ -90,7 +91,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
     if settings.database_url is not None:
         yield settings
         return
-    from app.postgres import EmbeddedPostgres
+    from app.embedded import EmbeddedPostgres
 
     wanted = settings.workers * (settings.pool_size + 2) + SPARE
     more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
@@ -116,7 +117,7 @@ async def _demo(settings: Settings, url: str) -> str:
     db = Database(settings.database_url, size=1, role=None)
     await db.open()
     try:
-        embedding = embedder.create(settings, await memory.width(db))
+        embedding = embedders.create(settings, await spaces.width(db))
         try:
             return await prepare(db, embedding, settings.home, url)
         finally:

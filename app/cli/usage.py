@@ -8,20 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.aligned import aligned
+from app.accounting.usage_report import dimensions, shown, total
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent, usd
+from app.cli.table import aligned
 from app.errors import BadRequest
-from app.moments import since as moment_since
-from app.spending import dimensions, shown, total
-from app.store import keys, money
+from app.operations.timespans import since as moment_since
+from app.store import keys
+from app.store import usage as usage_store
 from app.store.database import Database
 
 
 def usage(
     tenant: Annotated[str | None, typer.Option(help="Whose; else every tenant's.")] = None,
     since: Annotated[str, typer.Option(metavar="7d|2026-01-31", help="Hours, days, weeks ago; or a date, UTC.")] = "7d",
-    by: Annotated[str, typer.Option(help=f"Any of {', '.join(money.DIMENSIONS)}; commas between.")] = "model",
+    by: Annotated[str, typer.Option(help=f"Any of {', '.join(usage_store.DIMENSIONS)}; commas between.")] = "model",
     as_json: AsJson = False,
 ) -> None:
     """Requests, tokens and USD as the ledger has them, and what the policies' default models would have cost."""
@@ -33,9 +34,9 @@ def usage(
 
     async def work(db: Database) -> tuple[list[Any], dict[int, str]]:
         if tenant is None:
-            return list(await money.usages(db, begin, now, wanted)), {}
+            return list(await usage_store.usages(db, begin, now, wanted)), {}
         tenant_id = (await tenant_of(db, tenant)).tenant_id
-        rows = list(await money.usage(db, tenant_id, begin, now, wanted))
+        rows = list(await usage_store.usage(db, tenant_id, begin, now, wanted))
         known = await keys.credentials(db, tenant_id) if "key" in wanted else []
         return rows, {row["key_id"]: row["name"] or row["hint"] for row in known}
 

@@ -18,7 +18,7 @@ from app.demo.recordings import MODELS, by_prompt, recordings
 from app.demo.shapes import Reply
 from app.dialects import MESSAGES, RESPONSES, Dialect
 from app.errors import BadRequest, NotFound, RouterError, TooLarge
-from app.validation import parse_object
+from app.http.validation import parse_object
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_CHOICES = 128

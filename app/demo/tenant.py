@@ -9,12 +9,15 @@ from pathlib import Path
 
 import openai
 
-from app import prices, signal
+from app import entities
+from app.api_keys import hash_of, hint_of, make_key
 from app.demo import recordings
-from app.embedder import CachedEmbedder
-from app.keys import hash_of, hint_of, make_key
-from app.policy_defaults import policy_defaults
-from app.store import keys, memory, registry, tenancy
+from app.dialects import prompt
+from app.memory.embedders import CachedEmbedder
+from app.operations import list_prices
+from app.operations.policy_defaults import policy_defaults
+from app.store import keys, memories, models, policies, providers, spaces
+from app.store import tenants as tenancy
 from app.store.database import Database
 
 log = logging.getLogger("pgrouter.demo")
@@ -53,11 +56,11 @@ async def prepare(
 
 
 async def _tenant(
-    db: Database, embedder: CachedEmbedder, known: tenancy.Tenant | None, environ: Mapping[str, str]
+    db: Database, embedder: CachedEmbedder, known: entities.Tenant | None, environ: Mapping[str, str]
 ) -> str:
     tenant_id = await tenancy.create_tenant(db, TENANT) if known is None else known.tenant_id
     settings = {"alpha": ALPHA, **policy_defaults(environ).settings}
-    await tenancy.put_policy(
+    await policies.put_policy(
         db, tenant_id, "auto", backend="knn", default=STRONG, models=recordings.MODELS, settings=settings
     )
     # Moved to another embedder it has been taught already, and this one's vectors are of no use to it.
@@ -71,18 +74,18 @@ async def _tenant(
 async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> None:
     """Models of the demo provider, or of OpenAI; changed only where they are new or the one takes the other's place."""
     real = bool(environ.get(OPENAI_KEY))
-    await registry.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
+    await providers.put_provider(db, "demo", f"{own_url}/demo/v1", None, speaks=SPEAKS)
     wanted = dict.fromkeys(recordings.MODELS, "demo")
     if real:
         base_url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        await registry.put_provider(db, "openai", base_url, OPENAI_KEY)
+        await providers.put_provider(db, "openai", base_url, OPENAI_KEY)
         wanted = dict.fromkeys(await _served(base_url, environ[OPENAI_KEY]), "openai")
-    known = {row["name"]: row for row in await registry.inventory(db)}
+    known = {row["name"]: row for row in await models.inventory(db)}
     turned = STRONG not in known or (known[STRONG]["provider"] == "openai") != real
     for name, provider in wanted.items():
         if name not in known or (turned and known[name]["provider"] in ("demo", "openai")):
-            price = prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
-            await registry.put_model(
+            price = list_prices.lookup(name, "anthropic" if name.startswith("claude") else "openai")
+            await models.put_model(
                 db,
                 name,
                 provider,
@@ -95,7 +98,7 @@ async def _models(db: Database, own_url: str, environ: Mapping[str, str]) -> Non
     if turned:
         for name, row in known.items():
             if name not in wanted and row["provider"] in ("demo", "openai"):
-                await registry.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=False)
+                await models.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=False)
 
 
 async def _served(base_url: str, key: str) -> list[str]:
@@ -105,26 +108,26 @@ async def _served(base_url: str, key: str) -> list[str]:
             listed = [model.id async for model in client.models.list()]
     except openai.OpenAIError as error:
         log.warning("OpenAI's list of models cannot be had (%s); using the known ones", type(error).__name__)
-        listed = [*prices.chat_models("openai"), *EMBEDDERS]
+        listed = [*list_prices.chat_models("openai"), *EMBEDDERS]
     return sorted({*listed, CHEAP, STRONG})
 
 
 async def _teach(db: Database, embedder: CachedEmbedder, tenant_id: int) -> None:
     taught = recordings.memory()
-    ids = {model.name: model.model_id for model in await registry.models(db)}
+    ids = {model.name: model.model_id for model in await models.models(db)}
     vectors = await embedder.embed_many([recording.prompt.strip() for recording in taught])
-    space_id = await memory.register_space(db, embedder.space, embedder.dimensions)
-    await memory.record(
+    space_id = await spaces.register_space(db, embedder.space, embedder.dimensions)
+    await memories.record(
         db,
         tenant_id,
         space_id,
         None,
         [
-            memory.Example(
+            memories.Example(
                 prompt=recording.prompt.strip(),
                 source="import",
                 task=recording.task,
-                prompt_tokens=signal.tokens_of(recording.prompt.strip()),
+                prompt_tokens=prompt.tokens_of(recording.prompt.strip()),
                 scores={ids[name]: answer.score for name, answer in recording.answers.items() if name in ids},
                 completion_tokens={
                     ids[name]: answer.completion_tokens for name, answer in recording.answers.items() if name in ids

@@ -2,8 +2,8 @@
 
 from app.dialects.base import Dialect, Reading
 from app.dialects.chat import Chat
+from app.dialects.completions import Completions, Embeddings
 from app.dialects.messages import CountTokens, Messages
-from app.dialects.plain import Completions, Embeddings
 from app.dialects.responses import InputTokens, Responses
 
 CHAT = Chat()

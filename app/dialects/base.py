@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol
 
 import orjson
 
+from app.dialects.usage import UNKNOWN, Usage
 from app.errors import RouterError
-from app.usage import UNKNOWN, Usage
 
 #: More tokens than this nobody reports in earnest; four of them fit an int of Postgres.
 MOST = 2**28

@@ -8,8 +8,8 @@ import orjson
 
 from app.dialects.base import Reading, blocks, count, inner, parts, positive
 from app.dialects.chat import checked
+from app.dialects.usage import UNKNOWN, Usage
 from app.errors import RouterError
-from app.usage import UNKNOWN, Usage
 
 #: Anthropic's word for each status, as its clients know them.
 _TYPES = {

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import orjson
 
 from app.dialects.base import OpenAI, Reading, count, inner, parts, positive
+from app.dialects.usage import UNKNOWN, Usage
 from app.errors import BadRequest, RouterError
-from app.usage import UNKNOWN, Usage
 
 #: Tools that the provider runs itself need no function calling of the model.
 _CALLED = ("function", "custom")

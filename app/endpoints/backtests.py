@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.curve import Backtest, saved
-from app.endpoints.http import answer, called, parsed, until_gone
+from app.endpoints.requests import called, parsed
+from app.entities import Caller, Policy
 from app.errors import Busy, NotFound
-from app.moments import since
-from app.store import quality
-from app.store.tenancy import Caller, Policy
+from app.http.disconnect import until_gone
+from app.http.responses import answer
+from app.memory.backtest import Backtest, saved
+from app.operations.timespans import since
+from app.store import backtests
 
 #: When to ask again while another backtest runs, seconds: most take less.
 RETRY = 2.0
@@ -72,7 +74,7 @@ async def backtest(request: Request) -> Response:
     async with services.measuring:
         rows = await until_gone(
             request.receive,
-            quality.backtest(
+            backtests.backtest(
                 services.db,
                 caller.tenant_id,
                 policy.policy_id,
@@ -101,7 +103,7 @@ async def savings(request: Request) -> Response:
     """What each policy was expected to save and what it did: `?since=7d|DATE&policy=NAME`."""
     services, caller = await called(request)
     text, policy = request.query_params.get("since"), request.query_params.get("policy")
-    rows = await quality.savings(
+    rows = await backtests.savings(
         services.db,
         caller.tenant_id,
         None if policy is None else _policy(caller, policy, "policy").policy_id,

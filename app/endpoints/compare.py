@@ -14,20 +14,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import eligible, reserve
+from app.accounting import reservation
+from app.accounting.ledger import Entry, decision_id
 from app.dialects import CHAT
-from app.endpoints.http import CLIENT_GONE, answer, called, parsed, until_gone
+from app.dialects.answer_capture import Passing
+from app.dialects.prompt import prompt_tokens
+from app.dialects.usage import Usage
+from app.endpoints.requests import called, parsed
+from app.entities import Caller, Model
 from app.errors import BadRequest, MemoryUnavailable, RouterError
-from app.ledger import Entry, decision_id
-from app.passing import Passing
-from app.plan import Plan
+from app.http.disconnect import CLIENT_GONE, until_gone
+from app.http.responses import answer
+from app.memory.examples import Prompted
+from app.routing import candidates
+from app.routing.plan import Plan
 from app.services import Services
-from app.signal import prompt_tokens
 from app.store.prices import prices
-from app.store.registry import Model
-from app.store.tenancy import Caller
-from app.teaching import Prompted
-from app.usage import Usage
 
 _JSON = ((b"content-type", b"application/json"),)
 
@@ -100,12 +102,12 @@ async def _ask(
     )
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:
-        eligible.allowed(model, caller)
+        candidates.allowed(model, caller)
         if caller.metered:
             reading = CHAT.read(question)
             plan, prompt = Plan((model,), "off", reading=reading), prompt_tokens(reading)
-            costs = reserve.costs(plan, prompt, hedged=False)
-            await services.admission.admit(caller, entry.decision_id, reserve.tokens(plan, prompt), costs)
+            costs = reservation.costs(plan, prompt, hedged=False)
+            await services.admission.admit(caller, entry.decision_id, reservation.tokens(plan, prompt), costs)
         body = orjson.dumps({"model": model.upstream_name, **question})
         entry.attempts = 1
         reply = await services.upstream.send(model.provider, CHAT.path, b"", _JSON, body)

@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.embedder import EmbeddingFailed
-from app.endpoints.http import answer, called, parsed
+from app.endpoints.requests import called, parsed
 from app.errors import NotFound
-from app.options import Options
-from app.short import short
-from app.store import routing
-from app.teaching import Prompted, Tag
+from app.http.fields import Tag
+from app.http.responses import answer
+from app.memory.embedders import EmbeddingFailed
+from app.memory.examples import Prompted
+from app.routing.options import Options
+from app.store import decisions
+from app.store.reals import short
 
 #: Of each candidate, as columns of `router.explain`; tokens are estimates, prices USD per million.
 _OF_A_CANDIDATE = (
@@ -73,7 +75,7 @@ async def explain(request: Request) -> Response:
     except EmbeddingFailed:
         vector = None
     if vector is not None and wanted.neighbours:
-        rows = await routing.evidence(
+        rows = await decisions.evidence(
             services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, wanted.neighbours
         )
     said = plan.ranking and plan.reason == plan.ranking[0]["reason"]
@@ -110,7 +112,7 @@ async def one_decision(request: Request) -> Response:
     text = request.path_params["decision_id"]
     row = None
     with contextlib.suppress(ValueError):
-        row = await routing.decision(services.db, caller.tenant_id, UUID(text))
+        row = await decisions.decision(services.db, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
     found = {name: value if name in _DOUBLE else _shortened(value) for name, value in row.items()}

@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from app import __version__, metrics
-from app.endpoints.http import answer
+from app import __version__
 from app.errors import ConfigurationError, MemoryUnavailable
+from app.http.responses import answer
 from app.services import services_of
 from app.store.database import Database
+from app.telemetry import metrics
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.endpoints.http import answer, called
+from app.endpoints.requests import called
 from app.errors import BadRequest, NotFound
-from app.short import short
-from app.store import memory
+from app.http.responses import answer
+from app.store import memories
+from app.store.reals import short
 
 MOST = 1000
 #: Of the largest bigint; int() refuses very long ones with an error of its own.
@@ -23,7 +24,7 @@ async def list_memories(request: Request) -> Response:
     search = request.query_params.get("search") or None
     if search and "\0" in search:
         raise BadRequest("The text holds a NUL character.", param="search")
-    rows = await memory.recall(
+    rows = await memories.recall(
         services.db, caller.tenant_id, search=search, after=_number(request, "after", 0, 0, 2**63 - 1), limit=limit
     )
     data = [
@@ -51,7 +52,7 @@ async def forget_memory(request: Request) -> Response:
     text = request.path_params["memory_id"]
     forgotten = 0
     if len(text) <= DIGITS and text.isdecimal() and int(text) < 2**63:
-        forgotten = await memory.forget(services.db, caller.tenant_id, [int(text)])
+        forgotten = await memories.forget(services.db, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
     return answer({"object": "router.forgotten", "forgotten": forgotten})
@@ -62,7 +63,9 @@ async def forget_memories(request: Request) -> Response:
     services, caller = await called(request)
     if request.query_params.get("all") != "true":
         raise BadRequest("To forget every memory of the tenant add ?all=true.", param="all")
-    return answer({"object": "router.forgotten", "forgotten": await memory.forget(services.db, caller.tenant_id, None)})
+    return answer(
+        {"object": "router.forgotten", "forgotten": await memories.forget(services.db, caller.tenant_id, None)}
+    )
 
 
 def _number(request: Request, name: str, default: int, low: int, high: int) -> int:

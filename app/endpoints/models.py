@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.endpoints.http import answer, called
+from app.endpoints.requests import called
+from app.entities import Caller, Model
 from app.errors import NotFound
-from app.store.registry import Model
-from app.store.tenancy import Caller
+from app.http.responses import answer
 
 OWNER = "pgrouter"
 _CAN = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.endpoints.http import answer, called
+from app.accounting.usage_report import dimensions, shown, total
+from app.endpoints.requests import called
 from app.errors import BadRequest
-from app.moments import past, since
-from app.spending import dimensions, shown, total
-from app.store import money
+from app.http.responses import answer
+from app.operations.timespans import past, since
+from app.store import usage as usage_store
 
 
 async def usage(request: Request) -> Response:
@@ -22,7 +23,7 @@ async def usage(request: Request) -> Response:
     services, caller = await called(request)
     asked = Asked.of(request)
     return asked.answered(
-        await money.usage(services.db, caller.tenant_id, asked.since, asked.until, asked.by), asked.by
+        await usage_store.usage(services.db, caller.tenant_id, asked.since, asked.until, asked.by), asked.by
     )
 
 

@@ -241,3 +241,12 @@ def translated() -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal(f"{error.message}.", param=error.column_name) from error
+
+
+async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """Await a query that routing can do without: every database error becomes `MemoryUnavailable` and is logged."""
+    try:
+        return await answer
+    except asyncpg.PostgresError as error:
+        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
+        raise MemoryUnavailable(f"Postgres could not answer {function}.") from error

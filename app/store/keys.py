@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
+from app.entities import Caller, Space
 from app.store.database import Database
+from app.store.policies import policies
 
 
 async def create_key(
@@ -63,3 +66,25 @@ async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
 async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The keys of a tenant, revoked ones too; never their hashes."""
     return await db.fetch("select * from router.credentials($1)", tenant_id)
+
+
+async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
+    """The caller of a key's SHA-256, or None for a key that is unknown, revoked or expired. Two round trips."""
+    rows = await db.read_newest("select * from router.authenticate($1)", key_hash)
+    if not rows:
+        return None
+    row = rows[0]
+    found = await policies(db, row["tenant_id"])
+    return Caller(
+        tenant_id=row["tenant_id"],
+        tenant=row["tenant"],
+        key_id=row["key_id"],
+        expires_at=row["expires_at"],
+        route_explicit=row["route_explicit"],
+        policies=MappingProxyType({policy.name: policy for policy in found}),
+        space=None if row["space_id"] is None else Space(row["space_id"], row["space"]),
+        next_space=None if row["next_space_id"] is None else Space(row["next_space_id"], row["next_space"]),
+        default_provider=row["default_provider"],
+        allowed_models=None if row["allowed_models"] is None else frozenset(row["allowed_models"]),
+        metered=row["metered"],
+    )

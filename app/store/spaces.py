@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pgvector import HalfVector
 
+from app.errors import MemoryUnavailable
 from app.store.database import Database
 
 #: Reading or writing at most one batch, and what looks through all of a tenant's memories, seconds.
@@ -114,4 +115,22 @@ async def switch(db: Database, tenant_id: int, space_id: int, *, lost: int, unfi
 async def drop(db: Database, tenant_id: int, space_id: int, limit: int) -> int:
     """Forget up to `limit` memories of a space that is not in use; returns how many. Raises `Conflict` if it is."""
     rows = await db.fetch("select router.drop_space($1, $2, $3)", tenant_id, space_id, limit, timeout=BATCH_TIMEOUT)
+    return int(rows[0][0])
+
+
+async def register_space(db: Database, name: str, dimensions: int) -> int:
+    """The number of an embedding space, made at its first use; one that is known is found on a standby, too."""
+    statement = "select router.register_space($1, $2)"
+    try:
+        rows = await db.read(statement, name, dimensions)
+    except MemoryUnavailable:
+        if not db.replicated:
+            raise
+        rows = await db.fetch(statement, name, dimensions)
+    return int(rows[0][0])
+
+
+async def width(db: Database) -> int:
+    """Dimensions of the embedding column, as chosen at the first migration."""
+    rows = await db.read("select router.embedding_width()")
     return int(rows[0][0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Mount, Router
 
 from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants, usage
-from app.endpoints.admin.gate import PREFIX, Gate
+from app.endpoints.admin.auth import PREFIX, Gate
 
 __all__ = ["PREFIX", "routes"]
 

@@ -10,13 +10,14 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration.keys import new_key, rotate, until
-from app.endpoints.admin.gate import Body, given_in, number_in, route, tenant_in
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, given_in, number_in, route, tenant_in
+from app.endpoints.requests import parsed
 from app.errors import NotFound
+from app.http.fields import Text
+from app.http.responses import answer
+from app.operations.keys import new_key, rotate, until
 from app.store import keys
 from app.store.database import Database
-from app.teaching import Text
 
 #: `12h`, `30d`, `8w` from now, or a date or time in ISO 8601.
 Moment = Annotated[str, Field(min_length=2, max_length=40, examples=["30d", "2027-01-31"])]

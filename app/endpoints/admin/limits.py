@@ -9,9 +9,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.gate import Body, number_in, route, tenant_in
-from app.endpoints.http import answer, parsed
-from app.store import money
+from app.endpoints.admin.auth import Body, number_in, route, tenant_in
+from app.endpoints.requests import parsed
+from app.http.responses import answer
+from app.store import limits
 from app.store.database import Database
 
 #: What the path says already.
@@ -33,7 +34,7 @@ class Limits(Body):
 async def list_limits(request: Request, db: Database) -> Response:
     """The limits of a tenant, its own first, and of its keys, with what is used and left."""
     tenant = await tenant_in(request, db)
-    rows = await money.limits(db, tenant.tenant_id)
+    rows = await limits.limits(db, tenant.tenant_id)
     return answer({"object": "list", "data": [shown(row) for row in rows]})
 
 
@@ -41,7 +42,7 @@ async def put_limits(request: Request, db: Database) -> Response:
     """Limit a tenant, or one of its keys; what is not named is not limited."""
     tenant_id, key_id = await _whose(request, db)
     wanted = await parsed(request, Limits)
-    await money.put_limits(
+    await limits.put_limits(
         db,
         tenant_id,
         key_id,
@@ -50,7 +51,7 @@ async def put_limits(request: Request, db: Database) -> Response:
         day_usd=wanted.day_usd,
         month_usd=wanted.month_usd,
     )
-    rows = await money.limits(db, tenant_id)
+    rows = await limits.limits(db, tenant_id)
     found = next((row for row in rows if row["key_id"] == key_id), None)
     # Without a limit there is no row.
     unlimited = {"key_id": key_id, **dict.fromkeys(Limits.model_fields)}
@@ -60,7 +61,7 @@ async def put_limits(request: Request, db: Database) -> Response:
 async def delete_limits(request: Request, db: Database) -> Response:
     """Limit a tenant, or one of its keys, no more."""
     tenant_id, key_id = await _whose(request, db)
-    await money.put_limits(db, tenant_id, key_id)
+    await limits.put_limits(db, tenant_id, key_id)
     return answer({"object": "router.limits", "key_id": key_id, "deleted": True})
 
 

@@ -9,18 +9,19 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import abilities
-from app.administration import models as administered
-from app.endpoints.admin.gate import Body, route
+from app.endpoints.admin.auth import Body, route
 from app.endpoints.admin.prices import Usd
-from app.endpoints.http import answer, parsed
-from app.store import registry
+from app.endpoints.requests import parsed
+from app.entities import CAPABILITIES
+from app.http.fields import Text
+from app.http.responses import answer
+from app.operations import capabilities
+from app.operations import models as administered
+from app.store import models as registry
 from app.store.database import Database
-from app.store.registry import ABILITIES
-from app.teaching import Text
 
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
-_GIVEN = ("input_price", "cached_input_price", "output_price", *ABILITIES)
+_GIVEN = ("input_price", "cached_input_price", "output_price", *CAPABILITIES)
 
 
 class PutModel(Body):
@@ -80,7 +81,7 @@ async def put_model(request: Request, db: Database) -> Response:
 async def refresh_models(request: Request, db: Database) -> Response:
     """Ask providers what models can do, and fill in what is unknown."""
     wanted = await parsed(request, Refresh, optional=True)
-    found = await abilities.refresh(db, wanted.models, provider=wanted.provider, force=wanted.force)
+    found = await capabilities.refresh(db, wanted.models, provider=wanted.provider, force=wanted.force)
     return answer({"object": "list", "data": found.models, "notes": found.notes})
 
 

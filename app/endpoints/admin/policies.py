@@ -9,16 +9,17 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import policies as administered
-from app.endpoints.admin.gate import Body, route, tenant_in
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, route, tenant_in
+from app.endpoints.requests import parsed
+from app.entities import POLICY_SETTINGS
 from app.errors import NotFound
-from app.policy_defaults import RANGES, WHOLE, Granularity
+from app.http.fields import Text
+from app.http.responses import answer
+from app.operations import policies as administered
+from app.operations.policy_defaults import RANGES, WHOLE, Granularity
 from app.settings import Backend
-from app.store import tenancy
+from app.store import policies
 from app.store.database import Database
-from app.store.tenancy import POLICY_SETTINGS
-from app.teaching import Text
 
 #: JSON has no infinity.
 INFINITY = "infinity"
@@ -62,7 +63,7 @@ PutPolicy = create_model(
 async def list_policies(request: Request, db: Database) -> Response:
     """A tenant's policies with every setting."""
     tenant = await tenant_in(request, db)
-    rows = await tenancy.settings(db, tenant.tenant_id)
+    rows = await policies.settings(db, tenant.tenant_id)
     return answer({"object": "list", "data": [shown(row) for row in rows]})
 
 
@@ -80,7 +81,7 @@ async def put_policy(request: Request, db: Database) -> Response:
         weights=wanted.weights,
         settings=wanted.model_dump(include=set(POLICY_SETTINGS), exclude_none=True),
     )
-    found = next((row for row in await tenancy.settings(db, tenant.tenant_id) if row["name"] == name), None)
+    found = next((row for row in await policies.settings(db, tenant.tenant_id) if row["name"] == name), None)
     if found is None:
         raise NotFound(f"The policy {name!r} was deleted meanwhile.", param="policy")
     return answer({**shown(found), "notes": notes})
@@ -89,7 +90,7 @@ async def put_policy(request: Request, db: Database) -> Response:
 async def delete_policy(request: Request, db: Database) -> Response:
     """Delete a policy; requests that name it get 404 from then on, its decisions stay in the ledger."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
-    if not await tenancy.delete_policy(db, tenant.tenant_id, name):
+    if not await policies.delete_policy(db, tenant.tenant_id, name):
         raise NotFound(f"The tenant {tenant.name!r} has no policy {name!r}.", param="policy")
     return answer({"object": "router.policy", "name": name, "deleted": True})
 

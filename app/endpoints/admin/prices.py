@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import models
-from app.endpoints.admin.gate import Body, route, tenant_in
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, route, tenant_in
+from app.endpoints.requests import parsed
 from app.errors import NotFound
+from app.http.responses import answer
+from app.operations import models
 from app.store import prices
 from app.store.database import Database
 

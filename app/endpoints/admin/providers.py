@@ -10,12 +10,13 @@ from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import providers as administered
-from app.administration.providers import Api, KeyHeader
-from app.endpoints.admin.gate import Body, route
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, route
+from app.endpoints.requests import parsed
 from app.errors import BadRequest
-from app.store import registry
+from app.http.responses import answer
+from app.operations import providers as administered
+from app.operations.providers import Api, KeyHeader
+from app.store import providers
 from app.store.database import Database
 
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
@@ -47,7 +48,7 @@ class PutProvider(Body):
 
 async def list_providers(request: Request, db: Database) -> Response:
     """Every provider, with how many models it serves."""
-    return answer({"object": "list", "data": [shown(row) for row in await registry.upstreams(db)]})
+    return answer({"object": "list", "data": [shown(row) for row in await providers.upstreams(db)]})
 
 
 async def put_provider(request: Request, db: Database) -> Response:

@@ -8,14 +8,15 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.administration import tenants as administered
-from app.endpoints.admin.gate import Body, given_in, route, tenant_in
-from app.endpoints.http import answer, parsed
+from app.endpoints.admin.auth import Body, given_in, route, tenant_in
+from app.endpoints.requests import parsed
+from app.entities import Tenant
 from app.errors import BadRequest, NotFound
-from app.store import tenancy
+from app.http.fields import Text
+from app.http.responses import answer
+from app.operations import tenants as administered
+from app.store import tenants
 from app.store.database import Database
-from app.store.tenancy import Tenant
-from app.teaching import Text
 
 Cap = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,99}$")]
@@ -46,7 +47,7 @@ class TenantChange(Body):
 
 async def list_tenants(request: Request, db: Database) -> Response:
     """Every tenant, with how much it has."""
-    return answer({"object": "list", "data": [shown(tenant) for tenant in await tenancy.tenants(db)]})
+    return answer({"object": "list", "data": [shown(tenant) for tenant in await tenants.tenants(db)]})
 
 
 async def create_tenant(request: Request, db: Database) -> Response:
@@ -80,7 +81,7 @@ async def change_tenant(request: Request, db: Database) -> Response:
             given["base"] = (await administered.tenant_of(db, given["base"])).tenant_id
         except NotFound as error:
             raise BadRequest(error.message, param="base") from None
-    await tenancy.change_tenant(db, tenant.tenant_id, **given)
+    await tenants.change_tenant(db, tenant.tenant_id, **given)
     return answer(shown(await tenant_in(request, db)))
 
 
@@ -93,7 +94,7 @@ async def delete_tenant(request: Request, db: Database) -> Response:
             "ledger: add ?confirm= and its name if that is meant.",
             param="confirm",
         )
-    await tenancy.delete_tenant(db, tenant.tenant_id)
+    await tenants.delete_tenant(db, tenant.tenant_id)
     return answer({"object": "router.tenant", "name": tenant.name, "deleted": True})
 
 

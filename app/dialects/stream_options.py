@@ -1,0 +1,43 @@
+"""Asks for the usage of a stream on behalf of a client that did not, and takes it out of what that client sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from app.dialects.json_splice import member, with_member, without_member
+from app.dialects.sse import data_of
+
+#: What a chunk says of usage until the last one, where it was asked for.
+_NONE_YET = (b',"usage":null', b', "usage": null', b', "usage":null')
+
+
+def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
+    """`raw`, a request whose parsed form is `body`, with `stream_options.include_usage`; its other options stay."""
+    options = body.get("stream_options")
+    wanted = b'{"include_usage":true}'
+    if isinstance(options, dict):
+        given = member(raw, "stream_options")
+        wanted = with_member(given, "include_usage", b"true", there="include_usage" in options)
+    return with_member(raw, "stream_options", wanted, there="stream_options" in body)
+
+
+def without_usage(event: bytes) -> bytes:
+    """An event of a stream without its usage, all else as it is: empty for the one that brings nothing else."""
+    if b'"usage"' not in event:
+        return event
+    try:
+        said = orjson.loads(data_of(event))
+    except orjson.JSONDecodeError:
+        return event
+    if not isinstance(said, dict) or "usage" not in said:
+        return event
+    if said.get("choices") == [] and said["usage"] is not None:
+        return b""
+    if said["usage"] is None and event.count(b'"usage"') == 1:
+        # There is one, so that is it; within a text its quotes would be escaped.
+        for none in _NONE_YET:
+            if none in event:
+                return event.replace(none, b"", 1)
+    return without_member(event, "usage")

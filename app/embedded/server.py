@@ -1,0 +1,222 @@
+"""The Postgres that belongs to a home: started, adopted from a killed process, and stopped with its owner."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from app.embedded import cluster, place, ports, programs
+from app.embedded.account import Account, environment
+from app.embedded.home import DATABASE, SUPERUSER, Home
+from app.embedded.postmaster import PidFile, Postmaster
+from app.errors import ConfigurationError
+
+_POLL = 0.02
+_PROGRESS = 5.0  # seconds between two messages while a start takes long
+_PATIENCE = 1800.0  # seconds; crash recovery replays at most a few checkpoints' worth of log, but disks differ
+_ORPHANS = 60.0  # seconds that the backends of a killed server get to notice that it is gone
+
+
+class EmbeddedPostgres:
+    """A Postgres cluster in `home/postgres`, owned by this process while it runs.
+
+    `port` is fixed if given, else any free one, kept from start to start; `settings` are server settings that win over
+    the cluster's own; `say` gets one sentence at a time for people. Everything blocks, and one thread at a time may
+    call it. As a context manager it starts and stops.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._home = Home(home)
+        self._fixed_port = port
+        self._settings = dict(settings or {})
+        self._say = say
+        self._postmaster: Postmaster | None = None
+        self._port: int | None = None
+
+    @property
+    def dsn(self) -> str:
+        """postgresql://postgres:PASSWORD@127.0.0.1:PORT/pgrouter; known once `start` has returned."""
+        if self._port is None:
+            raise RuntimeError("EmbeddedPostgres.dsn is known after start()")
+        return self._home.dsn(self._port)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process is alive; False after a crash too, and then `start` mends it."""
+        return self._postmaster is not None and self._postmaster.alive
+
+    def start(self) -> None:
+        """Make the cluster if it is not there, start the server, wait until it answers, create the database.
+
+        Raises `ConfigurationError` when that cannot be. Nothing is left running then, nor when a signal interrupts it.
+        """
+        if self.running:
+            return
+        try:
+            self._home.own()
+            data, account = cluster.open_or_create(
+                self._home, sync=self._settings.get("fsync", "on") != "off", say=self._say
+            )
+            program = programs.reachable_binaries(account, self._say) / "postgres"
+            cluster.check(data, program, account)
+            if not self._adopt(data, program):
+                self._launch(data, program, account)
+            self._create_database()
+        except OSError as error:
+            self.stop()
+            raise ConfigurationError(
+                f"The embedded Postgres cannot use {self._home.path}: {error}. "
+                "Mend that, or set PGROUTER_HOME to another folder."
+            ) from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, patience: float = 5.0) -> None:
+        """Stop the server, wait until it is gone, give up the home. Safe to call at any time, and again.
+
+        A clean stop gets `patience` seconds; what comes then takes about two more, and loses no commit either.
+        """
+        if self._postmaster is not None:
+            self._postmaster.stop(patience)
+            self._postmaster = None
+        self._port = None
+        self._home.lock.release()
+
+    def __enter__(self) -> EmbeddedPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _adopt(self, data: Path, program: Path) -> bool:
+        """Take over the server that a killed process left behind, or stop it if it was started otherwise than ours."""
+        left = Postmaster.find(data)
+        if left is None:
+            return False
+        port = left.port
+        if (
+            port is None
+            or self._fixed_port not in (None, port)
+            or not left.was_started_as(program, self._options(port))
+        ):
+            left.stop(patience=30.0)
+            return False
+        self._postmaster, self._port = left, port
+        return self._wait_until_ready()
+
+    def _launch(self, data: Path, program: Path, account: Account) -> None:
+        deadline = time.monotonic() + _ORPHANS
+        waiting = False
+        for port in ports.choices(self._home, self._fixed_port, self._say):
+            while True:
+                offset = self._home.log_size()
+                options = self._options(port)
+                self._postmaster = Postmaster.launch(program, data, options, account, self._home.log)
+                if self._wait_until_ready():
+                    self._port = self._home.port = port
+                    return
+                said = self._home.log_tail(offset)
+                if "is still in use" not in said or time.monotonic() > deadline:
+                    break
+                if not waiting:
+                    self._say("Waiting for the last queries of a Postgres that was killed.")
+                waiting = True
+                time.sleep(0.2)
+            # Somebody may have taken the port between our look and Postgres's: then the next one is tried.
+            if self._fixed_port is not None or ports.is_free(port):
+                raise ConfigurationError(f"Postgres does not start. The end of {self._home.log}:\n{said}")
+
+    def _wait_until_ready(self) -> bool:
+        """Wait until the server accepts connections; False when it died instead."""
+        assert self._postmaster is not None
+        began = told = time.monotonic()
+        while not self._postmaster.ready:
+            if not self._postmaster.alive:
+                return False
+            now = time.monotonic()
+            if now - told >= _PROGRESS:
+                told = now
+                last = self._home.log_tail(lines=1)
+                self._say(
+                    f"Postgres is starting, {now - began:.0f} s so far; it may be recovering from a crash: {last}"
+                )
+            if now - began > _PATIENCE:
+                raise ConfigurationError(
+                    f"Postgres was not ready after {_PATIENCE:.0f} s. "
+                    f"The end of {self._home.log}:\n{self._home.log_tail()}"
+                )
+            time.sleep(_POLL)
+        return True
+
+    def _create_database(self) -> None:
+        absent = f"not exists (select from pg_catalog.pg_database where datname = '{DATABASE}')"
+        done = subprocess.run(
+            [programs.psql(), "-X", "-q", "-v", "ON_ERROR_STOP=1", f"--port={self._port}"],
+            input=f"select 'create database {DATABASE}' where {absent} \\gexec\n",
+            env=environment(
+                {
+                    "PGHOST": "127.0.0.1",
+                    "PGUSER": SUPERUSER,
+                    "PGDATABASE": "postgres",
+                    "PGPASSWORD": self._home.password,
+                }
+            ),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ConfigurationError(
+                f"Postgres runs, but its database {DATABASE} cannot be opened: {done.stderr.strip()}\n"
+                f"The end of {self._home.log}:\n{self._home.log_tail()}"
+            )
+
+    def _options(self, port: int) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": "",
+            "logging_collector": "off",
+            "log_destination": "stderr",
+            "lc_messages": "C",
+        }
+        return [f"{name}={value}" for name, value in (settings | self._settings).items()]
+
+
+def dsn_of(home: Path) -> str | None:
+    """The DSN of the server that runs on `home`, whoever started it; None when none does."""
+    state = Home(home)
+    try:
+        data = place.data_of(state.path)
+        file = PidFile.read(data)
+        if file is None or file.port is None or Postmaster.find(data) is None:
+            return None
+        return state.dsn(file.port)
+    except PermissionError as error:
+        raise ConfigurationError(f"{error.filename} is another user's: run this as that user, or as root.") from error
+
+
+def erase(home: Path) -> None:
+    """Stop the server of `home` and delete its cluster and password, wherever they lie; the rest of the home stays."""
+    state = Home(home)
+    if state.path.exists():
+        state.own()
+        try:
+            cluster.erase(state)
+        finally:
+            state.lock.release()

@@ -1,0 +1,1 @@
+"""ASGI helpers that know no service."""

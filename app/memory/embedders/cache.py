@@ -1,0 +1,127 @@
+"""What the app embeds with: an embedder behind a bounded cache and a deadline, padded for the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector
+
+from app.memory.embedders.base import QUICK_CHARS, Embedder, EmbeddingFailed
+
+CHUNK = 64
+
+
+class CachedEmbedder:
+    """Embeds texts as `HalfVector`s of `width` dimensions, remembering the last `capacity` single ones.
+
+    `hits` and `misses` count `embed_one`. A text is remembered by its digest, never by itself; an entry takes about
+    1.2 kB at width 384. `deadline` is in seconds and holds for `embed_one`.
+    """
+
+    def __init__(self, embedder: Embedder, width: int, capacity: int, deadline: float) -> None:
+        self.space = embedder.name
+        self.dimensions = embedder.dimensions
+        self.width = width
+        self.hits = 0
+        self.misses = 0
+        self._embedder = embedder
+        self._capacity = capacity
+        self._deadline = deadline
+        self._vectors: OrderedDict[bytes, HalfVector | None] = OrderedDict()
+        self._running: dict[bytes, asyncio.Task[HalfVector | None]] = {}
+
+    async def embed_one(self, text: str) -> HalfVector | None:
+        """The vector of `text`, or None when it has nothing to embed. The vector is shared: do not change it.
+
+        Raises `EmbeddingFailed` with the reason, also when the deadline passes.
+        """
+        key = _digest(text)
+        try:
+            vector = self._vectors[key]
+        except KeyError:
+            self.misses += 1
+        else:
+            self._vectors.move_to_end(key)
+            self.hits += 1
+            return vector
+        if not text or text.isspace():
+            return None
+        if self._embedder.quick and len(text) <= QUICK_CHARS:
+            return await self._compute(key, text)
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(self._compute_in_time(key, text))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        # One caller hanging up must not fail the others that wait for the same text.
+        return await asyncio.shield(task)
+
+    async def embed_many(self, texts: Sequence[str]) -> list[HalfVector | None]:
+        """The vectors of `texts`, in order, without a deadline; None where there is nothing to embed.
+
+        Uses what is remembered but remembers nothing new: a bulk load would push out what requests need. Raises
+        `EmbeddingFailed` naming the positions that failed.
+        """
+        vectors: list[HalfVector | None] = [None] * len(texts)
+        for start in range(0, len(texts), CHUNK):
+            missing: list[int] = []
+            for position in range(start, min(start + CHUNK, len(texts))):
+                text = texts[position]
+                known = self._vectors.get(_digest(text))
+                if known is not None:
+                    vectors[position] = known
+                elif text and not text.isspace():
+                    missing.append(position)
+            if not missing:
+                continue
+            try:
+                rows = await self._embedder.embed([texts[position] for position in missing])
+            except EmbeddingFailed as error:
+                raise EmbeddingFailed(f"texts {missing[0]} to {missing[-1]} of {len(texts)}: {error}") from None
+            for position, row in zip(missing, rows, strict=True):
+                vectors[position] = self._pad(row)
+        return vectors
+
+    async def close(self) -> None:
+        """Give up what is still being computed and release the embedder."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._embedder.close()
+
+    async def _compute(self, key: bytes, text: str) -> HalfVector | None:
+        rows = await self._embedder.embed([text])
+        vector = self._pad(rows[0])
+        self._vectors[key] = vector
+        if len(self._vectors) > self._capacity:
+            self._vectors.popitem(last=False)
+        return vector
+
+    async def _compute_in_time(self, key: bytes, text: str) -> HalfVector | None:
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await self._compute(key, text)
+        except TimeoutError:
+            raise EmbeddingFailed(f"{self.space} did not answer within {self._deadline:g} s") from None
+
+    def _forget(self, key: bytes, task: asyncio.Task[HalfVector | None]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # Retrieved, so that a failure nobody waits for any more is not reported as lost.
+
+    def _pad(self, row: NDArray[np.float32]) -> HalfVector | None:
+        if not row.any():
+            return None
+        padded = np.zeros(self.width, np.float16)
+        padded[: len(row)] = row
+        return HalfVector(padded)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,1 @@
+"""What an operator does, by command line and admin API alike."""

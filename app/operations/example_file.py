@@ -1,0 +1,123 @@
+"""Reads examples out of a file, one at a time: JSONL or CSV, plain or gzipped."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+
+from app.errors import BadRequest, ConfigurationError
+from app.http.validation import validated
+from app.memory.examples import Lesson
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
+
+#: Of one field of a CSV file; the module's own limit of 128 KiB is less than a long prompt.
+_LONGEST_FIELD = 64 * 1024 * 1024
+_SCORE = "q:"
+
+
+class LessonFile:
+    """A file of examples that can be gone through again and again; no more than one line of it is in memory.
+
+    A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`, a row of CSV the columns
+    `prompt`, `task` and a score per model in `q:MODEL`, empty where unknown; other columns, costs too, are passed
+    over (`unread`). An example that does not say its source has `source`. Iterating yields the number of the line each
+    begins at, and the example; it raises `BadRequest` naming the line.
+    """
+
+    def __init__(self, path: Path, source: str) -> None:
+        """Raises `ConfigurationError` when the name has none of `SUFFIXES`, or it is no file that can be read twice."""
+        self.path = path
+        self.source = source
+        if not path.name.lower().endswith(SUFFIXES):
+            raise ConfigurationError(f"{path}: a file of examples is called {', '.join('*' + s for s in SUFFIXES)}.")
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{path} is no plain file; it is read twice, once to check it and once to teach.")
+        self.size = path.stat().st_size
+        #: Columns of a CSV file that teach nothing; known once it is being read.
+        self.unread: tuple[str, ...] = ()
+        self._raw: IO[bytes] | None = None
+        self._line = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file read so far, as it lies on disk."""
+        return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
+
+    def __iter__(self) -> Iterator[tuple[int, Lesson]]:
+        self._line = 0
+        try:
+            with ExitStack() as stack:
+                self._raw = raw = stack.enter_context(self.path.open("rb"))
+                zipped = self.path.name.lower().endswith(".gz")
+                file = stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=raw))) if zipped else raw
+                rows = self._jsonl(file) if ".jsonl" in self.path.name.lower()[-9:] else self._csv(file)
+                for row in rows:
+                    row.setdefault("source", self.source)
+                    yield self._line, validated(Lesson, row)
+        except BadRequest as error:
+            raise BadRequest(self.at(self._line, error.message), param=error.param) from None
+        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
+            # These are met while reading ahead, so the line is not quite known.
+            reason = f"not UTF-8, {error.reason}" if isinstance(error, UnicodeDecodeError) else str(error)
+            raise BadRequest(f"{self.path} after line {self._line}: it cannot be read: {reason}.") from None
+
+    def at(self, line: int, message: str) -> str:
+        """`message` with the file and the line it is about."""
+        return f"{self.path} line {line}: {message}"
+
+    def _jsonl(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+        for self._line, line in enumerate(file, 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if self._line == 1 else line
+            if not text.strip():
+                continue
+            try:
+                row = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise BadRequest(f"this is not JSON: {error}.") from None
+            if not isinstance(row, dict):
+                raise BadRequest("this is not a JSON object.")
+            yield row
+
+    def _csv(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+        csv.field_size_limit(_LONGEST_FIELD)
+        with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            table = csv.reader(text, strict=True)
+            self._line = 1
+            header = [name.strip() for name in next(table, [])]
+            models = {i: name.removeprefix(_SCORE).strip() for i, name in enumerate(header) if name.startswith(_SCORE)}
+            if "prompt" not in header or not models:
+                raise BadRequest("the header needs a column prompt and a column q:MODEL for each model scored.")
+            self.unread = tuple(n for n in header if n not in ("prompt", "task") and not n.startswith(_SCORE))
+            ended = table.line_num
+            for cells in table:
+                # A quoted prompt may span lines: what people look for is the one it begins at.
+                self._line, ended = ended + 1, table.line_num
+                if cells:
+                    yield _row(header, models, cells)
+
+
+def _row(header: list[str], models: dict[int, str], cells: list[str]) -> dict[str, Any]:
+    if len(cells) != len(header):
+        raise BadRequest(f"it has {len(cells)} columns, the header has {len(header)}.")
+    named = dict(zip(header, cells, strict=True))
+    scores = {model: _score(cells[i], model) for i, model in models.items() if cells[i].strip()}
+    if not scores:
+        raise BadRequest("it has no score in any column q:MODEL.")
+    task = named.get("task", "").strip()
+    return {"prompt": named["prompt"], "scores": scores, **({"task": task} if task else {})}
+
+
+def _score(text: str, model: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadRequest(f"{_SCORE}{model}: {text.strip()!r} is not a number.") from None

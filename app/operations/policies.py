@@ -1,0 +1,60 @@
+"""Policies: added, or changed where something is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.errors import BadRequest, ConfigurationError
+from app.operations.policy_defaults import choose, policy_defaults
+from app.store import models as registry
+from app.store import policies
+from app.store.database import Database
+
+
+async def put(
+    db: Database,
+    tenant_id: int,
+    name: str,
+    *,
+    backend: str | None = None,
+    default: str | None = None,
+    models: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
+    settings: Mapping[str, Any],
+) -> list[str]:
+    """Add a policy, or change one; what is None stays, or for a new one comes from ROUTER_* and the prices.
+
+    Candidates that are disabled by now are dropped; returns what people should know of it. Raises `BadRequest` naming
+    the field, `ConfigurationError` for a model that is not there or when none has a price.
+    """
+    notes = []
+    known = next((row for row in await policies.settings(db, tenant_id) if row["name"] == name), None)
+    put: dict[str, Any]
+    if known is None:
+        defaults = policy_defaults()
+        chosen = choose(await registry.models(db), models or defaults.candidates, default)
+        if chosen is None:
+            raise ConfigurationError("No model has a price yet: add some with `pgrouter model add` first.")
+        put = {"backend": defaults.backend, "models": chosen[0], "default": chosen[1], "weights": None}
+        put["settings"] = {**defaults.settings, **settings}
+    else:
+        enabled = {model.name for model in await registry.models(db)}
+        kept = [pair for pair in zip(known["models"], known["weights"], strict=True) if pair[0] in enabled]
+        if models is None and len(kept) < len(known["models"]):
+            gone = ", ".join(sorted(set(known["models"]) - enabled))
+            notes.append(f"{gone}: disabled, and from now on no candidate of {name}.")
+        put = {"backend": known["backend"], "default": default or known["default_model"], "settings": settings}
+        put["models"] = list(models) if models else [model for model, _ in kept]
+        put["weights"] = None if models else [weight for _, weight in kept]
+    if backend is not None:
+        put["backend"] = backend
+    if weights is not None:
+        put["weights"] = list(weights)
+    if put["weights"] is not None and len(put["weights"]) != len(put["models"]):
+        raise BadRequest(
+            f"{len(put['weights'])} weights for {len(put['models'])} models: {', '.join(put['models'])}",
+            param="weights",
+        )
+    await policies.put_policy(db, tenant_id, name, **put)
+    return notes

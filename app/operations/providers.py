@@ -1,0 +1,61 @@
+"""Providers: who serves models, what they speak, and how their key is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from app.errors import NotFound
+from app.store import providers
+from app.store.database import Database
+
+#: What `providers.speaks` may hold, and `providers.key_header`.
+Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
+KeyHeader = Literal["authorization", "x-api-key", "api-key"]
+APIS: tuple[str, ...] = get_args(Api)
+
+#: By host, what differs from OpenAI: what a new provider there speaks, and the header of its key.
+_HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {"api.anthropic.com": (("messages", "chat"), "x-api-key")}
+
+
+async def put(
+    db: Database,
+    name: str,
+    base_url: str,
+    key_variable: str | None = None,
+    *,
+    speaks: Sequence[str] | None = None,
+    key_header: str | None = None,
+) -> None:
+    """Add a provider, or change one; None keeps what is known, '' as `key_variable` sends no key.
+
+    What a new one speaks is what its host is known for, else what OpenAI does.
+    """
+    known = await find(db, name)
+    if known is None:
+        usual = _HOSTS.get(_host(base_url))
+        if usual is not None:
+            speaks, key_header = speaks or usual[0], key_header or usual[1]
+    elif key_variable is None:
+        key_variable = known["key_variable"]
+    variable = (key_variable or "").strip() or None
+    await providers.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
+
+
+async def remove(db: Database, name: str) -> None:
+    """Delete a provider that serves no model. Raises `NotFound`."""
+    if not await providers.delete_provider(db, name):
+        raise NotFound(f"There is no provider {name!r}; `pgrouter provider list` shows them.", param="provider")
+
+
+async def find(db: Database, name: str) -> Mapping[str, Any] | None:
+    """A provider as `router.upstreams` shows it, or None."""
+    return next((row for row in await providers.upstreams(db) if row["name"] == name), None)
+
+
+def _host(base_url: str) -> str:
+    try:
+        return urlsplit(base_url).hostname or ""
+    except ValueError:
+        return ""

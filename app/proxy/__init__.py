@@ -1,0 +1,1 @@
+"""Carries one request to a provider and its answer back."""

@@ -1,0 +1,46 @@
+"""The Starlette application: routes and handlers as plain data."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from app.demo import provider
+from app.endpoints import admin, backtests, compare, decisions, health, memories, models, teaching, usage
+from app.endpoints.openapi import routes as openapi
+from app.proxy import inference, passthrough
+from app.server.error_handlers import handlers
+from app.server.fast_path import Application
+from app.server.middleware import Observing, RequestIds
+from app.services import Services
+
+routes = [
+    *inference.routes,
+    *models.routes,
+    *teaching.routes,
+    *compare.routes,
+    *memories.routes,
+    *decisions.routes,
+    *backtests.routes,
+    *admin.routes,
+    *usage.routes,
+    *health.routes,
+    *openapi.routes,
+    *passthrough.routes,
+]
+#: Only where the process has a database of its own: there its models are served by itself.
+demo_routes = [Mount("/demo/v1", routes=provider.routes)]
+
+
+def create_app(services: Services) -> Application:
+    """The application of one process, serving with what is running already."""
+    app = Starlette(
+        routes=[*routes, *demo_routes] if services.settings.demo else routes,
+        middleware=[Middleware(RequestIds), Middleware(Observing)],
+        exception_handlers=handlers,
+    )
+    # A redirect's empty body is not what a client of OpenAI expects.
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return Application(app)

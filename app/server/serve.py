@@ -1,0 +1,107 @@
+"""Runs the application on a listening socket until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from app.server.app import create_app
+from app.server.protocol import Protocol
+from app.services import running
+from app.settings import Settings
+
+#: What asks the process to end.
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+BACKLOG = 2048
+
+log = logging.getLogger("pgrouter")
+
+
+async def serve(
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    *,
+    stops: Sequence[signal.Signals] = STOPS,
+    orphaned: int | None = None,
+) -> None:
+    """Serve on `listener`; `ready` is called once requests are answered.
+
+    Ends at a signal of `stops`, or when `orphaned`, a file descriptor, becomes readable: whoever held its other end
+    is gone.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_say_what_nobody_caught)
+    async with running(settings) as services:
+        config = uvicorn.Config(
+            create_app(services),
+            http=Protocol,
+            proxy_headers=False,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=max(1, round(settings.drain)),
+            backlog=BACKLOG,
+        )
+        server = _Server(config, stops)
+        if orphaned is not None:
+            loop.add_reader(orphaned, server.abandon, orphaned)
+        # What is loaded stays; looking through it again and again holds every request up for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)
+        async with _announcing(server, ready):
+            await server.serve(sockets=[listener])
+
+
+def _say_what_nobody_caught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio does, but without the representation of the task, which has the error's message in it."""
+    log.error("%s", context.get("message", "an error in the event loop"), exc_info=context.get("exception"))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that stays in charge of signals: a second one, while all is being closed, raises nothing anywhere."""
+
+    def __init__(self, config: uvicorn.Config, stops: Sequence[signal.Signals]) -> None:
+        super().__init__(config)
+        self._stops = stops
+
+    def abandon(self, orphaned: int) -> None:
+        """End because whoever started this process is gone."""
+        asyncio.get_running_loop().remove_reader(orphaned)
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have every signal end the server; its own method gives them back before the last request is done."""
+        for stop in self._stops:
+            signal.signal(stop, self.handle_exit)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _announcing(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
+    async def wait() -> None:
+        while not server.started:  # noqa: ASYNC110  (uvicorn has a flag, not an event)
+            await asyncio.sleep(0.02)
+        ready()
+
+    task = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        task.cancel()

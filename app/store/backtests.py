@@ -1,0 +1,90 @@
+"""How good routing is and what it saves: backtest, calibration, and both held against the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from app.entities import POLICY_SETTINGS
+from app.store.database import Database
+
+#: What a call may take beyond the seconds it was given to measure in: for what it reads first and works out at the end.
+SLACK = 30.0
+
+
+async def backtest(
+    db: Database,
+    tenant_id: int,
+    policy_id: int,
+    space_id: int,
+    *,
+    sample: int,
+    alphas: Sequence[float] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    confidence: float,
+    seconds: float,
+) -> list[Mapping[str, Any]]:
+    """The cost-quality curve of a policy by leave-one-out, as rows of `router.backtest`; only reads.
+
+    `sample` memories at most are asked, for `seconds` at most. `settings` (alpha, k, tau, n0, n0_task, n1) stand in for
+    the policy's own. Raises `NotFound` for an unknown policy, `Unsupported` for too little memory.
+    """
+    return await db.read(
+        "select * from router.backtest($1, $2, $3, p_sample => $4, p_alphas => $5, p_settings => $6, "
+        "p_confidence => $7, p_seconds => $8)",
+        tenant_id,
+        policy_id,
+        space_id,
+        sample,
+        None if alphas is None else list(alphas),
+        None if settings is None else tuple(settings.get(setting) for setting in POLICY_SETTINGS),
+        confidence,
+        seconds,
+        timeout=seconds + SLACK,
+    )
+
+
+async def calibrate(
+    db: Database,
+    tenant_id: int,
+    policy_id: int,
+    space_id: int,
+    *,
+    target: float,
+    confidence: float,
+    sample: int,
+    seconds: float,
+    tune: bool,
+    write: bool,
+) -> Mapping[str, Any]:
+    """The settings that keep `target` of the default model's quality at the least cost, as the row of
+    `router.calibrate`; with `write` the policy has them from now on. Needs the owner's rights.
+
+    Raises `NotFound` for an unknown policy, `Unsupported` for too little memory or a target out of its reach.
+    """
+    rows = await db.fetch(
+        "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        tenant_id,
+        policy_id,
+        space_id,
+        target,
+        confidence,
+        sample,
+        seconds,
+        tune,
+        write,
+        timeout=seconds + SLACK,
+    )
+    row: Mapping[str, Any] = rows[0]
+    return row
+
+
+async def savings(
+    db: Database, tenant_id: int, policy_id: int | None, since: datetime | None
+) -> list[Mapping[str, Any]]:
+    """What each policy (None: every) was expected to save, beside what the ledger says, as rows of `router.savings`.
+
+    `since` None: since its last calibration, or for 30 days.
+    """
+    return await db.read("select * from router.savings($1, $2, $3)", tenant_id, policy_id, since, timeout=60)

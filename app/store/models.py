@@ -1,0 +1,77 @@
+"""Who serves models, and which models there are: what the catalogue is made of, and the commands that change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from app.entities import CAPABILITIES, Model, Provider
+from app.store.database import Database
+from app.store.providers import providers
+
+
+async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
+    """Every enabled model by name; `known` are the providers, None: they are asked for first."""
+    by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
+    rows = await db.read_newest("select * from router.catalogue()")
+    return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
+
+
+async def put_model(
+    db: Database,
+    name: str,
+    provider: str,
+    *,
+    upstream_name: str | None = None,
+    input_price: float | None = None,
+    cached_input_price: float | None = None,
+    output_price: float | None = None,
+    priced_on: date | None = None,
+    context_window: int | None = None,
+    tools: bool | None = None,
+    vision: bool | None = None,
+    json_schema: bool | None = None,
+    enabled: bool = True,
+    parallel_tools: bool | None = None,
+    audio: bool | None = None,
+    reasoning: bool | None = None,
+    max_output: int | None = None,
+) -> int:
+    """Add or change a model; None keeps what is known. Returns its number; `BadRequest` for an unknown provider."""
+    rows = await db.fetch(
+        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        name,
+        provider,
+        upstream_name or name,
+        input_price,
+        cached_input_price,
+        output_price,
+        priced_on,
+        context_window,
+        tools,
+        vision,
+        json_schema,
+        enabled,
+        parallel_tools,
+        audio,
+        reasoning,
+        max_output,
+    )
+    return int(rows[0][0])
+
+
+async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, force: bool = False) -> bool:
+    """Fill in what is unknown of a model's abilities, with `force` also what is known; whether anything changed."""
+    rows = await db.fetch(
+        "select router.fill_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        name,
+        *(abilities.get(ability) for ability in CAPABILITIES),
+        force,
+    )
+    return bool(rows[0][0])
+
+
+async def inventory(db: Database) -> list[Mapping[str, Any]]:
+    """Every model by name, disabled ones too."""
+    return await db.fetch("select * from router.inventory()")

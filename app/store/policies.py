@@ -1,0 +1,61 @@
+"""Policies in the database: list, put and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from app.entities import POLICY_SETTINGS, Policy
+from app.store.database import Database
+
+
+async def policies(db: Database, tenant_id: int) -> list[Policy]:
+    """The policies of a tenant by name."""
+    rows = await db.read_newest("select * from router.candidates($1)", tenant_id)
+    return [
+        Policy(
+            policy_id=row["policy_id"],
+            name=row["policy"],
+            backend=row["backend"],
+            granularity=row["granularity"],
+            default_model=row["default_model"],
+            models=tuple(row["models"]),
+        )
+        for row in rows
+    ]
+
+
+async def put_policy(
+    db: Database,
+    tenant_id: int,
+    name: str,
+    *,
+    backend: str,
+    default: str,
+    models: Sequence[str],
+    weights: Sequence[float] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Add or change a policy; returns its number. `BadRequest` for an unknown model, or one without a price."""
+    rows = await db.fetch(
+        "select router.put_policy($1, $2, $3, $4, $5, $6, $7)",
+        tenant_id,
+        name,
+        backend,
+        default,
+        list(models),
+        weights,
+        tuple(settings.get(setting) for setting in POLICY_SETTINGS),
+    )
+    return int(rows[0][0])
+
+
+async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
+    """Delete a policy; False when the tenant has none of that name."""
+    return bool((await db.fetch("select router.delete_policy($1, $2)", tenant_id, name))[0][0])
+
+
+async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+    """The policies of a tenant with every setting, and their candidates with weights."""
+    return await db.fetch("select * from router.settings($1)", tenant_id)

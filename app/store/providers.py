@@ -1,0 +1,43 @@
+"""Providers in the database: list, put and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.entities import Provider
+from app.store.database import Database
+
+
+async def providers(db: Database) -> list[Provider]:
+    """Every provider by name."""
+    return [
+        Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
+        for row in await db.read_newest("select * from router.upstreams()")
+    ]
+
+
+async def put_provider(
+    db: Database,
+    name: str,
+    base_url: str,
+    key_variable: str | None,
+    *,
+    speaks: Sequence[str] | None = None,
+    key_header: str | None = None,
+) -> int:
+    """Add or change a provider; returns its number. None keeps what it speaks, and its key's header."""
+    rows = await db.fetch(
+        "select router.put_provider($1, $2, $3, $4, $5)", name, base_url, key_variable, speaks, key_header
+    )
+    return int(rows[0][0])
+
+
+async def delete_provider(db: Database, name: str) -> bool:
+    """Delete a provider; False when there is none of that name. asyncpg's ForeignKeyViolationError: it has models."""
+    return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
+
+
+async def upstreams(db: Database) -> list[Mapping[str, Any]]:
+    """Every provider by name."""
+    return await db.fetch("select * from router.upstreams()")

@@ -1,0 +1,249 @@
+"""Carries bytes to a provider and back: connections kept, time-outs kept, nothing decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import suppress
+
+import aiohttp
+from yarl import URL
+
+from app.entities import Provider
+from app.errors import UpstreamUnavailable
+
+#: Headers that belong to one connection (RFC 9110, 7.6.1), or that the hop writes itself.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade",
+    )
+)  # fmt: skip
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"))
+_NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
+_ROUTER_HEADERS = b"x-router"
+
+#: A body over this many bytes is written in pieces.
+LARGE = 1024 * 1024
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+#: A body at hand, or one that is passed on as it comes.
+Body = bytes | AsyncIterator[bytes] | None
+
+
+class Reply:
+    """A provider's answer whose first byte has arrived; `close` when done with it, read or not."""
+
+    __slots__ = ("_begun", "_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._begun = b""
+        self.status = response.status
+        self.headers = [(name.lower(), value) for name, value in response.raw_headers if name.lower() not in HOP_BY_HOP]
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header called `name` (lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer is a stream of server-sent events."""
+        return (self.header(b"content-type") or b"").startswith(b"text/event-stream")
+
+    @property
+    def arrived(self) -> bool:
+        """Whether all of the body is here, so that nobody waits for it."""
+        return self._response.content.is_eof()
+
+    async def begin(self) -> None:
+        """Wait for the first of the body. Raises as `chunks` does, where the provider breaks off before it too."""
+        try:
+            self._begun = await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives. Raises `UpstreamUnavailable` when the provider breaks off."""
+        try:
+            if self._begun:
+                yield self._begun
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+
+    async def read(self) -> bytes:
+        """The whole body. Raises as `chunks` does."""
+        try:
+            return self._begun + await self._response.content.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else cut it, which stops the provider's work."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class Upstream:
+    """The HTTP client of the process; `open` and `close` it inside the event loop."""
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float,
+        first_byte_timeout: float,
+        idle_timeout: float,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._connect_timeout = connect_timeout
+        self._first_byte_timeout = first_byte_timeout
+        self._idle_timeout = idle_timeout
+        self._environ = environ
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[tuple[str, str, bytes], URL] = {}
+        # The headers that clients send are the same ones again and again; None: not sent on.
+        self._names: dict[bytes, str | None] = {}
+
+    async def open(self) -> None:
+        """Make ready to send."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=self._idle_timeout),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    async def close(self) -> None:
+        """Cut what is still open."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self,
+        provider: Provider,
+        path: str,
+        query: bytes,
+        headers: RawHeaders,
+        body: Body,
+        *,
+        method: str = "POST",
+        within: float = float("inf"),
+        extra: Iterable[tuple[str, str]] = (),
+        plain: bool = True,
+    ) -> Reply:
+        """Send `body` to a provider at `path` below its base URL; returns once the answer has begun.
+
+        The client's headers go along, its credentials and the router's own do not; `extra` are sent too. `plain`: the
+        answer must come uncompressed, for what passes by is read. `within`: seconds for it to begin, if that is less
+        than what every attempt has; of a body that is passed on they count from its last piece. Raises
+        `UpstreamUnavailable`.
+        """
+        assert self._session is not None, "open() comes first"
+        sent = self._forwarded(headers, plain)
+        sent += extra
+        sent += credentials(provider.key_variable, provider.key_header, self._environ)
+        if isinstance(body, bytes):
+            # A large body goes in pieces, so that others get a turn in between.
+            data: object = body if len(body) <= LARGE else io.BytesIO(body)
+        else:
+            data = body
+        longest = min(self._first_byte_timeout, within)
+        response: aiohttp.ClientResponse | None = None
+        try:
+            async with asyncio.timeout(longest) as timer:
+                if isinstance(body, AsyncIterator):
+                    data = _timed(body, timer, longest)
+                response = await self._session.request(
+                    method,
+                    self._url(provider.base_url, path, query),
+                    data=data,
+                    headers=sent,
+                    allow_redirects=False,
+                )
+                reply = Reply(response)
+                if plain and reply.streamed:
+                    # A head alone is no beginning: what dies before its first word can still be another model's.
+                    await reply.begin()
+        except BaseException as error:
+            if response is not None:
+                response.close()
+            if not isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+                raise
+            timed_out = _timed_out(error)
+            what = "did not answer in time" if timed_out else "cannot be reached"
+            raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
+        if not 200 <= response.status < 600:
+            # Another protocol, which nobody asked for, or what no client could be told.
+            response.close()
+            raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
+        return reply
+
+    def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
+        names, sent = self._names, []
+        hop = b""
+        for raw, value in headers:
+            try:
+                name = names[raw]
+            except KeyError:
+                name = self._name(raw)
+            if name is not None and not (plain and raw == b"accept-encoding"):
+                sent.append((name, _wired(value)))
+            elif raw == b"connection":
+                hop = value
+        if hop and hop.lower() not in (b"keep-alive", b"close"):
+            # RFC 9110, 7.6.1: what the client's connection names is for this hop alone.
+            dropped = {name.strip() for name in hop.decode("latin-1").lower().split(",")}
+            sent = [(name, value) for name, value in sent if name not in dropped]
+        if plain:
+            sent.append(("accept-encoding", "identity"))
+        return sent
+
+    def _name(self, raw: bytes) -> str | None:
+        name = None if raw in _NOT_FORWARDED or raw.startswith(_ROUTER_HEADERS) else raw.decode("latin-1")
+        if len(self._names) < 1000:
+            self._names[raw] = name
+        return name
+
+    def _url(self, base: str, path: str, query: bytes) -> URL:
+        url = self._urls.get((base, path, query))
+        if url is None:
+            url = URL(base + path + (f"?{query.decode('latin-1')}" if query else ""), encoded=True)
+            if len(self._urls) < 1000:
+                self._urls[base, path, query] = url
+        return url
+
+
+async def _timed(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
+    """`body`, each piece of which gives the answer `seconds` from then on."""
+    async for piece in body:
+        # Where the answer has begun already, nobody waits for it any more.
+        with suppress(RuntimeError):
+            timer.reschedule(asyncio.get_running_loop().time() + seconds)
+        yield piece
+
+
+def _wired(value: bytes) -> str:
+    """`value` as text that aiohttp, which writes UTF-8, sends as the same bytes; Latin-1 where it is not UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The header that carries a provider's key; none where `variable` holds none."""
+    key = environ.get(variable) if variable else None
+    if not key:
+        return ()
+    return ((header, f"Bearer {key}" if header == "authorization" else key),)
+
+
+def _timed_out(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError)
