@@ -304,6 +304,14 @@ def test_a_file_defines_and_describes_what_its_name_says(path: Path) -> None:
     assert described == [found[1]]
 
 
+@pytest.mark.parametrize("module", sorted((ROOT / "app" / "store").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: Path) -> None:
+    files = {path.name.partition(".")[0]: path.parent.name for path in (ROOT / "sql").rglob("*.sql")}
+    folder = {"decision_batches": "decisions", "database": "maintenance"}.get(module.stem, module.stem)
+    called = re.findall(r"(?:select|from) router(?:_internal)?\.(\w+)\(", module.read_text(encoding="utf-8"))
+    assert {name: files[name] for name in called} == dict.fromkeys(called, folder)
+
+
 def test_every_function_is_in_the_contract_table(database: str) -> None:
     rows = fetch(database, "select proname from pg_proc where pronamespace = 'router'::regnamespace")
     contract = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## The decision")[0]
