@@ -32,6 +32,11 @@ async def _on_driver(connection: AsyncConnection, statements: str) -> None:
     await driver.execute(statements)
 
 
+def qualified(name: str) -> str:
+    """A function's name with its schema: helpers begin with an underscore, so that `\\df router.*` is the interface."""
+    return f"router_internal.{name}" if name.startswith("_") else f"router.{name}"
+
+
 def source(name: str, version: int) -> str:
     """The text of `NAME.vVERSION.sql`, whichever folder of `sql/` it is in; names are unique."""
     (path,) = SQL.rglob(f"{name}.v{version}.sql")
@@ -41,14 +46,14 @@ def source(name: str, version: int) -> str:
 def install(name: str, version: int, *, to: str = "") -> None:
     """Run `NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
     execute(source(name, version))
-    execute(f"revoke all on function router.{name} from public;")
+    execute(f"revoke all on function {qualified(name)} from public;")
     if to:
-        execute(f"grant execute on function router.{name} to {to};")
+        execute(f"grant execute on function {qualified(name)} to {to};")
 
 
 def drop(*names: str) -> None:
     """Drop functions, all in one statement: those with a body in `begin atomic` depend on what they call."""
-    execute(f"drop function {', '.join(f'router.{name}' for name in names)};")
+    execute(f"drop function {', '.join(qualified(name) for name in names)};")
 
 
 def install_view(name: str, version: int, *, to: str) -> None:
@@ -72,7 +77,7 @@ def isolate(*tables: str) -> None:
                 using (tenant_id = (select nullif(current_setting('router.tenant_id', true), '')::int));
             create policy {table}_of_owner on router.{table} for select to current_user using (true);
             create policy {table}_of_reader on router.{table} for select to router_reader
-                using (tenant_id <@ (select router._reads()));
+                using (tenant_id <@ (select router_internal._granted_tenants()));
         """)
 
 

@@ -101,7 +101,7 @@ async def test_entering_a_tenant_shows_a_reader_nothing_more(world: World, reade
     await enter(reader, theirs)
     assert await seen(world, reader) == {mine}
     async with reader.transaction():
-        await reader.fetch("select router._enter($1)", theirs)
+        await reader.fetch("select router_internal._enter($1)", theirs)
         assert await seen(world, reader) == {mine}
 
 

@@ -42,7 +42,9 @@ begin
     end loop;
 end
 $$;
-grant usage on schema router to router_app, router_reader;
+create schema router_internal;
+grant usage on schema router, router_internal to router_app, router_reader;
+comment on schema router_internal is 'Helpers of the functions of schema router, by names that begin with an underscore; not an interface.';
 comment on schema router is 'pgrouter: the routing memory and its functions. Start with: select * from router.overview';
 grant select on router.alembic_version to router_app, router_reader;
 comment on table router.alembic_version is 'The schema revision this database is at, written by migrations.';
@@ -305,14 +307,14 @@ ANNOUNCED = ("tenants", "api_keys", "providers", "models", "policies", "policy_m
 def upgrade() -> None:
     execute(ROLES)
     execute(TABLES.replace("$WIDTH", str(width())))
-    install("_reads", 1, to="router_reader")
+    install("_granted_tenants", 1, to="router_reader")
     isolate("tenants", "api_keys", "policies", "policy_models", "tenant_prices")
     install("_enter", 1, to=BOTH)
-    install("_announce", 1)
+    install("_notify_change", 1)
     for table in ANNOUNCED:
         execute(f"""
-            create trigger {table}_announce after insert or update or delete on router.{table}
-                for each statement execute function router._announce();
+            create trigger {table}_notify_change after insert or update or delete on router.{table}
+                for each statement execute function router_internal._notify_change();
         """)
     install("revision", 1, to=BOTH)
     install("catalogue", 1, to=BOTH)
@@ -332,7 +334,7 @@ def upgrade() -> None:
     install("put_policy", 1)
     install("delete_policy", 1)
     install("credentials", 1)
-    install("_models", 1)
+    install("_model_ids", 1)
     install("create_key", 1)
     install("change_key", 1)
     install("revoke_key", 1)
@@ -344,7 +346,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     # The version table stays, or there would be nowhere to write that nothing is left.
     drop(
-        "revoke_tenant", "grant_tenant", "readers", "revoke_key", "change_key", "create_key", "_models",
+        "revoke_tenant", "grant_tenant", "readers", "revoke_key", "change_key", "create_key", "_model_ids",
         "credentials", "delete_policy", "put_policy", "settings", "drop_price", "put_price", "prices", "_prices",
         "create_tenant", "fill_model", "put_model", "inventory", "delete_provider", "put_provider", "upstreams",
         "candidates", "catalogue", "revision", "_enter",
@@ -354,10 +356,11 @@ def downgrade() -> None:
         drop table router.tenant_prices, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
             router.spaces, router.providers;
     """)
-    drop("_announce", "_reads")
+    drop("_notify_change", "_granted_tenants")
     execute("""
         drop table router.reader_grants;
         drop type router.policy_settings, router.reason, router.backend, router.granularity;
         revoke all on router.alembic_version from router_app, router_reader;
         revoke all on schema router from router_app, router_reader;
+        drop schema router_internal;
     """)

@@ -163,19 +163,19 @@ def upgrade() -> None:
     install("_count_memories", 1, to=APP)
     execute("""
         create trigger memories_count_inserted after insert on router.memories
-            referencing new table as changed for each statement execute function router._count_memories('1');
+            referencing new table as changed for each statement execute function router_internal._count_memories('1');
         create trigger memories_count_deleted after delete on router.memories
-            referencing old table as changed for each statement execute function router._count_memories('-1');
+            referencing old table as changed for each statement execute function router_internal._count_memories('-1');
         create trigger memories_count_new after update on router.memories
-            referencing new table as changed for each statement execute function router._count_memories('1');
+            referencing new table as changed for each statement execute function router_internal._count_memories('1');
         create trigger memories_count_old after update on router.memories
-            referencing old table as changed for each statement execute function router._count_memories('-1');
+            referencing old table as changed for each statement execute function router_internal._count_memories('-1');
     """)
     install("embedding_width", 1, to=BOTH)
     install("register_space", 1, to=APP)
     install("spaces_of", 1, to=BOTH)
-    install("_task", 1, to=APP)
-    install("_lock", 1, to=APP)
+    install("_add_tasks", 1, to=APP)
+    install("_lock_memory", 1, to=APP)
     install("_evict", 1, to=APP)
     install("record", 1, to=APP)
     install("stage", 1)
@@ -188,7 +188,7 @@ def upgrade() -> None:
     install("build_space", 1)
     install("outdated", 1)
     install("prompts", 1)
-    install("_trim", 1)
+    install("_trim_copies", 1)
     install("reembed", 1)
     install("switch_space", 1)
     install("drop_space", 1)
@@ -198,9 +198,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     execute("drop view router.memory;")
     drop(
-        "drop_space", "switch_space", "reembed", "_trim", "prompts", "outdated", "build_space", "change_tenant",
-        "export", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict", "_lock", "_task",
-        "spaces_of", "register_space", "embedding_width",
+        "drop_space", "switch_space", "reembed", "_trim_copies", "prompts", "outdated", "build_space",
+        "change_tenant", "export", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict",
+        "_lock_memory", "_add_tasks", "spaces_of", "register_space", "embedding_width",
     )  # fmt: skip
     execute("""
         drop table router.priors, router.memory_counts, router.memory_texts, router.memories, router.tasks;

@@ -252,12 +252,12 @@ comment on column router.reservations.usd is 'Expected USD, of the dearest candi
 comment on column router.reservations.tokens is 'Expected tokens, prompt and completion.';
 comment on column router.reservations.reserved_at is 'When it was admitted.';
 
-create type router.standing as (
+create type router_internal.meter_now as (
     limit_id int, key_id int, requests_limit int, tokens_limit int, requests_left double precision,
     tokens_left double precision, day date, day_budget numeric, day_spent numeric, month_budget numeric,
     month_spent numeric, reserved numeric
 );
-comment on type router.standing is 'A limit with what is left of it at a moment, as _standing gives it.';
+comment on type router_internal.meter_now is 'A limit with what is left of it at a moment, as _meters_now gives it.';
 
 grant select, update on router.meters to router_app;
 grant select, insert, delete on router.reservations to router_app;
@@ -271,15 +271,15 @@ def upgrade() -> None:
     execute(LIMITS)
     isolate("limits", "meters", "reservations")
     install("_open_day", 1, to=APP)
-    install("_price", 1, to=APP)
-    install("_measure", 1, to=APP)
-    install("_refilled", 1, to=BOTH)
-    install("_standing", 1, to=APP)
+    install("_cost", 1, to=APP)
+    install("_update_speeds", 1, to=APP)
+    install("_bucket_level", 1, to=BOTH)
+    install("_meters_now", 1, to=APP)
     install("_open_meter", 1)
     install("admit", 1, to=APP)
     install("_settle", 1, to=APP)
     install("log_decisions", 1, to=APP)
-    install("_why", 1, to=BOTH)
+    install("_explanation", 1, to=BOTH)
     install("decision", 1, to=BOTH)
     install("holder", 1, to=APP)
     install("put_limits", 1)
@@ -291,10 +291,10 @@ def upgrade() -> None:
     install("delete_tenant", 1)
     install("status", 1, to=BOTH)
     execute("""
-        create trigger limits_announce after insert or update or delete on router.limits
-            for each statement execute function router._announce();
+        create trigger limits_notify_change after insert or update or delete on router.limits
+            for each statement execute function router_internal._notify_change();
         create trigger limits_meter after insert on router.limits
-            for each row execute function router._open_meter();
+            for each row execute function router_internal._open_meter();
     """)
     install_view("budgets", 1, to="router_reader")
     install("limits_of", 1)
@@ -310,11 +310,11 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "tenancies", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "holder", "decision", "_why", "log_decisions", "_settle", "admit", "_open_meter", "_standing", "_refilled",
-        "_measure", "_price", "_open_day",
+        "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_open_meter", "_meters_now",
+        "_bucket_level", "_update_speeds", "_cost", "_open_day",
     )  # fmt: skip
     execute("""
-        drop type router.standing, router.decision_entry;
+        drop type router_internal.meter_now, router.decision_entry;
         drop table router.meters, router.reservations, router.limits, router.responses, router.decisions, router.speeds,
             router.conversations;
     """)

@@ -27,14 +27,14 @@ create type router.candidate as (
 );
 comment on type router.candidate is 'What is known of a model before neighbours: prices, its ledger, sums of its labels, and what is taken for granted.';
 
-create type router.basis as (
+create type router.context as (
     backend router.backend, granularity router.granularity, seed_count int, confidence_floor double precision,
     explore_share double precision, explore_labels int, k int, tau double precision,
     n0_task double precision, n1 double precision, alpha double precision, switch_penalty double precision,
     base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
     candidates router.candidate[]
 );
-comment on type router.basis is 'What a decision starts from: a policy''s settings, the size of the memory, the candidates.';
+comment on type router.context is 'What a decision starts from: a policy''s settings, the size of the memory, the candidates.';
 
 create type router.estimate as (
     model_id smallint, quality double precision, labels bigint, confidence double precision,
@@ -53,13 +53,13 @@ create type router.question as (
 );
 comment on type router.question is 'The arguments of decide but the time, in its order, as decide_many takes them.';
 
-create type router.trial as (
+create type router_internal.trial as (
     setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
     support double precision, weighted double precision, token_support double precision,
     token_weighted double precision, prior double precision, token_prior double precision, tasked boolean,
     mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
 );
-comment on type router.trial is 'A candidate''s estimate for a memory''s prompt without that memory, in parts, and what it really did.';
+comment on type router_internal.trial is 'A candidate''s estimate for a memory''s prompt without that memory, in parts, and what it really did.';
 """
 
 CALIBRATIONS = """
@@ -121,50 +121,52 @@ def upgrade() -> None:
     execute(TYPES)
     execute(CALIBRATIONS)
     isolate("calibrations")
-    install("_plus", 1, to=BOTH)
+    install("_add_known", 1, to=BOTH)
     install("_prior", 1, to=BOTH)
     install("_blend", 1, to=BOTH)
     install("_scan", 1, to=BOTH)
     install("_search", 1, to=BOTH)
     install("neighbours", 1, to=BOTH)
-    install("_lean", 1, to=BOTH)
-    install("_basis", 1, to=BOTH)
+    install("_base_sums", 1, to=BOTH)
+    install("_context", 1, to=BOTH)
     install("_nearest", 1, to=BOTH)
-    install("_informed", 1, to=BOTH)
-    install("_filled", 1, to=BOTH)
+    install("_with_task_and_base", 1, to=BOTH)
+    install("_with_lengths", 1, to=BOTH)
     install("_estimates", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
     install("decide_many", 1, to=BOTH)
     install("evidence", 1, to=BOTH)
     install("explain", 1, to=BOTH)
-    install("_pool", 1, to=BOTH)
+    install("_candidates", 1, to=BOTH)
     install("_alphas", 1, to=BOTH)
     install("_setup", 1, to=BOTH)
     install("_trial", 1, to=BOTH)
     install("_trials", 1, to=BOTH)
-    install("_judged", 1, to=BOTH)
-    install("_picks", 1, to=BOTH)
+    install("_outcomes", 1, to=BOTH)
+    install("_choices", 1, to=BOTH)
     install("_static_blend", 1, to=BOTH)
     install("_curve", 1, to=BOTH)
     install("backtest", 1, to=BOTH)
-    install("_antitonic", 1)
+    install("_antitonic_fit", 1)
     install("_utility", 1)
-    install("_tuned", 1)
+    install("_best_settings", 1)
     install("calibrate", 1)
-    install("_served", 1, to=BOTH)
+    install("_ledger_summary", 1, to=BOTH)
     install("_verdict", 1, to=BOTH)
     install("savings", 1, to=BOTH)
 
 
 def downgrade() -> None:
     drop(
-        "savings", "_verdict", "_served", "calibrate", "_tuned", "_utility", "_antitonic", "backtest", "_curve",
-        "_static_blend", "_picks", "_judged", "_trials", "_trial", "_setup", "_alphas", "_pool", "explain",
-        "evidence", "decide_many", "decide", "estimates", "_estimates", "_filled", "_informed", "_nearest", "_basis",
-        "_lean", "neighbours", "_search", "_scan", "_blend", "_prior", "_plus",
+        "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
+        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_trials", "_trial", "_setup", "_alphas",
+        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_estimates", "_with_lengths",
+        "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
+        "_prior", "_add_known",
     )  # fmt: skip
     execute("""
         drop table router.calibrations;
-        drop type router.trial, router.question, router.estimate, router.basis, router.candidate, router.base_sums;
+        drop type router_internal.trial, router.question, router.estimate, router.context, router.candidate,
+            router.base_sums;
     """)

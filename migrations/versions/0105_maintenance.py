@@ -20,7 +20,7 @@ create policy responses_expired_of_owner on router.responses for delete to curre
 
 def upgrade() -> None:
     execute(OWNER)
-    install("_move", 1)
+    install("_begin_move", 1)
     install("_index_partition", 1)
     install("_build_partition", 1)
     install("_catch_up", 1)
@@ -38,7 +38,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     drop(
         "chores", "settle_churn", "expire_reservations", "expire_conversations", "drop_day", "sweep", "shrink",
-        "graduate", "_attach_partition", "_catch_up", "_build_partition", "_index_partition", "_move",
+        "graduate", "_attach_partition", "_catch_up", "_build_partition", "_index_partition", "_begin_move",
     )  # fmt: skip
     execute("""
         drop policy conversations_expired_of_owner on router.conversations;

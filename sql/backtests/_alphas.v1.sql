@@ -1,4 +1,4 @@
-create function router._alphas(p_alphas double precision[], p_own double precision) returns double precision[]
+create function router_internal._alphas(p_alphas double precision[], p_own double precision) returns double precision[]
 language sql immutable
 begin atomic
     select array_agg(distinct a.alpha)
@@ -14,5 +14,5 @@ begin atomic
     ) as a;
 end;
 
-comment on function router._alphas is
+comment on function router_internal._alphas is
 'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; with the policy''s.';

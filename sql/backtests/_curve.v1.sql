@@ -1,5 +1,5 @@
-create function router._curve(
-    p_trials router.trial[],
+create function router_internal._curve(
+    p_trials router_internal.trial[],
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
@@ -22,11 +22,11 @@ language sql stable
 set enable_nestloop = off
 begin atomic
     with judged as materialized (
-        select j.* from router._judged(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
+        select j.* from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
     ),
     chosen as (
         select 'policy' as kind, p.turn as number, p.row_number, p.model, p.quality, p.cost_usd
-        from router._picks(
+        from router_internal._choices(
             p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task, p_floor, p_default, p_alphas
         ) as p
         union all
@@ -88,7 +88,7 @@ begin atomic
             percentile_cont(array[(1 - p_confidence) / 2, (1 + p_confidence) / 2]) within group (order by d.quality)
             as quality,
             percentile_cont(array[(1 - p_confidence) / 2, (1 + p_confidence) / 2]) within group (
-                order by d.quality - router._static_blend(s.costs, s.qualities, d.cost_usd)
+                order by d.quality - router_internal._static_blend(s.costs, s.qualities, d.cost_usd)
             ) as gain,
             percentile_cont(1 - p_confidence) within group (order by d.quality / nullif(s.default_quality, 0)) as ratio
         from drawn as d
@@ -115,12 +115,12 @@ begin atomic
     inner join bounds as b on b.kind = r.kind and b.number = r.number
     cross join lateral (
         select
-            router._static_blend(f.costs, f.qualities, r.cost_usd) as blend,
+            router_internal._static_blend(f.costs, f.qualities, r.cost_usd) as blend,
             f.qualities[p_default] as default_quality, f.costs[p_default] as default_usd
         from found as f
     ) as f;
 end;
 
-comment on function router._curve is
+comment on function router_internal._curve is
 'What trials say of a policy at each alpha, of each single model and of the oracle: means per request, bootstrap bounds
 at p_confidence (two-sided; quality_ratio_low one-sided) and the best static blend of single models at the same cost.';

@@ -1,4 +1,4 @@
-create function router._setup(
+create function router_internal._setup(
     p_tenant int, p_policy int, p_space smallint, p_settings router.policy_settings, p_sample int,
     p_confidence double precision, p_seconds double precision
 ) returns table (
@@ -44,7 +44,7 @@ begin
             array_agg(o.token_ratio order by o.model_id) as ratio,
             array_agg(o.ledger_tokens order by o.model_id) as ledger_tokens,
             min(o.name) filter (where o.input_price is null or o.output_price is null) as unpriced
-        from router._pool(p_tenant, p_policy) as o
+        from router_internal._candidates(p_tenant, p_policy) as o
     ) as c
     where p.tenant_id = p_tenant and p.policy_id = p_policy;
     if not found then
@@ -76,6 +76,6 @@ begin
 end;
 $$;
 
-comment on function router._setup is
+comment on function router_internal._setup is
 'What a backtest of a policy starts from: its settings, overridden by p_settings, its candidates by position, how many
 memories there are and how many label all candidates. Raises RT002, RT003 for a disabled default model, RT004, RT010.';

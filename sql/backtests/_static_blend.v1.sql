@@ -1,4 +1,4 @@
-create function router._static_blend(
+create function router_internal._static_blend(
     p_costs double precision[], p_qualities double precision[], p_cost double precision
 ) returns double precision
 language sql immutable
@@ -19,5 +19,5 @@ begin atomic
     where a.cost <= p_cost;
 end;
 
-comment on function router._static_blend is
+comment on function router_internal._static_blend is
 'The best quality that a fixed mixture of single models reaches for no more than p_cost: their upper hull.';

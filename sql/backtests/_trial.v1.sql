@@ -1,4 +1,4 @@
-create function router._trial(
+create function router_internal._trial(
     p_row int,
     p_memory router.memories,
     p_gone router.memories[],
@@ -11,7 +11,7 @@ create function router._trial(
     p_base int,
     p_base_weight double precision,
     p_seed_count int
-) returns setof router.trial
+) returns setof router_internal.trial
 language sql stable
 begin atomic
     with near as materialized (
@@ -66,7 +66,7 @@ begin atomic
     leaned as materialized (
         select
             s.*,
-            case when p_base is not null then router._lean(
+            case when p_base is not null then router_internal._base_sums(
                 (p_memory).tenant_id, p_base, (p_memory).space_id, (p_memory).embedding, s.k, s.tau, p_seed_count,
                 p_hash
             ) end as sums
@@ -76,8 +76,8 @@ begin atomic
         s.setting::int, p_row, k.position::int,
         (p_memory).quality[k.model_id]::double precision, (p_memory).completion_tokens[k.model_id]::double precision,
         v.labels::int, v.support, v.weighted, v.token_support, v.token_weighted,
-        router._prior(k.task_quality_sum, k.task_labels, p_n1, q.mean),
-        router._prior(k.task_completion_sum, k.task_completions, p_n1, q.mean_tokens),
+        router_internal._prior(k.task_quality_sum, k.task_labels, p_n1, q.mean),
+        router_internal._prior(k.task_completion_sum, k.task_completions, p_n1, q.mean_tokens),
         coalesce(k.task_labels > 0, false), q.mean_tokens,
         (p_memory).prompt_tokens::double precision, coalesce(k.prompt, (p_memory).prompt_tokens)
     from kept as k
@@ -85,20 +85,22 @@ begin atomic
     left join lateral unnest(s.sums) as b on b.model_id = k.model_id
     cross join lateral (
         select
-            router._prior(k.quality_sum, k.labels, p_n1, b.mean_quality) as mean,
-            router._prior(
+            router_internal._prior(k.quality_sum, k.labels, p_n1, b.mean_quality) as mean,
+            router_internal._prior(
                 k.completion_sum, k.completions, p_n1, coalesce(k.ledger_tokens, b.mean_tokens)
             ) as mean_tokens
     ) as q
     cross join lateral (
         select
             count(l.quality) + coalesce(b.labels, 0) as labels,
-            router._plus(sum(l.weight) filter (where l.quality is not null), k.base_share * b.support) as support,
-            router._plus(sum(l.weight * l.quality), k.base_share * b.quality_sum) as weighted,
-            router._plus(
+            router_internal._add_known(
+                sum(l.weight) filter (where l.quality is not null), k.base_share * b.support
+            ) as support,
+            router_internal._add_known(sum(l.weight * l.quality), k.base_share * b.quality_sum) as weighted,
+            router_internal._add_known(
                 sum(l.weight) filter (where l.tokens is not null), k.base_share * b.token_support
             ) as token_support,
-            router._plus(sum(l.weight * l.tokens), k.base_share * b.token_sum) as token_weighted
+            router_internal._add_known(sum(l.weight * l.tokens), k.base_share * b.token_sum) as token_weighted
         from (
             select
                 exp(greatest((n.similarity - 1) / s.tau, -600)) as weight,
@@ -109,7 +111,7 @@ begin atomic
     ) as v;
 end;
 
-comment on function router._trial is
+comment on function router_internal._trial is
 'What estimates would start from for a memory''s prompt if the memory did not hold it: a row for each candidate and each
 pair of p_k and p_tau. p_gone: the memory and its copies, which are held out. p_base: the shared memory leant on, of
 which what has the prompt''s hash is held out as well.';

@@ -1,4 +1,4 @@
-create function router._trials(
+create function router_internal._trials(
     p_tenant int,
     p_space smallint,
     p_models smallint[],
@@ -13,7 +13,7 @@ create function router._trials(
     p_seconds double precision,
     p_seed int,
     p_after int default 0
-) returns setof router.trial
+) returns setof router_internal.trial
 language plpgsql stable
 as $$
 declare
@@ -55,7 +55,7 @@ begin
         end if;
         return query
         select t.*
-        from router._trial(
+        from router_internal._trial(
             v_row, v_drawn.memory, v_gone, v_hash, p_models, p_ledger_tokens, p_k, p_tau, p_n1,
             p_base, p_base_weight, p_seed_count
         ) as t;
@@ -63,6 +63,6 @@ begin
 end;
 $$;
 
-comment on function router._trials is
+comment on function router_internal._trials is
 'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles, behind the first
 p_after of it; after p_seconds no more are taken.';

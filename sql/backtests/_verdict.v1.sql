@@ -1,4 +1,4 @@
-create function router._verdict(
+create function router_internal._verdict(
     p_requests bigint,
     p_failed bigint,
     p_ratio double precision,
@@ -51,5 +51,5 @@ begin atomic
     );
 end;
 
-comment on function router._verdict is
+comment on function router_internal._verdict is
 'savings in a sentence: whether the cost is what was expected, and what may be why not.';

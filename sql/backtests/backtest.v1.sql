@@ -21,21 +21,21 @@ language plpgsql stable
 as $$
 declare
     v_setup record;
-    v_trials router.trial[];
+    v_trials router_internal.trial[];
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     if p_alphas is not null and (0 <= all(p_alphas) and 100 >= all(p_alphas)) is not true then
         raise exception 'alphas are from 0 to 100' using errcode = '22023', column = 'alphas';
     elsif (p_resamples between 20 and 10000) is not true then
         raise exception 'there may be 20 to 10000 resamples, not %', p_resamples
             using errcode = '22023', column = 'resamples';
     end if;
-    select * into v_setup from router._setup(
+    select * into v_setup from router_internal._setup(
         p_tenant, p_policy, p_space, p_settings, p_sample, p_confidence, p_seconds
     );
     v_trials := array(
         select t
-        from router._trials(
+        from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[v_setup.k], array[v_setup.tau],
             v_setup.n1,
             v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
@@ -44,9 +44,9 @@ begin
     return query
     with curve as materialized (
         select c.*
-        from router._curve(
+        from router_internal._curve(
             v_trials, v_setup.input, v_setup.output, v_setup.ratio, v_setup.n0, v_setup.n0_task, v_setup.floor,
-            v_setup.default_position, router._alphas(p_alphas, v_setup.alpha), p_confidence, p_resamples, p_seed
+            v_setup.default_position, router_internal._alphas(p_alphas, v_setup.alpha), p_confidence, p_resamples, p_seed
         ) as c
     ),
     named as (

@@ -25,11 +25,11 @@ declare
     v_found record;
     v_k int[];
     v_tau double precision[];
-    v_trials router.trial[];
+    v_trials router_internal.trial[];
     v_setting int := 1;
     v_began timestamptz := clock_timestamp();
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     if (p_target > 0 and p_target < 100) is not true then
         raise exception 'a target is a share of the default model''s quality, such as 0.98, not %', p_target
             using errcode = '22023', column = 'target';
@@ -41,7 +41,7 @@ begin
         raise exception 'the policy does not learn, so there is nothing to calibrate: its backend is not knn'
             using errcode = '22023', column = 'policy';
     end if;
-    select * into v_setup from router._setup(
+    select * into v_setup from router_internal._setup(
         p_tenant, p_policy, p_space, null, p_sample, p_confidence, p_seconds
     );
     select array_agg(s.k order by s.i), array_agg(s.tau order by s.i) into v_k, v_tau
@@ -55,7 +55,7 @@ begin
     ) as s;
     v_trials := array(
         select t
-        from router._trials(
+        from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
             v_setup.base, v_setup.base_weight, v_setup.seed_count,
             -- Many settings take long; half as many rows are enough to compare them.
@@ -68,7 +68,7 @@ begin
     tuned := false;
     if p_tune then
         select * into v_tuned
-        from router._tuned(
+        from router_internal._best_settings(
             v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor,
             v_setup.default_position
         );
@@ -86,7 +86,7 @@ begin
         select t from unnest(v_trials) as t where t.setting = v_setting
         union all
         select t
-        from router._trials(
+        from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1,
             v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample,
             p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed,
@@ -97,7 +97,7 @@ begin
 
     with curve as materialized (
         select c.*
-        from router._curve(
+        from router_internal._curve(
             v_trials, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
             array(
                 select case when i = 0 then 0 else round((0.004 * power(1.2, i - 1))::numeric, 6) end
@@ -110,7 +110,7 @@ begin
         select
             c.alpha, least(c.quality_ratio_low, f.low) as low
         from (select array_agg(c.alpha order by c.alpha) as alphas,
-            router._antitonic(array_agg(c.quality_ratio_low order by c.alpha)) as lows
+            router_internal._antitonic_fit(array_agg(c.quality_ratio_low order by c.alpha)) as lows
         from curve as c where c.kind = 'policy') as a
         cross join lateral unnest(a.alphas, a.lows) as f (alpha, low)
         inner join curve as c on c.kind = 'policy' and c.alpha = f.alpha

@@ -10,7 +10,7 @@ create function router.savings(
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     if p_policy is not null and not exists (
         select from router.policies as p where p.tenant_id = p_tenant and p.policy_id = p_policy
     ) then
@@ -21,13 +21,13 @@ begin
         p.name, s.since, p_until, l.requests, l.learned, l.spent_usd, l.default_usd, l.default_usd - l.spent_usd,
         l.cost_ratio, c.target, c.calibrated_at, c.cost_ratio, c.quality_ratio, c.quality_ratio_low,
         u.models, u.shares, u.expected_shares, c.memories, n.memories,
-        router._verdict(
+        router_internal._verdict(
             l.requests, l.failed, l.cost_ratio, l.cost_error, c.cost_ratio, d.name, l.declined, l.declined_share,
             c.calibrated_at is not null,
             coalesce((c.new_settings).alpha <> p.alpha or (c.new_settings).k <> p.k or (c.new_settings).tau <> p.tau
                 or (c.new_settings).n0 <> p.n0 or (c.new_settings).n0_task <> p.n0_task
                 or c.default_model <> p.default_model or p.backend <> 'knn'
-                or c.models <> array(select o.model_id from router._pool(p_tenant, p.policy_id) as o), false),
+                or c.models <> array(select o.model_id from router_internal._candidates(p_tenant, p.policy_id) as o), false),
             c.memories, n.memories
         )
     from router.policies as p
@@ -42,7 +42,7 @@ begin
     cross join lateral (
         select coalesce(p_since, c.calibrated_at, p_until - interval '30 days') as since
     ) as s
-    cross join lateral router._served(p_tenant, p.policy_id, s.since, p_until) as l
+    cross join lateral router_internal._ledger_summary(p_tenant, p.policy_id, s.since, p_until) as l
     cross join lateral (
         select
             array_agg(m.name order by m.name) as models,

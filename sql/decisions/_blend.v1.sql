@@ -1,4 +1,4 @@
-create function router._blend(
+create function router_internal._blend(
     p_weighted double precision, p_support double precision, p_n0 double precision, p_prior double precision
 ) returns double precision
 language sql immutable
@@ -8,6 +8,6 @@ begin atomic
     end;
 end;
 
-comment on function router._blend is
+comment on function router_internal._blend is
 'An estimate from its neighbours and its prior: (sum w q + n0 prior) / (sum w + n0); the neighbours alone without one.
 p_weighted: sum w q; p_support: sum w; NULL: no neighbour has a label.';

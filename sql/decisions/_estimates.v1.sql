@@ -1,12 +1,12 @@
-create function router._estimates(
-    p_tenant int, p_space smallint, p_basis router.basis, p_candidates router.candidate[], p_embedding halfvec,
+create function router_internal._estimates(
+    p_tenant int, p_space smallint, p_context router.context, p_candidates router.candidate[], p_embedding halfvec,
     p_prompt_tokens int, p_alpha double precision, p_current smallint, p_cached_tokens int
 ) returns router.estimate[]
 language plpgsql stable
 as $$
 declare
-    v_alpha constant double precision := coalesce(p_alpha, p_basis.alpha);
-    v_mean_prompt constant double precision := coalesce(p_basis.mean_prompt, p_prompt_tokens);
+    v_alpha constant double precision := coalesce(p_alpha, p_context.alpha);
+    v_mean_prompt constant double precision := coalesce(p_context.mean_prompt, p_prompt_tokens);
     v_estimates router.estimate[];
     v_unit double precision;
     v_gaps boolean;
@@ -17,18 +17,18 @@ begin
     -- Materialized, or the scan for neighbours would be repeated for each candidate.
     with near as materialized (
         -- The server reports an underflow where a product would be too small; so little a weight is none.
-        select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_basis.tau, -600)) as weight
-        from router._nearest(p_tenant, p_space, p_basis.tier, p_embedding, p_basis.k) as n
+        select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -600)) as weight
+        from router_internal._nearest(p_tenant, p_space, p_context.tier, p_embedding, p_context.k) as n
         where p_embedding is not null
     )
     select
         array_agg((
-            c.model_id, router._blend(v.quality, v.support, c.n0, c.prior), v.labels,
+            c.model_id, router_internal._blend(v.quality, v.support, c.n0, c.prior), v.labels,
             coalesce(v.support / nullif(v.support + c.n0, 0), 0), t.tokens,
             ((p.prompt - p.cached) * c.input_price + p.cached * c.cached_input_price + t.tokens * c.output_price) / 1e6,
             null, coalesce(v.support, 0), c.prior, c.n0, c.labels, p.prompt, p.cached,
             c.input_price, c.cached_input_price, c.output_price, null, v_alpha,
-            case when c.model_id <> p_current then p_basis.switch_penalty else 0 end,
+            case when c.model_id <> p_current then p_context.switch_penalty else 0 end,
             coalesce((c.lent).support, 0)
         )::router.estimate),
         -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
@@ -42,12 +42,12 @@ begin
     cross join lateral (
         select
             count(l.quality) + coalesce((c.lent).labels, 0) as labels,
-            router._plus(sum(l.weight) filter (where l.quality is not null), (c.lent).support) as support,
-            router._plus(sum(l.weight * l.quality), (c.lent).quality_sum) as quality,
-            router._plus(
+            router_internal._add_known(sum(l.weight) filter (where l.quality is not null), (c.lent).support) as support,
+            router_internal._add_known(sum(l.weight * l.quality), (c.lent).quality_sum) as quality,
+            router_internal._add_known(
                 sum(l.weight) filter (where l.tokens is not null), (c.lent).token_support
             ) as token_support,
-            router._plus(sum(l.weight * l.tokens), (c.lent).token_sum) as tokens
+            router_internal._add_known(sum(l.weight * l.tokens), (c.lent).token_sum) as tokens
         from (
             select n.weight, n.quality[c.model_id] as quality, n.completion_tokens[c.model_id] as tokens
             from near as n
@@ -64,13 +64,13 @@ begin
     ) as p
     cross join lateral (
         select
-            router._blend(v.tokens, v.token_support, c.n0, coalesce(c.prior_tokens, c.mean_tokens)) as tokens
+            router_internal._blend(v.tokens, v.token_support, c.n0, coalesce(c.prior_tokens, c.mean_tokens)) as tokens
         -- A limit, or it would be computed wherever it is used.
         limit 1
     ) as t;
     if v_gaps then
         select f.estimates, f.unit into v_estimates, v_unit
-        from router._filled(v_estimates, p_candidates, v_mean_prompt) as f;
+        from router_internal._with_lengths(v_estimates, p_candidates, v_mean_prompt) as f;
     end if;
     foreach e in array coalesce(v_estimates, '{}') loop
         i := i + 1;
@@ -82,5 +82,5 @@ begin
 end;
 $$;
 
-comment on function router._estimates is
+comment on function router_internal._estimates is
 'What estimates returns, for a decision whose basis is known and a tenant that has been entered.';

@@ -1,4 +1,4 @@
-create function router._prior(
+create function router_internal._prior(
     p_sum double precision, p_labels double precision, p_weight double precision, p_mean double precision
 ) returns double precision
 language sql immutable
@@ -10,5 +10,5 @@ begin atomic
     );
 end;
 
-comment on function router._prior is
+comment on function router_internal._prior is
 'The mean of some labels shrunk to a wider mean, which weighs as many labels as p_weight says; NULL: nothing is known.';

@@ -1,4 +1,4 @@
-create function router._scan(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
+create function router_internal._scan(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
 returns table (
     memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[]
 )
@@ -16,5 +16,5 @@ begin atomic
     order by n.distance;
 end;
 
-comment on function router._scan is
+comment on function router_internal._scan is
 'neighbours for a tenant that has not graduated: the exact distance of each of its memories.';

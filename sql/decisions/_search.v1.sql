@@ -1,4 +1,4 @@
-create function router._search(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
+create function router_internal._search(p_tenant int, p_space smallint, p_embedding halfvec, p_k int)
 returns table (
     memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[]
 )
@@ -21,6 +21,6 @@ begin atomic
     order by n.distance + 0;
 end;
 
-comment on function router._search is
+comment on function router_internal._search is
 'neighbours for a graduated tenant: what its HNSW finds among hnsw.ef_search candidates, or more where p_k
 is more; the proxy sets 200.';

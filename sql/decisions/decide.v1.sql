@@ -12,7 +12,7 @@ create function router.decide(
     p_continues boolean default false,
     p_random double precision default 1,
     p_now timestamptz default now(),
-    p_basis router.basis default null
+    p_context router.context default null
 ) returns table (
     model_id smallint, reason router.reason, confidence double precision, quality double precision,
     cost_usd double precision, score double precision, labels int,
@@ -25,8 +25,8 @@ language plpgsql stable
 as $$
 declare
     -- Assigned: PERFORM would start an executor for it.
-    v_entered constant text := router._enter(p_tenant);
-    v_basis router.basis := p_basis;
+    v_entered constant text := router_internal._enter(p_tenant);
+    v_context router.context := p_context;
     v_reason router.reason;
     v_decided router.reason;
     v_explores boolean := false;
@@ -46,10 +46,10 @@ declare
     v_keys double precision[];
     v_top smallint;
 begin
-    if v_basis is null then
-        select * into v_basis from router._basis(p_tenant, p_policy, p_space, p_default, p_models);
+    if v_context is null then
+        select * into v_context from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models);
     end if;
-    if v_basis.backend is null then
+    if v_context.backend is null then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     end if;
     if p_conversation is not null and p_continues then
@@ -70,28 +70,28 @@ begin
                 )
             );
     end if;
-    if v_basis.base_id is not null and v_basis.backend = 'knn' and (
-        v_current is null or v_basis.granularity <> 'conversation'
+    if v_context.base_id is not null and v_context.backend = 'knn' and (
+        v_current is null or v_context.granularity <> 'conversation'
     ) then
-        v_base := router._lean(
-            p_tenant, v_basis.base_id, p_space, p_embedding, v_basis.k, v_basis.tau,
-            greatest(v_basis.seed_count, 1)
+        v_base := router_internal._base_sums(
+            p_tenant, v_context.base_id, p_space, p_embedding, v_context.k, v_context.tau,
+            greatest(v_context.seed_count, 1)
         );
     end if;
-    if v_basis.backend = 'none' then
+    if v_context.backend = 'none' then
         v_reason := 'default';
-    elsif v_current is not null and v_basis.granularity = 'conversation' then
+    elsif v_current is not null and v_context.granularity = 'conversation' then
         v_reason := 'sticky';
-    elsif v_basis.backend <> 'knn' then
-        v_reason := v_basis.backend::text;
-    elsif v_base is null and v_basis.memories < greatest(v_basis.seed_count, 1) then
+    elsif v_context.backend <> 'knn' then
+        v_reason := v_context.backend::text;
+    elsif v_base is null and v_context.memories < greatest(v_context.seed_count, 1) then
         v_reason := 'cold';
     elsif p_embedding is null then
         v_reason := 'no_signal';
     else
         v_reason := 'learned';
         v_near := p_embedding;
-        v_explores := p_random < v_basis.explore_share and not p_continues;
+        v_explores := p_random < v_context.explore_share and not p_continues;
     end if;
 
     -- Apart from the basis, where they would cost every decision the opening of two more tables.
@@ -111,12 +111,12 @@ begin
         where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
     end if;
 
-    v_candidates := v_basis.candidates;
+    v_candidates := v_context.candidates;
     if p_task is not null or v_base is not null then
-        v_candidates := router._informed(p_tenant, p_space, v_basis, p_task, v_base);
+        v_candidates := router_internal._with_task_and_base(p_tenant, p_space, v_context, p_task, v_base);
     end if;
-    v_estimates := router._estimates(
-        p_tenant, p_space, v_basis, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
+    v_estimates := router_internal._estimates(
+        p_tenant, p_space, v_context, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
     );
     foreach e in array coalesce(v_estimates, '{}') loop
         if e.cost_usd is null then
@@ -136,7 +136,7 @@ begin
         -- The least labelled; among equals it is a draw.
         select f.model_id into v_new
         from unnest(v_estimates) as f
-        where f.known < v_basis.explore_labels
+        where f.known < v_context.explore_labels
         order by f.known + (hashint8extended(f.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
         limit 1;
     end if;
@@ -163,7 +163,7 @@ begin
     elsif v_new is not null then
         v_decided := 'explore';
     elsif v_reason = 'learned' and (
-        v_unknown or v_best.confidence < v_basis.confidence_floor or v_best.labels = 0
+        v_unknown or v_best.confidence < v_context.confidence_floor or v_best.labels = 0
     ) then
         v_decided := 'low_support';
     else
@@ -197,5 +197,5 @@ Declines put p_default first: cold (fewer memories than seed_count, and no share
 no_signal, low_support, unpriced, default.
 p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
 bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
-explore_share the candidate with the fewest labels is first (explore). p_basis: what
-_basis says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';
+explore_share the candidate with the fewest labels is first (explore). p_context: what
+_context says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';

@@ -14,15 +14,15 @@ declare
     i int := 0;
     v_last router.question;
     v_entered text;
-    v_basis router.basis;
+    v_context router.context;
 begin
     foreach q in array p_questions loop
         i := i + 1;
         if i = 1 or (q.tenant_id, q.policy_id, q.space_id, q.default_model, q.models) is distinct from
             (v_last.tenant_id, v_last.policy_id, v_last.space_id, v_last.default_model, v_last.models)
         then
-            v_entered := router._enter(q.tenant_id);
-            select * into v_basis from router._basis(
+            v_entered := router_internal._enter(q.tenant_id);
+            select * into v_context from router_internal._context(
                 q.tenant_id, q.policy_id, q.space_id, q.default_model, q.models
             );
             v_last := q;
@@ -31,7 +31,7 @@ begin
         select i, d.*
         from router.decide(
             q.tenant_id, q.policy_id, q.space_id, q.embedding, q.task, q.prompt_tokens, q.default_model, q.models,
-            q.alpha, q.conversation, q.continues, q.random, p_now, v_basis
+            q.alpha, q.conversation, q.continues, q.random, p_now, v_context
         ) as d;
     end loop;
 end;

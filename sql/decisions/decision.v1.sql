@@ -11,11 +11,11 @@ create function router.decision(p_tenant int, p_decision uuid) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         d.decision_id, d.decided_at, p.name, d.requested, d.task, d.reason, m.name,
-        router._why(
+        router_internal._explanation(
             d.reason, m.name, r.models, d.quality::double precision[], d.cost_usd::double precision[],
             d.score::double precision[], d.confidences::double precision[], d.alpha
         ),

@@ -15,9 +15,9 @@ create function router.estimates(
 language sql stable
 begin atomic
     select e.*
-    from router._basis(p_tenant, p_policy, p_space, p_default, p_models) as b
-    cross join lateral router._informed(p_tenant, p_space, b, p_task, p_base) as c
-    cross join lateral unnest(router._estimates(
+    from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models) as b
+    cross join lateral router_internal._with_task_and_base(p_tenant, p_space, b, p_task, p_base) as c
+    cross join lateral unnest(router_internal._estimates(
         p_tenant, p_space, b, c, p_embedding, p_prompt_tokens, p_alpha, p_current, p_cached_tokens
     )) as e;
 end;
@@ -29,6 +29,6 @@ by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, the unit 
 for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
 p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone. p_prompt_tokens is
 an estimate, scaled by what each model''s provider reported so far; p_cached_tokens are as p_current''s reported them.
-support: sum w. p_base: what _lean says; a neighbour there weighs base_weight / (base_weight + own memories) as much,
+support: sum w. p_base: what _base_sums says; a neighbour there weighs base_weight / (base_weight + own memories) as much,
 and base_support is their part of support. known: labels in the memory. Prices: USD per million tokens, the tenant''s
 own where it has any.';

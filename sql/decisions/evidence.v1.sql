@@ -6,7 +6,7 @@ create function router.evidence(
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         n.memory_id, n.similarity::real, exp(greatest((n.similarity - 1) / p.tau, -80))::real, k.name, x.source, x.prompt,

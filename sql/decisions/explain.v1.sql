@@ -24,7 +24,7 @@ create function router.explain(
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     with ranked as materialized (
         select d.*, m.name, o.priced_on
@@ -33,10 +33,10 @@ begin
             p_conversation, p_continues, p_random, p_now
         ) with ordinality as d
         inner join router.models as m on m.model_id = d.model_id
-        inner join router._prices(p_tenant) as o on o.model_id = d.model_id
+        inner join router_internal._prices(p_tenant) as o on o.model_id = d.model_id
     ),
     said as (
-        select router._why(
+        select router_internal._explanation(
             (array_agg(r.reason))[1], (array_agg(r.name order by r.ordinality))[1], array_agg(r.name order by r.ordinality),
             array_agg(r.quality order by r.ordinality), array_agg(r.cost_usd order by r.ordinality),
             array_agg(r.score order by r.ordinality), array_agg(r.confidence order by r.ordinality), min(r.alpha),

@@ -6,14 +6,14 @@ language sql stable
 begin atomic
     -- One of the two runs. A scan of both tiers in one would open every graduated tenant's partition for every tenant.
     select n.*
-    from router._scan(p_tenant, p_space, p_embedding, p_k) as n
+    from router_internal._scan(p_tenant, p_space, p_embedding, p_k) as n
     where not exists (
         select from router.memory_counts as c
         where c.tenant_id = p_tenant and c.space_id = p_space and c.tier = 1
     )
     union all
     select n.*
-    from router._search(p_tenant, p_space, p_embedding, p_k) as n
+    from router_internal._search(p_tenant, p_space, p_embedding, p_k) as n
     where exists (
         select from router.memory_counts as c
         where c.tenant_id = p_tenant and c.space_id = p_space and c.tier = 1

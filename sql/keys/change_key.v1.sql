@@ -8,11 +8,11 @@ create function router.change_key(
 language plpgsql volatile
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     update router.api_keys set
         name = coalesce(p_name, name),
         expires_at = case when p_expires_at is null then expires_at else nullif(p_expires_at, 'infinity') end,
-        allowed_models = case when p_models is null then allowed_models else router._models(p_models) end
+        allowed_models = case when p_models is null then allowed_models else router_internal._model_ids(p_models) end
     where tenant_id = p_tenant and key_id = p_key;
     return found;
 end;

@@ -11,9 +11,9 @@ as $$
 declare
     v_key int;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     insert into router.api_keys (tenant_id, key_hash, hint, name, expires_at, allowed_models)
-    values (p_tenant, p_key_hash, p_hint, p_name, p_expires_at, router._models(p_models))
+    values (p_tenant, p_key_hash, p_hint, p_name, p_expires_at, router_internal._model_ids(p_models))
     returning key_id into v_key;
     return v_key;
 end;

@@ -10,7 +10,7 @@ create function router.credentials(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         k.key_id, k.hint, k.name, k.created_at, k.expires_at, k.revoked_at,

@@ -2,7 +2,7 @@ create function router.revoke_key(p_tenant int, p_key int, p_now timestamptz def
 language plpgsql volatile
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     update router.api_keys set revoked_at = coalesce(revoked_at, p_now) where tenant_id = p_tenant and key_id = p_key;
     return found;
 end;

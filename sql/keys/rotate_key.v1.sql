@@ -11,7 +11,7 @@ as $$
 declare
     v_key int;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     insert into router.api_keys (tenant_id, key_hash, hint, name, expires_at, allowed_models)
     select k.tenant_id, p_key_hash, p_hint, k.name, k.expires_at, k.allowed_models
     from router.api_keys as k

@@ -2,7 +2,7 @@ create function router.holder(p_tenant int, p_response bytea, p_now timestamptz 
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return (
         select r.model_id
         from router.responses as r

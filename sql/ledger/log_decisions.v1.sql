@@ -17,10 +17,10 @@ begin
         from unnest(p_entries) as e
         order by 1
     loop
-        perform router._open_day(v_day);
+        perform router_internal._open_day(v_day);
     end loop;
     for v_tenant in select distinct e.tenant_id from unnest(p_entries) as e order by 1 loop
-        perform router._enter(v_tenant);
+        perform router_internal._enter(v_tenant);
         -- A tenant deleted since has no ledger to write to.
         continue when not exists (select from router.tenants where tenant_id = v_tenant);
         with written as (
@@ -38,20 +38,20 @@ begin
                 e.confidences, e.prompt_estimate, e.completion_estimate, e.input_price, e.output_price,
                 e.cached_estimate, e.cached_price, e.penalty, e.alpha, e.unit_usd, e.attempts, e.status, e.streamed,
                 e.prompt_tokens, e.cached_tokens, e.completion_tokens, e.reasoning_tokens, e.estimated_tokens,
-                router._price(
+                router_internal._cost(
                     m.input_price, m.cached_input_price, m.output_price,
                     e.prompt_tokens, e.cached_tokens, e.completion_tokens
                 ),
-                router._price(
+                router_internal._cost(
                     d.input_price, d.cached_input_price, d.output_price,
                     e.prompt_tokens, e.cached_tokens, e.completion_tokens
                 ),
                 e.overhead_ms, e.first_token_ms, e.duration_ms, e.api, e.tried, e.tried_why, e.tried_outcome,
                 e.tried_ms, coalesce(e.usage_estimated, false)
             from unnest(p_entries) as e
-            inner join router._prices(v_tenant) as m on m.model_id = e.model_id
+            inner join router_internal._prices(v_tenant) as m on m.model_id = e.model_id
             left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
-            left join router._prices(v_tenant) as d on d.model_id = p.default_model
+            left join router_internal._prices(v_tenant) as d on d.model_id = p.default_model
             where e.tenant_id = v_tenant
             on conflict on constraint decisions_pkey do nothing
             returning decision_id, key_id, attempts, status, spent_usd, prompt_tokens, completion_tokens
@@ -99,12 +99,12 @@ begin
         where e.tenant_id = v_tenant and e.response is not null and e.status < 400
         on conflict on constraint responses_pkey do nothing;
 
-        perform router._measure(v_tenant, p_entries, v_new);
+        perform router_internal._update_speeds(v_tenant, p_entries, v_new);
     end loop;
     -- Last, as whoever is admitted waits for the meters that this holds until the end.
     for v_tenant in select distinct o.tenant_id from unnest(v_owners) as o (tenant_id) order by 1 loop
-        perform router._enter(v_tenant);
-        perform router._settle(
+        perform router_internal._enter(v_tenant);
+        perform router_internal._settle(
             v_tenant, array_agg(s.id), array_agg(s.key_id), array_agg(s.usd), array_agg(s.tokens)
         )
         from unnest(v_owners, v_ids, v_keys, v_usd, v_tokens) as s (owner, id, key_id, usd, tokens)
@@ -116,5 +116,5 @@ $$;
 
 comment on function router.log_decisions is
 'Writes served requests of any tenants to the ledger at the prices of the tenant, and keeps conversations with the model
-that served them, for 30 days who gave the answers that providers keep, what _measure learns of each model, and what
+that served them, for 30 days who gave the answers that providers keep, what _update_speeds learns of each model, and what
 _settle books on budgets. Writing an entry again changes nothing. Returns how many were new.';

@@ -1,4 +1,4 @@
-create function router._open_meter() returns trigger
+create function router_internal._open_meter() returns trigger
 language plpgsql
 as $$
 declare
@@ -40,5 +40,5 @@ begin
 end;
 $$;
 
-comment on function router._open_meter is
+comment on function router_internal._open_meter is
 'Gives a new limit its meter, with full buckets and what the ledger says was spent this day and month (UTC).';

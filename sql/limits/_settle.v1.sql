@@ -1,4 +1,4 @@
-create function router._settle(
+create function router_internal._settle(
     p_tenant int,
     p_decisions uuid[],
     p_keys int[],
@@ -9,11 +9,11 @@ create function router._settle(
 language plpgsql volatile
 as $$
 declare
-    v_standing router.standing[];
+    v_meters router_internal.meter_now[];
 begin
     perform pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
-    v_standing := array(select s from router._standing(p_tenant, p_keys, p_now) as s);
-    if v_standing = '{}' then
+    v_meters := array(select s from router_internal._meters_now(p_tenant, p_keys, p_now) as s);
+    if v_meters = '{}' then
         -- What is left of limits that are no more.
         delete from router.reservations as r where r.tenant_id = p_tenant and r.decision_id = any(p_decisions);
         return;
@@ -41,7 +41,7 @@ begin
             -- Where the ledger says it was spent, so that a recount of it finds the same.
             coalesce(sum(e.spent) filter (where e.day >= s.day), 0) as day_spent,
             coalesce(sum(e.spent) filter (where e.day >= date_trunc('month', s.day::timestamp)::date), 0) as month_spent
-        from unnest(v_standing) as s
+        from unnest(v_meters) as s
         inner join entries as e on s.key_id is null or e.key_id = s.key_id
         group by s.limit_id
     )
@@ -53,13 +53,13 @@ begin
         day_usd = s.day_spent + u.day_spent,
         month_usd = s.month_spent + u.month_spent,
         reserved_usd = s.reserved - u.reserved
-    from unnest(v_standing) as s
+    from unnest(v_meters) as s
     inner join sums as u on u.limit_id = s.limit_id
     where m.limit_id = s.limit_id;
 end;
 $$;
 
-comment on function router._settle is
+comment on function router_internal._settle is
 'Ends the reservations of requests of a tenant, which has been entered, and books what they were: the day''s and the
 month''s USD (p_usd NULL: what was reserved, 0 for nothing) and the tokens beyond those reserved, which may be fewer.
 What has no reservation is counted all the same: limits that were set meanwhile, requests that were let through while

@@ -13,8 +13,8 @@ create function router.admit(
 language plpgsql volatile
 as $$
 declare
-    v_standing router.standing[];
-    v_meter router.standing;
+    v_meters router_internal.meter_now[];
+    v_meter router_internal.meter_now;
     v_tokens int := greatest(coalesce(p_tokens, 0), 0);
     v_cost double precision;
     v_usd numeric;
@@ -30,13 +30,13 @@ begin
     -- requests are in the ledger, which is written durably and counts what has no reservation. Money is late then, by
     -- what was under way, and never lost.
     perform
-        router._enter(p_tenant),
+        router_internal._enter(p_tenant),
         set_config('synchronous_commit', 'off', true),
         pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
-    v_standing := array(select s from router._standing(p_tenant, array[p_key], p_now) as s);
+    v_meters := array(select s from router_internal._meters_now(p_tenant, array[p_key], p_now) as s);
     admitted := true;
     -- Loops, not queries: for two meters and a few candidates they take a third of the time.
-    foreach v_meter in array v_standing loop
+    foreach v_meter in array v_meters loop
         -- What all budgets leave; NULLs are not the least.
         v_left := least(
             v_left, v_meter.day_budget - v_meter.day_spent - v_meter.reserved,
@@ -71,7 +71,7 @@ begin
         -- Of several limits the one that is in the way for longest is the one to name.
         select r.refused, case when s.key_id is null then 'tenant' else 'key' end, r.bound, r.remaining, r.wait
         into refused, whose, bound, remaining, retry_after
-        from unnest(v_standing) as s
+        from unnest(v_meters) as s
         cross join lateral (
             values
             ('requests', s.requests_limit, s.requests_left, case
@@ -100,7 +100,7 @@ begin
         order by r.wait desc, s.key_id nulls last
         limit 1;
         retry_after := nullif(retry_after, 'infinity');
-    elsif v_standing <> '{}' then
+    elsif v_meters <> '{}' then
         with charged as (
             update router.meters as m set
                 requests_left = s.requests_left - 1,
@@ -110,7 +110,7 @@ begin
                 day_usd = s.day_spent,
                 month_usd = s.month_spent,
                 reserved_usd = s.reserved + v_dearest
-            from unnest(v_standing) as s
+            from unnest(v_meters) as s
             where m.limit_id = s.limit_id
         )
         insert into router.reservations (tenant_id, decision_id, key_id, usd, tokens, reserved_at)

@@ -2,7 +2,7 @@ create function router.limits_of(p_tenant int) returns setof router.budgets
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query select b.* from router.budgets as b where b.tenant_id = p_tenant order by b.key_id nulls first;
 end;
 $$;

@@ -11,7 +11,7 @@ as $$
 declare
     v_had boolean;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     if not exists (select from router.tenants where tenant_id = p_tenant) then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001', column = 'tenant';
     end if;

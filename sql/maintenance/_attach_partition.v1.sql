@@ -1,4 +1,4 @@
-create function router._attach_partition(p_tenant int, p_space smallint) returns void
+create function router_internal._attach_partition(p_tenant int, p_space smallint) returns void
 language plpgsql volatile
 as $$
 declare
@@ -38,6 +38,6 @@ begin
 end;
 $$;
 
-comment on function router._attach_partition is
+comment on function router_internal._attach_partition is
 'Makes the table of _build_partition the partition of a tenant''s space. Last thing of its transaction: until then only
 those wait who change tenants or spaces, and readers for 50 ms at most.';

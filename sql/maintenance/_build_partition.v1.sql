@@ -1,4 +1,4 @@
-create function router._build_partition(p_tenant int, p_space smallint) returns void
+create function router_internal._build_partition(p_tenant int, p_space smallint) returns void
 language plpgsql volatile
 as $$
 declare
@@ -22,10 +22,10 @@ begin
         v_leaf, v_leaf || '_pkey', v_leaf || '_check', p_tenant, p_space
     );
     execute format('create index %I on router.%I (created_at, memory_id)', v_leaf || '_age', v_leaf);
-    perform router._index_partition(p_tenant, p_space);
+    perform router_internal._index_partition(p_tenant, p_space);
 end;
 $$;
 
-comment on function router._build_partition is
+comment on function router_internal._build_partition is
 'Copies a tenant''s small memories of one space into a table that can become their partition, and indexes it.
 Locks nobody out: _catch_up brings what is taught meanwhile.';

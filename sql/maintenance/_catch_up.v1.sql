@@ -1,4 +1,4 @@
-create function router._catch_up(p_tenant int, p_space smallint) returns void
+create function router_internal._catch_up(p_tenant int, p_space smallint) returns void
 language plpgsql volatile
 as $$
 declare
@@ -26,11 +26,11 @@ begin
         'and not exists (select from router.%1$I as l where l.memory_id = m.memory_id)', v_leaf
     ) using p_tenant, p_space;
     if v_missing * 8 > v_held then
-        perform router._index_partition(p_tenant, p_space);
+        perform router_internal._index_partition(p_tenant, p_space);
     end if;
 end;
 $$;
 
-comment on function router._catch_up is
+comment on function router_internal._catch_up is
 'Brings a table made by _build_partition up to what was taught, overwritten and forgotten since it was filled.
 The caller holds the tenant''s rows of memory_counts.';

@@ -1,4 +1,4 @@
-create function router._index_partition(p_tenant int, p_space smallint) returns void
+create function router_internal._index_partition(p_tenant int, p_space smallint) returns void
 language plpgsql volatile
 as $$
 declare
@@ -34,5 +34,5 @@ begin
 end;
 $$;
 
-comment on function router._index_partition is
+comment on function router_internal._index_partition is
 'Builds the HNSW index of a table made by _build_partition.';

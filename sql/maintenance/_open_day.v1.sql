@@ -1,4 +1,4 @@
-create function router._open_day(p_day date) returns void
+create function router_internal._open_day(p_day date) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -7,7 +7,7 @@ begin
     if to_regclass('router.' || v_name) is not null then
         return;
     end if;
-    perform pg_advisory_xact_lock(hashtextextended('router._open_day', 0));
+    perform pg_advisory_xact_lock(hashtextextended('router_internal._open_day', 0));
     if to_regclass('router.' || v_name) is null then
         -- ATTACH, not PARTITION OF, which would wait for everyone who reads the ledger.
         execute format(
@@ -23,5 +23,5 @@ begin
 end;
 $$;
 
-comment on function router._open_day is
+comment on function router_internal._open_day is
 'Makes the ledger''s partition of a day (UTC) if it is missing. Runs as its owner: the proxy may not create tables.';

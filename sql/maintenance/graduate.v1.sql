@@ -7,7 +7,7 @@ declare
     v_new boolean;
     v_moved int;
 begin
-    perform router._move(p_tenant);
+    perform router_internal._begin_move(p_tenant);
     select * into v_count
     from router.memory_counts
     where
@@ -27,16 +27,16 @@ begin
     v_leaf := format('router.%I', format('memories_large_%s_%s', p_tenant, v_count.space_id));
     v_new := to_regclass(v_leaf) is null;
     if v_new then
-        perform router._build_partition(p_tenant, v_count.space_id);
+        perform router_internal._build_partition(p_tenant, v_count.space_id);
     end if;
     -- From here on nobody teaches the tenant.
-    perform router._lock(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     if not v_new and to_regclass(v_leaf) is null then
         -- A sweep has dropped it, which takes turns with teaching and not with moving.
-        perform router._build_partition(p_tenant, v_count.space_id);
+        perform router_internal._build_partition(p_tenant, v_count.space_id);
         v_new := true;
     elsif v_new then
-        perform router._catch_up(p_tenant, v_count.space_id);
+        perform router_internal._catch_up(p_tenant, v_count.space_id);
     else
         -- A partition that a shrink has left is filled as it stands, slowly; the upkeep drops those first.
         insert into router.memories_large (
@@ -57,7 +57,7 @@ begin
         raise exception 'there is no tenant % any more', p_tenant using errcode = 'RT001';
     end if;
     if v_new then
-        perform router._attach_partition(p_tenant, v_count.space_id);
+        perform router_internal._attach_partition(p_tenant, v_count.space_id);
     end if;
     return v_moved;
 end;

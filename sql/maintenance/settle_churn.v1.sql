@@ -2,7 +2,7 @@ create function router.settle_churn(p_tenant int, p_space smallint, p_churn int)
 language plpgsql volatile
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     update router.memory_counts set churn = churn - p_churn
     where tenant_id = p_tenant and space_id = p_space and tier = 1 and churn >= p_churn;
     return found;

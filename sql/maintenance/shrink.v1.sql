@@ -5,8 +5,8 @@ declare
     v_space smallint;
     v_moved int;
 begin
-    perform router._move(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._begin_move(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     select space_id into v_space
     from router.memory_counts
     where tenant_id = p_tenant and tier = 1 and (p_space is null or space_id = p_space)

@@ -6,11 +6,11 @@ declare
     v_leaf text := format('router.%I', format('memories_large_%s_%s', p_tenant, p_space));
     v_last boolean;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     -- Dropping waits for every reader, and new ones would wait behind it.
     perform set_config('lock_timeout', '50ms', true);
     perform pg_advisory_xact_lock(hashtextextended('router.sweep', 0));
-    perform router._lock(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     if
         to_regclass(v_leaf) is null
         or exists (

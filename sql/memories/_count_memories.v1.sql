@@ -1,4 +1,4 @@
-create function router._count_memories() returns trigger
+create function router_internal._count_memories() returns trigger
 language plpgsql
 as $$
 declare
@@ -54,6 +54,6 @@ begin
 end;
 $$;
 
-comment on function router._count_memories is
+comment on function router_internal._count_memories is
 'Keeps memory_counts and priors equal to a recount, whoever changes memories, and takes the texts of deleted ones along.
 Its argument says if rows came or went.';

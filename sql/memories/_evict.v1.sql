@@ -1,4 +1,4 @@
-create function router._evict(p_tenant int, p_space smallint) returns int
+create function router_internal._evict(p_tenant int, p_space smallint) returns int
 language plpgsql volatile
 as $$
 declare
@@ -41,7 +41,7 @@ begin
 end;
 $$;
 
-comment on function router._evict is
+comment on function router_internal._evict is
 'Forgets what a tenant has past its cap, stale spaces first, then the oldest; returns how many.
 What is being built for another embedder does not count: it is a copy. Works in batches of 2% of the cap, so the bound
 is cap plus 2%, and of stale spaces at most 10,000 a call; the caller holds the tenant''s row of memory_counts.';

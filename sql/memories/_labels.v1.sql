@@ -1,4 +1,4 @@
-create function router._labels(p_quality real[], p_completion_tokens real[])
+create function router_internal._labels(p_quality real[], p_completion_tokens real[])
 returns table (models text[], scores real[], completion_tokens real[])
 language sql stable
 begin atomic
@@ -9,5 +9,5 @@ begin atomic
     where u.quality is not null or u.tokens is not null;
 end;
 
-comment on function router._labels is
+comment on function router_internal._labels is
 'A memory''s labels by model name: each model with a score or a known answer length, NULL for what is unknown.';

@@ -5,8 +5,8 @@ declare
     v_gone bigint[];
     v_prompts int;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     with chosen as materialized (
         select prompt_hash, source
         from router.memory_texts

@@ -7,7 +7,7 @@ create function router.recall(
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         x.memory_id, s.name, x.source, k.name, x.prompt, l.models, l.scores, l.completion_tokens, m.created_at
@@ -15,7 +15,7 @@ begin
     inner join router.memories as m on m.memory_id = x.memory_id and m.tenant_id = p_tenant
     inner join router.spaces as s on s.space_id = x.space_id
     left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
-    cross join lateral router._labels(m.quality, m.completion_tokens) as l
+    cross join lateral router_internal._labels(m.quality, m.completion_tokens) as l
     where
         x.tenant_id = p_tenant
         and x.memory_id > p_after

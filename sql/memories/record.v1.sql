@@ -6,8 +6,8 @@ as $$
 declare
     v_store boolean;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     -- Under the lock, or what was forbidden while this waited would be stored.
     select t.store_prompts into v_store from router.tenants as t where t.tenant_id = p_tenant;
     if not found then
@@ -20,7 +20,7 @@ begin
     if exists (select from router.tenants as t where t.tenant_id = p_tenant and t.space_id <> p_space) then
         raise exception 'tenant % is served by another embedder now', p_tenant using errcode = 'RT007';
     end if;
-    perform router._task(p_tenant, array(select e.task from unnest(p_examples) as e));
+    perform router_internal._add_tasks(p_tenant, array(select e.task from unnest(p_examples) as e));
 
     return query
     with input as materialized (
@@ -72,7 +72,7 @@ begin
     inner join texts as x on x.prompt_hash = e.prompt_hash and x.source = e.source
     order by e.position;
 
-    perform router._evict(p_tenant, p_space);
+    perform router_internal._evict(p_tenant, p_space);
 end;
 $$;
 

@@ -12,17 +12,17 @@ declare
     v_base text;
     v_base_memories int := 0;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     select coalesce(t.space_id, p_space), t.next_space_id, t.base_id into v_space, v_building, v_leant
     from router.tenants as t
     where t.tenant_id = p_tenant;
     if v_leant is not null then
-        perform router._enter(v_leant);
+        perform router_internal._enter(v_leant);
         select t.name, c.memories into v_base, v_base_memories
         from router.tenants as t
         inner join router.memory_counts as c on c.tenant_id = v_leant and c.space_id = v_space
         where t.tenant_id = v_leant and t.shared;
-        perform router._enter(p_tenant);
+        perform router_internal._enter(p_tenant);
     end if;
     return query
     select

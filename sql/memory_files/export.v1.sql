@@ -4,13 +4,13 @@ create function router.export(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select x.source, k.name, x.prompt, l.models, l.scores, l.completion_tokens
     from router.memories as m
     inner join router.memory_texts as x on x.tenant_id = p_tenant and x.memory_id = m.memory_id
     left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = m.task_id
-    cross join lateral router._labels(m.quality, m.completion_tokens) as l
+    cross join lateral router_internal._labels(m.quality, m.completion_tokens) as l
     where
         m.tenant_id = p_tenant
         -- What is being built for another embedder is a copy, and so is what the one before has left.

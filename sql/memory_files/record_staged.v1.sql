@@ -9,8 +9,8 @@ declare
     v_examples router.example[];
     v_created int;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     select coalesce(sum(c.memories), 0) into v_before from router.memory_counts as c where c.tenant_id = p_tenant;
     select coalesce(max(s.position), 0) into examples from pg_temp.staged_examples as s;
     created := 0;

@@ -9,7 +9,7 @@ create function router.candidates(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select p.policy_id, p.name, p.backend, p.granularity, p.default_model,
         (

@@ -2,7 +2,7 @@ create function router.delete_policy(p_tenant int, p_name text) returns boolean
 language plpgsql volatile
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     delete from router.policies where tenant_id = p_tenant and name = p_name;
     return found;
 end;

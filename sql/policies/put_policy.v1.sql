@@ -14,7 +14,7 @@ declare
     v_default smallint;
     v_missing text;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     select c.name into v_missing
     from unnest(p_models || p_default) as c (name)
     where not exists (select from router.models as m where m.name = c.name and m.enabled)
@@ -24,7 +24,7 @@ begin
     end if;
     select m.name into v_missing
     from router.models as m
-    inner join router._prices(p_tenant) as w on w.model_id = m.model_id
+    inner join router_internal._prices(p_tenant) as w on w.model_id = m.model_id
     where m.name = any(p_models || p_default) and (w.input_price is null or w.output_price is null)
         and p_backend in ('knn', 'cheapest')
     order by m.name

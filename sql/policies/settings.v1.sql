@@ -23,7 +23,7 @@ create function router.settings(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         p.policy_id, p.name, p.backend, d.name, c.models, c.weights, p.granularity, p.alpha, p.k, p.tau, p.n0,

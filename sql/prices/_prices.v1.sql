@@ -1,4 +1,4 @@
-create function router._prices(p_tenant int) returns table (
+create function router_internal._prices(p_tenant int) returns table (
     model_id smallint, input_price double precision, cached_input_price double precision, output_price double precision,
     priced_on date, own boolean
 )
@@ -15,6 +15,6 @@ begin atomic
     left join router.tenant_prices as t on t.tenant_id = p_tenant and t.model_id = m.model_id;
 end;
 
-comment on function router._prices is
+comment on function router_internal._prices is
 'What a tenant, which has been entered, pays for each model: its own prices where it has them, and none of the model''s
 then. A model of which either price is NULL has no price.';

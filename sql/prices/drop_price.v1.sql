@@ -5,7 +5,7 @@ declare
     v_model router.models;
     v_policy text;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     select * into v_model from router.models where name = p_model;
     if not found then
         raise exception 'there is no model %', p_model using errcode = 'RT003', column = 'model';

@@ -5,7 +5,7 @@ create function router.prices(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         m.name, h.name, p.input_price, p.cached_input_price, p.output_price, p.priced_on,
@@ -14,7 +14,7 @@ begin
             when p.input_price is null or p.output_price is null then 'unpriced'
             else 'model'
         end
-    from router._prices(p_tenant) as p
+    from router_internal._prices(p_tenant) as p
     inner join router.models as m on m.model_id = p.model_id
     inner join router.providers as h on h.provider_id = m.provider_id
     where m.enabled

@@ -5,7 +5,7 @@ declare
     v_tenant router.tenants;
     v_serving smallint;
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     select * into v_tenant from router.tenants where tenant_id = p_tenant for no key update;
     if not found then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';

@@ -6,8 +6,8 @@ declare
     v_tier smallint;
     v_gone int;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     select space_id into v_serving from router.tenants
     where tenant_id = p_tenant and space_id <> p_space and next_space_id is distinct from p_space;
     if not found then
@@ -23,7 +23,7 @@ begin
     get diagnostics v_gone = row_count;
     if p_limit is null or v_gone < p_limit then
         -- What was built had no cap of its own.
-        perform router._evict(p_tenant, v_serving);
+        perform router_internal._evict(p_tenant, v_serving);
     end if;
     return v_gone;
 end;

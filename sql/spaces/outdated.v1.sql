@@ -4,7 +4,7 @@ create function router.outdated(
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     -- Full joins of whole spaces, since those are always hashed or merged: whatever is known of a table that is just being
     -- filled, looking up one row after the other would take hours if it took the wrong index.

@@ -2,7 +2,7 @@ create function router.prompts(p_tenant int, p_memories bigint[]) returns table 
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select x.memory_id, x.prompt
     from router.memory_texts as x

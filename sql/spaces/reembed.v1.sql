@@ -8,8 +8,8 @@ declare
     v_count router.memory_counts;
     v_copied int;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     select memory_cap into v_cap from router.tenants
     where tenant_id = p_tenant and space_id = p_from and next_space_id = p_to;
     if not found then
@@ -81,7 +81,7 @@ begin
 
     select * into v_count from router.memory_counts where tenant_id = p_tenant and space_id = p_to;
     if v_count.memories > v_cap * 1.02 then
-        perform router._trim(p_tenant, p_from, p_to);
+        perform router_internal._trim_copies(p_tenant, p_from, p_to);
     end if;
     return v_copied;
 end;

@@ -4,7 +4,7 @@ create function router.spaces_of(p_tenant int) returns table (
 language plpgsql stable
 as $$
 begin
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     select
         s.space_id, s.name, coalesce(c.memories, 0), coalesce(c.tier = 1, false),

@@ -8,8 +8,8 @@ declare
     v_outdated bigint;
     v_lost bigint;
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     select space_id into v_from from router.tenants where tenant_id = p_tenant and next_space_id = p_space;
     if not found then
         raise exception 'the memory of tenant % is not being rewritten for space %', p_tenant, p_space

@@ -24,10 +24,10 @@ begin
                 using errcode = 'RT003', column = 'default_provider';
         end if;
     end if;
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     if not p_store_prompts then
         -- Who is teaching now would store its prompts after they were erased.
-        perform router._lock(p_tenant);
+        perform router_internal._lock_memory(p_tenant);
     end if;
     update router.tenants set
         memory_cap = coalesce(p_memory_cap, memory_cap),

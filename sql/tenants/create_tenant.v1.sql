@@ -9,7 +9,7 @@ as $$
 declare
     v_tenant int := nextval(pg_get_serial_sequence('router.tenants', 'tenant_id'));
 begin
-    perform router._enter(v_tenant);
+    perform router_internal._enter(v_tenant);
     insert into router.tenants (tenant_id, name, memory_cap, store_prompts, route_explicit)
     values (v_tenant, p_name, p_memory_cap, p_store_prompts, p_route_explicit);
     return v_tenant;

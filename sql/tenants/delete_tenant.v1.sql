@@ -2,8 +2,8 @@ create function router.delete_tenant(p_tenant int) returns boolean
 language plpgsql volatile
 as $$
 begin
-    perform router._enter(p_tenant);
-    perform router._lock(p_tenant);
+    perform router_internal._enter(p_tenant);
+    perform router_internal._lock_memory(p_tenant);
     -- As the ledger takes them: the tenant, its meters, its reservations.
     perform from router.tenants where tenant_id = p_tenant for update;
     delete from router.limits where tenant_id = p_tenant;

@@ -25,7 +25,7 @@ begin
     for v_tenant in
         select t.* from router.tenants as t where p_name is null or t.name = p_name order by t.name
     loop
-        perform router._enter(v_tenant.tenant_id);
+        perform router_internal._enter(v_tenant.tenant_id);
         return query
         select
             v_tenant.tenant_id,

@@ -12,7 +12,7 @@ begin
         raise exception 'usage is by key, model, policy, day and task, not by %', p_by
             using errcode = '22023', column = 'by';
     end if;
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return query
     with entries as (
         select

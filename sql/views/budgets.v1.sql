@@ -32,10 +32,10 @@ cross join lateral (
 cross join lateral (
     select
         case when l.requests_per_minute is not null then floor(greatest(
-            router._refilled(m.requests_left, l.requests_per_minute, m.refilled_at, now()), 0
+            router_internal._bucket_level(m.requests_left, l.requests_per_minute, m.refilled_at, now()), 0
         )) end as requests_left,
         case when l.tokens_per_minute is not null then floor(greatest(
-            router._refilled(m.tokens_left, l.tokens_per_minute, m.refilled_at, now()), 0
+            router_internal._bucket_level(m.tokens_left, l.tokens_per_minute, m.refilled_at, now()), 0
         )) end as tokens_left
 ) as b
 order by t.name, l.key_id nulls first;

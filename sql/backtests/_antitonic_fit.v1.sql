@@ -1,4 +1,4 @@
-create function router._antitonic(p_values double precision[]) returns double precision[]
+create function router_internal._antitonic_fit(p_values double precision[]) returns double precision[]
 language sql immutable
 begin atomic
     with summed as materialized (
@@ -19,5 +19,5 @@ begin atomic
     from (select r.i, min(r.most) as fit from reached as r group by r.i) as f;
 end;
 
-comment on function router._antitonic is
+comment on function router_internal._antitonic_fit is
 'The values nearest to those given (least squares) that never rise: noise along a curve that cannot, averaged away.';

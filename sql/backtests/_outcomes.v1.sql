@@ -1,5 +1,5 @@
-create function router._judged(
-    p_trials router.trial[],
+create function router_internal._outcomes(
+    p_trials router_internal.trial[],
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
@@ -15,8 +15,8 @@ begin atomic
     with blended as (
         select
             t.*, coalesce(t.support / nullif(t.support + n.n0, 0), 0) as confidence,
-            router._blend(t.weighted, t.support, n.n0, t.prior) as estimate,
-            router._blend(t.token_weighted, t.token_support, n.n0, t.token_prior) as blended_tokens,
+            router_internal._blend(t.weighted, t.support, n.n0, t.prior) as estimate,
+            router_internal._blend(t.token_weighted, t.token_support, n.n0, t.token_prior) as blended_tokens,
             p_input[t.model] * p_ratio[t.model] as input, p_output[t.model] as output
         from unnest(p_trials) as t
         cross join lateral (select case when t.tasked then p_n0_task else p_n0 end as n0) as n
@@ -37,6 +37,6 @@ begin atomic
     from sized as s;
 end;
 
-comment on function router._judged is
+comment on function router_internal._outcomes is
 'Trials of one setting as estimates would see them, and what came of each model: its label, and its cost by the known
-length of its answer, else the expected one. Prices in USD per million tokens by candidate, as _pool has them.';
+length of its answer, else the expected one. Prices in USD per million tokens by candidate, as _candidates has them.';

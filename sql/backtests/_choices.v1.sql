@@ -1,5 +1,5 @@
-create function router._picks(
-    p_trials router.trial[],
+create function router_internal._choices(
+    p_trials router_internal.trial[],
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
@@ -21,7 +21,7 @@ begin atomic
             array_agg(j.labels > 0 and j.confidence >= p_floor order by j.model) as supported,
             array_agg(j.quality order by j.model) as qualities,
             array_agg(j.cost_usd order by j.model) as costs
-        from router._judged(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
+        from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
         group by j.row_number
     )
     select a.turn::int, p.row_number, w.model, p.qualities[w.model], p.costs[w.model], p.unit_usd
@@ -40,6 +40,6 @@ begin atomic
     ) as w;
 end;
 
-comment on function router._picks is
+comment on function router_internal._choices is
 'Which model decide would choose in each trial at each alpha, the default (p_default, by position) where it would
 decline for low support, with the quality and the cost (USD) that came of it.';

@@ -1,4 +1,4 @@
-create function router._lean(
+create function router_internal._base_sums(
     p_tenant int, p_base int, p_space smallint, p_embedding halfvec, p_k int, p_tau double precision, p_least int,
     p_without bytea default null
 ) returns router.base_sums[]
@@ -8,7 +8,7 @@ declare
     v_sums router.base_sums[];
     v_gone bigint[] := '{}';
 begin
-    perform router._enter(p_base);
+    perform router_internal._enter(p_base);
     if
         exists (select from router.tenants as t where t.tenant_id = p_base and t.shared)
         and exists (
@@ -50,12 +50,12 @@ begin
         ) as v
         where a.tenant_id = p_base and a.space_id = p_space and a.task_id = 0;
     end if;
-    perform router._enter(p_tenant);
+    perform router_internal._enter(p_tenant);
     return v_sums;
 end;
 $$;
 
-comment on function router._lean is
+comment on function router_internal._base_sums is
 'What the shared memory of p_base says of each model for an embedding: sums, never a row. The tenant is entered again.
 NULL when that tenant shares nothing, or has fewer than p_least memories in this space.
 p_without: SHA-256 of a prompt that is not to be among the neighbours, for who asks what could be said without it.';

@@ -1,4 +1,4 @@
-create function router._filled(
+create function router_internal._with_lengths(
     p_estimates router.estimate[], p_candidates router.candidate[], p_mean_prompt double precision
 ) returns table (estimates router.estimate[], unit double precision)
 language sql immutable
@@ -29,6 +29,6 @@ begin atomic
     ) as s;
 end;
 
-comment on function router._filled is
+comment on function router_internal._with_lengths is
 'Estimates in which a model of unknown answer length is taken to answer as long as the others on average, 256 tokens
 where none is known, with their costs; and what the dearest costs for the tenant''s average prompt.';

@@ -1,4 +1,4 @@
-create function router._lock(p_tenant int) returns void
+create function router_internal._lock_memory(p_tenant int) returns void
 language plpgsql volatile
 as $$
 begin
@@ -8,6 +8,6 @@ begin
 end;
 $$;
 
-comment on function router._lock is
+comment on function router_internal._lock_memory is
 'Waits for its turn to change the memory of a tenant, and keeps it until the transaction ends. The counts are locked
 as well, for an owner who changes memories by hand.';

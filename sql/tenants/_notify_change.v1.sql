@@ -1,4 +1,4 @@
-create function router._announce() returns trigger
+create function router_internal._notify_change() returns trigger
 language plpgsql
 as $$
 begin
@@ -7,5 +7,5 @@ begin
 end;
 $$;
 
-comment on function router._announce is
+comment on function router_internal._notify_change is
 'Tells every proxy that what it remembers of this table is stale: NOTIFY router_changed with the table''s name.';

@@ -1,5 +1,5 @@
-create function router._tuned(
-    p_trials router.trial[],
+create function router_internal._best_settings(
+    p_trials router_internal.trial[],
     p_k int[],
     p_tau double precision[],
     p_input double precision[],
@@ -51,7 +51,7 @@ begin
                 stddev_samp(u.utility - o.utility) filter (where u.i % 2 = 0) / sqrt(count(*) / 2),
                 coalesce(v_own, array_agg(u.utility order by u.i))
             into v_better, v_error, v_own
-            from unnest(router._utility(
+            from unnest(router_internal._utility(
                 array(select t from unnest(p_trials) as t where t.setting = v_turn.setting), p_input, p_output, p_ratio,
                 v_turn.n0, v_turn.n0_task, p_floor, p_default
             )) with ordinality as u (utility, i)
@@ -70,6 +70,6 @@ begin
 end;
 $$;
 
-comment on function router._tuned is
+comment on function router_internal._best_settings is
 'The setting (of those the trials are of) and the weights of the prior that were worth most in every other trial, and by
 how much more than the first setting with p_n0 and p_n0_task in the rest, with the standard error of that difference.';

@@ -1,4 +1,4 @@
-create function router._why(
+create function router_internal._explanation(
     p_reason router.reason,
     p_served text,
     p_models text[],
@@ -86,6 +86,6 @@ begin
 end;
 $$;
 
-comment on function router._why is
+comment on function router_internal._explanation is
 'Why a decision came out as it did, in a sentence. The arrays are in the order of its ranking, NULL where none was made;
 p_detail says what is missing, where that is known.';

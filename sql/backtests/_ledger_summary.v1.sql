@@ -1,4 +1,6 @@
-create function router._served(p_tenant int, p_policy int, p_since timestamptz, p_until timestamptz) returns table (
+create function router_internal._ledger_summary(
+    p_tenant int, p_policy int, p_since timestamptz, p_until timestamptz
+) returns table (
     requests bigint, failed bigint, learned double precision, spent_usd double precision, default_usd double precision,
     cost_ratio double precision, cost_error double precision, declined router.reason, declined_share double precision,
     served smallint[], counts bigint[]
@@ -49,6 +51,6 @@ begin atomic
     from costs as c;
 end;
 
-comment on function router._served is
+comment on function router_internal._ledger_summary is
 'What the ledger says of a policy from p_since until before p_until: requests answered and failed, what they cost beside
 the default model, with that ratio''s standard error, the commonest reason but learned and sticky, and who served.';

@@ -1,4 +1,6 @@
-create function router._measure(p_tenant int, p_entries router.decision_entry[], p_new uuid[]) returns void
+create function router_internal._update_speeds(
+    p_tenant int, p_entries router.decision_entry[], p_new uuid[]
+) returns void
 language plpgsql volatile
 as $$
 begin
@@ -58,7 +60,7 @@ begin
 end;
 $$;
 
-comment on function router._measure is
+comment on function router_internal._update_speeds is
 'Takes what is new of a tenant''s entries, which has been entered, into router.speeds: of each model the time to first
 token, the length of its answers, and what its prompt tokens are to the estimated ones. There a request counts as 0.2 to 5,
 and 3 that were estimated right come before the first; one whose usage is an estimate itself says nothing.';

@@ -1,4 +1,4 @@
-create function router._task(p_tenant int, p_names text[]) returns void
+create function router_internal._add_tasks(p_tenant int, p_names text[]) returns void
 language plpgsql volatile
 as $$
 declare
@@ -15,6 +15,6 @@ begin
 end;
 $$;
 
-comment on function router._task is
+comment on function router_internal._add_tasks is
 'Numbers task tags that are new to a tenant; the caller holds the tenant''s row of memory_counts.
 Raises RT005 past 1000 tags: each has its own prior.';

@@ -1,4 +1,4 @@
-create function router._trim(p_tenant int, p_from smallint, p_to smallint) returns int
+create function router_internal._trim_copies(p_tenant int, p_from smallint, p_to smallint) returns int
 language plpgsql volatile
 as $$
 declare
@@ -28,6 +28,6 @@ begin
 end;
 $$;
 
-comment on function router._trim is
+comment on function router_internal._trim_copies is
 'Forgets copies of memories that were evicted from the space that serves since they were copied; returns how many.
 They are no younger than all that serves. While much is taught they would pile up; the caller holds the lock of teaching.';

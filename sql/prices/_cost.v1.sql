@@ -1,4 +1,4 @@
-create function router._price(
+create function router_internal._cost(
     p_input_price double precision,
     p_cached_input_price double precision,
     p_output_price double precision,
@@ -15,6 +15,6 @@ begin atomic
     ) / 1e6;
 end;
 
-comment on function router._price is
+comment on function router_internal._cost is
 'USD of one request at prices in USD per million tokens; NULL when tokens or prices are unknown, never 0 for want of
 knowing. The cached tokens are among the prompt''s, those of reasoning among the completion''s.';

@@ -1,5 +1,6 @@
-create function router._refilled(p_left double precision, p_limit int, p_since timestamptz, p_now timestamptz)
-returns double precision
+create function router_internal._bucket_level(
+    p_left double precision, p_limit int, p_since timestamptz, p_now timestamptz
+) returns double precision
 language sql immutable
 begin atomic
     select case
@@ -11,6 +12,6 @@ begin atomic
     end;
 end;
 
-comment on function router._refilled is
+comment on function router_internal._bucket_level is
 'What a bucket that held p_left at p_since holds at p_now: a sixtieth of the limit more each second, the limit at most.
 NULL for no limit; p_left NULL: it was full. A clock that runs behind takes nothing away.';

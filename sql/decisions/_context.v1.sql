@@ -1,5 +1,6 @@
-create function router._basis(p_tenant int, p_policy int, p_space smallint, p_default smallint, p_models smallint[])
-returns setof router.basis
+create function router_internal._context(
+    p_tenant int, p_policy int, p_space smallint, p_default smallint, p_models smallint[]
+) returns setof router.context
 language sql stable
 begin atomic
     select
@@ -20,7 +21,7 @@ begin atomic
                 coalesce(o.output_price, m.output_price), coalesce(f.token_ratio, 1), f.completion_tokens,
                 coalesce(a.labels, 0), a.quality_sum, a.completions, a.completion_sum,
                 p.n0, a.quality_sum / nullif(a.labels, 0),
-                router._prior(a.completion_sum, a.completions, p.n1, f.completion_tokens), null, null
+                router_internal._prior(a.completion_sum, a.completions, p.n1, f.completion_tokens), null, null
             )::router.candidate) as candidates
         from router.models as m
         left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = m.model_id
@@ -40,6 +41,6 @@ begin atomic
     where p.tenant_id = p_tenant and p.policy_id = p_policy;
 end;
 
-comment on function router._basis is
+comment on function router_internal._context is
 'What a decision knows before it looks for neighbours: the policy''s settings, the size of the memory, and each
 candidate with the tenant''s prices and what labels and ledger say of it. base_id NULL: the policy leans on no shared memory.';

@@ -1,4 +1,4 @@
-create function router._pool(p_tenant int, p_policy int) returns table (
+create function router_internal._candidates(p_tenant int, p_policy int) returns table (
     model_id smallint, name text, input_price double precision, output_price double precision,
     token_ratio double precision, ledger_tokens double precision
 )
@@ -7,7 +7,7 @@ begin atomic
     select
         m.model_id, m.name, o.input_price, o.output_price, coalesce(f.token_ratio, 1), f.completion_tokens
     from router.models as m
-    inner join router._prices(p_tenant) as o on o.model_id = m.model_id
+    inner join router_internal._prices(p_tenant) as o on o.model_id = m.model_id
     left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
     where m.enabled and m.model_id in (
         select c.model_id from router.policy_models as c
@@ -19,6 +19,6 @@ begin atomic
     order by m.model_id;
 end;
 
-comment on function router._pool is
+comment on function router_internal._candidates is
 'A policy''s enabled candidates and its default model, in order of their numbers, with the tenant''s prices (USD per
 million tokens) and what its ledger says: reported over estimated prompt tokens (1: unknown), tokens of an answer.';

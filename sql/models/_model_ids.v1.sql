@@ -1,4 +1,4 @@
-create function router._models(p_models text[]) returns smallint[]
+create function router_internal._model_ids(p_models text[]) returns smallint[]
 language plpgsql stable
 as $$
 declare
@@ -18,6 +18,6 @@ begin
 end;
 $$;
 
-comment on function router._models is
+comment on function router_internal._model_ids is
 'The numbers of the models of these names, the disabled ones too; NULL for NULL or none. Raises RT003 naming the first
 that does not exist.';
