@@ -20,6 +20,18 @@ create function router.calibrate(
 language plpgsql volatile
 as $$
 declare
+    -- Neighbours and kernel widths that tuning tries beside the policy's own, in pairs.
+    c_ks constant int[] := '{30, 100, 100, 100, 100, 300}';
+    c_taus constant double precision[] := '{0.2, 0.05, 0.1, 0.2, 0.4, 0.2}';
+    -- Several settings take long: they are compared on half of the sample, but on 1,000 rows if it has as many.
+    c_compared constant int := 1000;
+    -- Share of the time that comparing settings may take; the rest is for more rows with the setting chosen.
+    c_comparing constant double precision := 0.6;
+    -- The alphas tried: 0, then 0.004, each a fifth more than the one before, up to 44, where cost alone counts.
+    c_lowest_alpha constant double precision := 0.004;
+    c_alpha_step constant double precision := 1.2;
+    c_alphas constant int := 52;
+    c_resamples constant int := 400;
     v_setup record;
     v_tuned record;
     v_found record;
@@ -49,8 +61,7 @@ begin
         select 0 as i, v_setup.k as k, v_setup.tau as tau
         union all
         select u.i, u.k, u.tau
-        from unnest(array[30, 100, 100, 100, 100, 300], array[0.2, 0.05, 0.1, 0.2, 0.4, 0.2])
-            with ordinality as u (k, tau, i)
+        from unnest(c_ks, c_taus) with ordinality as u (k, tau, i)
         where p_tune and (u.k <> v_setup.k or u.tau <> v_setup.tau)
     ) as s;
     v_trials := array(
@@ -58,9 +69,8 @@ begin
         from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
             v_setup.base, v_setup.base_weight, v_setup.seed_count,
-            -- Many settings take long; half as many rows are enough to compare them.
-            case when p_tune then least(p_sample, greatest(1000, p_sample / 2)) else p_sample end,
-            case when p_tune then 0.6 * p_seconds else p_seconds end, p_seed
+            case when p_tune then least(p_sample, greatest(c_compared, p_sample / 2)) else p_sample end,
+            case when p_tune then c_comparing * p_seconds else p_seconds end, p_seed
         ) as t
     );
     n0 := v_setup.n0;
@@ -100,9 +110,9 @@ begin
         from router_internal._curve(
             v_trials, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
             array(
-                select case when i = 0 then 0 else round((0.004 * power(1.2, i - 1))::numeric, 6) end
-                from generate_series(0, 52) as i
-            )::double precision[], p_confidence, 400, p_seed
+                select case when i = 0 then 0 else round((c_lowest_alpha * power(c_alpha_step, i - 1))::numeric, 6) end
+                from generate_series(0, c_alphas) as i
+            )::double precision[], p_confidence, c_resamples, p_seed
         ) as c
     ),
     -- More weight on cost cannot mean more quality, so a bound that rises again was luck there.
@@ -160,7 +170,11 @@ begin
         -- One of this very transaction, which nobody but it has seen.
         delete from router.calibrations as o
         where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
-        insert into router.calibrations values (
+        insert into router.calibrations (
+            tenant_id, policy_id, calibrated_at, target, confidence, space_id, old_settings, new_settings, tuned,
+            trials, memories, default_model, quality, quality_low, default_quality, quality_ratio, quality_ratio_low,
+            cost_usd, default_usd, cost_ratio, models, shares
+        ) values (
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
             -- By name: a policy has more settings than these.
             jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
