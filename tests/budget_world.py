@@ -73,8 +73,8 @@ async def settle(
     connection = by or world.app
     async with connection.transaction():
         await connection.execute("select router_internal._enter($1)", tenant)
-        columns = [list(column) for column in zip(*entries, strict=True)]
-        await connection.execute("select router_internal._settle($1, $2, $3, $4, $5, $6)", tenant, *columns, now)
+        usages = [(tenant, *entry) for entry in entries]
+        await connection.execute("select router_internal._settle($1, $2, $3)", tenant, usages, now)
 
 
 async def meter(world: World, tenant: int, key: int | None = None) -> dict[str, Any]:

@@ -40,13 +40,22 @@ WORTH = {
     "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
 #: What a decision is made of.
-PARTS = {"_context", "_estimates", "_with_lengths", "_with_task_and_base", "_nearest", "decide_many"}
+PARTS = {
+    "_context",
+    "_conversation",
+    "_sort_keys",
+    "_estimates",
+    "_with_lengths",
+    "_with_task_and_base",
+    "_nearest",
+    "decide_many",
+}
 FOR_THE_APP |= WORTH | PARTS
 FOR_READERS |= WORTH | PARTS
 FOR_THE_APP |= {"holder", "upstreams"}
 WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
 #: Budgets and rate limits.
-FOR_THE_APP |= {"_bucket_level", "_settle", "_meters_now", "admit", "expire_reservations", "usage"}
+FOR_THE_APP |= {"_bucket_level", "_refusal", "_settle", "_meters_now", "admit", "expire_reservations", "usage"}
 FOR_READERS |= {"_bucket_level", "usage"}
 WRITERS |= {"_open_meter", "_settle", "_meters_now", "admit", "expire_reservations", "put_limits"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
@@ -357,7 +366,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
         "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_cost", "_explanation", "_prior",
-        "_static_blend", "_with_lengths",
+        "_refusal", "_static_blend", "_with_lengths",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]

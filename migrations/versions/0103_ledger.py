@@ -259,6 +259,11 @@ create type router_internal.meter_now as (
 );
 comment on type router_internal.meter_now is 'A limit with what is left of it at a moment, as _meters_now gives it.';
 
+create type router_internal.request_usage as (
+    tenant_id int, decision_id uuid, key_id int, usd double precision, tokens int
+);
+comment on type router_internal.request_usage is 'What a request used, as log_decisions finds it and _settle books it; NULL: as reserved.';
+
 grant select, update on router.meters to router_app;
 grant select, insert, delete on router.reservations to router_app;
 grant select on router.meters, router.reservations to router_reader;
@@ -276,6 +281,7 @@ def upgrade() -> None:
     install("_bucket_level", 1, to=BOTH)
     install("_meters_now", 1, to=APP)
     install("_open_meter", 1)
+    install("_refusal", 1, to=APP)
     install("admit", 1, to=APP)
     install("_settle", 1, to=APP)
     install("log_decisions", 1, to=APP)
@@ -310,11 +316,11 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "tenancies", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_open_meter", "_meters_now",
+        "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
         "_bucket_level", "_update_speeds", "_cost", "_open_day",
     )  # fmt: skip
     execute("""
-        drop type router_internal.meter_now, router.decision_entry;
+        drop type router_internal.meter_now, router_internal.request_usage, router.decision_entry;
         drop table router.meters, router.reservations, router.limits, router.responses, router.decisions, router.speeds,
             router.conversations;
     """)

@@ -133,6 +133,8 @@ def upgrade() -> None:
     install("_with_task_and_base", 1, to=BOTH)
     install("_with_lengths", 1, to=BOTH)
     install("_estimates", 1, to=BOTH)
+    install("_conversation", 1, to=BOTH)
+    install("_sort_keys", 1, to=BOTH)
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
     install("decide_many", 1, to=BOTH)
@@ -161,7 +163,7 @@ def downgrade() -> None:
     drop(
         "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_trials", "_trial", "_setup", "_alphas",
-        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_estimates", "_with_lengths",
+        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_lengths",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
         "_prior", "_add_known",
     )  # fmt: skip

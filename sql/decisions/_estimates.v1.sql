@@ -22,15 +22,7 @@ begin
         where p_embedding is not null
     )
     select
-        array_agg((
-            c.model_id, router_internal._blend(v.quality, v.support, c.n0, c.prior), v.labels,
-            coalesce(v.support / nullif(v.support + c.n0, 0), 0), t.tokens,
-            ((p.prompt - p.cached) * c.input_price + p.cached * c.cached_input_price + t.tokens * c.output_price) / 1e6,
-            null, coalesce(v.support, 0), c.prior, c.n0, c.labels, p.prompt, p.cached,
-            c.input_price, c.cached_input_price, c.output_price, null, v_alpha,
-            case when c.model_id <> p_current then p_context.switch_penalty else 0 end,
-            coalesce((c.lent).support, 0)
-        )::router.estimate),
+        array_agg(o::router.estimate),
         -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
         -- would hide that a long prompt is dearer than a short one, and where there is most to save.
         max(
@@ -67,7 +59,33 @@ begin
             router_internal._blend(v.tokens, v.token_support, c.n0, coalesce(c.prior_tokens, c.mean_tokens)) as tokens
         -- A limit, or it would be computed wherever it is used.
         limit 1
-    ) as t;
+    ) as t
+    cross join lateral (
+        -- A column for each attribute of the type, in its order; the loop below fills in the score and its unit.
+        select
+            c.model_id,
+            router_internal._blend(v.quality, v.support, c.n0, c.prior) as quality,
+            v.labels,
+            coalesce(v.support / nullif(v.support + c.n0, 0), 0) as confidence,
+            t.tokens as completion_tokens,
+            (
+                (p.prompt - p.cached) * c.input_price + p.cached * c.cached_input_price + t.tokens * c.output_price
+            ) / 1e6 as cost_usd,
+            null::double precision as score,
+            coalesce(v.support, 0) as support,
+            c.prior,
+            c.n0,
+            c.labels as known,
+            p.prompt as prompt_tokens,
+            p.cached as cached_tokens,
+            c.input_price,
+            c.cached_input_price,
+            c.output_price,
+            null::double precision as unit_usd,
+            v_alpha as alpha,
+            case when c.model_id <> p_current then p_context.switch_penalty else 0 end as penalty,
+            coalesce((c.lent).support, 0) as base_support
+    ) as o;
     if v_gaps then
         select f.estimates, f.unit into v_estimates, v_unit
         from router_internal._with_lengths(v_estimates, p_candidates, v_mean_prompt) as f;

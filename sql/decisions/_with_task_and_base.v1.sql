@@ -5,18 +5,7 @@ language plpgsql stable
 as $$
 begin
     return array(
-        select (
-            c.model_id, c.input_price, c.cached_input_price, c.output_price, c.token_ratio, c.ledger_tokens,
-            c.labels, c.quality_sum, c.completions, c.completion_sum,
-            case when k.labels > 0 then p_context.n0_task else c.n0 end,
-            router_internal._prior(k.quality_sum, k.labels, p_context.n1, t.quality),
-            t.tokens,
-            router_internal._prior(k.completion_sum, k.completions, p_context.n1, t.tokens),
-            case when b.model_id is not null then (
-                b.model_id, b.labels, s.share * b.support, s.share * b.quality_sum, s.share * b.token_support,
-                s.share * b.token_sum, b.mean_quality, b.mean_tokens
-            )::router.base_sums end
-        )::router.candidate
+        select v::router.candidate
         from unnest(p_context.candidates) as c
         left join unnest(p_base) as b on b.model_id = c.model_id
         left join router.priors as k
@@ -34,6 +23,20 @@ begin
                     c.completion_sum, c.completions, p_context.n1, coalesce(c.ledger_tokens, b.mean_tokens)
                 ) as tokens
         ) as t
+        cross join lateral (
+            -- A column for each attribute of the type, in its order; so are those of `base_sums`.
+            select
+                c.model_id, c.input_price, c.cached_input_price, c.output_price, c.token_ratio, c.ledger_tokens,
+                c.labels, c.quality_sum, c.completions, c.completion_sum,
+                case when k.labels > 0 then p_context.n0_task else c.n0 end as n0,
+                router_internal._prior(k.quality_sum, k.labels, p_context.n1, t.quality) as prior,
+                t.tokens as mean_tokens,
+                router_internal._prior(k.completion_sum, k.completions, p_context.n1, t.tokens) as prior_tokens,
+                case when b.model_id is not null then (
+                    b.model_id, b.labels, s.share * b.support, s.share * b.quality_sum, s.share * b.token_support,
+                    s.share * b.token_sum, b.mean_quality, b.mean_tokens
+                )::router.base_sums end as lent
+        ) as v
     );
 end;
 $$;

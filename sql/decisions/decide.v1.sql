@@ -27,14 +27,13 @@ declare
     -- Assigned: PERFORM would start an executor for it.
     v_entered constant text := router_internal._enter(p_tenant);
     v_context router.context := p_context;
+    -- What the policy wants to decide by, and what the decision is reported to be.
+    v_rule router.reason;
     v_reason router.reason;
-    v_decided router.reason;
     v_explores boolean := false;
     v_near p_embedding%type;
     v_current smallint;
     v_cached int;
-    v_models smallint[];
-    v_draws double precision[];
     v_base router.base_sums[];
     v_candidates router.candidate[];
     v_estimates router.estimate[];
@@ -42,34 +41,25 @@ declare
     e router.estimate;
     v_unpriced boolean := false;
     v_unknown boolean := false;
-    v_new smallint;
+    v_explored smallint;
     v_keys double precision[];
-    v_top smallint;
+    v_first smallint;
 begin
+    -- 1. The policy, the size of the memory and the candidates
     if v_context is null then
         select * into v_context from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models);
     end if;
     if v_context.backend is null then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     end if;
+
+    -- 2. Which conversation
     if p_conversation is not null and p_continues then
-        -- Providers keep a prefix for five to ten minutes after its last use.
-        select c.model_id, case when c.updated_at > p_now - interval '10 minutes' then c.prompt_tokens else 0 end
-        into v_current, v_cached
-        from router.conversations as c
-        where
-            c.tenant_id = p_tenant and c.policy_id = p_policy and c.conversation = p_conversation
-            and c.expires_at > p_now
-            and (
-                c.model_id = p_default or (
-                    (p_models is null or c.model_id = any(p_models))
-                    and exists (
-                        select from router.policy_models as m
-                        where m.tenant_id = p_tenant and m.policy_id = p_policy and m.model_id = c.model_id
-                    )
-                )
-            );
+        select c.model_id, c.cached_tokens into v_current, v_cached
+        from router_internal._conversation(p_tenant, p_policy, p_conversation, p_default, p_models, p_now) as c;
     end if;
+
+    -- 3. Which shared memory
     if v_context.base_id is not null and v_context.backend = 'knn' and (
         v_current is null or v_context.granularity <> 'conversation'
     ) then
@@ -78,39 +68,25 @@ begin
             greatest(v_context.seed_count, 1)
         );
     end if;
+
+    -- 4. Which rule applies
     if v_context.backend = 'none' then
-        v_reason := 'default';
+        v_rule := 'default';
     elsif v_current is not null and v_context.granularity = 'conversation' then
-        v_reason := 'sticky';
+        v_rule := 'sticky';
     elsif v_context.backend <> 'knn' then
-        v_reason := v_context.backend::text;
+        v_rule := v_context.backend::text;
     elsif v_base is null and v_context.memories < greatest(v_context.seed_count, 1) then
-        v_reason := 'cold';
+        v_rule := 'cold';
     elsif p_embedding is null then
-        v_reason := 'no_signal';
+        v_rule := 'no_signal';
     else
-        v_reason := 'learned';
+        v_rule := 'learned';
         v_near := p_embedding;
         v_explores := p_random < v_context.explore_share and not p_continues;
     end if;
 
-    -- Apart from the basis, where they would cost every decision the opening of two more tables.
-    if v_reason = 'fastest' then
-        select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_draws
-        from router.speeds as f
-        where f.tenant_id = p_tenant;
-    elsif v_reason = 'weighted' then
-        -- Efraimidis and Spirakis: the largest u^(1/w) is a draw by weight; its logarithm, for small weights.
-        select
-            array_agg(w.model_id),
-            array_agg(ln(
-                ((hashint8extended(w.model_id, (p_random * 1e15)::bigint) & 1073741823) + 0.5)::float8 / 1073741824
-            ) / w.weight::float8)
-        into v_models, v_draws
-        from router.policy_models as w
-        where w.tenant_id = p_tenant and w.policy_id = p_policy and w.weight > 0;
-    end if;
-
+    -- 5. What is expected of each candidate
     v_candidates := v_context.candidates;
     if p_task is not null or v_base is not null then
         v_candidates := router_internal._with_task_and_base(p_tenant, p_space, v_context, p_task, v_base);
@@ -134,56 +110,50 @@ begin
     end loop;
     if v_explores then
         -- The least labelled; among equals it is a draw.
-        select f.model_id into v_new
+        select f.model_id into v_explored
         from unnest(v_estimates) as f
         where f.known < v_context.explore_labels
         order by f.known + (hashint8extended(f.model_id, (p_random * 1e15)::bigint) & 1073741823)::float8 / 1073741824
         limit 1;
     end if;
-    if v_reason <> 'learned' then
-        -- Highest first; NULL when the policy's backend cannot rank this candidate.
-        v_keys := array(
-            select case
-                when v_reason = 'cheapest' then -f.cost_usd
-                when v_reason = 'sticky' then (f.model_id = v_current)::int
-                else v_draws[array_position(v_models, f.model_id)]
-            end
-            from unnest(v_estimates) with ordinality as f
-            order by f.ordinality
-        );
-    end if;
-    if v_reason in ('default', 'cold', 'no_signal', 'sticky') then
-        v_decided := v_reason;
-    elsif cardinality(v_estimates) = 1 then
-        v_decided := 'single_candidate';
-    elsif v_unpriced and v_reason in ('learned', 'cheapest') then
-        v_decided := 'unpriced';
-    elsif v_reason = 'fastest' and array_remove(v_keys, null) = '{}' then
-        v_decided := 'cold';
-    elsif v_new is not null then
-        v_decided := 'explore';
-    elsif v_reason = 'learned' and (
-        v_unknown or v_best.confidence < v_context.confidence_floor or v_best.labels = 0
-    ) then
-        v_decided := 'low_support';
-    else
-        v_decided := v_reason;
-    end if;
-    if v_decided = 'explore' then
-        v_top := v_new;
-    elsif v_decided not in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then
-        v_top := p_default;
+    if v_rule <> 'learned' then
+        v_keys := router_internal._sort_keys(p_tenant, p_policy, v_rule, v_estimates, v_current, p_random);
     end if;
 
+    -- 6. Which reason is reported
+    if v_rule in ('default', 'cold', 'no_signal', 'sticky') then
+        v_reason := v_rule;
+    elsif cardinality(v_estimates) = 1 then
+        v_reason := 'single_candidate';
+    elsif v_unpriced and v_rule in ('learned', 'cheapest') then
+        v_reason := 'unpriced';
+    elsif v_rule = 'fastest' and array_remove(v_keys, null) = '{}' then
+        v_reason := 'cold';
+    elsif v_explored is not null then
+        v_reason := 'explore';
+    elsif v_rule = 'learned' and (
+        v_unknown or v_best.confidence < v_context.confidence_floor or v_best.labels = 0
+    ) then
+        v_reason := 'low_support';
+    else
+        v_reason := v_rule;
+    end if;
+    if v_reason = 'explore' then
+        v_first := v_explored;
+    elsif v_reason not in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted') then
+        v_first := p_default;
+    end if;
+
+    -- 7. The ranking
     return query
     select
-        k.model_id, v_decided, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
+        k.model_id, v_reason, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
         k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
         k.unit_usd, k.alpha, k.penalty, k.base_support
     from unnest(v_estimates) with ordinality as k
     order by
-        k.model_id is not distinct from v_top desc,
-        case when v_decided = v_reason then v_keys[k.ordinality] end desc nulls last,
+        k.model_id is not distinct from v_first desc,
+        case when v_reason = v_rule then v_keys[k.ordinality] end desc nulls last,
         k.score desc nulls last,
         k.cost_usd,
         k.model_id;

@@ -6,11 +6,7 @@ declare
     v_day date;
     v_logged int := 0;
     v_new uuid[];
-    v_ids uuid[] := '{}';
-    v_owners int[] := '{}';
-    v_keys int[] := '{}';
-    v_usd double precision[] := '{}';
-    v_tokens int[] := '{}';
+    v_usages router_internal.request_usage[] := '{}';
 begin
     for v_day in
         select distinct (uuid_extract_timestamp(e.decision_id) at time zone 'UTC')::date
@@ -58,7 +54,8 @@ begin
         ),
         taken as (
             -- What failed before anybody answered took nothing; of what a client left nobody knows how much it took.
-            select w.decision_id, w.key_id,
+            select
+                v_tenant as tenant_id, w.decision_id, w.key_id,
                 coalesce(w.spent_usd, n.nothing) as usd,
                 coalesce(w.prompt_tokens + w.completion_tokens, n.nothing) as tokens
             from written as w
@@ -66,11 +63,8 @@ begin
                 select case when w.attempts = 0 or (w.status >= 400 and w.status <> 499) then 0 end as nothing
             ) as n
         )
-        select
-            coalesce(array_agg(t.decision_id), '{}'), v_ids || array_agg(t.decision_id),
-            v_owners || array_agg(v_tenant), v_keys || array_agg(t.key_id), v_usd || array_agg(t.usd),
-            v_tokens || array_agg(t.tokens)
-        into v_new, v_ids, v_owners, v_keys, v_usd, v_tokens
+        select coalesce(array_agg(t.decision_id), '{}'), v_usages || array_agg(t::router_internal.request_usage)
+        into v_new, v_usages
         from taken as t;
         v_logged := v_logged + cardinality(v_new);
 
@@ -102,13 +96,11 @@ begin
         perform router_internal._update_speeds(v_tenant, p_entries, v_new);
     end loop;
     -- Last, as whoever is admitted waits for the meters that this holds until the end.
-    for v_tenant in select distinct o.tenant_id from unnest(v_owners) as o (tenant_id) order by 1 loop
+    for v_tenant in select distinct u.tenant_id from unnest(v_usages) as u order by 1 loop
         perform router_internal._enter(v_tenant);
         perform router_internal._settle(
-            v_tenant, array_agg(s.id), array_agg(s.key_id), array_agg(s.usd), array_agg(s.tokens)
-        )
-        from unnest(v_owners, v_ids, v_keys, v_usd, v_tokens) as s (owner, id, key_id, usd, tokens)
-        where s.owner = v_tenant;
+            v_tenant, array(select u from unnest(v_usages) as u where u.tenant_id = v_tenant)
+        );
     end loop;
     return v_logged;
 end;

@@ -1,26 +1,24 @@
 create function router_internal._settle(
-    p_tenant int,
-    p_decisions uuid[],
-    p_keys int[],
-    p_usd double precision[],
-    p_tokens int[],
-    p_now timestamptz default now()
+    p_tenant int, p_usages router_internal.request_usage[], p_now timestamptz default now()
 ) returns void
 language plpgsql volatile
 as $$
 declare
+    v_decisions uuid[];
+    v_keys int[];
     v_meters router_internal.meter_now[];
 begin
     perform pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
-    v_meters := array(select s from router_internal._meters_now(p_tenant, p_keys, p_now) as s);
+    select array_agg(u.decision_id), array_agg(u.key_id) into v_decisions, v_keys from unnest(p_usages) as u;
+    v_meters := array(select s from router_internal._meters_now(p_tenant, v_keys, p_now) as s);
     if v_meters = '{}' then
         -- What is left of limits that are no more.
-        delete from router.reservations as r where r.tenant_id = p_tenant and r.decision_id = any(p_decisions);
+        delete from router.reservations as r where r.tenant_id = p_tenant and r.decision_id = any(v_decisions);
         return;
     end if;
     with released as (
         delete from router.reservations as r
-        where r.tenant_id = p_tenant and r.decision_id = any(p_decisions)
+        where r.tenant_id = p_tenant and r.decision_id = any(v_decisions)
         returning r.decision_id, r.usd, r.tokens
     ),
     entries as (
@@ -30,7 +28,7 @@ begin
             coalesce(case when e.usd >= 0 and e.usd < 1e9 then round(e.usd::numeric, 12) end, r.usd, 0) as spent,
             coalesce(r.usd, 0) as reserved,
             coalesce(e.tokens, r.tokens, 0) - coalesce(r.tokens, 0) as more_tokens
-        from unnest(p_decisions, p_keys, p_usd, p_tokens) as e (decision_id, key_id, usd, tokens)
+        from unnest(p_usages) as e
         cross join (select (p_now at time zone 'UTC')::date as day) as s
         left join released as r on r.decision_id = e.decision_id
         order by e.decision_id
@@ -61,6 +59,6 @@ $$;
 
 comment on function router_internal._settle is
 'Ends the reservations of requests of a tenant, which has been entered, and books what they were: the day''s and the
-month''s USD (p_usd NULL: what was reserved, 0 for nothing) and the tokens beyond those reserved, which may be fewer.
+month''s USD (usd NULL: what was reserved, 0 for nothing) and the tokens beyond those reserved, which may be fewer.
 What has no reservation is counted all the same: limits that were set meanwhile, requests that were let through while
-Postgres was away. A reservation is released once; entries must be new to the ledger. p_keys: of each entry.';
+Postgres was away. A reservation is released once; entries must be new to the ledger.';

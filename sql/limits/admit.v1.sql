@@ -23,7 +23,6 @@ declare
     v_dearest numeric := 0;
     v_requests double precision;
     v_tokens_left double precision;
-    v_today timestamp := date_trunc('day', p_now at time zone 'UTC');
 begin
     -- Nobody waits for the disk. If Postgres crashes, what it admitted in its last moments (three times
     -- wal_writer_delay, 0.6 s) may not be reserved any more, and the buckets may be that much fuller: until these
@@ -68,38 +67,9 @@ begin
     end);
 
     if not admitted then
-        -- Of several limits the one that is in the way for longest is the one to name.
-        select r.refused, case when s.key_id is null then 'tenant' else 'key' end, r.bound, r.remaining, r.wait
+        select r.refused, r.whose, r.bound, r.remaining, r.retry_after
         into refused, whose, bound, remaining, retry_after
-        from unnest(v_meters) as s
-        cross join lateral (
-            values
-            ('requests', s.requests_limit, s.requests_left, case
-                when s.requests_left < 1 then (1 - s.requests_left) * 60 / s.requests_limit
-            end),
-            ('tokens', s.tokens_limit, s.tokens_left, case
-                when v_tokens > s.tokens_limit then 'infinity'
-                when s.tokens_left < v_tokens then (v_tokens - s.tokens_left) * 60 / s.tokens_limit
-            end),
-            ('day', s.day_budget, s.day_budget - s.day_spent - s.reserved, extract(
-                epoch from (v_today + interval '1 day') at time zone 'UTC' - p_now
-            )),
-            ('month', s.month_budget, s.month_budget - s.month_spent - s.reserved, extract(
-                epoch from (date_trunc('month', v_today) + interval '1 month') at time zone 'UTC' - p_now
-            ))
-        ) as r (refused, bound, remaining, wait)
-        where
-            r.wait is not null
-            and (
-                r.refused in ('requests', 'tokens')
-                or case
-                    when affordable = '{}' then r.remaining <= 0
-                    else r.bound is not null and coalesce(v_cheapest > greatest(r.remaining, 0), true)
-                end
-            )
-        order by r.wait desc, s.key_id nulls last
-        limit 1;
-        retry_after := nullif(retry_after, 'infinity');
+        from router_internal._refusal(v_meters, v_tokens, affordable = '{}', v_cheapest, p_now) as r;
     elsif v_meters <> '{}' then
         with charged as (
             update router.meters as m set
