@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -324,6 +325,39 @@ def test_every_function_is_in_the_contract_table(database: str) -> None:
     contract = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## The decision")[0]
     named = set(re.findall(r"^\| `(\w+)", contract, re.MULTILINE))
     assert named == {row["proname"] for row in rows}
+
+
+# Released files.
+
+
+def changed(sums: str, root: Path) -> list[str]:
+    """The files of `sums`, the output of sha256sum, that are gone from `root` or have other contents."""
+    listed = [line.split(maxsplit=1) for line in sums.splitlines()]
+    return [
+        name
+        for digest, name in listed
+        if not (root / name).is_file() or sha256((root / name).read_bytes()).hexdigest() != digest
+    ]
+
+
+def test_released_files_are_as_they_were_released() -> None:
+    sums = ROOT / "sql" / "SHA256SUMS"
+    if not sums.exists():
+        pytest.skip("nothing is released yet; sql/README.md says when sql/SHA256SUMS is written")
+    text = sums.read_text(encoding="utf-8")
+    assert {"sql/decisions/decide.v1.sql", "migrations/versions/0101_directory.py"} <= set(text.split())
+    assert changed(text, ROOT) == []
+
+
+def test_a_released_file_that_is_edited_or_gone_is_found(tmp_path: Path) -> None:
+    names = ("kept.sql", "edited.sql", "gone.sql")
+    for name in names:
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    sums = "".join(f"{sha256(name.encode()).hexdigest()}  {name}\n" for name in names)
+    assert changed(sums, tmp_path) == []
+    (tmp_path / "edited.sql").write_text("else", encoding="utf-8")
+    (tmp_path / "gone.sql").unlink()
+    assert changed(sums, tmp_path) == ["edited.sql", "gone.sql"]
 
 
 # A login with no more rights than it needs.
