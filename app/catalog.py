@@ -8,7 +8,7 @@ from app.entities import Model, Provider
 from app.errors import BadRequest, NotFound
 
 
-class Catalogue:
+class Catalog:
     """Models as they stood at one moment; immutable."""
 
     def __init__(self, models: Iterable[Model], providers: Iterable[Provider] = ()) -> None:

@@ -12,7 +12,7 @@ RouterError
 ├── Busy                  429  the process is at work on the like already
 ├── RateLimited           429  the key or its tenant has used up a minute's requests or tokens
 ├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
-├── MemoryUnavailable     503  Postgres cannot be reached and the call needs it
+├── DatabaseUnavailable     503  Postgres cannot be reached and the call needs it
 └── ShuttingDown          503  the process ends before the answer did
 
 A routing step that cannot decide is none of these: it declines, and the request is served.
@@ -106,7 +106,7 @@ class TooLarge(RouterError):
     default_code = "request_too_large"
 
 
-class Unsupported(RouterError):
+class InsufficientMemory(RouterError):
     """The memory does not bear what is asked of it: there is too little, or the target is out of its reach."""
 
     status = 422
@@ -165,7 +165,7 @@ class UpstreamUnavailable(RouterError):
             self.status = 504
 
 
-class MemoryUnavailable(RouterError):
+class DatabaseUnavailable(RouterError):
     """Postgres cannot be reached, and the call cannot be answered without it."""
 
     status = 503

@@ -16,12 +16,12 @@ from starlette.types import Scope
 from app.accounting.admission import Admission
 from app.accounting.ledger import Ledger
 from app.dialects.tokens import Tokenizers
-from app.errors import ConfigurationError, MemoryUnavailable
+from app.errors import ConfigurationError, DatabaseUnavailable
 from app.memory import embedders
 from app.memory.spaces import Embedding, Spaces
-from app.operations.maintenance import Upkeep
+from app.operations.maintenance import Maintenance
 from app.operations.owner import Owner
-from app.routing.affinity import Holders
+from app.routing.affinity import ResponseAffinity
 from app.routing.directory import Directory
 from app.routing.router import Router
 from app.settings import Settings
@@ -31,7 +31,7 @@ from app.telemetry import metrics, otel
 from app.telemetry.observer import Observer
 from app.upstream.breaker import Breakers
 from app.upstream.client import Upstream
-from app.upstream.failover import Patience
+from app.upstream.failover import RetryPolicy
 
 #: What the last entries of the ledger may take to be written at the end, seconds.
 FLUSH = 2.0
@@ -52,8 +52,8 @@ class Services:
     owner: Owner
     admission: Admission
     breakers: Breakers
-    patience: Patience
-    holders: Holders
+    patience: RetryPolicy
+    holders: ResponseAffinity
     observer: Observer
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -101,12 +101,12 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         watcher = asyncio.create_task(directory.watch(), name="directory")
         stack.push_async_callback(_cancel, watcher)
         tokenizers = Tokenizers()
-        with contextlib.suppress(MemoryUnavailable):
-            tokenizers.prepare(model.upstream_name for model in (await directory.catalogue()).models)
+        with contextlib.suppress(DatabaseUnavailable):
+            tokenizers.prepare(model.upstream_name for model in (await directory.catalog()).models)
         owner = Owner(settings.database_url)
         stack.push_async_callback(owner.close)
         if settings.maintain_seconds:
-            keeper = asyncio.create_task(Upkeep(settings).run(), name="upkeep")
+            keeper = asyncio.create_task(Maintenance(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
         stack.enter_context(metrics.following(_gauges(db, ledger, spaces)))
         breakers = Breakers()
@@ -124,8 +124,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             owner=owner,
             admission=Admission(db, deadline=settings.decision_deadline),
             breakers=breakers,
-            patience=Patience(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
-            holders=Holders(db),
+            patience=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
+            holders=ResponseAffinity(db),
             observer=Observer(traces),
         )
 
@@ -134,7 +134,7 @@ def _gauges(db: Database, ledger: Ledger, spaces: Spaces) -> metrics.Sources:
     sources: metrics.Sources = {
         metrics.workers: lambda: 1,
         metrics.ledger_queued: lambda: ledger.queued,
-        metrics.memory_available: lambda: db.available,
+        metrics.database_available: lambda: db.available,
         metrics.primary_available: lambda: db.writable,
         metrics.embedding_cache.labels("hit"): lambda: spaces.hits,
         metrics.embedding_cache.labels("miss"): lambda: spaces.misses,

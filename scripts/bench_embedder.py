@@ -21,7 +21,7 @@ from app.errors import ConfigurationError
 from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
 from app.settings import Settings
-from scripts.bench import Baseline, Report, options, say
+from scripts.support.report import Baseline, Report, options, say
 
 WIDTH = 384
 SIZES = (100, 1_000, 10_000)

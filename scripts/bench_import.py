@@ -33,19 +33,19 @@ from app.store import providers, spaces
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.memory import embedders
-from app.memory.examples import Lesson, examples_of
-from app.operations.example_file import LessonFile
+from app.memory.examples import ExampleIn, examples_of
+from app.operations.example_file import ExampleFile
 from app.operations.import_examples import BATCH
 from app.settings import Settings
 from app.store import memories
 from app.store import models as registry
 from app.store import tenants as tenancy
 from app.store.database import Database
-from scripts.bench import Baseline, Report, options
-from scripts.processes import peak_mib
-from scripts.scratch import scratch_database
+from scripts.support.processes import peak_mib
+from scripts.support.report import Baseline, Report, options
+from scripts.support.scratch import scratch_database
 
 ROOT = Path(__file__).resolve().parent.parent
 N, QUICK = 50_000, 2_000
@@ -99,16 +99,16 @@ async def in_batches(path: str, tenant: str) -> None:
     """The baseline, in a process of its own."""
     db = Database(os.environ["DATABASE_URL"], size=2, role=None)
     await db.open()
-    catalogue = Catalogue(await registry.models(db))
+    catalog = Catalog(await registry.models(db))
     (row,) = await tenancy.tenants(db, tenant)
     embedding = embedders.create(Settings(), await spaces.width(db))
     space = await spaces.register_space(db, embedding.space, embedding.dimensions)
-    batch: list[Lesson] = []
-    for _, lesson in LessonFile(Path(path), "import"):
+    batch: list[ExampleIn] = []
+    for _, lesson in ExampleFile(Path(path), "import"):
         batch.append(lesson)
         if len(batch) == BATCH:
             await memories.record(
-                db, row.tenant_id, space, None, await examples_of(batch, catalogue, embedding, batch=True)
+                db, row.tenant_id, space, None, await examples_of(batch, catalog, embedding, batch=True)
             )
             batch = []
     assert not batch, "N is a multiple of the batch"
@@ -213,11 +213,11 @@ def compare(report: Report, examples: int, run: Run, other: Run, half: float | N
 
 async def other_example(db: Database) -> tuple[memories.Example, int]:
     """What the other writer teaches, and its space."""
-    catalogue = Catalogue(await registry.models(db))
+    catalog = Catalog(await registry.models(db))
     embedding = embedders.create(Settings(), await spaces.width(db))
     space = await spaces.register_space(db, embedding.space, embedding.dimensions)
-    lesson = Lesson(prompt="Somebody else's prompt", scores={catalogue.models[0].name: 1.0})
-    (example,) = await examples_of([lesson], catalogue, embedding, batch=False)
+    lesson = ExampleIn(prompt="Somebody else's prompt", scores={catalog.models[0].name: 1.0})
+    (example,) = await examples_of([lesson], catalog, embedding, batch=False)
     await embedding.close()
     return example, space
 

@@ -10,29 +10,28 @@ hnsw.ef_search and so on are those of app/store/database.py), the task and the c
     exact scan      the same tenant before it graduated
     other tenants   how many more there are in the database, whose memories were taught in turns with its own
 
-`recall@100` compares the similarities that `router.neighbours` returns with numpy's: a memory as near as numpy's 100th
-counts as found. `same model` is the share of prompts for which the graduated tenant's first model is the one that it
-was before graduation, and `score lost` what the other choices give up by the exact scan's scores (in points of quality;
-alpha is set so low that no model is chosen for most prompts, or there would be nothing to get wrong).
+`recall@100` compares the similarities that `router.neighbours` returns with numpy's: a memory as near as numpy's
+100th counts as found. `same model` is the share of prompts for which the graduated tenant's first model is the one
+that it was before graduation, and `score lost` what the other choices give up by the exact scan's scores (in points
+of quality; alpha is set so low that no model is chosen for most prompts, or there would be nothing to get wrong).
 
-The memories are the prompts of scripts/data with their labels (three models, answers' lengths are estimated), embedded
-by the default embedder; 1,000 prompts are kept apart and asked. A tenant of more memories than there are prompts has
-copies with jitter too (scripts/corpus.py says how); its rows say so: `jittered` is the share of copies. Other tenants
-remember the same prompts, have a policy each, and no texts. All memories are loaded by COPY in random turns of the
-tenants, then counted and vacuumed.
+The memories are the prompts of scripts/data with their labels (three models, answers' lengths are estimated),
+embedded by the default embedder; 1,000 prompts are kept apart and asked. A tenant of more memories than there are
+prompts has copies with jitter too (scripts/support/corpus.py says how); its rows say so: `jittered` is the share of
+copies. Other tenants remember the same prompts, have a policy each, and no texts. All memories are loaded by COPY in
+random turns of the tenants, then counted and vacuumed.
 
 `part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
 `hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four
-connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`: a
-quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call, commits
-durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the median over
-the turns. Decisions a second: this process is the client, and shares the machine's processors with Postgres; targets
-are for two cores.
+connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`:
+a quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call,
+commits durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the
+median over the turns. Decisions a second: this process is the client, and shares the machine's processors with
+Postgres; targets are for two cores.
 
 Postgres is embedded, with the settings that users have (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
-or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants of
-50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 1,000; the params say so.
-"""
+or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants
+of 50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 1,000; the params say so."""
 
 from __future__ import annotations
 
@@ -49,15 +48,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # Read when numpy is imported: one processor, like the backend that it is compared with.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from scripts import corpus, memory_plan, memory_world
-from scripts.bench import Baseline, Params, Report, options, say
-from scripts.memory_ladder import EXACT, Ladder
-from scripts.memory_parts import parts
-from scripts.memory_plan import CROSSING, Plan
-from scripts.memory_speed import asking, halfvectors, per_second
-from scripts.memory_upkeep import Upkeep
-from scripts.memory_world import Tenant
-from scripts.scratch import scratch_database
+from scripts.memory import plan as memory_plan
+from scripts.memory import world
+from scripts.memory.decision_parts import parts
+from scripts.memory.ladder import EXACT, Ladder
+from scripts.memory.maintenance import Maintenance
+from scripts.memory.plan import CROSSING, Plan
+from scripts.memory.speed import asking, halfvectors, per_second
+from scripts.memory.world import Tenant
+from scripts.support import corpus
+from scripts.support.report import Baseline, Params, Report, options, say
+from scripts.support.scratch import scratch_database
 
 #: The dimensions of the database's column, as migrated by default.
 WIDTH = 384
@@ -93,10 +94,10 @@ class Bench:
             uvloop.run(self._among(dsn, quiet))
 
     async def _ladder(self, dsn: str, sizes: Sequence[int], *, others: int, each: int) -> None:
-        owner = await memory_world.owner(dsn)
+        owner = await world.owner(dsn)
         try:
             say(f"Tenants of {', '.join(f'{size:,}' for size in sizes)} memories and {others:,} more.")
-            tenants, _ = await memory_world.make(owner, self.stored, sizes, others, each)
+            tenants, _ = await world.make(owner, self.stored, sizes, others, each)
             await self._climb(Ladder(self.report, dsn, owner, others, self.stored, self.asked), tenants)
         finally:
             await owner.close()
@@ -115,11 +116,11 @@ class Bench:
         plan = self.plan
         own = (*plan.among, plan.taught, plan.in_use)
         least = plan.among[0]
-        owner, other_owner = await memory_world.owner(dsn), await memory_world.owner(quiet)
+        owner, other_owner = await world.owner(dsn), await world.owner(quiet)
         try:
             say(f"A tenant of {least} memories and one more; {len(own)} tenants and {plan.others:,} more.")
-            (small, *_), _ = await memory_world.make(other_owner, self.stored, (least,), 1, plan.each)
-            tenants, others = await memory_world.make(owner, self.stored, own, plan.others, plan.each)
+            (small, *_), _ = await world.make(other_owner, self.stored, (least,), 1, plan.each)
+            tenants, others = await world.make(owner, self.stored, own, plan.others, plan.each)
             *climbing, kept, moved = tenants
             await self._others(quiet, small, dsn, tenants[0])
             for name, asked in (
@@ -129,7 +130,7 @@ class Bench:
                 await self._rates(dsn, name, asked, target=asked[0] is not kept)
             for tenant in (tenants[0], kept):
                 await parts(self.report, dsn, tenant, halfvectors(self.asked.vectors[: plan.blocks // 2]), plan.others)
-            upkeep = Upkeep(self.report, dsn, owner, self.asked)
+            upkeep = Maintenance(self.report, dsn, owner, self.asked)
             await upkeep.small(kept)
             ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.asked)
             await self._climb(ladder, climbing)

@@ -1,7 +1,7 @@
 """What the proxy costs a request, how many it serves, and how it stands beside other gateways.
 
-Ways of asking the same provider are timed in the same run, at 1, 16 and 64 connections, in turns, and the medians over
-the turns are printed:
+Ways of asking the same provider are timed in the same run, at 1, 16 and 64 connections, in turns, and the medians
+over the turns are printed:
 
     direct          the load generator to the provider, without a proxy: the baseline of all others
     pass-through    through the proxy, naming a model
@@ -10,17 +10,17 @@ the turns are printed:
     litellm         through LiteLLM's proxy, naming a model: with --peer litellm
     portkey         through Portkey's gateway, naming a model: with --peer portkey
 
-and, with 1 ms between the events of the answers, the first three streamed. Then: what routing adds to a request, which
-is its p50 less that of passing through in the same turn, at 1 connection; the processor time a request takes of every
-process at 16 connections; the proxy's memory after 100,000 requests against its memory once warm (every embedding that
-it keeps is there); what 20 clients that ask for a stream of 20,000 events and do not read it take of its memory
-and of the others' time; and how soon the provider of a stream is left once its client has.
+and, with 1 ms between the events of the answers, the first three streamed. Then: what routing adds to a request,
+which is its p50 less that of passing through in the same turn, at 1 connection; the processor time a request takes of
+every process at 16 connections; the proxy's memory after 100,000 requests against its memory once warm (every
+embedding that it keeps is there); what 20 clients that ask for a stream of 20,000 events and do not read it take of
+its memory and of the others' time; and how soon the provider of a stream is left once its client has.
 
-The proxy is `python -m app serve`: one process, default settings, a tenant with the 300 taught prompts of the demo and
-three candidate models. Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL names
-another server; a database is made there and dropped). The provider is `tests/fake_upstream.py`, which answers at once;
-requests carry the headers that the official Python client sends and prompts of some 300 characters. Every answer has
-to be a 200.
+The proxy is `python -m app serve`: one process, default settings, a tenant with the 300 taught prompts of the demo
+and three candidate models. Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL
+names another server; a database is made there and dropped). The provider is `scripts/fake_provider/server.py`, which
+answers at once; requests carry the headers that the official Python client sends and prompts of some 300 characters.
+Every answer has to be a 200.
 
 Peers are measured when they are installed and named, each as one worker that only passes on: no routing, no database,
 no key of its own, no callback, no cache, no access log. Their own environments, not this one:
@@ -31,13 +31,13 @@ no key of its own, no callback, no cache, no access log. Their own environments,
         python scripts/bench_proxy.py --peer litellm --peer portkey
 
 At 16 connections passing through is to answer 6 times as many requests a second as Portkey and 60 times as many as
-LiteLLM, and routing (known prompts and new ones) 2 and 20 times as many as these pass through: rows of their own, in a
-run that has the peer.
+LiteLLM, and routing (known prompts and new ones) 2 and 20 times as many as these pass through: rows of their own, in
+a run that has the peer.
 
-The load generator (one process), the provider (one), the proxy (one) and Postgres share the machine's processors: at 1
-connection they take turns; at 16 the first two and Postgres take what the proxy leaves, so on two cores its
-requests per second are what is left of two cores, not what one core can do. Targets are for two cores.
-Latencies are what the load generator saw, in milliseconds.
+The load generator (one process), the provider (one), the proxy (one) and Postgres share the machine's processors: at
+1 connection they take turns; at 16 the first two and Postgres take what the proxy leaves, so on two cores its
+requests per second are what is left of two cores, not what one core can do. Targets are for two cores. Latencies are
+what the load generator saw, in milliseconds.
 
 --quick makes as many short turns as fit, and leaves out streams and peers at 64 connections, filling the memory of
 embeddings first, and what is missing to 100,000 requests; where setting up was slow, 64 connections altogether. Peers
@@ -58,13 +58,14 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts import flames, peers, proxy_departures, proxy_memory
-from scripts.bench import Report, options, say
-from scripts.processes import backends, resident_mib, running_proxy, seed
-from scripts.proxy_report import report
-from scripts.proxy_turns import BUSY, KNOWN, PASSED, ROUTED, Bench, Way, ways
-from scripts.scratch import scratch_database
-from tests.fake_upstream import running_upstream
+from scripts.fake_provider.server import running_upstream
+from scripts.proxy import disconnects, peers, process_memory
+from scripts.proxy.report import report
+from scripts.proxy.turns import BUSY, KNOWN, PASSED, ROUTED, Bench, Way, ways
+from scripts.support import flames
+from scripts.support.processes import backends, resident_mib, running_proxy, seed
+from scripts.support.report import Report, options, say
+from scripts.support.scratch import scratch_database
 
 BEGAN = monotonic()
 #: After so many seconds a quick run begins no turn that would end later, and asks on 64 connections no more: the rest
@@ -121,7 +122,7 @@ def run(
     for way in bench.ways:
         way.send(BUSY, min(seconds, 0.3) if given.quick else 2.0)
     if not given.quick:
-        proxy_memory.fill(by_name["routed, new"])
+        process_memory.fill(by_name["routed, new"])
     before = resident_mib(pid)
     # Known only now: the pool has opened its connections.
     bench.start_over({**processes, "postgres": uvloop.run(backends(dsn))})
@@ -130,11 +131,11 @@ def run(
     served = bench.served
     if not given.quick and served < given.requests:
         say(f"{served:,} requests so far; on to {given.requests:,}.")
-        served += proxy_memory.many([by_name[name] for name in (PASSED, *ROUTED)], given.requests - served)
+        served += process_memory.many([by_name[name] for name in (PASSED, *ROUTED)], given.requests - served)
     report(bench, found, rows)
-    proxy_memory.grown(rows, pid, before, served)
-    proxy_memory.slow_readers(rows, pid, url, key, by_name[PASSED], min(seconds, 1.0))
-    proxy_departures.report(rows, dsn, url, key)
+    process_memory.grown(rows, pid, before, served)
+    process_memory.slow_readers(rows, pid, url, key, by_name[PASSED], min(seconds, 1.0))
+    disconnects.report(rows, dsn, url, key)
     if recorder is not None:
         say(f"Recording into {given.profile}.")
         length = 3.0 if given.quick else 15.0

@@ -68,14 +68,14 @@ from app.memory import embedders as embedder
 from app.memory.embedders import CachedEmbedder
 from app.settings import Settings
 from app.store.database import Database
-from scripts.bench import Report, options, say
-from scripts.quality_cells import Cells, Plan
-from scripts.quality_data import COMPLETE, LabelSet, UnusableSet, load
-from scripts.quality_report import Sheet, Title
-from scripts.quality_run import Seed
-from scripts.quality_split import Embedded, Split
-from scripts.quality_sql import Postgres
-from scripts.scratch import scratch_database
+from scripts.quality.cells import Cells, Plan
+from scripts.quality.label_sets import COMPLETE, LabelSet, UnusableSet, load
+from scripts.quality.report import Sheet, Title
+from scripts.quality.run import Seed
+from scripts.quality.split import Embedded, Split
+from scripts.quality.sql import Postgres
+from scripts.support.report import Report, options, say
+from scripts.support.scratch import scratch_database
 
 DATA = Path(__file__).resolve().parent / "data"
 OURS = (DATA / "routellm.csv.gz", DATA / "llmrouter.csv.gz")

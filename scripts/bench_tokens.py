@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from app.demo import recordings
 from app.dialects import tokens
 from app.memory.embedders import static
-from scripts.bench import Baseline, Report, options, say
-from scripts.corpus import DATA, FILES
+from scripts.support.corpus import DATA, FILES
+from scripts.support.report import Baseline, Report, options, say
 
 ROOT = Path(__file__).resolve().parent.parent
 ENCODINGS = ("cl100k_base", "o200k_base")

@@ -19,12 +19,12 @@ import hypothesis
 import pytest
 
 from app.operations.migrate import migrate
-from tests.fake_upstream import Running, running_upstream
-from tests.front import PROXIED, STRAIGHT, Front, front_of
-from tests.operators import MASTER, Operator
-from tests.process import kill_all
-from tests.proxy import STRONG, Proxy, running_proxy
-from tests.sql_world import World, world_of
+from scripts.fake_provider.server import Running, running_upstream
+from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
+from tests.support.operators import MASTER, Operator
+from tests.support.process import kill_all
+from tests.support.proxy import STRONG, Proxy, running_proxy
+from tests.support.sql_world import World, world_of
 
 T = TypeVar("T")
 # How long an example takes says more about the machine than about the code.

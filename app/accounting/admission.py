@@ -9,7 +9,7 @@ from math import ceil
 from uuid import UUID
 
 from app.entities import Caller
-from app.errors import BudgetSpent, MemoryUnavailable, RateLimited, RouterError
+from app.errors import BudgetSpent, DatabaseUnavailable, RateLimited, RouterError
 from app.store import limits
 from app.store.database import Database
 from app.telemetry import metrics
@@ -47,7 +47,7 @@ class Admission:
             found = await limits.admit(
                 self._db, caller.tenant_id, caller.key_id, decision_id, tokens, costs, deadline=self._deadline
             )
-        except MemoryUnavailable:
+        except DatabaseUnavailable:
             metrics.fail_opens.labels("admission").inc()
             return Admitted((True,) * len(costs), counted=False)
         headers = _headers(found)

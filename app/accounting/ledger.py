@@ -16,8 +16,8 @@ from uuid import UUID
 
 import asyncpg
 
-from app.dialects.usage import UNKNOWN, Usage
-from app.errors import MemoryUnavailable
+from app.dialects.usage import UNKNOWN, TokenUsage
+from app.errors import DatabaseUnavailable
 from app.store import ledger
 from app.store.database import Database
 from app.telemetry import metrics
@@ -62,7 +62,7 @@ class Entry:
     first_token_ms: float | None = None
     duration_ms: float = 0.0
     conversation: bytes | None = None
-    usage: Usage = UNKNOWN
+    usage: TokenUsage = UNKNOWN
     estimated_tokens: int | None = None
     api: str = "chat"
     tried: Sequence[Attempt] = ()
@@ -147,7 +147,7 @@ class Ledger:
                 await asyncio.sleep(GATHER)
             try:
                 await self._write_batch()
-            except MemoryUnavailable:
+            except DatabaseUnavailable:
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("the ledger could not be written; trying again")

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import orjson
 import typer
 
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.cli.common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
 from app.entities import Tenant
 from app.errors import BadRequest, Conflict
@@ -56,25 +56,25 @@ def import_file(
     count as younger: they overwrite earlier ones of the same prompt, and are kept longer.
     """
     from app.operations import import_examples
-    from app.operations.example_file import LessonFile
+    from app.operations.example_file import ExampleFile
 
-    lessons = LessonFile(file, source.value)
+    lessons = ExampleFile(file, source.value)
 
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
-        catalogue = Catalogue(await registry.models(db))
+        catalog = Catalog(await registry.models(db))
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
             with _interruption(f"nothing of {file} is taught"):
                 with progress("Checking ", lessons.size) as advance:
-                    contents = await import_examples.check(lessons, catalogue, embedding, advance)
+                    contents = await import_examples.check(lessons, catalog, embedding, advance)
                 if lessons.unread:
                     note(f"Columns that teach nothing are passed over: {', '.join(lessons.unread)}.")
                 skip = _fitting(contents, row, file, trim=trim)
                 count = contents.examples - skip
                 async with staging(db) as staged:
                     with progress("Embedding", count) as advance:
-                        await import_examples.stage(lessons, skip, catalogue, embedding, staged.add, advance)
+                        await import_examples.stage(lessons, skip, catalog, embedding, staged.add, advance)
                     with progress("Teaching ", count) as advance:
                         try:
                             taught = await staged.teach(row.tenant_id, space_id, advance)

@@ -14,7 +14,7 @@ from app.entities import Tenant
 from app.errors import ConfigurationError
 from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
-from app.operations.reembed import Moving, drop
+from app.operations.reembed import Reembedding, drop
 from app.settings import Settings
 from app.store import spaces, tenants
 from app.store.database import Database
@@ -51,7 +51,7 @@ def reembed(
             return [await _stop(db, each) for each in found]
         async with _target(db, to) as (embedding, space_id):
             note(_what_proxies_need(to, embedding.space))
-            moving = Moving(db, embedding, space_id, yes=yes, ask=not as_json)
+            moving = Reembedding(db, embedding, space_id, yes=yes, ask=not as_json)
             try:
                 return [await moving.move(each, skip=everybody) for each in found]
             finally:

@@ -1,6 +1,6 @@
 """The APIs that clients speak to models in."""
 
-from app.dialects.base import Dialect, Reading
+from app.dialects.base import Dialect, ParsedRequest
 from app.dialects.chat import Chat
 from app.dialects.completions import Completions, Embeddings
 from app.dialects.messages import CountTokens, Messages
@@ -23,5 +23,5 @@ __all__ = [
     "MESSAGES",
     "RESPONSES",
     "Dialect",
-    "Reading",
+    "ParsedRequest",
 ]

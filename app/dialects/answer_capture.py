@@ -14,7 +14,7 @@ from app.dialects import CHAT, Dialect
 from app.dialects.base import inner
 from app.dialects.sse import data_of
 from app.dialects.tokens import estimate
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.usage import UNKNOWN, TokenUsage
 
 #: Of a stream the last so many bytes are kept, where the usage is; what it said is estimated from them.
 TAIL = 128 * 1024
@@ -29,7 +29,7 @@ _USAGE = b'"usage"'
 _NAME = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
 
 
-class Passing:
+class AnswerCapture:
     """Remembers an answer's bytes at no cost but a reference for each chunk."""
 
     __slots__ = ("_chunks", "_dialect", "_encoding", "_head", "_limit", "_size", "_streamed", "_total", "_truncated")
@@ -57,7 +57,7 @@ class Passing:
             self._size -= len(self._chunks.popleft())
             self._truncated = True
 
-    def usage(self) -> Usage:
+    def usage(self) -> TokenUsage:
         """What the body reported; `UNKNOWN` when it is cut off, compressed beyond reading, or says nothing."""
         body = self._body()
         if not self._streamed:
@@ -71,7 +71,7 @@ class Passing:
                         return found
         return found if found != UNKNOWN or not self._truncated else self._dialect.usage(_cut_off(body))
 
-    def name(self) -> str | None:
+    def response_id(self) -> str | None:
         """The answer's `id`, by which the Responses API goes on from it."""
         if not self._streamed:
             said = _object(self._body())
@@ -87,7 +87,7 @@ class Passing:
         found = said.get("id")
         return found if isinstance(found, str) else None
 
-    def produced(self) -> int | None:
+    def estimated_output_tokens(self) -> int | None:
         """An estimate of the tokens that a stream has brought so far, from its text; None when there was none.
 
         Of a long stream the kept end stands for all of it.
@@ -111,7 +111,7 @@ class Passing:
         except zlib.error:
             return b""
 
-    def _said(self, text: bytes) -> Usage:
+    def _said(self, text: bytes) -> TokenUsage:
         return self._dialect.usage(_object(text))
 
 

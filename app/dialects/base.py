@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 import orjson
 
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import RouterError
 
 #: More tokens than this nobody reports in earnest; four of them fit an int of Postgres.
@@ -16,7 +16,7 @@ MOST = 2**28
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedRequest:
     """A request as the router looks at it.
 
     `messages` are in the shape of chat, system prompt included; `schemas`: what else the model reads, of tools and of
@@ -51,11 +51,11 @@ class Dialect(Protocol):
     #: Whether a request costs anything, so that it belongs into the ledger.
     billed: ClassVar[bool]
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """The request. Raises `BadRequest` naming the field that is wrong."""
         ...
 
-    def usage(self, said: dict[str, Any]) -> Usage:
+    def usage(self, said: dict[str, Any]) -> TokenUsage:
         """The tokens that an answer, or an event of a stream, reports; `UNKNOWN` when it reports none."""
         ...
 
@@ -85,12 +85,12 @@ class OpenAI:
         """The same as an event without a name, as OpenAI's own clients expect it."""
         return b"data: " + orjson.dumps(error.body()) + b"\n\n"
 
-    def usage(self, said: dict[str, Any]) -> Usage:
+    def usage(self, said: dict[str, Any]) -> TokenUsage:
         """`usage` with `prompt_tokens`, `completion_tokens` and their details."""
         reported = said.get("usage")
         if not isinstance(reported, dict):
             return UNKNOWN
-        return Usage(
+        return TokenUsage(
             count(reported.get("prompt_tokens")),
             _cached(reported),
             count(reported.get("completion_tokens")),

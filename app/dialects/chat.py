@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, Reading, inner, parts, positive
+from app.dialects.base import OpenAI, ParsedRequest, inner, parts, positive
 from app.errors import BadRequest
 
 
@@ -16,14 +16,14 @@ class Chat(OpenAI):
     operation: ClassVar = "chat"
     routed: ClassVar = True
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """As `Dialect.read`; a body without any of the fields that need something costs a look at each."""
         messages = checked(body.get("messages"), "messages")
         tools = body.get("tools") or body.get("functions")
         answer = inner(body, "response_format")
         kinds = parts(messages)
         modalities = body.get("modalities")
-        return Reading(
+        return ParsedRequest(
             messages,
             schemas=tuple(filter(None, (body.get("tools"), body.get("functions"), answer.get("json_schema")))),
             limit=times(positive(body.get("max_completion_tokens"), body.get("max_tokens")), body.get("n")),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, Reading, positive
+from app.dialects.base import OpenAI, ParsedRequest, positive
 from app.dialects.chat import times
-from app.dialects.usage import Usage
+from app.dialects.usage import TokenUsage
 
 
 class Completions(OpenAI):
@@ -17,12 +17,12 @@ class Completions(OpenAI):
     operation: ClassVar = "text_completion"
     routed: ClassVar = False
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """As `Dialect.read`: the prompts are one message."""
         prompt = body.get("prompt")
         prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
         answers = prompts * max(positive(body.get("n")) or 1, positive(body.get("best_of")) or 1)
-        return Reading(
+        return ParsedRequest(
             [{"role": "user", "content": _texts(prompt)}],
             limit=times(positive(body.get("max_tokens")) or 16, answers),
             answers=answers,
@@ -46,11 +46,11 @@ class Embeddings(OpenAI):
     operation: ClassVar = "embeddings"
     routed: ClassVar = False
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """As `Dialect.read`: the inputs are one message, and nothing is said in return."""
-        return Reading([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
+        return ParsedRequest([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
 
-    def usage(self, said: dict[str, Any]) -> Usage:
+    def usage(self, said: dict[str, Any]) -> TokenUsage:
         """Of the prompt alone; of an answer's tokens it is known that there are none."""
         found = super().usage(said)
         return found if found.prompt_tokens is None else found._replace(completion_tokens=0)

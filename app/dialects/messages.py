@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import Reading, blocks, count, inner, parts, positive
+from app.dialects.base import ParsedRequest, blocks, count, inner, parts, positive
 from app.dialects.chat import checked
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import RouterError
 
 #: Anthropic's word for each status, as its clients know them.
@@ -28,7 +28,7 @@ class Messages:
     routed: ClassVar = True
     billed: ClassVar = True
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """As `Dialect.read`: `system` is the system prompt."""
         messages = checked(body.get("messages"), "messages")
         system = body.get("system")
@@ -37,7 +37,7 @@ class Messages:
             # What a tool answered may be images too.
             kinds |= parts([block for message in messages for block in blocks(message)])
         thinking = inner(body, "thinking").get("type")
-        return Reading(
+        return ParsedRequest(
             [{"role": "system", "content": system}, *messages] if isinstance(system, str | list) else messages,
             schemas=tuple(filter(None, (body.get("tools"),))),
             limit=positive(body.get("max_tokens")),
@@ -48,7 +48,7 @@ class Messages:
             reasoning=thinking in ("enabled", "adaptive"),
         )
 
-    def usage(self, said: dict[str, Any]) -> Usage:
+    def usage(self, said: dict[str, Any]) -> TokenUsage:
         """Of a whole answer, of the event that begins one, or of a delta, which counts from the beginning.
 
         Anthropic leaves what is read from its cache or written to it out of `input_tokens`; here it is among them.
@@ -60,7 +60,7 @@ class Messages:
             return UNKNOWN
         read, written = count(reported.get("cache_read_input_tokens")), reported.get("cache_creation_input_tokens")
         fresh = count(reported.get("input_tokens"))
-        return Usage(
+        return TokenUsage(
             None if fresh is None else fresh + (read or 0) + (count(written) or 0),
             read,
             None if begins else count(reported.get("output_tokens")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.dialects import Reading
+from app.dialects import ParsedRequest
 from app.dialects.tokens import Count, estimate
 
 #: What a message's frame takes beside the line break that joins it to the next here, and what a request's takes: OpenAI
@@ -67,7 +67,7 @@ def tokens_of(text: str) -> int:
     return round(estimate(text)) + TOKENS_PER_MESSAGE + TOKENS_PER_REQUEST
 
 
-def prompt_tokens(reading: Reading, count: Count = estimate) -> int:
+def prompt_tokens(reading: ParsedRequest, count: Count = estimate) -> int:
     """The prompt's tokens: its text by `count`, with the tools' and the answer's schemas and frames; images by a rule.
 
     Sound and files are not counted.

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import OpenAI, Reading, count, inner, parts, positive
-from app.dialects.usage import UNKNOWN, Usage
+from app.dialects.base import OpenAI, ParsedRequest, count, inner, parts, positive
+from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import BadRequest, RouterError
 
 #: Tools that the provider runs itself need no function calling of the model.
@@ -23,7 +23,7 @@ class Responses(OpenAI):
     operation: ClassVar = "chat"
     routed: ClassVar = True
 
-    def read(self, body: dict[str, Any]) -> Reading:
+    def read(self, body: dict[str, Any]) -> ParsedRequest:
         """As `Dialect.read`: `instructions` are the system prompt, items become messages."""
         messages = _messages(body.get("input"))
         instructions = body.get("instructions")
@@ -40,7 +40,7 @@ class Responses(OpenAI):
         tools = tools if isinstance(tools, list) else []
         answer = inner(inner(body, "text"), "format")
         kinds = parts(messages)
-        return Reading(
+        return ParsedRequest(
             messages,
             schemas=tuple(filter(None, (tools, answer.get("schema")))),
             limit=positive(body.get("max_output_tokens")),
@@ -54,12 +54,12 @@ class Responses(OpenAI):
             previous=previous or None,
         )
 
-    def usage(self, said: dict[str, Any]) -> Usage:
+    def usage(self, said: dict[str, Any]) -> TokenUsage:
         """Of a whole answer, or of the event that brings it."""
         reported = inner(inner(said, "response") or said, "usage")
         if not reported:
             return UNKNOWN
-        return Usage(
+        return TokenUsage(
             count(reported.get("input_tokens")),
             count(inner(reported, "input_tokens_details").get("cached_tokens")),
             count(reported.get("output_tokens")),

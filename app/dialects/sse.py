@@ -11,7 +11,7 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _OVERLAP = 3
 
 
-class Events:
+class EventSplitter:
     """Cuts a stream into events, each with the empty line that ends it; the bytes are those that came."""
 
     __slots__ = ("_held", "_looked")

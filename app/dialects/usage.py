@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Usage(NamedTuple):
+class TokenUsage(NamedTuple):
     """Tokens as reported; None where the provider said nothing.
 
     `cached_tokens` are among the prompt's, `reasoning_tokens` among the completion's.
@@ -16,10 +16,10 @@ class Usage(NamedTuple):
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
 
-    def or_else(self, earlier: Usage) -> Usage:
+    def or_else(self, earlier: TokenUsage) -> TokenUsage:
         """This, and what an earlier report said where this one is silent."""
-        return Usage(*(mine if mine is not None else theirs for mine, theirs in zip(self, earlier, strict=True)))
+        return TokenUsage(*(mine if mine is not None else theirs for mine, theirs in zip(self, earlier, strict=True)))
 
 
-UNKNOWN = Usage()
-NOTHING = Usage(0, None, 0)
+UNKNOWN = TokenUsage()
+NOTHING = TokenUsage(0, None, 0)

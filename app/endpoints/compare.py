@@ -17,12 +17,12 @@ from starlette.routing import Route
 from app.accounting import reservation
 from app.accounting.ledger import Entry, decision_id
 from app.dialects import CHAT
-from app.dialects.answer_capture import Passing
+from app.dialects.answer_capture import AnswerCapture
 from app.dialects.prompt import prompt_tokens
-from app.dialects.usage import Usage
+from app.dialects.usage import TokenUsage
 from app.endpoints.requests import called, parsed
 from app.entities import Caller, Model
-from app.errors import BadRequest, MemoryUnavailable, RouterError
+from app.errors import BadRequest, DatabaseUnavailable, RouterError
 from app.http.disconnect import CLIENT_GONE, until_gone
 from app.http.responses import answer
 from app.memory.examples import Prompted
@@ -47,8 +47,8 @@ async def compare(request: Request) -> Response:
     services, caller = await called(request)
     wanted = await parsed(request, Comparison)
     prompt = wanted.text()
-    catalogue = await services.directory.catalogue()
-    models = [catalogue.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
+    catalog = await services.directory.catalog()
+    models = [catalog.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("Each model once.", param="models")
     question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
@@ -79,7 +79,7 @@ async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, 
     """What the tenant pays, by model; nothing while the database is away: answers are worth having then too."""
     try:
         return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
-    except MemoryUnavailable:
+    except DatabaseUnavailable:
         return {}
 
 
@@ -116,7 +116,7 @@ async def _ask(
         finally:
             reply.close()
         entry.status = reply.status
-        passed = Passing(streamed=False, encoding=None)
+        passed = AnswerCapture(streamed=False, encoding=None)
         passed.feed(raw)
         entry.usage = passed.usage()
         result |= _read(raw, reply.status)
@@ -149,7 +149,7 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
     return {"error": {"message": str(message), "status": status}}
 
 
-def _cost(price: Mapping[str, Any] | None, usage: Usage) -> float | None:
+def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
     """USD, as the ledger counts it (`router_internal._cost`)."""
     if price is None or price["input_price"] is None or price["output_price"] is None:
         return None

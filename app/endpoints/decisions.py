@@ -17,7 +17,7 @@ from app.http.fields import Tag
 from app.http.responses import answer
 from app.memory.embedders import EmbeddingFailed
 from app.memory.examples import Prompted
-from app.routing.options import Options
+from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
 
@@ -62,12 +62,12 @@ async def explain(request: Request) -> Response:
     policy = caller.policies.get(wanted.model)
     if policy is None:
         raise NotFound(f"There is no policy {wanted.model!r}.", param="model", code="model_not_found")
-    catalogue = await services.directory.catalogue()
+    catalog = await services.directory.catalog()
     text = wanted.text(granularity=policy.granularity)
     messages = wanted.messages or [{"role": "user", "content": text}]
-    options = Options(task=wanted.task, alpha=wanted.alpha)
+    options = RoutingOptions(task=wanted.task, alpha=wanted.alpha)
     body = {"model": wanted.model, "messages": messages}
-    plan = await services.router.plan(caller, body, options, catalogue, explained=True)
+    plan = await services.router.plan(caller, body, options, catalog, explained=True)
     rows: list[Any] = []
     try:
         space = await services.spaces.of(caller)

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app import __version__
-from app.errors import ConfigurationError, MemoryUnavailable
+from app.errors import ConfigurationError, DatabaseUnavailable
 from app.http.responses import answer
 from app.services import services_of
 from app.store.database import Database
@@ -44,7 +44,7 @@ async def readyz(request: Request) -> Response:
     """200 while the database is reachable at a schema this version knows, else 503 with the reason."""
     try:
         await services_of(request.scope).db.check_revision()
-    except (ConfigurationError, MemoryUnavailable) as error:
+    except (ConfigurationError, DatabaseUnavailable) as error:
         return answer({"status": "not ready", "reason": str(error)}, 503)
     return answer({"status": "ready"})
 

@@ -21,7 +21,7 @@ async def list_models(request: Request) -> Response:
     """OpenAI's list of models: policies first, then models by name."""
     services, caller = await called(request)
     shown = {name: _shown(name, OWNER) for name in caller.policies}
-    for model in (await services.directory.catalogue()).models:
+    for model in (await services.directory.catalog()).models:
         if _may(caller, model):
             shown.setdefault(model.name, _described(model))
     return answer({"object": "list", "data": list(shown.values())})
@@ -33,7 +33,7 @@ async def one_model(request: Request) -> Response:
     services, caller = await called(request)
     if name in caller.policies:
         return answer(_shown(name, OWNER))
-    model = (await services.directory.catalogue()).get(name)
+    model = (await services.directory.catalog()).get(name)
     if not _may(caller, model):
         raise NotFound(f"The model {name!r} may not serve this key.", param="model", code="model_not_found")
     return answer(_described(model))

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.endpoints.requests import body_of, called
 from app.entities import Caller
-from app.errors import Conflict, MemoryUnavailable
+from app.errors import Conflict, DatabaseUnavailable
 from app.http.responses import answer
 from app.http.validation import parse_object, validated
 from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import Lesson, Lessons, examples_of
+from app.memory.examples import ExampleIn, ExamplesIn, examples_of
 from app.services import Services
 from app.store import memories
 
@@ -26,15 +26,15 @@ async def rank(request: Request) -> Response:
     services, caller = await called(request)
     body = parse_object(await body_of(request))
     batch = "examples" in body
-    lessons = validated(Lessons, body).examples if batch else [validated(Lesson, body)]
-    catalogue = await services.directory.catalogue()
+    lessons = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
+    catalog = await services.directory.catalog()
     try:
-        recorded = await _teach(services, caller, lessons, catalogue, batch=batch)
+        recorded = await _teach(services, caller, lessons, catalog, batch=batch)
     except Conflict:
         # The tenant was given another space while this was under way.
         services.directory.invalidate()
         _, caller = await called(request)
-        recorded = await _teach(services, caller, lessons, catalogue, batch=batch)
+        recorded = await _teach(services, caller, lessons, catalog, batch=batch)
     return answer(
         {
             "object": "router.memories",
@@ -47,13 +47,13 @@ async def rank(request: Request) -> Response:
 
 
 async def _teach(
-    services: Services, caller: Caller, lessons: Sequence[Lesson], catalogue: Catalogue, *, batch: bool
+    services: Services, caller: Caller, lessons: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
 ) -> list[tuple[int, bool]]:
     try:
         space = await services.spaces.of(caller, patiently=True)
-        examples = await examples_of(lessons, catalogue, space.embedder, batch=batch)
+        examples = await examples_of(lessons, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
-        raise MemoryUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
+        raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
     return await memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, examples)
 
 

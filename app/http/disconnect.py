@@ -46,7 +46,7 @@ async def until_gone(receive: Receive, work: Awaitable[T], scope: Scope | None =
 
 
 class _Watched:
-    """The same as a `Departure`, at the price of a task, where the server's protocol does not tell."""
+    """The same as a `Disconnect`, at the price of a task, where the server's protocol does not tell."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -63,11 +63,11 @@ class _Watched:
         callback()
 
 
-#: The name in a scope's `extensions` of the `Departure` of its client.
+#: The name in a scope's `extensions` of the `Disconnect` of its client.
 GONE = "pgrouter.gone"
 
 
-class Departure:
+class Disconnect:
     """Calls back when the client has closed its connection: what a task that waits for `http.disconnect` would cost."""
 
     __slots__ = ("_callbacks", "_gone")

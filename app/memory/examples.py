@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.dialects import prompt as signal
 from app.dialects.chat import checked
 from app.errors import BadRequest
@@ -50,7 +50,7 @@ class Prompted(BaseModel):
         return text
 
 
-class Lesson(Prompted):
+class ExampleIn(Prompted):
     """One example: how good each model's answer to the prompt was, 0 to 1; ties are worth teaching too."""
 
     scores: dict[str, Score] = Field(min_length=1, max_length=MODELS)
@@ -59,16 +59,16 @@ class Lesson(Prompted):
     source: Literal["human", "judge", "import", "feedback"] = "human"
 
 
-class Lessons(BaseModel):
+class ExamplesIn(BaseModel):
     """A batch of them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    examples: list[Lesson] = Field(min_length=1, max_length=MOST)
+    examples: list[ExampleIn] = Field(min_length=1, max_length=MOST)
 
 
 async def examples_of(
-    lessons: Sequence[Lesson], catalogue: Catalogue, embedder: CachedEmbedder, *, batch: bool
+    lessons: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool
 ) -> list[Example]:
     """Lessons with their models looked up and their prompts embedded.
 
@@ -76,7 +76,7 @@ async def examples_of(
     """
     leads = [f"examples[{position}]." if batch else "" for position in range(len(lessons))]
     texts = [lesson.text(lead) for lesson, lead in zip(lessons, leads, strict=True)]
-    labels = [labels_of(lesson, catalogue, lead) for lesson, lead in zip(lessons, leads, strict=True)]
+    labels = [labels_of(lesson, catalog, lead) for lesson, lead in zip(lessons, leads, strict=True)]
     vectors = await embedder.embed_many(texts)
     found = []
     for lesson, lead, text, (scores, tokens), vector in zip(lessons, leads, texts, labels, vectors, strict=True):
@@ -96,19 +96,19 @@ async def examples_of(
     return found
 
 
-def labels_of(lesson: Lesson, catalogue: Catalogue, lead: str = "") -> tuple[dict[int, float], dict[int, float]]:
+def labels_of(lesson: ExampleIn, catalog: Catalog, lead: str = "") -> tuple[dict[int, float], dict[int, float]]:
     """Scores and completion tokens by model number. Raises `BadRequest` naming the field, led by `lead`."""
     return (
-        _by_model(lesson.scores, catalogue, f"{lead}scores"),
-        _by_model(lesson.completion_tokens, catalogue, f"{lead}completion_tokens"),
+        _by_model(lesson.scores, catalog, f"{lead}scores"),
+        _by_model(lesson.completion_tokens, catalog, f"{lead}completion_tokens"),
     )
 
 
-def _by_model(values: Mapping[str, float], catalogue: Catalogue, param: str) -> dict[int, float]:
+def _by_model(values: Mapping[str, float], catalog: Catalog, param: str) -> dict[int, float]:
     """`values` by model number; a model spelled two ways at once is refused."""
     found: dict[int, float] = {}
     for name, value in values.items():
-        model_id = catalogue.taught(name, f"{param}.{name}").model_id
+        model_id = catalog.taught(name, f"{param}.{name}").model_id
         if model_id in found:
             raise BadRequest(f"{name!r} names a model that is named already.", param=f"{param}.{name}")
         found[model_id] = float(value)

@@ -15,7 +15,7 @@ import orjson
 
 from app.errors import BadRequest, ConfigurationError
 from app.http.validation import validated
-from app.memory.examples import Lesson
+from app.memory.examples import ExampleIn
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 
@@ -24,7 +24,7 @@ _LONGEST_FIELD = 64 * 1024 * 1024
 _SCORE = "q:"
 
 
-class LessonFile:
+class ExampleFile:
     """A file of examples that can be gone through again and again; no more than one line of it is in memory.
 
     A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`, a row of CSV the columns
@@ -52,7 +52,7 @@ class LessonFile:
         """Bytes of the file read so far, as it lies on disk."""
         return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
 
-    def __iter__(self) -> Iterator[tuple[int, Lesson]]:
+    def __iter__(self) -> Iterator[tuple[int, ExampleIn]]:
         self._line = 0
         try:
             with ExitStack() as stack:
@@ -62,7 +62,7 @@ class LessonFile:
                 rows = self._jsonl(file) if ".jsonl" in self.path.name.lower()[-9:] else self._csv(file)
                 for row in rows:
                     row.setdefault("source", self.source)
-                    yield self._line, validated(Lesson, row)
+                    yield self._line, validated(ExampleIn, row)
         except BadRequest as error:
             raise BadRequest(self.at(self._line, error.message), param=error.param) from None
         except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:

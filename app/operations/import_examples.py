@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.errors import BadRequest
 from app.memory.embedders import CachedEmbedder, EmbeddingFailed
-from app.memory.examples import Lesson, examples_of, labels_of
-from app.operations.example_file import LessonFile
+from app.memory.examples import ExampleIn, examples_of, labels_of
+from app.operations.example_file import ExampleFile
 from app.store.memories import Example
 
 #: Examples of a batch, or characters of their prompts where those are long.
@@ -45,7 +45,7 @@ class Contents:
         return self.examples - int(first_seen[memories - 1]) - 1 if memories < len(first_seen) else 0
 
 
-async def check(file: LessonFile, catalogue: Catalogue, embedding: CachedEmbedder, advance: Advance) -> Contents:
+async def check(file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance) -> Contents:
     """Go through a file once; `advance` hears of the bytes read. Holds 8 bytes an example.
 
     Raises `BadRequest` naming the line when one of the examples could not be taught, or there are none.
@@ -54,7 +54,7 @@ async def check(file: LessonFile, catalogue: Catalogue, embedding: CachedEmbedde
     position = 0
     for line, lesson in file:
         try:
-            text = await _checked(lesson, catalogue, embedding)
+            text = await _checked(lesson, catalog, embedding)
         except BadRequest as error:
             raise BadRequest(file.at(line, error.message), param=error.param) from None
         contents.keys.append(hash((text, lesson.source)))
@@ -69,9 +69,9 @@ async def check(file: LessonFile, catalogue: Catalogue, embedding: CachedEmbedde
 
 
 async def stage(
-    file: LessonFile,
+    file: ExampleFile,
     skip: int,
-    catalogue: Catalogue,
+    catalog: Catalog,
     embedding: CachedEmbedder,
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
@@ -88,7 +88,7 @@ async def stage(
 
     try:
         for batch in _batches(file, skip):
-            examples = await _embedded(file, batch, catalogue, embedding)
+            examples = await _embedded(file, batch, catalog, embedding)
             if adding is not None:
                 await adding
             adding = asyncio.create_task(added(examples))
@@ -100,12 +100,12 @@ async def stage(
             await asyncio.gather(adding, return_exceptions=True)
 
 
-async def _checked(lesson: Lesson, catalogue: Catalogue, embedding: CachedEmbedder) -> str:
+async def _checked(lesson: ExampleIn, catalog: Catalog, embedding: CachedEmbedder) -> str:
     for label in ("scores", "completion_tokens"):
         for model in getattr(lesson, label):
-            if catalogue.find(model) is None:
+            if catalog.find(model) is None:
                 raise BadRequest(f"{label}: there is no enabled model {model!r}; `pgrouter model list` shows them.")
-    labels_of(lesson, catalogue)
+    labels_of(lesson, catalog)
     text = lesson.text()
     # Only a text without a letter or a digit may come out of an embedder empty; embedding all takes too long.
     if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
@@ -114,10 +114,10 @@ async def _checked(lesson: Lesson, catalogue: Catalogue, embedding: CachedEmbedd
 
 
 async def _embedded(
-    file: LessonFile, batch: list[tuple[int, Lesson]], catalogue: Catalogue, embedding: CachedEmbedder
+    file: ExampleFile, batch: list[tuple[int, ExampleIn]], catalog: Catalog, embedding: CachedEmbedder
 ) -> list[Example]:
     try:
-        return await examples_of([lesson for _, lesson in batch], catalogue, embedding, batch=True)
+        return await examples_of([lesson for _, lesson in batch], catalog, embedding, batch=True)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):
@@ -125,8 +125,8 @@ async def _embedded(
         raise BadRequest(f"{where}: {error.message}", param=error.param) from None
 
 
-def _batches(file: Iterable[tuple[int, Lesson]], skip: int) -> Iterator[list[tuple[int, Lesson]]]:
-    batch: list[tuple[int, Lesson]] = []
+def _batches(file: Iterable[tuple[int, ExampleIn]], skip: int) -> Iterator[list[tuple[int, ExampleIn]]]:
+    batch: list[tuple[int, ExampleIn]] = []
     characters = 0
     for number, item in enumerate(file):
         if number < skip:

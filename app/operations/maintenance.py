@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from app.errors import ConfigurationError, MemoryUnavailable, NotFound
+from app.errors import ConfigurationError, DatabaseUnavailable, NotFound
 from app.settings import Settings
 from app.store import maintenance
 from app.store.database import Database
@@ -75,7 +75,7 @@ async def maintain(
     """Do what is due, and what that makes due, each chore once; yields each as it ends.
 
     `owner` is connected as the login that owns the tables, or None; `begins` hears of each chore before it is done.
-    Raises `MemoryUnavailable` when the database is away.
+    Raises `DatabaseUnavailable` when the database is away.
     """
     tried: set[tuple[object, ...]] = set()
     while True:
@@ -108,7 +108,7 @@ async def _step(db: Database, owner: Database | None, chore: Chore) -> Step:
         outcome, note = "busy", str(error)
     except NotFound:
         outcome, note = "busy", "the tenant is gone"
-    except MemoryUnavailable as error:
+    except DatabaseUnavailable as error:
         cause = error.__cause__
         if not isinstance(cause, asyncpg.PostgresError) or isinstance(cause, asyncpg.PostgresConnectionError):
             raise
@@ -172,7 +172,7 @@ async def _reindex(owner: Database, chore: Chore) -> int:
     return churn
 
 
-class Upkeep:
+class Maintenance:
     """The proxy's own: a round every `maintain_seconds`, on connections of its own, which serving never waits for."""
 
     def __init__(self, settings: Settings) -> None:
@@ -187,7 +187,7 @@ class Upkeep:
             await asyncio.sleep(self._settings.maintain_seconds * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await self.round()
-            except (MemoryUnavailable, ConfigurationError) as error:
+            except (DatabaseUnavailable, ConfigurationError) as error:
                 log.info("no upkeep this time: %s", error)
             except Exception:
                 log.exception("the upkeep failed; trying again")

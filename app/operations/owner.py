@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.errors import ConfigurationError, MemoryUnavailable
+from app.errors import ConfigurationError, DatabaseUnavailable
 from app.store.database import Database
 
 #: Operators are few and patient.
@@ -20,14 +20,14 @@ class Owner:
         self._opening = asyncio.Lock()
 
     async def database(self) -> Database:
-        """The open database. Raises `MemoryUnavailable` while it cannot be reached."""
+        """The open database. Raises `DatabaseUnavailable` while it cannot be reached."""
         async with self._opening:
             if self._db is None:
                 db = Database(self._dsn, size=SIZE, role=None)
                 try:
                     await db.open()
                 except ConfigurationError as error:
-                    raise MemoryUnavailable(str(error)) from error
+                    raise DatabaseUnavailable(str(error)) from error
                 self._db = db
             return self._db
 

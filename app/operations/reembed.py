@@ -43,7 +43,7 @@ async def drop(db: Database, tenant_id: int, space_id: int, *, graduated: bool) 
     return dropped
 
 
-class Moving:
+class Reembedding:
     """Moves tenants, one after the other, to the space of one embedder."""
 
     def __init__(self, db: Database, embedding: CachedEmbedder, space_id: int, *, yes: bool, ask: bool) -> None:

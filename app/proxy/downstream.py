@@ -11,8 +11,8 @@ import orjson
 from starlette.types import Send
 
 from app.dialects import Dialect
-from app.dialects.answer_capture import Passing
-from app.dialects.sse import Events
+from app.dialects.answer_capture import AnswerCapture
+from app.dialects.sse import EventSplitter
 from app.dialects.stream_options import without_usage
 from app.errors import RouterError
 from app.http.responses import send_bytes, send_error
@@ -34,7 +34,7 @@ class Downstream:
         self._dialect = dialect
         self.started = False
         self.streamed = False
-        self.passed: Passing | None = None
+        self.passed: AnswerCapture | None = None
         # Whether what went out last ended an event, and whether it can be read by who does not unpack it.
         self._between = self._plain = True
 
@@ -61,7 +61,7 @@ class Downstream:
         reply = answer.reply
         assert reply is not None
         encoding = reply.header(b"content-encoding")
-        self.passed = Passing(
+        self.passed = AnswerCapture(
             streamed=reply.streamed, encoding=encoding.decode("latin-1") if encoding else None, dialect=self._dialect
         )
         if self.started and not reply.streamed:
@@ -130,7 +130,7 @@ class Downstream:
     async def _events(self, chunks: AsyncGenerator[bytes, None], keepalive: float) -> None:
         """The same, event by event, without the usage that only the router asked for."""
         assert self.passed is not None
-        events = Events()
+        events = EventSplitter()
         async with aclosing(_paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:

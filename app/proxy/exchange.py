@@ -24,12 +24,12 @@ from app.http.scope import OBSERVED, PASSED_ON
 from app.http.validation import parse_object
 from app.proxy import outcome
 from app.proxy.downstream import Downstream
-from app.routing.options import NO_OPTIONS, Options
-from app.routing.plan import Plan, Took
+from app.routing.options import NO_OPTIONS, RoutingOptions
+from app.routing.plan import Plan, Timings
 from app.services import Services
 from app.telemetry.otel import TRACEPARENT
 from app.upstream.client import RawHeaders, Reply
-from app.upstream.failover import Answer, Attempts
+from app.upstream.failover import Answer, Failover
 
 
 class Exchange:
@@ -50,7 +50,7 @@ class Exchange:
         self.caller: Caller | None = None
         self.plan: Plan | None = None
         self.models: Sequence[Model] = ()
-        self.attempts: Attempts | None = None
+        self.attempts: Failover | None = None
         self.answer: Answer | None = None
         self.overhead: float | None = None
         self.limits: dict[str, str] = {}
@@ -65,19 +65,17 @@ class Exchange:
         self.body: dict[str, Any] = parse_object(self.raw)
         if not isinstance(self.body.get("model"), str) or not self.body["model"]:
             raise BadRequest("`model` must be the name of a model or of a policy.", param="model")
-        self.options = Options.of(self.headers) if dialect.routed else NO_OPTIONS
-        catalogue = await services.directory.catalogue()
+        self.options = RoutingOptions.of(self.headers) if dialect.routed else NO_OPTIONS
+        catalog = await services.directory.catalog()
         holder = None
         previous = self.body.get("previous_response_id") if dialect.name == "responses" else None
         if isinstance(previous, str) and previous:
             found = await services.holders.find(caller.tenant_id, previous)
-            holder = None if found is None else catalogue.by_id.get(found)
-        self.plan = plan = await services.router.plan(
-            caller, self.body, self.options, catalogue, dialect, holder=holder
-        )
+            holder = None if found is None else catalog.by_id.get(found)
+        self.plan = plan = await services.router.plan(caller, self.body, self.options, catalog, dialect, holder=holder)
         self.decision = decision_id()
         self.models = plan.models
-        self.attempts = Attempts(services.breakers, services.patience, self._send, self.arrived, routed=plan.routed)
+        self.attempts = Failover(services.breakers, services.patience, self._send, self.arrived, routed=plan.routed)
         if caller.metered and dialect.billed:
             await self._reserve(caller)
         if plan.routed and dialect.name == "chat" and self.body.get("stream") is True:
@@ -186,7 +184,7 @@ class Exchange:
         return headers
 
     def _timing(self) -> str:
-        took = (self.plan.took if self.plan is not None else None) or Took()
+        took = (self.plan.took if self.plan is not None else None) or Timings()
         upstream = self.answer.attempt.seconds if self.answer is not None else None
         return took.server_timing(self.overhead or 0.0, upstream)
 

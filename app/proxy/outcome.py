@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING
 
 from app.accounting.ledger import Entry
 from app.dialects.prompt import prompt_tokens
-from app.dialects.usage import NOTHING, UNKNOWN, Usage
+from app.dialects.usage import NOTHING, UNKNOWN, TokenUsage
 from app.entities import Caller, Model
 from app.errors import BadRequest
 from app.http.disconnect import CLIENT_GONE
 from app.routing.affinity import key_of
-from app.routing.plan import Took
+from app.routing.plan import Timings
 from app.telemetry.logs import REQUEST_ID
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 if TYPE_CHECKING:
     from app.proxy.exchange import Exchange
 
 
-def usage(exchange: Exchange, status: int) -> tuple[Usage, bool]:
+def usage(exchange: Exchange, status: int) -> tuple[TokenUsage, bool]:
     """What the answer's tokens were, and whether that is an estimate: of a stream whose provider did not say."""
     passed = exchange.down.passed
     if passed is None:
         asked = exchange.attempts is not None and exchange.attempts.asked
         if status == CLIENT_GONE and asked and exchange.body.get("stream") is True:
             # It left before the first word, so that all there was is the prompt.
-            return Usage(prompt_tokens=_prompt_tokens(exchange), completion_tokens=0), True
+            return TokenUsage(prompt_tokens=_prompt_tokens(exchange), completion_tokens=0), True
         return UNKNOWN, False
     found = passed.usage()
     if found.completion_tokens is not None or exchange.answer is None or exchange.answer.reply is None:
         return found, False
-    produced = passed.produced() if exchange.answer.reply.status < 400 else None
+    produced = passed.estimated_output_tokens() if exchange.answer.reply.status < 400 else None
     if produced is None:
         return found, False
     prompt = found.prompt_tokens if found.prompt_tokens is not None else _prompt_tokens(exchange)
@@ -49,7 +49,7 @@ def _prompt_tokens(exchange: Exchange) -> int | None:
         return None
 
 
-def write_down(exchange: Exchange, status: int, usage: Usage, estimated: bool) -> None:
+def write_down(exchange: Exchange, status: int, usage: TokenUsage, estimated: bool) -> None:
     """Put the request into the ledger, if it came as far as a provider."""
     plan, caller, model, attempts = exchange.plan, exchange.caller, exchange.served_by, exchange.attempts
     if model is None and exchange.reserved:
@@ -90,12 +90,12 @@ def write_down(exchange: Exchange, status: int, usage: Usage, estimated: bool) -
     )
 
 
-def observe(exchange: Exchange, status: int, code: str | None, usage: Usage) -> None:
+def observe(exchange: Exchange, status: int, code: str | None, usage: TokenUsage) -> None:
     """Have it counted, traced and logged."""
     plan, model, answer = exchange.plan, exchange.served_by, exchange.answer
-    took = (plan.took if plan is not None else None) or Took()
+    took = (plan.took if plan is not None else None) or Timings()
     exchange.services.observer.finished(
-        Finished(
+        RequestRecord(
             route=exchange.dialect.path,
             operation=exchange.dialect.operation,
             status=status,
@@ -131,7 +131,7 @@ def _kept(exchange: Exchange, caller: Caller, model: Model, status: int) -> byte
     passed = exchange.down.passed
     if exchange.dialect.name != "responses" or status >= 400 or passed is None or exchange.body.get("store") is False:
         return None
-    name = passed.name()
+    name = passed.response_id()
     if name is None:
         return None
     key = key_of(name)

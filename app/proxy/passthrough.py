@@ -10,7 +10,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from app.accounting.ledger import decision_id
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.entities import Caller, Provider
 from app.errors import BadRequest, Forbidden, NotFound, RouterError
@@ -54,7 +54,7 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
     limits: dict[str, str] = {}
     if caller.metered:
         limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
-    provider = await _provider(services, caller, scope["path"], await services.directory.catalogue())
+    provider = await _provider(services, caller, scope["path"], await services.directory.catalog())
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
     reply = await services.upstream.send(
@@ -91,21 +91,21 @@ def _path(scope: Scope) -> str:
     return path[3:]
 
 
-async def _provider(services: Services, caller: Caller, path: str, catalogue: Catalogue) -> Provider:
+async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
     """Who serves a path that names no model. Raises `NotFound`."""
     answer = _ANSWER.match(path)
     if answer is not None:
         held = await services.holders.find(caller.tenant_id, answer[1])
-        if held is not None and held in catalogue.by_id:
-            return catalogue.by_id[held].provider
-    named = catalogue.providers.get(caller.default_provider or "")
+        if held is not None and held in catalog.by_id:
+            return catalog.by_id[held].provider
+    named = catalog.providers.get(caller.default_provider or "")
     auto = caller.policies.get("auto")
-    default = catalogue.by_id.get(auto.default_model) if auto is not None else None
+    default = catalog.by_id.get(auto.default_model) if auto is not None else None
     chosen = named or (default.provider if default is not None else None)
     if path.startswith("/v1/messages") and (chosen is None or "messages" not in chosen.speaks):
-        chosen = next((each for each in catalogue.providers.values() if "messages" in each.speaks), None)
-    if chosen is None and len(catalogue.providers) == 1:
-        (chosen,) = catalogue.providers.values()
+        chosen = next((each for each in catalog.providers.values() if "messages" in each.speaks), None)
+    if chosen is None and len(catalog.providers) == 1:
+        (chosen,) = catalog.providers.values()
     if chosen is None:
         raise NotFound(
             f"No provider serves {path} for this tenant: it has no default provider, nor a policy `auto`.",

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from hashlib import blake2b
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store import ledger
 from app.store.database import Database
 
@@ -19,7 +19,7 @@ def key_of(name: str) -> bytes:
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-class Holders:
+class ResponseAffinity:
     """Models by the answers they gave, as this process saw them, or as the ledger has them."""
 
     def __init__(self, db: Database) -> None:
@@ -37,7 +37,7 @@ class Holders:
         key = key_of(name)
         known = self._known.get((tenant_id, key))
         if known is None:
-            with suppress(MemoryUnavailable):
+            with suppress(DatabaseUnavailable):
                 known = await ledger.holder(self._db, tenant_id, key)
         if known is not None:
             self.keep(tenant_id, key, known)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from app.catalog import Catalogue
-from app.dialects import Dialect, Reading
+from app.catalog import Catalog
+from app.dialects import Dialect, ParsedRequest
 from app.entities import Caller, Model, Policy
 from app.errors import BadRequest, Forbidden
 
 
-def pool(policy: Policy, default: Model, catalogue: Catalogue) -> list[Model]:
+def pool(policy: Policy, default: Model, catalog: Catalog) -> list[Model]:
     """The candidates of a policy that are enabled, `default` first."""
-    others = (catalogue.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
+    others = (catalog.by_id.get(model_id) for model_id in policy.models if model_id != default.model_id)
     return [default, *(model for model in others if model is not None)]
 
 
@@ -41,16 +41,16 @@ def allowed(model: Model, caller: Caller) -> Model:
     return model
 
 
-def named(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> Model:
+def named(name: str, caller: Caller, catalog: Catalog, dialect: Dialect) -> Model:
     """The model that a request names. Raises `NotFound`, `BadRequest` where its provider does not speak the API."""
     policy = caller.policies.get(name)
     if policy is not None and not dialect.billed:
         numbers = (policy.default_model, *policy.models)
-        found = [catalogue.by_id[number] for number in numbers if number in catalogue.by_id]
+        found = [catalog.by_id[number] for number in numbers if number in catalog.by_id]
         return speakers([model for model in found if may_use(caller, model)] or found, dialect, policy)[0]
-    if policy is not None and catalogue.find(name) is None:
+    if policy is not None and catalog.find(name) is None:
         raise BadRequest(f"{dialect.path} is not routed: name a model, not the policy {name!r}.", param="model")
-    model = catalogue.get(name)
+    model = catalog.get(name)
     if dialect.name not in model.provider.speaks:
         raise BadRequest(
             f"The provider {model.provider.name!r} of {name!r} does not speak {dialect.path}, "
@@ -64,7 +64,7 @@ def named(name: str, caller: Caller, catalogue: Catalogue, dialect: Dialect) -> 
 MARGIN = 1.2
 
 
-def able(model: Model, dialect: Dialect, reading: Reading, tokens: int) -> bool:
+def able(model: Model, dialect: Dialect, reading: ParsedRequest, tokens: int) -> bool:
     """Whether `model` can serve a request of so many prompt tokens.
 
     What is not known of a model is taken as a yes: the provider will say.

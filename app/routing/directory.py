@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from app.api_keys import hash_of, is_key
-from app.catalog import Catalogue
+from app.catalog import Catalog
 from app.entities import Caller
-from app.errors import MemoryUnavailable, Unauthorized
+from app.errors import DatabaseUnavailable, Unauthorized
 from app.store import keys, models
 from app.store import providers as providers_store
 from app.store.database import Database
@@ -57,13 +57,13 @@ class Directory:
         # Apart from the callers, whom a flood of made-up keys must not push out.
         self._unknown: OrderedDict[bytes, int] = OrderedDict()
         self._loading: dict[bytes, asyncio.Task[_Entry]] = {}
-        self._catalogue: Catalogue | None = None
+        self._catalogue: Catalog | None = None
         self._catalogue_loaded = (0.0, -1)
         self._generation = 0
         self._watching = False
 
     async def caller(self, key: str) -> Caller:
-        """Whom `key` belongs to. Raises `Unauthorized`, or `MemoryUnavailable` for a key not seen within the hour."""
+        """Whom `key` belongs to. Raises `Unauthorized`, or `DatabaseUnavailable` for a key not seen within the hour."""
         if not is_key(key):
             raise Unauthorized(_WRONG_KEY)
         key_hash = hash_of(key)
@@ -77,17 +77,17 @@ class Directory:
             raise Unauthorized(_WRONG_KEY)
         return caller
 
-    async def catalogue(self) -> Catalogue:
-        """The models there are. Raises `MemoryUnavailable` only if they were never read."""
+    async def catalog(self) -> Catalog:
+        """The models there are. Raises `DatabaseUnavailable` only if they were never read."""
         loaded_at, generation = self._catalogue_loaded
         if self._catalogue is not None and self._is_fresh(loaded_at, generation):
             return self._catalogue
         before = self._generation
         try:
             providers = await providers_store.providers(self._db)
-            self._catalogue = Catalogue(await models.models(self._db, providers), providers)
+            self._catalogue = Catalog(await models.models(self._db, providers), providers)
             self._catalogue_loaded = (time.monotonic(), before)
-        except MemoryUnavailable:
+        except DatabaseUnavailable:
             if self._catalogue is None:
                 raise
         return self._catalogue
@@ -105,7 +105,7 @@ class Directory:
                     self.invalidate()
                     self._watching = True
                     await lost.wait()
-            except MemoryUnavailable:
+            except DatabaseUnavailable:
                 pass
             if self._watching:
                 log.warning("lost the database; serving from what is remembered")
@@ -128,7 +128,7 @@ class Directory:
             loading.add_done_callback(lambda task: self._loaded(key_hash, task))
         try:
             return await asyncio.shield(loading)
-        except MemoryUnavailable:
+        except DatabaseUnavailable:
             if known is not None and time.monotonic() - known.loaded_at < GRACE:
                 return known
             raise

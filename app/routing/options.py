@@ -9,7 +9,7 @@ from app.errors import BadRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RoutingOptions:
     """What the request's headers ask of the router; None: nothing was said."""
 
     routed: bool = True
@@ -18,7 +18,7 @@ class Options:
     alpha: float | None = None
 
     @classmethod
-    def of(cls, headers: Mapping[bytes, bytes]) -> Options:
+    def of(cls, headers: Mapping[bytes, bytes]) -> RoutingOptions:
         """Read the `X-Router*` headers (lower-case names). Raises `BadRequest` naming the header."""
         switch = headers.get(b"x-router", b"on").decode("latin-1").strip().lower()
         if switch not in ("on", "off"):
@@ -32,7 +32,7 @@ class Options:
         )
 
 
-NO_OPTIONS = Options()
+NO_OPTIONS = RoutingOptions()
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.dialects import Reading
+from app.dialects import ParsedRequest
 from app.entities import Model, Policy
 
 
 @dataclass(slots=True)
-class Took:
+class Timings:
     """What the steps of a decision took, seconds; None: there was none."""
 
     embedding: float | None = None
@@ -47,8 +47,8 @@ class Plan:
     ranking: tuple[Mapping[str, Any], ...] = ()
     conversation: bytes | None = None
     tokens: int | None = None
-    reading: Reading | None = None
-    took: Took | None = None
+    reading: ParsedRequest | None = None
+    took: Timings | None = None
 
     @property
     def routed(self) -> bool:

@@ -11,17 +11,17 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app.catalog import Catalogue
-from app.dialects import CHAT, Dialect, Reading, prompt
+from app.catalog import Catalog
+from app.dialects import CHAT, Dialect, ParsedRequest, prompt
 from app.dialects.tokens import Tokenizers
 from app.entities import Caller, Model, Policy
-from app.errors import BadRequest, Forbidden, MemoryUnavailable
+from app.errors import BadRequest, DatabaseUnavailable, Forbidden
 from app.memory.embedders import EmbeddingFailed
 from app.memory.spaces import Spaces
 from app.routing import candidates as eligible
 from app.routing.candidates import able
-from app.routing.options import Options
-from app.routing.plan import Plan, Took
+from app.routing.options import RoutingOptions
+from app.routing.plan import Plan, Timings
 from app.store import decisions
 from app.store.database import Database
 from app.store.decisions import Ask, Question
@@ -46,8 +46,8 @@ class Router:
         self,
         caller: Caller,
         body: dict[str, Any],
-        options: Options,
-        catalogue: Catalogue,
+        options: RoutingOptions,
+        catalog: Catalog,
         dialect: Dialect = CHAT,
         *,
         explained: bool = False,
@@ -62,15 +62,15 @@ class Router:
         name = body["model"]
         policy = caller.policies.get(name) if dialect.routed else None
         if policy is not None:
-            default = catalogue.by_id.get(policy.default_model)
+            default = catalog.by_id.get(policy.default_model)
             if default is None:
                 raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
         else:
-            default = eligible.named(name, caller, catalogue, dialect)
+            default = eligible.named(name, caller, catalog, dialect)
             policy = self._explicit_policy(caller, default) if dialect.routed else None
             if policy is None or not self._enabled or not options.routed:
                 return Plan((eligible.allowed(default, caller),), "off")
-        pool = eligible.pool(policy, default, catalogue)
+        pool = eligible.pool(policy, default, catalog)
         allowed = [model for model in pool if eligible.may_use(caller, model)]
         if not allowed:
             raise Forbidden(f"This key may not use any model of policy {policy.name!r}.", param="model")
@@ -82,7 +82,7 @@ class Router:
         if reading.previous is not None and holder is None:
             allowed = eligible.beside(default, allowed, caller)
         return await self._decide(
-            caller, policy, allowed, len(pool), dialect, reading, options, catalogue, explained, holder
+            caller, policy, allowed, len(pool), dialect, reading, options, catalog, explained, holder
         )
 
     async def _decide(
@@ -92,9 +92,9 @@ class Router:
         pool: list[Model],
         candidates: int,
         dialect: Dialect,
-        reading: Reading,
-        options: Options,
-        catalogue: Catalogue,
+        reading: ParsedRequest,
+        options: RoutingOptions,
+        catalog: Catalog,
         explained: bool,
         holder: Model | None,
     ) -> Plan:
@@ -128,18 +128,18 @@ class Router:
             random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
         ask = decisions.explain if explained else decisions.decide
-        took = Took()
+        took = Timings()
         try:
             text = prompt.task_signal(messages, policy.granularity)
             rows, reason = await self._ask(caller, policy, text, question, ask, took)
-        except MemoryUnavailable:
+        except DatabaseUnavailable:
             metrics.fail_opens.labels("memory").inc()
             rest = (model for model in fit if model is not default)
             return planned((default, *rest), "memory_unavailable", took=took)
         if rows[0]["reason"] == "unpriced":
-            self._say_unpriced(policy, rows, catalogue)
+            self._say_unpriced(policy, rows, catalog)
         return planned(
-            models=tuple(catalogue.by_id[row["model_id"]] for row in rows if row["model_id"] in catalogue.by_id),
+            models=tuple(catalog.by_id[row["model_id"]] for row in rows if row["model_id"] in catalog.by_id),
             reason=reason or rows[0]["reason"],
             confidence=rows[0]["confidence"],
             ranking=tuple(rows),
@@ -148,7 +148,7 @@ class Router:
         )
 
     async def _ask(
-        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask, took: Took
+        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask, took: Timings
     ) -> tuple[list[Mapping[str, Any]], str | None]:
         """Rows of the decision, and a reason that overrides theirs.
 
@@ -178,7 +178,7 @@ class Router:
         return rows, failed if reason == "no_signal" else None
 
     async def _timed(
-        self, ask: Ask, question: Question, embedding: HalfVector | None, took: Took
+        self, ask: Ask, question: Question, embedding: HalfVector | None, took: Timings
     ) -> list[Mapping[str, Any]]:
         began = time.perf_counter()
         try:
@@ -186,12 +186,12 @@ class Router:
         finally:
             took.decision = (took.decision or 0.0) + time.perf_counter() - began
 
-    def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> None:
+    def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalog: Catalog) -> None:
         """Log which candidates have no price, once for each policy and model."""
         for model_id in (row["model_id"] for row in rows if row["cost_usd"] is None):
-            if model_id in catalogue.by_id and (policy.policy_id, model_id) not in self._unpriced:
+            if model_id in catalog.by_id and (policy.policy_id, model_id) not in self._unpriced:
                 self._unpriced.add((policy.policy_id, model_id))
-                name = catalogue.by_id[model_id].name
+                name = catalog.by_id[model_id].name
                 log.warning(
                     "policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name
                 )

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.scope import OBSERVED, PASSED_ON, STATUS, TENANT
 from app.services import services_of
 from app.telemetry.logs import REQUEST_ID
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 #: These are asked all the time, by machines; and the demo's provider by the router itself.
 QUIET = ("/healthz", "/readyz", "/metrics", "/demo/")
@@ -45,7 +45,7 @@ class Observing:
             if OBSERVED not in scope:
                 route = getattr(scope.get("route"), "path", "unknown")
                 services_of(scope).observer.finished(
-                    Finished(
+                    RequestRecord(
                         route=route,
                         operation="",
                         status=scope.get(STATUS, status),

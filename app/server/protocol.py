@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.http.disconnect import GONE, Departure
+from app.http.disconnect import GONE, Disconnect
 
 #: A head is copied in front of so much of a body rather than written by itself, bytes.
 COPIED = 64 * 1024
@@ -28,7 +28,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._extensions = {GONE: Departure()}
+        self._extensions = {GONE: Disconnect()}
         self._in_head = True
         self._head_size = 0
 

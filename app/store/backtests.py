@@ -28,7 +28,7 @@ async def backtest(
     """The cost-quality curve of a policy by leave-one-out, as rows of `router.backtest`; only reads.
 
     `sample` memories at most are asked, for `seconds` at most. `settings` (alpha, k, tau, n0, n0_task, n1) stand in for
-    the policy's own. Raises `NotFound` for an unknown policy, `Unsupported` for too little memory.
+    the policy's own. Raises `NotFound` for an unknown policy, `InsufficientMemory` for too little memory.
     """
     return await db.read(
         "select * from router.backtest($1, $2, $3, p_sample => $4, p_alphas => $5, p_settings => $6, "
@@ -61,7 +61,7 @@ async def calibrate(
     """The settings that keep `target` of the default model's quality at the least cost, as the row of
     `router.calibrate`; with `write` the policy has them from now on. Needs the owner's rights.
 
-    Raises `NotFound` for an unknown policy, `Unsupported` for too little memory or a target out of its reach.
+    Raises `NotFound` for an unknown policy, `InsufficientMemory` for too little memory or a target out of its reach.
     """
     rows = await db.fetch(
         "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9)",

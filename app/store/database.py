@@ -12,7 +12,15 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import BadRequest, ConfigurationError, Conflict, MemoryUnavailable, NotFound, RouterError, Unsupported
+from app.errors import (
+    BadRequest,
+    ConfigurationError,
+    Conflict,
+    DatabaseUnavailable,
+    InsufficientMemory,
+    NotFound,
+    RouterError,
+)
 from app.store import servers
 from app.store.connections import Connections
 from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
@@ -59,9 +67,9 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT004": BadRequest,  # a model without a price
     "RT005": BadRequest,  # too many task tags
     "RT007": Conflict,  # another space serves or is being built
-    "RT008": Unsupported,  # a target that the memory does not support
+    "RT008": InsufficientMemory,  # a target that the memory does not support
     "RT009": BadRequest,  # a role that cannot be a reader
-    "RT010": Unsupported,  # too few memories that label every candidate
+    "RT010": InsufficientMemory,  # too few memories that label every candidate
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
@@ -73,7 +81,7 @@ class Database:
 
     `role` is taken on at connection, so that the login of `dsn` may have more rights than the process uses; `None`
     keeps the login's own (the command line's administration). Every failure to reach a server, its pool's exhaustion
-    included, is `MemoryUnavailable`; what `sql/` raises comes as the class in `REFUSALS`. With one server in `dsn`
+    included, is `DatabaseUnavailable`; what `sql/` raises comes as the class in `REFUSALS`. With one server in `dsn`
     there is one pool, of up to `size` connections; with several there may be a second one for reads.
     """
 
@@ -163,7 +171,7 @@ class Database:
     async def read_newest(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """As `read`, but from the primary while that answers: for what its notifications say has changed."""
         if self.replicated and self._writes.available:
-            with suppress(MemoryUnavailable):
+            with suppress(DatabaseUnavailable):
                 return await self._writes.fetch(statement, *arguments, timeout=HURRY)
         return await self._reads.fetch(statement, *arguments)
 
@@ -174,7 +182,7 @@ class Database:
         except NotFound:
             # What was made a moment ago is not on the standby yet.
             again = self._writes
-        except MemoryUnavailable as error:
+        except DatabaseUnavailable as error:
             if isinstance(error.__cause__, (TimeoutError, asyncpg.QueryCanceledError)) or not self._reads.available:
                 raise
             # The connection broke under the call, as when its server ends; reading again does no harm.
@@ -196,7 +204,7 @@ class Database:
     async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
         """Call `heard` at every NOTIFY on `channel`; the event yielded is set when the connection is lost.
 
-        Only a primary passes notifications on; without one this is `MemoryUnavailable`.
+        Only a primary passes notifications on; without one this is `DatabaseUnavailable`.
         """
         lost = asyncio.Event()
         connection = await self._writes.connect()
@@ -211,7 +219,7 @@ class Database:
     async def session(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of its own, to the primary, for work that spans statements; what they left goes with it.
 
-        What fails in it is wrapped by `translated`. Raises `MemoryUnavailable` when the server cannot be reached.
+        What fails in it is wrapped by `translated`. Raises `DatabaseUnavailable` when the server cannot be reached.
         """
         connection = await self._writes.connect()
         try:
@@ -225,7 +233,7 @@ class Database:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What Postgres refuses as the class in `REFUSALS`, and its absence as `MemoryUnavailable`."""
+    """What Postgres refuses as the class in `REFUSALS`, and its absence as `DatabaseUnavailable`."""
     try:
         yield
     except GAVE_UP as error:
@@ -233,9 +241,9 @@ def translated() -> Iterator[None]:
     except AWAY as error:
         if isinstance(error, ValueError):
             raise
-        raise MemoryUnavailable(NO_SERVER) from error
+        raise DatabaseUnavailable(NO_SERVER) from error
     except asyncpg.ReadOnlySQLTransactionError as error:
-        raise MemoryUnavailable(NO_PRIMARY) from error
+        raise DatabaseUnavailable(NO_PRIMARY) from error
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:
@@ -244,9 +252,9 @@ def translated() -> Iterator[None]:
 
 
 async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
-    """Await a query that routing can do without: every database error becomes `MemoryUnavailable` and is logged."""
+    """Await a query that routing can do without: every database error becomes `DatabaseUnavailable` and is logged."""
     try:
         return await answer
     except asyncpg.PostgresError as error:
         log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
-        raise MemoryUnavailable(f"Postgres could not answer {function}.") from error
+        raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error

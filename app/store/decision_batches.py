@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store.database import Database
 
 #: Statements under way before questions wait. Postgres answers several in one for little more than half
@@ -66,12 +66,12 @@ class Questions:
         except BaseException as error:
             self._leave(mine)
             if isinstance(error, TimeoutError):
-                raise MemoryUnavailable("Postgres was busy with other questions.") from error
+                raise DatabaseUnavailable("Postgres was busy with other questions.") from error
             raise
         if isinstance(told, _Batch):
             return await self._lead(told)
-        if isinstance(told, MemoryUnavailable):
-            raise MemoryUnavailable(str(told)) from told
+        if isinstance(told, DatabaseUnavailable):
+            raise DatabaseUnavailable(str(told)) from told
         if isinstance(told, BaseException):
             # It was one of the others' fault, or this one's: that shows when it is asked by itself.
             return await self._db.read(DECIDE, *arguments, timeout=_left(mine))
@@ -88,7 +88,7 @@ class Questions:
             except Exception as error:
                 for each in others:
                     each.tell(error)
-                if isinstance(error, MemoryUnavailable):
+                if isinstance(error, DatabaseUnavailable):
                     raise
                 return await self._db.read(DECIDE, *first.arguments, timeout=_left(first))
             except BaseException:

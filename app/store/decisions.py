@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from pgvector import HalfVector
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store.database import Database, or_unavailable
 from app.store.decision_batches import ARGUMENTS, Questions
 
@@ -55,8 +55,8 @@ async def decide(
 ) -> list[Mapping[str, Any]]:
     """The candidates best first, as rows of `router.decide`, which is asked along with whoever asks at the same moment.
 
-    Raises `MemoryUnavailable` past `deadline` (seconds), and for whatever else keeps Postgres from deciding: a request
-    is not to fail for that.
+    Raises `DatabaseUnavailable` past `deadline` (seconds), and for any other database error: the request is then served
+    without a decision.
     """
     asked = _questions.get(db)
     if asked is None:
@@ -75,7 +75,7 @@ async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, 
     rows = await or_unavailable("router.decide", answer)
     if not rows:
         # The default model was disabled a moment ago, and nothing else is left.
-        raise MemoryUnavailable("Postgres knows no candidate.")
+        raise DatabaseUnavailable("Postgres knows no candidate.")
     return rows
 
 

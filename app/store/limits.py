@@ -45,7 +45,8 @@ async def admit(
 ) -> Admission:
     """Ask for a request that may take `tokens`, by candidates that may cost so many USD each (None: unpriced).
 
-    What is admitted is reserved until the ledger has the decision. Raises `MemoryUnavailable` past `deadline` seconds.
+    An admitted request stays reserved until the ledger has the decision. Raises `DatabaseUnavailable` after `deadline`
+    seconds.
     """
     rows = await db.fetch(
         "select * from router.admit($1, $2, $3, $4, $5)",

@@ -29,7 +29,7 @@ AHEAD = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class StagingResult:
     """What became of a file: its `examples`, how many memories are new, and how many had to go for the cap."""
 
     examples: int
@@ -54,7 +54,7 @@ class Staging:
                 records=[example.composite() for example in examples],
             )
 
-    async def teach(self, tenant_id: int, space_id: int, advance: Callable[[int], None]) -> Taught:
+    async def teach(self, tenant_id: int, space_id: int, advance: Callable[[int], None]) -> StagingResult:
         """Teach what was added; `advance` hears how many more are done. Cancelled in time, it leaves nothing.
 
         The tenant's other writers wait meanwhile: about 0.1 ms an example, 3 ms where an HNSW has to take it.
@@ -79,7 +79,7 @@ class Staging:
             except asyncio.CancelledError:
                 # Too late: it is being kept.
                 await commit
-        return Taught(**row)
+        return StagingResult(**row)
 
 
 @asynccontextmanager

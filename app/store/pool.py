@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from app.errors import MemoryUnavailable, RouterError
+from app.errors import DatabaseUnavailable, RouterError
 from app.store.connections import Connections
 from app.store.servers import Servers
 
@@ -46,7 +46,7 @@ class Pool:
     """Up to `size` connections with the server settings `session`, made when they are needed.
 
     They go to the server of `dsn`, or, where it names several, to one that `servers` choose. `refusals` are the errors
-    of `sql/` by SQLSTATE, `away` is what `MemoryUnavailable` says.
+    of `sql/` by SQLSTATE, `away` is what `DatabaseUnavailable` says.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Pool:
         now = time.monotonic()
         if self._retry_at:
             if now < self._retry_at:
-                raise MemoryUnavailable(self._away)
+                raise DatabaseUnavailable(self._away)
             self._retry_at = now + PAUSE
         connection = self.connections.take()
         connected = connection is not None
@@ -126,12 +126,12 @@ class Pool:
                 self._servers.suspect()
                 self._failures = 0
                 self.connections.expire()
-            raise MemoryUnavailable(self._away) from error
+            raise DatabaseUnavailable(self._away) from error
         except asyncpg.ReadOnlySQLTransactionError as error:
             # It answers, but is no primary any more: whoever is, a new connection finds it.
             self._reached()
             self.connections.expire()
-            raise MemoryUnavailable(self._away) from error
+            raise DatabaseUnavailable(self._away) from error
         except asyncpg.PostgresError as error:
             self._reached()
             refusal = self._refusals.get(error.sqlstate or "")
@@ -143,12 +143,12 @@ class Pool:
         return rows
 
     async def connect(self) -> asyncpg.Connection:
-        """A connection apart from the pool, for its caller to close. Raises `MemoryUnavailable`."""
+        """A connection apart from the pool, for its caller to close. Raises `DatabaseUnavailable`."""
         connect = self._servers.connect if self._servers else asyncpg.connect
         try:
             connection = await connect(self._dsn, timeout=5, server_settings=self._session)
         except (*AWAY, asyncpg.PostgresError) as error:
-            raise MemoryUnavailable(self._away) from error
+            raise DatabaseUnavailable(self._away) from error
         self._reached()
         return connection
 
@@ -187,9 +187,9 @@ class Pool:
         self._retry_at = 0.0
 
 
-def gave_up(error: asyncpg.PostgresError) -> MemoryUnavailable:
+def gave_up(error: asyncpg.PostgresError) -> DatabaseUnavailable:
     """What one of `GAVE_UP` is to the caller."""
-    return MemoryUnavailable(f"The routing memory gave the call up ({error.message}): try again.")
+    return DatabaseUnavailable(f"The routing memory gave the call up ({error.message}): try again.")
 
 
 async def prepare(connection: asyncpg.Connection) -> None:

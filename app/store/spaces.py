@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pgvector import HalfVector
 
-from app.errors import MemoryUnavailable
+from app.errors import DatabaseUnavailable
 from app.store.database import Database
 
 #: Reading or writing at most one batch, and what looks through all of a tenant's memories, seconds.
@@ -123,7 +123,7 @@ async def register_space(db: Database, name: str, dimensions: int) -> int:
     statement = "select router.register_space($1, $2)"
     try:
         rows = await db.read(statement, name, dimensions)
-    except MemoryUnavailable:
+    except DatabaseUnavailable:
         if not db.replicated:
             raise
         rows = await db.fetch(statement, name, dimensions)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from app.errors import ConfigurationError
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 #: The request that is being served; empty outside of any.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -47,7 +47,7 @@ def configure(level: str, form: str, *, access: bool) -> None:
     _access.setLevel(logging.INFO if access else logging.CRITICAL)
 
 
-def access(finished: Finished) -> None:
+def access(finished: RequestRecord) -> None:
     """The line of a request that is over."""
     if _access.isEnabledFor(logging.INFO):
         said = {

@@ -85,7 +85,7 @@ tokens = _histogram(
 ledger_queued = _gauge("pgrouter_ledger_queued", "Ledger entries waiting to be written.", of_workers="livesum")
 ledger_dropped = _counter("pgrouter_ledger_dropped_total", "Ledger entries lost for want of room.")
 ledger_written = _counter("pgrouter_ledger_written_total", "Ledger entries written.")
-memory_available = _gauge("pgrouter_memory_available", "1 while Postgres answers, else 0.", of_workers="livemin")
+database_available = _gauge("pgrouter_database_available", "1 while Postgres answers, else 0.", of_workers="livemin")
 primary_available = _gauge(
     "pgrouter_primary_available", "1 while the Postgres that takes writes answers, else 0.", of_workers="livemin"
 )

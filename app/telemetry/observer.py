@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.telemetry import logs, request_metrics
 from app.telemetry.otel import Telemetry
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 if TYPE_CHECKING:
     from app.telemetry.spans import Trace
@@ -23,7 +23,7 @@ class Observer:
         """A request has arrived (lower-case header names): its trace, where traces are wanted."""
         return None if self._telemetry is None else self._telemetry.begin(headers, arrived_ns)
 
-    def finished(self, finished: Finished) -> None:
+    def finished(self, finished: RequestRecord) -> None:
         """A request is over, and its client need not wait for this."""
         request_metrics.count(finished)
         logs.access(finished)

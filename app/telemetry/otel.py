@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app import __version__
 from app.errors import ConfigurationError
 from app.telemetry.metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_BUCKETS
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 if TYPE_CHECKING:
     from app.telemetry.spans import Trace
@@ -107,20 +107,20 @@ class Telemetry:
     def begin(self, headers: Mapping[bytes, bytes], arrived_ns: int) -> Trace | None:
         """A request has arrived: its trace goes on with the client's `traceparent`, or begins here.
 
-        None: nobody wants traces. Give it to `Finished`, whose attempts may take their header from it.
+        None: nobody wants traces. Give it to `RequestRecord`, whose attempts may take their header from it.
         """
         if self._tracers is None:
             return None
         return self._spans.Trace(self._tracer, headers, arrived_ns)
 
-    def finished(self, finished: Finished) -> None:
+    def finished(self, finished: RequestRecord) -> None:
         """A request is over."""
         if finished.trace is not None:
             finished.trace.end(finished)
         if self._meters is not None and finished.served is not None:
             self._measure(finished)
 
-    def _measure(self, finished: Finished) -> None:
+    def _measure(self, finished: RequestRecord) -> None:
         attributes = self._spans.common(finished)
         if finished.input_tokens is not None:
             self._tokens.record(finished.input_tokens, {**attributes, "gen_ai.token.type": "input"})

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter, Histogram
 
 from app.telemetry import metrics
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 
 M = TypeVar("M", Counter, Histogram)
 #: Label sets of one metric; what comes after is counted under `other`, whatever clients and operators call things.
@@ -41,7 +41,7 @@ _tokens = _Children(metrics.tokens)
 _statuses = {status: str(status) for status in range(100, 600)}
 
 
-def count(finished: Finished) -> None:
+def count(finished: RequestRecord) -> None:
     """One call for a request that is over."""
     _requests[finished.route, _text(finished.status)].inc()
     for attempt in finished.attempts:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.upstream.attempt import Attempt
 
 
-class Finished(NamedTuple):
+class RequestRecord(NamedTuple):
     """A request that is over, answered or not; times in seconds, None: unknown, or it did not come so far.
 
     `route` is one of the paths served (`/chat/completions`), never as a client wrote it; `operation` as OpenTelemetry

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.telemetry.request_record import Finished
+from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -44,7 +44,7 @@ class Trace:
         _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
         return carrier["traceparent"].encode()
 
-    def end(self, finished: Finished) -> None:
+    def end(self, finished: RequestRecord) -> None:
         """Make and end all spans of a request that is over."""
         span = self._span
         if span.is_recording():
@@ -65,7 +65,7 @@ class Trace:
                 left.end()
         span.end(self._at(finished.duration))
 
-    def _steps(self, finished: Finished) -> None:
+    def _steps(self, finished: RequestRecord) -> None:
         """What came before the departure, the decision last and its embedding before it: only how long is known."""
         decided = finished.duration if finished.overhead is None else finished.overhead
         embedded = decided - (finished.deciding or 0.0)
@@ -104,7 +104,7 @@ class Trace:
         return self._arrived_ns + int(seconds * 1e9)
 
 
-def common(finished: Finished) -> Attributes:
+def common(finished: RequestRecord) -> Attributes:
     """What spans and metrics of a request have in common; all of it from small sets of names."""
     attributes: Attributes = {"gen_ai.operation.name": finished.operation}
     if finished.served is not None:
@@ -115,17 +115,17 @@ def common(finished: Finished) -> Attributes:
     return attributes
 
 
-def error_of(finished: Finished) -> str | None:
+def error_of(finished: RequestRecord) -> str | None:
     """The `error.type` of a request: the code of the router's error, else the status."""
     return finished.error or (str(finished.status) if finished.status >= 400 else None)
 
 
-def _requested(finished: Finished) -> str:
+def _requested(finished: RequestRecord) -> str:
     """The requested name where it is one that exists: any other is a client's text."""
     return finished.requested or "" if finished.served is not None else ""
 
 
-def _of_request(finished: Finished) -> Attributes:
+def _of_request(finished: RequestRecord) -> Attributes:
     known = {
         "gen_ai.usage.input_tokens": finished.input_tokens,
         "gen_ai.usage.output_tokens": finished.output_tokens,

@@ -27,7 +27,7 @@ Send = Callable[[Model, float], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How hard to try; seconds. `retries`: rounds after the first; `hedge` 0: never."""
 
     retries: int = 2
@@ -60,10 +60,10 @@ class Answer:
         return pause if said is None else said
 
 
-class Attempts:
+class Failover:
     """The attempts of one request, in `made`, the first one's beginning first."""
 
-    def __init__(self, breakers: Breakers, patience: Patience, send: Send, arrived: float, *, routed: bool) -> None:
+    def __init__(self, breakers: Breakers, patience: RetryPolicy, send: Send, arrived: float, *, routed: bool) -> None:
         self._breakers = breakers
         self._patience = patience
         self._send = send

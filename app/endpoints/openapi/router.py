@@ -6,7 +6,7 @@ from app.endpoints.backtests import Trial
 from app.endpoints.compare import Comparison
 from app.endpoints.decisions import Question
 from app.endpoints.openapi.parts import Operation, Schema, fields, listing, parameter, thing
-from app.memory.examples import Lesson, Lessons
+from app.memory.examples import ExampleIn, ExamplesIn
 
 _TEACHING, _LEDGER = "teaching", "decisions"
 
@@ -35,7 +35,7 @@ USED_WHEN = (
 _SAVED = fields(policy="string", verdict="string")
 
 #: Named here, as no operation takes one of them alone.
-SHAPES = (Lesson, Lessons)
+SHAPES = (ExampleIn, ExamplesIn)
 
 OPERATIONS = (
     Operation(

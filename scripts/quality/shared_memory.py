@@ -1,0 +1,97 @@
+"""What a shared memory is worth to a tenant that has few labels of its own, by its weight and by whether it fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scripts.quality.cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Deviation, Plan
+from scripts.quality.metrics import Curve, World, gain, oracle
+from scripts.quality.rules import ALPHAS
+from scripts.quality.split import Split
+from scripts.quality.sql import Postgres
+from scripts.quality.twin import Base, Settings, chosen, estimated, nearest, summed
+
+#: Memories of the shared tenant at most, the weights of it that are tried (0: none), and labels of one's own.
+SHARED = 2_000
+WEIGHTS = (0.0, 20.0, 100.0, 500.0)
+SIZES = (0, 20, 50, 100, 200, 500)
+#: Labels of one's own with which the SQL is compared.
+CHECKED = 50
+#: Metrics: the shared memory is of the same tasks, or of others.
+LIKE, UNLIKE = "gain, leaning on the same tasks", "gain, leaning on other tasks"
+
+
+def named(weight: float) -> str:
+    """How the rule of a weight is called."""
+    return f"base_weight {weight:g}" if weight else "no shared memory"
+
+
+class Leaning:
+    """One split's rows, divided into those of a shared tenant and those of one that leans on it."""
+
+    def __init__(self, split: Split, plan: Plan, cells: Cells, settings: Settings) -> None:
+        self._split = split
+        self._plan = plan
+        self._cells = cells
+        self._settings = settings
+
+    async def measure(self, postgres: Postgres) -> None:
+        """Both kinds in the twin, and decisions of the first kind in Postgres."""
+        split = self._split
+        shared, own = split.taught[max(SIZES) :][:SHARED], split.taught[: max(SIZES)]
+        if len(shared) < max(SIZES):
+            return
+        same = replace(split, taught=shared), replace(split, taught=own)
+        await self._compare(postgres, *same)
+        self._learn(*same, LIKE)
+        task = split.data.questions.task
+        known = np.unique(task[task >= 0])
+        if len(known) > 1:
+            half = np.random.default_rng(split.seed).permutation(known)[: len(known) // 2]
+            theirs = np.isin(task, half)
+            shared, own = split.taught[theirs[split.taught]][:SHARED], split.taught[~theirs[split.taught]]
+            asked = split.asked[~theirs[split.asked]]
+            if min(len(shared), len(own)) >= max(SIZES) and len(asked):
+                self._learn(replace(split, taught=shared), replace(split, taught=own, asked=asked), UNLIKE)
+
+    def _learn(self, shared: Split, own: Split, metric: str) -> None:
+        labels, settings, put = own.data.labels, self._settings, self._cells.put
+        world = World.of(labels.quality[own.asked], labels.cost[own.asked], own.strong, own.weak)
+        questions = own.data.questions.part(own.asked).untagged()
+        lent = shared.memory()
+        sums = summed(lent, nearest(lent, questions, settings.k), settings.tau)
+        put(metric, BLEND, 0.0)
+        for size in SIZES:
+            for name, curve in references(world).items():
+                put(metric, name, gain(world, curve), at=size)
+            memory = own.memory_at(size, lent.prices)
+            mine = summed(memory, nearest(memory, questions, settings.k), settings.tau)
+            for weight in WEIGHTS if size else WEIGHTS[1:]:
+                base = Base.of(lent, sums, weight) if weight else None
+                found = estimated(memory, mine, questions, settings, base=base)
+                curve = Curve.of(world, chosen(found, ALPHAS, own.strong, settings))
+                put(metric, named(weight), gain(world, curve), at=size)
+
+    async def _compare(self, postgres: Postgres, shared: Split, own: Split) -> None:
+        # As many as the plan lets Postgres be taught.
+        lent = shared.memory(self._plan.memory)
+        base = await postgres.taught(shared, lent, tagged=False)
+        for size in (0, CHECKED):
+            tenant = await postgres.taught(own, own.memory_at(size, lent.prices), tagged=False)
+            await postgres.lean(tenant, base)
+            found = await postgres.compared(
+                own, tenant, None, own.asked[: self._plan.checked], ALPHAS[1::4], tagged=False, base=base
+            )
+            self._cells.deviations.setdefault(f"leaning, {size} of its own", Deviation()).add(found)
+            await postgres.forgotten(tenant)
+        await postgres.forgotten(base)
+
+
+def references(world: World) -> dict[str, Curve]:
+    """What needs no router, always the same model, and what no router can do better."""
+    best = int(np.lexsort((world.cost.mean(axis=0), -world.quality.mean(axis=0)))[0])
+    always = {CHEAP: world.weak, STRONG: world.strong, BEST: best}
+    found = {name: Curve.of(world, np.full((1, len(world.quality)), model)) for name, model in always.items()}
+    return {ORACLE: Curve.of(world, oracle(world, ALPHAS)), **found}

@@ -1,0 +1,57 @@
+"""The ledger's queue: nothing waits for it, one bad entry costs one entry, ids carry their time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from app.accounting.ledger import Entry, Ledger, decision_id
+from app.store import ledger as ledger_store
+from tests.support.proxy import Proxy
+
+
+def entry(proxy: Proxy, **fields: Any) -> Entry:
+    return Entry(
+        **{
+            "tenant_id": proxy.tenant_id, "decision_id": decision_id(), "key_id": proxy.key_id, "policy_id": None,
+            "requested": "cheap", "task": None, "reason": "off", "model_id": 1, "status": 200, **fields,
+        }
+    )  # fmt: skip
+
+
+def test_a_decisions_id_is_a_uuid7_of_now_and_ids_differ() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [decision_id() for _ in range(1000)]
+    after = time.time_ns() // 1_000_000
+    assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
+    assert all(before <= each.int >> 80 <= after for each in made)
+    assert len(set(made)) == len(made)
+
+
+async def test_one_bad_entry_does_not_take_the_others_with_it(proxy: Proxy) -> None:
+    ledger = proxy.services.ledger
+    for bad in ({"reason": "whim"}, {"model_id": 9999}, {"status": 10**6}):
+        ledger.add(entry(proxy))
+        ledger.add(entry(proxy, **bad))
+    ledger.add(entry(proxy))
+    rows = await proxy.ledger(4)
+    assert {row["status"] for row in rows} == {200}
+    assert ledger.dropped == 2, "the entry of an unknown model has nothing to point at and is passed over"
+
+
+async def test_what_is_queued_is_written_before_the_process_ends(proxy: Proxy) -> None:
+    ledger = Ledger(proxy.services.db, size=5000)
+    task = asyncio.create_task(ledger.run())
+    for _ in range(2000):
+        ledger.add(entry(proxy))
+    await ledger.close(task, 10)
+    assert ledger.queued == 0
+    (counted,) = await proxy.admin.fetch("select count(*) from router.decisions")
+    assert counted[0] == 2000
+
+
+async def test_writing_again_changes_nothing(proxy: Proxy) -> None:
+    row = entry(proxy).composite()
+    assert await ledger_store.log_decisions(proxy.services.db, [row]) == 1
+    assert await ledger_store.log_decisions(proxy.services.db, [row, row]) == 0

@@ -1,0 +1,252 @@
+"""The README names every variable, command, metric and reason that there is, and what it names is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from starlette.routing import Match
+
+from app import cli
+from app.operations.policy_defaults import policy_defaults
+from app.server.app import routes
+from app.settings import Settings
+from app.telemetry import metrics
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = typer.main.get_command(cli.main)
+
+#: Set by us for our own processes, not by people.
+INTERNAL = {metrics.DIRECTORY, metrics.WORKER}
+#: Read by a package of ours for us.
+OF_PACKAGES = {"TIKTOKEN_CACHE_DIR"}
+
+
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.S | re.M)
+
+
+class Recorded(Mapping[str, str]):
+    """An environment that is empty but for `given` and notes what is asked of it."""
+
+    def __init__(self, **given: str) -> None:
+        self.given = given
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+
+def section(title: str) -> str:
+    """The README from that heading to the next of its level."""
+    _, found, rest = README.partition(f"\n## {title}\n")
+    assert found, f"README.md has no section {title!r}"
+    return rest.partition("\n## ")[0]
+
+
+def said_in_tables(text: str) -> set[str]:
+    """Code in the first column of the tables."""
+    return {name for line in text.splitlines() if line.startswith("|") for name in code(line.split("|")[1])}
+
+
+def code(text: str) -> list[str]:
+    """What stands between single backticks."""
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def source_names() -> set[str]:
+    """Variables that code outside of `Settings` asks of an environment by name, or by a module's constant."""
+    found = set()
+    for path in (*(ROOT / "app").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        here = {
+            node.targets[0].id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            name = asked(node)
+            if isinstance(name, ast.Constant):
+                found.add(str(name.value))
+            elif isinstance(name, ast.Name) and name.id in here:
+                found.add(str(here[name.id]))
+            elif isinstance(name, ast.Attribute) and ast.unparse(name.value) == "metrics":
+                found.add(getattr(metrics, name.attr))
+    return found
+
+
+def asked(node: ast.AST) -> ast.expr | None:
+    """The name in `environ[name]`, `environ.get(name, …)` and `name in environ`, whoever's environ it is."""
+
+    def environ(expression: ast.expr) -> bool:
+        return ast.unparse(expression).endswith("environ")
+
+    if isinstance(node, ast.Subscript) and environ(node.value):
+        return node.slice
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        calls = node.func.attr
+        if calls == "getenv" or (calls in ("get", "pop", "setdefault") and environ(node.func.value)):
+            return node.args[0]
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn) and environ(node.comparators[0]):
+        return node.left
+    return None
+
+
+def read_variables() -> set[str]:
+    """Every variable that pgrouter reads."""
+    environ = Recorded()
+    Settings.from_environment(environ)
+    policy_defaults(environ)
+    # These it looks for among all that begin so, some by names that it puts together; its docstring has those.
+    traced = set(re.findall(r"\bOTEL_[A-Z_]*[A-Z]\b", (ROOT / "app" / "telemetry.py").read_text(encoding="utf-8")))
+    assert len(traced) > 3
+    return (environ.asked | source_names() | traced | OF_PACKAGES) - INTERNAL
+
+
+def test_every_variable_that_is_read_is_in_the_table_and_no_other() -> None:
+    assert said_in_tables(section("Settings")) == read_variables()
+
+
+def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
+    defaults = Settings()
+    rows = [line.split("|") for line in section("Settings").splitlines() if line.startswith("| `")]
+    said = {name: value for row in rows for name, value in zip(code(row[1]), code(row[2]), strict=False)}
+    for name, field in {
+        "HOST": "host",
+        "PORT": "port",
+        "ROUTER_WORKERS": "workers",
+        "ROUTER_EMBEDDER": "embedder",
+        "ROUTER_EMBEDDING_CACHE": "embedding_cache",
+        "ROUTER_EMBEDDING_DEADLINE": "embedding_deadline",
+        "ROUTER_DECISION_DEADLINE": "decision_deadline",
+        "ROUTER_CONNECT_TIMEOUT": "connect_timeout",
+        "ROUTER_FIRST_BYTE_TIMEOUT": "first_byte_timeout",
+        "ROUTER_IDLE_TIMEOUT": "idle_timeout",
+        "ROUTER_TOTAL_TIMEOUT": "total_timeout",
+        "ROUTER_RETRIES": "retries",
+        "ROUTER_RETRY_WAIT": "retry_wait",
+        "ROUTER_HEDGE_SECONDS": "hedge",
+        "ROUTER_KEEPALIVE_SECONDS": "keepalive",
+        "ROUTER_MAX_BODY_BYTES": "max_body",
+        "ROUTER_POOL_SIZE": "pool_size",
+        "ROUTER_LEDGER_QUEUE": "ledger_queue",
+        "ROUTER_DRAIN": "drain",
+        "ROUTER_MAINTAIN_SECONDS": "maintain_seconds",
+        "ROUTER_GRADUATE_AT": "graduate_at",
+        "ROUTER_LEDGER_DAYS": "ledger_days",
+        "LOG_LEVEL": "log_level",
+        "LOG_FORMAT": "log_format",
+    }.items():
+        value: Any = getattr(defaults, field)
+        assert said[name] == (value if isinstance(value, str) else f"{value:.10g}"), name
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Each `pgrouter …` in code or in a block of it: the whole, and its words."""
+    lines = [line.partition(" #")[0] for block in re.findall(BLOCK, README) for line in block.splitlines()]
+    for text in (*lines, *code(re.sub(BLOCK, "", README))):
+        for found in re.findall(r"(?<![\w./-])(?:\.venv/bin/)?pgrouter ([a-z][^|&;)]*)", text):
+            yield text, re.sub(r"\"[^\"]*\"", "TEXT", found).split()
+
+
+def subcommands(command: Any) -> dict[str, Any]:
+    """By name; none of a command that is no group. (Some versions of typer bring a click of their own.)"""
+    return getattr(command, "commands", {})
+
+
+def test_every_command_and_option_in_the_readme_exists() -> None:
+    named = list(commands())
+    assert len(named) > 40, "hardly any command was found"
+    for text, words in named:
+        command: Any = COMMAND
+        rest = list(words)
+        while subcommands(command) and rest:
+            assert rest[0] in command.commands, text
+            command = command.commands[rest.pop(0)]
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+        assert known.issuperset(word for word in rest if word.startswith("--")), text
+
+
+def test_every_command_is_in_the_readme() -> None:
+    named: set[tuple[str, ...]] = {tuple(words[:count]) for _, words in commands() for count in (1, 2)}
+    # In the table of administration what they have in common is said once.
+    for line in section("Administer").splitlines():
+        if line.startswith("| `pgrouter "):
+            first, *others = code(line.split("|")[1])
+            named |= {(*first.split()[1:-1], other) for other in others}
+    for name, command in subcommands(COMMAND).items():
+        wanted: set[tuple[str, ...]] = {(name, each) for each in subcommands(command)} or {(name,)}
+        assert wanted <= named
+
+
+def test_the_metrics_in_the_readme_are_those_there_are() -> None:
+    names = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in metrics.REGISTRY.collect()
+    }  # fmt: skip
+    assert {name for name in said_in_tables(section("Observe")) if not name.startswith("/")} == names
+
+
+def test_the_reasons_in_the_readme_are_those_of_the_type() -> None:
+    listed: set[str] = set()
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for made in re.findall(r"create type router\.reason as enum \((.*?)\)", text, re.S):
+            listed |= set(re.findall(r"'(\w+)'", made))
+        listed |= set(re.findall(r"alter type router\.reason add value '(\w+)'", text))
+    rows = section("What is routed").partition("| reason |")[2].partition("\n\n")[0]
+    assert said_in_tables(rows) - {"reason"} == listed
+
+
+def test_the_headers_in_the_readme_are_those_of_the_code() -> None:
+    ours = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                ours |= set(re.findall(r"^x-router(?:-[a-z]+)*$", text.lower()))
+    said = {name.lower() for name in re.findall(r"`(x-router(?:-[a-z]+)*)(?:: [^`]*)?`", README, re.I)}
+    assert said == ours
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", README))))
+def test_paths_in_the_readme_are_served(method: str, path: str) -> None:
+    scope = {"type": "http", "path": path.format(id="1"), "method": method, "headers": []}
+    # The last one passes through whatever is left.
+    assert any(route.matches(scope)[0] is Match.FULL for route in routes[:-1])
+
+
+@pytest.mark.parametrize("file", ["README.md", "sql/README.md"])
+def test_links_lead_somewhere(file: str) -> None:
+    text = re.sub(BLOCK, "", (ROOT / file).read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert links
+    for link in links:
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / file).parent / name if name else ROOT / file
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def anchors(path: Path) -> set[str]:
+    """Where GitHub lets one jump to."""
+    text = re.sub(BLOCK, "", path.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,0 +1,166 @@
+"""Promises of /openapi.json: it has every path that is served, and what is served is as it says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode, checks
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi import checks as openapi_checks
+from starlette.routing import Mount
+
+from app.demo import provider
+from app.endpoints.openapi import OPERATIONS, document, served
+from app.server.app import routes
+from scripts.fake_provider.server import Running
+from tests.support.operators import ADMIN, MASTER, Operator
+from tests.support.proxy import CHEAP, STRONG, Proxy
+
+#: Of each operation, valid and not, with names of its own and with names that are there.
+EXAMPLES = 5
+CHECKS: list[Any] = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+]
+#: What we read ourselves we also refuse; what a provider reads is its to refuse.
+OURS: list[Any] = [openapi_checks.negative_data_rejection, openapi_checks.ignored_auth]
+
+
+def test_every_route_is_in_the_document_and_nothing_else() -> None:
+    written = [(operation.method, operation.path) for operation in OPERATIONS]
+    assert len(written) == len(set(written))
+    assert set(served(routes)) == {(operation.method, operation.via or operation.path) for operation in OPERATIONS}
+
+
+def test_the_demo_provider_is_nobodys_api() -> None:
+    assert not list(served([Mount("/demo/v1", routes=provider.routes)]))
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    made = document(routes)
+    names = [operation["operationId"] for path in made["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names)) == len(OPERATIONS)
+
+
+async def test_the_document_needs_no_key(proxy: Proxy) -> None:
+    async with aiohttp.ClientSession(proxy.url) as http, http.get("/openapi.json") as reply:
+        assert reply.status == 200
+        made = await reply.json()
+    assert made["openapi"].startswith("3.1")
+    assert not [path for path in made["paths"] if path.startswith(ADMIN)], "without a master key none is served"
+
+
+async def test_a_master_key_brings_administration_into_the_document(admin: Operator) -> None:
+    async with admin.http.get("/openapi.json") as reply:
+        made = await reply.json()
+    assert f"{ADMIN}/tenants/{{tenant}}/keys/{{key_id}}/rotate" in made["paths"]
+    assert MASTER not in str(made)
+
+
+# The proxy runs in another thread of this process, and takes its random numbers meanwhile.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+async def test_what_is_served_is_as_the_document_says(admin: Operator, upstream: Running) -> None:
+    """schemathesis: no 5xx, no status, type or shape that is not in the document, whatever is sent."""
+    upstream.clear()
+    await admin("PUT", "/providers/spare", {"base_url": "http://127.0.0.1:1/v1"})
+    await admin("PUT", "/models/spare", {"provider": "spare", "input_price": 1, "output_price": 1})
+    await admin("POST", "/tenants", {"name": "spare", "models": [CHEAP, STRONG]}, code=201)
+    key = await admin("POST", "/tenants/spare/keys", {}, code=201)
+    known = {"tenant": "spare", "key_id": str(key["id"]), "policy": "auto", "model": "spare", "provider": "spare"}
+    async with admin.http.get("/openapi.json") as reply:
+        schema = schemathesis.openapi.from_dict(await reply.json())
+    failures = await asyncio.to_thread(_failures, schema, admin.proxy, {**known, "name": CHEAP})
+    assert not failures, "\n\n".join(f"{label}: {failure}" for label, failure in failures.items())
+
+
+# The same of this one.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+async def test_a_document_that_is_wrong_is_found_out(admin: Operator) -> None:
+    made = document(routes)
+    tenants, status = f"{ADMIN}/tenants", "/v1/router/status"
+    del made["paths"]["/v1/router/explain"]["post"]["responses"]["400"]
+    made["paths"]["/healthz"]["get"]["responses"]["200"]["content"] = {"text/plain": {}}
+    made["paths"][status]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["required"] = ["shape"]
+    wrong = ("/v1/router/explain", "/healthz", status)
+    made["paths"] = {path: made["paths"][path] for path in (*wrong, tenants)}
+    schema = schemathesis.openapi.from_dict(made)
+    found = await asyncio.to_thread(_failures, schema, admin.proxy, {})
+    assert {path for path in made["paths"] for label in found if f" {path}," in label} == set(wrong)
+
+
+def _failures(schema: Any, proxy: Proxy, known: dict[str, str]) -> dict[str, str]:
+    found = {}
+    # Where providers are is changed last: until then nobody is asked who does not exist.
+    operations = sorted(
+        (each.ok() for each in schema.get_all_operations()),
+        key=lambda each: (f"{ADMIN}/providers" in each.path, each.path),
+    )
+    with _session() as session:
+        for operation in operations:
+            named = {name: known[name] for name in known if f"{{{name}}}" in operation.path}
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                for names in [None, named] if named else [None]:
+                    label = f"{operation.label}, {mode.value}, {names or ''}"
+                    try:
+                        _check(operation, mode, names, proxy, session)
+                    except Unsatisfiable:
+                        pass  # nothing can be wrong with what takes nothing
+                    except (FailureGroup, AssertionError) as error:
+                        found[label] = str(error)
+    return found
+
+
+def _check(
+    operation: Any, mode: GenerationMode, names: dict[str, str] | None, proxy: Proxy, session: requests.Session
+) -> None:
+    ours = operation.path.startswith("/v1/router/")
+    headers = {"authorization": f"Bearer {MASTER if operation.path.startswith(ADMIN) else proxy.key}"}
+
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[hypothesis.Phase.generate],
+    )
+    @hypothesis.given(operation.as_strategy(generation_mode=mode, path_parameters=names))
+    def run(case: Any) -> None:
+        reply = case.call(base_url=proxy.url, headers=headers, session=session)
+        case.validate_response(
+            reply, checks=[*CHECKS, *(OURS if ours else [])], headers=headers, transport_kwargs={"base_url": proxy.url}
+        )
+
+    run()
+
+
+@contextmanager
+def _session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
+def test_an_operation_says_what_refuses_it(operation: Any) -> None:
+    statuses = set(
+        document(routes)["paths"].get(operation.path, {}).get(operation.method.lower(), {}).get("responses", {})
+    )
+    if operation.key is not None:
+        assert {"401"} <= statuses
+    if operation.body is not None:
+        assert {"400", "413"} <= statuses

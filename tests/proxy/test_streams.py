@@ -1,0 +1,328 @@
+"""Streams through the proxy: keep-alives, ends that are said, readers that are slow or leave, and who pays for it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+import pytest
+
+from app.dialects.sse import EventSplitter, data_of
+from scripts.fake_provider.server import Running
+from tests.conftest import ProxyFactory
+from tests.support.proxy import STRONG, Proxy
+from tests.support.raw_http import Asked, exchange
+
+HI = [{"role": "user", "content": "hi"}]
+#: Of each routed API: its path, a request for a stream, and what an event of its text has.
+APIS: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": ("/v1/chat/completions", {"messages": HI}),
+    "responses": ("/v1/responses", {"input": "hi"}),
+    "messages": ("/v1/messages", {"messages": HI, "max_tokens": 9}),
+}
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+def cut(body: bytes) -> list[bytes]:
+    """The events of a stream, which ends with one."""
+    events = EventSplitter()
+    found = events.feed(body)
+    assert events.rest() == b""
+    return found
+
+
+async def stream(
+    proxy: Proxy, api: str = "chat", plan: str = "", model: str = STRONG, **fields: Any
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    """A whole stream."""
+    path, body = APIS[api]
+    headers = {"x-fake": plan} if plan else {}
+    body = {"model": model, "stream": True, **body, **fields}
+    async with proxy.http() as http, http.post(path, json=body, headers=headers) as response:
+        return response, await response.read()
+
+
+async def until(found: Callable[[], Any], what: str) -> Any:
+    """What `found` gives, once it gives something."""
+    for _ in range(200):
+        if (value := await asyncio.to_thread(found)) is not None:
+            return value
+        await asyncio.sleep(0.02)
+    raise AssertionError(what)
+
+
+# ---- keep-alives
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("model", [STRONG, "auto"])
+async def test_comments_keep_a_waiting_client_and_change_nothing_else(
+    proxies: ProxyFactory, upstream: Running, api: str, model: str
+) -> None:
+    upstream.clear()
+    async with proxies() as quick:
+        _, plain = await stream(quick, api, model=model)
+    async with proxies(keepalive=0.05) as proxy:
+        response, body = await stream(proxy, api, "delay=0.2", model)
+        assert (response.status, response.content_type) == (200, "text/event-stream")
+        assert body.startswith(KEEP_ALIVE)
+        assert anonymous(body.replace(KEEP_ALIVE, b"")) == anonymous(plain)
+        if model == "auto":
+            row = (await proxy.ledger(2))[-1]
+            assert response.headers["x-router-decision"] == str(row["decision_id"])
+            assert "x-router-model" not in response.headers, "who will serve is not known yet"
+
+
+def anonymous(body: bytes) -> bytes:
+    """A stream without what each one has of its own."""
+    return re.sub(rb"_[0-9a-f]{8}\d{24}", b"_NUMBER", body)
+
+
+@pytest.mark.parametrize("model", [STRONG, "auto"])
+async def test_comments_come_between_events_and_never_within_one(
+    proxies: ProxyFactory, upstream: Running, model: str
+) -> None:
+    """The provider says one event in halves, with a pause in it that is longer than the client is kept waiting."""
+    halves = [b'data: {"choices":[{"delta":', b'{"content":"a"}}]}\n\n', b"data: [DONE]\n\n"]
+
+    async def says(writer: asyncio.StreamWriter) -> None:
+        for half in halves:
+            writer.write(b"%x\r\n%b\r\n" % (len(half), half))
+            await asyncio.sleep(0.2)
+        writer.write(b"0\r\n\r\n")
+
+    async with proxies(keepalive=0.04, first_byte_timeout=5) as proxy, provider(says) as url:
+        await redirected(proxy, url)
+        _, body = await stream(proxy, model=model)
+    assert body.replace(KEEP_ALIVE, b"") == b"".join(halves)
+    assert KEEP_ALIVE in body
+    assert all(event == KEEP_ALIVE or event in (halves[0] + halves[1], halves[2]) for event in cut(body))
+
+
+async def test_without_the_setting_nothing_is_put_in(proxy: Proxy) -> None:
+    _, body = await stream(proxy, plan="delay=0.2;gap=0.05")
+    assert KEEP_ALIVE not in body
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_an_error_after_comments_is_an_event(proxies: ProxyFactory, upstream: Running, api: str) -> None:
+    async with proxies(keepalive=0.05, retries=0) as proxy:
+        response, body = await stream(proxy, api, "delay=0.2;status=500")
+        assert response.status == 200, "that is out already"
+        last = cut(body)[-1]
+        assert "The fake upstream was told to fail." in orjson.loads(data_of(last))["error"]["message"]
+        assert last.startswith(b"event: error\n") == (api != "chat")
+        response, body = await stream(proxy, api, "delay=0.2;drop")
+        assert b"cannot be reached" in cut(body)[-1]
+        rows = await proxy.ledger(2)
+        assert [row["status"] for row in rows] == [500, 502]
+
+
+async def test_an_error_before_any_comment_is_an_answer(proxies: ProxyFactory, upstream: Running) -> None:
+    async with proxies(keepalive=30, retries=0) as proxy:
+        response, _ = await stream(proxy, plan="status=429;retry-after=9")
+        assert (response.status, response.headers["retry-after"]) == (429, "9")
+
+
+# ---- ends
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("model", [STRONG, "auto"])
+async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
+    proxy: Proxy, upstream: Running, api: str, model: str
+) -> None:
+    _, body = await stream(proxy, api, "die-after=4;gap=0.01", model)
+    *events, last = cut(body)
+    assert len(events) >= 3
+    said = orjson.loads(data_of(last))
+    if api == "chat":
+        assert last.startswith(b"data: ")
+        assert said["error"]["code"] == "upstream_unavailable"
+    elif api == "messages":
+        assert last.startswith(b"event: error\n")
+        assert (said["type"], said["error"]["type"]) == ("error", "api_error")
+    else:
+        assert last.startswith(b"event: error\n")
+        assert (said["type"], said["code"]) == ("error", "upstream_unavailable")
+    (row,) = await proxy.ledger()
+    assert (row["status"], row["attempts"]) == (502, 1), "nobody else is asked once a byte went out"
+    assert row["usage_estimated"]
+
+
+async def test_a_stream_that_dies_within_an_event_does_not_join_the_error_to_it(proxy: Proxy) -> None:
+    async def says(writer: asyncio.StreamWriter) -> None:
+        half = b'data: {"choices":[]}\n\ndata: {"choi'
+        writer.write(b"%x\r\n%b\r\n" % (len(half), half))
+        await writer.drain()
+
+    async with provider(says) as url:
+        await redirected(proxy, url)
+        for model in (STRONG, "auto"):
+            _, body = await stream(proxy, model=model)
+            assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_unavailable", model
+
+
+async def test_the_end_of_a_stream_is_kept(proxy: Proxy) -> None:
+    for model in (STRONG, "auto"):
+        _, body = await stream(proxy, model=model)
+        assert body.endswith(b"data: [DONE]\n\n")
+        assert b'"usage"' not in body
+
+
+async def test_usage_is_neither_hidden_from_who_asks_nor_shown_to_who_does_not(proxy: Proxy) -> None:
+    _, asked = await stream(proxy, model="auto", stream_options={"include_usage": True})
+    _, silent = await stream(proxy, model="auto", stream_options={"include_usage": False})
+    assert asked.count(b'"usage"') > 2
+    assert b'"usage"' not in silent
+    assert [row["completion_tokens"] for row in await proxy.ledger(2)] == [7, 7]
+
+
+async def test_a_stream_that_came_with_its_length_loses_it_with_its_usage(proxy: Proxy) -> None:
+    whole = b'data: {"choices":[{"delta":{"content":"a"}}],"usage":null}\n\ndata: {"choices":[],"usage":{}}\n\n'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(whole)
+
+    async def says(writer: asyncio.StreamWriter) -> None:
+        writer.write(whole)
+
+    async with provider(says, head) as url:
+        await redirected(proxy, url)
+        _, body = await stream(proxy, model="auto")
+        assert body == b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+        _, body = await stream(proxy)
+        assert body == whole
+
+
+@pytest.mark.parametrize("plan", ["", "comments;crlf", "split=3", "chunks=700"])
+async def test_a_named_models_stream_is_byte_for_byte_the_providers(proxy: Proxy, upstream: Running, plan: str) -> None:
+    for api, (path, body) in APIS.items():
+        asked = Asked("POST", path, orjson.dumps({"model": STRONG, "stream": True, **body}), (("X-Fake", plan),))
+        straight = await exchange(upstream.url, "sk-fake", asked)
+        assert anonymous((await exchange(proxy.url, proxy.key, asked)).body) == anonymous(straight.body), api
+
+
+# ---- readers that are slow, or leave
+
+
+async def test_a_reader_that_does_not_read_stops_the_provider(proxy: Proxy, upstream: Running) -> None:
+    """Of 40 MB the provider gets rid of what the sockets between hold, and of no more."""
+    body = orjson.dumps({"model": STRONG, "stream": True, "messages": HI})
+    asked = Asked("POST", "/v1/chat/completions", body, (("X-Fake", "chunks=100000"),))
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        client.setblocking(False)
+        address = urlsplit(proxy.url)
+        await asyncio.get_running_loop().sock_connect(client, (address.hostname, address.port))
+        await asyncio.get_running_loop().sock_sendall(client, asked.wire(address.netloc, proxy.key))
+        written = -1
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            entries = await asyncio.to_thread(upstream.log)
+            now = entries[-1]["written"] if entries else 0
+            if now and now == written:
+                break
+            written = now
+        assert 0 < written < 20_000_000, "it is still held up, and not done"
+        assert written == (await asyncio.to_thread(upstream.log))[-1]["written"]
+    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("model", [STRONG, "auto"])
+async def test_who_leaves_ends_the_providers_work_and_pays_for_what_was_produced(
+    proxy: Proxy, upstream: Running, api: str, model: str
+) -> None:
+    path, body = APIS[api]
+    body = {"model": model, "stream": True, **body}
+    plan = {"x-fake": "gap=0.02;chunks=500"}
+    async with proxy.http() as http, http.post(path, json=body, headers=plan) as response:
+        got = b""
+        while got.count(b"\n\n") <= 8:
+            got += await response.content.readany()
+    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+    (row,) = await proxy.ledger()
+    assert (row["status"], row["usage_estimated"], row["streamed"]) == (499, True, True)
+    assert 5 <= row["completion_tokens"] <= 200, "some of it, not 7 and not all of the 500"
+    assert row["prompt_tokens"] >= 5
+    assert row["spent_usd"] == pytest.approx(
+        (row["prompt_tokens"] * 2.5 + row["completion_tokens"] * 10) / 1e6, rel=0.3
+    )
+
+
+async def test_who_leaves_before_the_first_byte_ends_the_providers_work(
+    proxies: ProxyFactory, upstream: Running
+) -> None:
+    for keepalive in (0.0, 0.05):
+        async with proxies(keepalive=keepalive) as proxy:
+            upstream.clear()
+            async with proxy.http() as http:
+                path, body = APIS["chat"]
+                asking = asyncio.create_task(
+                    http.post(
+                        path, json={"model": "auto", "stream": True, **body}, headers={"x-fake": "hang"}
+                    ).__aenter__()
+                )
+                await until(lambda: upstream.log() or None, "the provider is asked")
+                if keepalive:
+                    await asking
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+            await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+            row = (await proxy.ledger())[-1]
+            assert (row["status"], row["completion_tokens"], row["usage_estimated"]) == (499, 0, True)
+            assert row["prompt_tokens"] > 0, "the prompt was sent"
+    upstream.clear()
+
+
+async def test_the_requests_time_ends_a_stream_that_does_not(proxies: ProxyFactory, upstream: Running) -> None:
+    async with proxies(total_timeout=0.5) as proxy:
+        upstream.clear()
+        _, body = await stream(proxy, plan="hang-after=4")
+        assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_timeout"
+        assert (await proxy.ledger())[0]["status"] == 504
+        await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+
+
+# ---- a provider by hand
+
+
+class provider:  # noqa: N801
+    """A provider that says what it is told after its head, and closes; its URL."""
+
+    HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    def __init__(self, says: Callable[[asyncio.StreamWriter], Awaitable[None]], head: bytes = HEAD) -> None:
+        self.says, self.head = says, head
+
+    async def __aenter__(self) -> str:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        writer.write(self.head)
+        await self.says(writer)
+        writer.close()
+        await writer.wait_closed()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        await self.server.wait_closed()
+
+
+async def redirected(proxy: Proxy, url: str) -> None:
+    """Have the proxy ask the provider at `url`."""
+    await proxy.admin.fetch("select router.put_provider('fake', $1, null)", url)
+    for _ in range(200):
+        if (await proxy.services.directory.catalog()).providers["fake"].base_url == url:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the proxy did not hear of it")
