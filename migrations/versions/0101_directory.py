@@ -319,10 +319,10 @@ def upgrade() -> None:
     install("revision", 1, to=BOTH)
     install("catalogue", 1, to=BOTH)
     install("candidates", 1, to=APP)
-    install("upstreams", 1, to=APP)
+    install("list_providers", 1, to=APP)
     install("put_provider", 1)
     install("delete_provider", 1)
-    install("inventory", 1)
+    install("list_models", 1)
     install("put_model", 1)
     install("fill_model", 1)
     install("create_tenant", 1)
@@ -330,15 +330,15 @@ def upgrade() -> None:
     install("prices", 1, to=BOTH)
     install("put_price", 1)
     install("drop_price", 1)
-    install("settings", 1)
+    install("list_policies", 1)
     install("put_policy", 1)
     install("delete_policy", 1)
-    install("credentials", 1)
+    install("list_keys", 1)
     install("_model_ids", 1)
     install("create_key", 1)
     install("change_key", 1)
     install("revoke_key", 1)
-    install("readers", 1)
+    install("list_readers", 1)
     install("grant_tenant", 1)
     install("revoke_tenant", 1)
 
@@ -346,9 +346,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     # The version table stays, or there would be nowhere to write that nothing is left.
     drop(
-        "revoke_tenant", "grant_tenant", "readers", "revoke_key", "change_key", "create_key", "_model_ids",
-        "credentials", "delete_policy", "put_policy", "settings", "drop_price", "put_price", "prices", "_prices",
-        "create_tenant", "fill_model", "put_model", "inventory", "delete_provider", "put_provider", "upstreams",
+        "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
+        "list_keys", "delete_policy", "put_policy", "list_policies", "drop_price", "put_price", "prices", "_prices",
+        "create_tenant", "fill_model", "put_model", "list_models", "delete_provider", "put_provider", "list_providers",
         "candidates", "catalogue", "revision", "_enter",
     )  # fmt: skip
     execute("""

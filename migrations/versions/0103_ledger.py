@@ -293,7 +293,7 @@ def upgrade() -> None:
     install("usages", 1)
     install("authenticate", 1, to=APP)
     install("rotate_key", 1)
-    install("tenancies", 1)
+    install("list_tenants", 1)
     install("delete_tenant", 1)
     install("status", 1, to=BOTH)
     execute("""
@@ -303,19 +303,19 @@ def upgrade() -> None:
             for each row execute function router_internal._open_meter();
     """)
     install_view("budgets", 1, to="router_reader")
-    install("limits_of", 1)
+    install("list_limits", 1)
     install_view("overview", 1, to="router_reader")
     install_view("recent_decisions", 1, to="router_reader")
 
 
 def downgrade() -> None:
-    drop("limits_of")
+    drop("list_limits")
     execute("""
         drop view router.overview, router.recent_decisions, router.budgets;
         drop trigger limits_meter on router.limits;
     """)
     drop(
-        "status", "delete_tenant", "tenancies", "rotate_key", "authenticate", "usages", "usage", "put_limits",
+        "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
         "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
         "_bucket_level", "_update_speeds", "_cost", "_open_day",
     )  # fmt: skip

@@ -421,7 +421,7 @@ async def test_a_reader_sees_the_budgets_of_its_tenants(world: World) -> None:
             "batch", 1.25, None, None,
         )  # fmt: skip
         assert 900 <= part["tokens_left"] < 1000
-        rows = await world.owner.fetch("select * from router.limits_of($1)", tenant)
+        rows = await world.owner.fetch("select * from router.list_limits($1)", tenant)
         assert [(row["key_id"], row["day_usd"]) for row in rows] == [(None, 1), (key, None)]
     finally:
         await reader.close()

@@ -52,7 +52,7 @@ PARTS = {
 }
 FOR_THE_APP |= WORTH | PARTS
 FOR_READERS |= WORTH | PARTS
-FOR_THE_APP |= {"holder", "upstreams"}
+FOR_THE_APP |= {"holder", "list_providers"}
 WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
 #: Budgets and rate limits.
 FOR_THE_APP |= {"_bucket_level", "_refusal", "_settle", "_meters_now", "admit", "expire_reservations", "usage"}
@@ -282,7 +282,7 @@ async def test_each_role_may_call_what_it_needs(world: World) -> None:
         assert {row["proname"] for row in rows} == allowed, role
 
 
-@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "tenancies()"])
+@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "list_tenants()"])
 async def test_the_proxy_does_not_administer(world: World, call: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await world.app.fetch(f"select router.{call}")

@@ -1,4 +1,4 @@
-create function router.inventory() returns table (
+create function router.list_models() returns table (
     model_id smallint,
     name text,
     provider text,
@@ -28,5 +28,5 @@ begin atomic
     order by m.name;
 end;
 
-comment on function router.inventory is
+comment on function router.list_models is
 'Every model by name, the disabled ones too, with the date of its prices; catalogue has the enabled ones alone.';

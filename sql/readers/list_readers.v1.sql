@@ -1,4 +1,4 @@
-create function router.readers() returns table (role text, every boolean, tenants text[], member boolean)
+create function router.list_readers() returns table (role text, every boolean, tenants text[], member boolean)
 language sql stable
 begin atomic
     select
@@ -28,6 +28,6 @@ begin atomic
     order by 1;
 end;
 
-comment on function router.readers is
+comment on function router.list_readers is
 'Every role that was granted tenants or is a member of router_reader, with the tenants it was granted by itself, not
 those of groups it is in. member false: the grants are without effect, as the role is no member of router_reader.';

@@ -1,4 +1,4 @@
-create function router.credentials(p_tenant int) returns table (
+create function router.list_keys(p_tenant int) returns table (
     key_id int,
     hint text,
     name text,
@@ -23,6 +23,6 @@ begin
 end;
 $$;
 
-comment on function router.credentials is
+comment on function router.list_keys is
 'The keys of a tenant in the order they were made, the revoked and expired ones too; never their hashes.
 models: the only ones that may serve the key, NULL: all.';

@@ -1,4 +1,4 @@
-create function router.limits_of(p_tenant int) returns setof router.budgets
+create function router.list_limits(p_tenant int) returns setof router.budgets
 language plpgsql stable
 as $$
 begin
@@ -7,6 +7,6 @@ begin
 end;
 $$;
 
-comment on function router.limits_of is
+comment on function router.list_limits is
 'The limits of a tenant and of its keys, with what is used and left, as the view budgets has them: the tenant''s own
 first.';

@@ -1,4 +1,4 @@
-create function router.settings(p_tenant int) returns table (
+create function router.list_policies(p_tenant int) returns table (
     policy_id int,
     name text,
     backend router.backend,
@@ -44,5 +44,5 @@ begin
 end;
 $$;
 
-comment on function router.settings is
+comment on function router.list_policies is
 'The policies of a tenant with every setting, and their candidates by name with weights, disabled models included.';

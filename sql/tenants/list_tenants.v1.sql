@@ -1,4 +1,4 @@
-create function router.tenancies(p_name text default null) returns table (
+create function router.list_tenants(p_name text default null) returns table (
     tenant_id int,
     name text,
     memory_cap int,
@@ -58,6 +58,6 @@ begin
 end;
 $$;
 
-comment on function router.tenancies is
+comment on function router.list_tenants is
 'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, but for what is being
 built for another one; keys that are not revoked, policies. For the owner.';

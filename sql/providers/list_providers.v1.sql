@@ -1,4 +1,4 @@
-create function router.upstreams() returns table (
+create function router.list_providers() returns table (
     provider_id smallint, name text, base_url text, key_variable text, speaks text[], key_header text, models bigint
 )
 language sql stable
@@ -10,5 +10,5 @@ begin atomic
     order by p.name;
 end;
 
-comment on function router.upstreams is
+comment on function router.list_providers is
 'Every provider by name, with how many models it serves, the disabled ones included.';
