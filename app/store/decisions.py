@@ -13,7 +13,7 @@ from pgvector import HalfVector
 
 from app.errors import DatabaseUnavailable
 from app.store.database import Database, or_unavailable
-from app.store.decision_batches import ARGUMENTS, Questions
+from app.store.decision_batches import ARGUMENTS, DECIDE, Questions
 
 log = logging.getLogger("pgrouter.store")
 
@@ -62,6 +62,11 @@ async def decide(
     if asked is None:
         asked = _questions[db] = Questions(db)
     return await _decided(asked.decide(question.arguments(embedding), deadline))
+
+
+async def decide_alone(db: Database, question: Question, embedding: HalfVector | None) -> list[Mapping[str, Any]]:
+    """Ask `router.decide` in a statement of its own, as `decide` does if no other question comes at the same moment."""
+    return await db.read(DECIDE, *question.arguments(embedding))
 
 
 async def explain(
