@@ -17,7 +17,7 @@ from router.tenants as t
 inner join router.policies as p on p.tenant_id = t.tenant_id
 inner join router.models as d on d.model_id = p.default_model
 left join lateral (
-    -- Of a tenant that was never moved to another embedder, the fullest space is the one in use.
+    -- If no space was chosen for the tenant yet, its fullest space serves it.
     select c.memories, c.tier, c.space_id
     from router.memory_counts as c
     where c.tenant_id = t.tenant_id and (t.space_id is null or c.space_id = t.space_id)
