@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from app.caching import SingleFlight
 from app.entities import Caller, Space
 from app.errors import ConfigurationError
 from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create_for
@@ -34,7 +35,7 @@ class Spaces:
         self._settings = settings
         self._width = width
         self._ready = {own.space_id: own}
-        self._loading: dict[int, asyncio.Task[Embedding]] = {}
+        self._loading = SingleFlight[int, Embedding]()
         self._impossible: dict[int, str] = {}
 
     async def of(self, caller: Caller, *, patiently: bool = False) -> Embedding:
@@ -55,7 +56,7 @@ class Spaces:
             raise EmbeddingFailed(self._impossible[wanted.space_id])
         try:
             async with asyncio.timeout(None if patiently else self._settings.embedding_deadline):
-                # One caller hanging up must not fail the others that wait for the same embedder.
+                # Shielded: the load continues for other requests if this one's client disconnects.
                 return await asyncio.shield(loading)
         except TimeoutError:
             raise EmbeddingFailed(f"{wanted.name} is being loaded") from None
@@ -76,10 +77,7 @@ class Spaces:
 
     async def close(self) -> None:
         """Release every embedder but the process's own."""
-        loading = list(self._loading.values())
-        for task in loading:
-            task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        await self._loading.close()
         for each in self._ready.values():
             if each is not self.own:
                 await each.embedder.close()
@@ -88,12 +86,7 @@ class Spaces:
         """The loading of a space that is not ready; None when it is known to be impossible."""
         if space.space_id in self._impossible:
             return None
-        task = self._loading.get(space.space_id)
-        if task is None:
-            task = asyncio.create_task(self._load(space))
-            self._loading[space.space_id] = task
-            task.add_done_callback(lambda done: self._loaded(space, done))
-        return task
+        return self._loading.start(space.space_id, lambda: self._load(space))
 
     async def _load(self, space: Space) -> Embedding:
         try:
@@ -106,8 +99,3 @@ class Spaces:
             raise EmbeddingFailed(reason) from None
         self._ready[space.space_id] = found = Embedding(space.space_id, made)
         return found
-
-    def _loaded(self, space: Space, task: asyncio.Task[Embedding]) -> None:
-        del self._loading[space.space_id]
-        if not task.cancelled():
-            task.exception()  # Retrieved, so that a failure nobody waits for is not reported as lost.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import suppress
 from hashlib import blake2b
 
+from app.caching import LRU
 from app.errors import DatabaseUnavailable
 from app.store import ledger
 from app.store.database import Database
@@ -24,21 +24,20 @@ class ResponseAffinity:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._known: OrderedDict[tuple[int, bytes], int] = OrderedDict()
+        self._known = LRU[tuple[int, bytes], int](REMEMBERED)
 
     def keep(self, tenant_id: int, key: bytes, model_id: int) -> None:
         """A model gave that answer. The ledger is told too, a moment later."""
-        self._known[tenant_id, key] = model_id
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.put((tenant_id, key), model_id)
 
     async def find(self, tenant_id: int, name: str) -> int | None:
         """The number of the model that gave the answer; None when nobody knows, or the database is away."""
         key = key_of(name)
-        known = self._known.get((tenant_id, key))
-        if known is None:
-            with suppress(DatabaseUnavailable):
-                known = await ledger.holder(self._db, tenant_id, key)
+        known = self._known.get((tenant_id, key), None)
+        if known is not None:
+            return known
+        with suppress(DatabaseUnavailable):
+            known = await ledger.holder(self._db, tenant_id, key)
         if known is not None:
             self.keep(tenant_id, key, known)
         return known

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from app.api_keys import hash_of, is_key
+from app.caching import LRU, SingleFlight
 from app.catalog import Catalog
 from app.entities import Caller
 from app.errors import DatabaseUnavailable, Unauthorized
@@ -32,8 +31,6 @@ UNWATCHED = 1.0
 
 _WRONG_KEY = "Incorrect API key provided: it is unknown, revoked or expired."
 
-V = TypeVar("V")
-
 log = logging.getLogger("pgrouter.directory")
 
 
@@ -53,10 +50,10 @@ class Directory:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._callers: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._callers = LRU[bytes, _Entry](REMEMBERED)
         # Apart from the callers, whom a flood of made-up keys must not push out.
-        self._unknown: OrderedDict[bytes, int] = OrderedDict()
-        self._loading: dict[bytes, asyncio.Task[_Entry]] = {}
+        self._unknown = LRU[bytes, int](UNKNOWN)
+        self._loading = SingleFlight[bytes, _Entry]()
         self._catalogue: Catalog | None = None
         self._catalogue_loaded = (0.0, -1)
         self._generation = 0
@@ -67,11 +64,9 @@ class Directory:
         if not is_key(key):
             raise Unauthorized(_WRONG_KEY)
         key_hash = hash_of(key)
-        entry = self._callers.get(key_hash)
+        entry = self._callers.get(key_hash, None)
         if entry is None or not self._is_fresh(entry.loaded_at, entry.generation):
             entry = await self._load(key_hash, entry)
-        else:
-            self._callers.move_to_end(key_hash)
         caller = entry.caller
         if caller.expires_at is not None and caller.expires_at <= datetime.now(UTC):
             raise Unauthorized(_WRONG_KEY)
@@ -118,41 +113,23 @@ class Directory:
         )
 
     async def _load(self, key_hash: bytes, known: _Entry | None) -> _Entry:
-        if self._watching and self._unknown.get(key_hash) == self._generation:
+        if self._watching and self._unknown.get(key_hash, None) == self._generation:
             raise Unauthorized(_WRONG_KEY)
-        loading = self._loading.get(key_hash)
-        if loading is None:
-            # After a change everybody's next request comes here; of those with one key, one asks.
-            loading = asyncio.create_task(self._ask(key_hash))
-            self._loading[key_hash] = loading
-            loading.add_done_callback(lambda task: self._loaded(key_hash, task))
         try:
-            return await asyncio.shield(loading)
+            # After a change, the next request of every key comes here; the requests of one key share one query.
+            return await self._loading.run(key_hash, lambda: self._ask(key_hash))
         except DatabaseUnavailable:
             if known is not None and time.monotonic() - known.loaded_at < GRACE:
                 return known
             raise
 
-    def _loaded(self, key_hash: bytes, task: asyncio.Task[_Entry]) -> None:
-        del self._loading[key_hash]
-        if not task.cancelled():
-            # Looked at here in case everybody who waited has left: asyncio complains of errors that nobody saw.
-            task.exception()
-
     async def _ask(self, key_hash: bytes) -> _Entry:
         before = self._generation
         caller = await keys.authenticate(self._db, key_hash)
         if caller is None:
-            self._callers.pop(key_hash, None)
-            _keep(self._unknown, key_hash, before, UNKNOWN)
+            self._callers.discard(key_hash)
+            self._unknown.put(key_hash, before)
             raise Unauthorized(_WRONG_KEY)
         entry = _Entry(caller, time.monotonic(), before)
-        _keep(self._callers, key_hash, entry, REMEMBERED)
+        self._callers.put(key_hash, entry)
         return entry
-
-
-def _keep(cache: OrderedDict[bytes, V], key: bytes, value: V, most: int) -> None:
-    cache[key] = value
-    cache.move_to_end(key)
-    if len(cache) > most:
-        cache.popitem(last=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
+from app.caching import LRU, SingleFlight
 from app.memory.embedders.base import QUICK_CHARS, Embedder, EmbeddingFailed
 
 CHUNK = 64
@@ -30,10 +30,9 @@ class CachedEmbedder:
         self.hits = 0
         self.misses = 0
         self._embedder = embedder
-        self._capacity = capacity
         self._deadline = deadline
-        self._vectors: OrderedDict[bytes, HalfVector | None] = OrderedDict()
-        self._running: dict[bytes, asyncio.Task[HalfVector | None]] = {}
+        self._vectors = LRU[bytes, HalfVector | None](capacity)
+        self._running = SingleFlight[bytes, HalfVector | None]()
 
     async def embed_one(self, text: str) -> HalfVector | None:
         """The vector of `text`, or None when it has nothing to embed. The vector is shared: do not change it.
@@ -41,25 +40,16 @@ class CachedEmbedder:
         Raises `EmbeddingFailed` with the reason, also when the deadline passes.
         """
         key = _digest(text)
-        try:
-            vector = self._vectors[key]
-        except KeyError:
-            self.misses += 1
-        else:
-            self._vectors.move_to_end(key)
+        if key in self._vectors:
             self.hits += 1
-            return vector
+            return self._vectors.get(key, None)
+        self.misses += 1
         if not text or text.isspace():
             return None
         if self._embedder.quick and len(text) <= QUICK_CHARS:
             return await self._compute(key, text)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(self._compute_in_time(key, text))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
-        # One caller hanging up must not fail the others that wait for the same text.
-        return await asyncio.shield(task)
+        # Requests with the same text share one computation, which continues if one of their clients disconnects.
+        return await self._running.run(key, lambda: self._compute_in_time(key, text))
 
     async def embed_many(self, texts: Sequence[str]) -> list[HalfVector | None]:
         """The vectors of `texts`, in order, without a deadline; None where there is nothing to embed.
@@ -72,7 +62,7 @@ class CachedEmbedder:
             missing: list[int] = []
             for position in range(start, min(start + CHUNK, len(texts))):
                 text = texts[position]
-                known = self._vectors.get(_digest(text))
+                known = self._vectors.peek(_digest(text), None)
                 if known is not None:
                     vectors[position] = known
                 elif text and not text.isspace():
@@ -89,18 +79,13 @@ class CachedEmbedder:
 
     async def close(self) -> None:
         """Give up what is still being computed and release the embedder."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._running.close()
         await self._embedder.close()
 
     async def _compute(self, key: bytes, text: str) -> HalfVector | None:
         rows = await self._embedder.embed([text])
         vector = self._pad(rows[0])
-        self._vectors[key] = vector
-        if len(self._vectors) > self._capacity:
-            self._vectors.popitem(last=False)
+        self._vectors.put(key, vector)
         return vector
 
     async def _compute_in_time(self, key: bytes, text: str) -> HalfVector | None:
@@ -109,11 +94,6 @@ class CachedEmbedder:
                 return await self._compute(key, text)
         except TimeoutError:
             raise EmbeddingFailed(f"{self.space} did not answer within {self._deadline:g} s") from None
-
-    def _forget(self, key: bytes, task: asyncio.Task[HalfVector | None]) -> None:
-        del self._running[key]
-        if not task.cancelled():
-            task.exception()  # Retrieved, so that a failure nobody waits for any more is not reported as lost.
 
     def _pad(self, row: NDArray[np.float32]) -> HalfVector | None:
         if not row.any():
