@@ -120,6 +120,28 @@ class Tenant:
     created_at: datetime
 
 
+def cost_usd(
+    input_price: float | None,
+    output_price: float | None,
+    prompt_tokens: float,
+    completion_tokens: float,
+    *,
+    cached_tokens: float = 0,
+    cached_input_price: float | None = None,
+) -> float | None:
+    """Return the cost of a request in USD; None if either price is unknown.
+
+    Prices are in USD per million tokens. `cached_tokens` are part of `prompt_tokens` and cost `cached_input_price`
+    each; if that is None they cost as much as other prompt tokens. The ledger computes the same (`router._price`).
+    """
+    if input_price is None or output_price is None:
+        return None
+    cached = min(cached_tokens, prompt_tokens)
+    paid_in = (prompt_tokens - cached) * input_price
+    paid_in += cached * (input_price if cached_input_price is None else cached_input_price)
+    return (paid_in + completion_tokens * output_price) / 1e6
+
+
 #: What a policy's decision is set by, in the order of the SQL type `policy_settings`; sql/README.md says what each is.
 POLICY_SETTINGS = (
     "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",

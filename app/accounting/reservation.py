@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.entities import Model
+from app.entities import Model, cost_usd
 from app.routing.plan import Plan
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
@@ -31,11 +31,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
         paid_in, paid_out = (
             (model.input_price, model.output_price) if row is None else (row["input_price"], row["output_price"])
         )
-        if paid_in is None or paid_out is None:
-            found.append(None)
-            continue
-        length = prompt if row is None else max(prompt, row["prompt_tokens"])
-        found.append((length * paid_in + _answer(plan, model) * paid_out) / 1e6)
+        length = prompt if row is None else max(prompt, row["prompt_tokens"] or 0)
+        found.append(cost_usd(paid_in, paid_out, length, _answer(plan, model)))
     if hedged and len(found) > 1:
         dearest = max((cost for cost in found if cost is not None), default=0.0)
         found = [None if cost is None else cost + dearest for cost in found]

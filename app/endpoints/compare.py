@@ -21,7 +21,7 @@ from app.dialects.answer_capture import AnswerCapture
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import TokenUsage
 from app.endpoints.requests import called, parsed
-from app.entities import Caller, Model
+from app.entities import Caller, Model, cost_usd
 from app.errors import BadRequest, DatabaseUnavailable, RouterError
 from app.http.disconnect import CLIENT_GONE, until_gone
 from app.http.responses import answer
@@ -150,15 +150,16 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
 
 
 def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
-    """USD, as the ledger counts it (`router._price`)."""
-    if price is None or price["input_price"] is None or price["output_price"] is None:
+    if price is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    if usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-    cached_price = price["input_price"] if price["cached_input_price"] is None else price["cached_input_price"]
-    paid_in = (usage.prompt_tokens - cached) * price["input_price"] + cached * cached_price
-    return float(paid_in + usage.completion_tokens * price["output_price"]) / 1e6
+    return cost_usd(
+        price["input_price"],
+        price["output_price"],
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached_tokens=usage.cached_tokens or 0,
+        cached_input_price=price["cached_input_price"],
+    )
 
 
 def _shuffle(prompt: str, model: str) -> bytes:
