@@ -12,7 +12,7 @@ import orjson
 
 from app.dialects import CHAT, Dialect
 from app.dialects.base import inner
-from app.dialects.sse import data_of
+from app.dialects.sse import data_of, split_events
 from app.dialects.tokens import estimate
 from app.dialects.usage import UNKNOWN, TokenUsage
 
@@ -64,7 +64,7 @@ class AnswerCapture:
             return self._dialect.usage(_cut_off(body)) if self._truncated else self._said(body)
         found = UNKNOWN
         for part in (body, self._head) if self._truncated else (body,):
-            for event in reversed(_events(part)):
+            for event in reversed(split_events(part)):
                 if _USAGE in event:
                     found = found.or_else(self._said(data_of(event)))
                     if found.prompt_tokens is not None and found.completion_tokens is not None:
@@ -77,7 +77,7 @@ class AnswerCapture:
             said = _object(self._body())
         else:
             start = self._head if self._encoding is None else self._body()
-            data = next(filter(None, map(data_of, _events(start))), b"")
+            data = next(filter(None, map(data_of, split_events(start))), b"")
             said = _object(data)
             if not said:
                 # An event that repeats long instructions or tools, cut off; the name comes before them.
@@ -95,7 +95,7 @@ class AnswerCapture:
         if not self._streamed or not self._total:
             return None
         body = self._body()
-        events = _events(body)
+        events = split_events(body)
         read = events[:: 1 + len(events) // READ]
         text = "".join(self._dialect.text(_object(data_of(event))) for event in read)
         if not text and self._truncated:
@@ -113,12 +113,6 @@ class AnswerCapture:
 
     def _said(self, text: bytes) -> TokenUsage:
         return self._dialect.usage(_object(text))
-
-
-def _events(body: bytes) -> list[bytes]:
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return body.split(b"\n\n")
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -136,3 +136,14 @@ def blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The parts of one message; none where its content is plain text."""
     content = message.get("content")
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a message: its content, or its text parts joined by line breaks."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "\n".join(part for part in parts if isinstance(part, str))

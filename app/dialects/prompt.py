@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.dialects import ParsedRequest
+from app.dialects.base import ParsedRequest, text_of
 from app.dialects.tokens import Count, estimate
 
 #: What a message's frame takes beside the line break that joins it to the next here, and what a request's takes: OpenAI
@@ -22,17 +22,6 @@ TOKENS_PER_SMALL_IMAGE = 85
 #: Parts of a message: images, as each API calls them, and what Anthropic has in the place of calls of tools.
 _IMAGES = ("image_url", "input_image", "image")
 _WORDLESS = ("tool_use", "tool_result")
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message: its content, or the text parts of it; images and sound have none."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "\n".join(part for part in parts if isinstance(part, str))
 
 
 def task_signal(messages: Sequence[Mapping[str, Any]], granularity: str) -> str:
