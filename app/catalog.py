@@ -36,7 +36,7 @@ class Catalog:
             )
         return model
 
-    def taught(self, name: str, param: str) -> Model:
+    def resolve(self, name: str, param: str) -> Model:
         """The same for a label: `BadRequest` naming the field `param`."""
         model = self._by_name.get(name)
         if model is None:

@@ -23,9 +23,9 @@ from app.dialects.usage import TokenUsage
 from app.endpoints.requests import called, parsed
 from app.entities import Caller, Model, cost_usd
 from app.errors import BadRequest, DatabaseUnavailable, RouterError
-from app.http.disconnect import CLIENT_GONE, until_gone
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, until_disconnect
 from app.http.responses import answer
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.routing import candidates
 from app.routing.plan import Plan
 from app.services import Services
@@ -34,7 +34,7 @@ from app.store.prices import prices
 _JSON = ((b"content-type", b"application/json"),)
 
 
-class Comparison(Prompted):
+class Comparison(PromptIn):
     """A prompt and the models whose answers are wanted; `blind` keeps names apart from the answers, in `labels`."""
 
     models: list[str] = Field(min_length=2, max_length=8)
@@ -48,14 +48,14 @@ async def compare(request: Request) -> Response:
     wanted = await parsed(request, Comparison)
     prompt = wanted.text()
     catalog = await services.directory.catalog()
-    models = [catalog.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
+    models = [catalog.resolve(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("Each model once.", param="models")
     question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
     if wanted.max_tokens is not None:
         question["max_tokens"] = wanted.max_tokens
     paid = await _prices(services, caller)
-    results = await until_gone(
+    results = await until_disconnect(
         request.receive,
         asyncio.gather(*(_ask(services, caller, model, question, paid.get(model.name)) for model in models)),
     )
@@ -98,7 +98,7 @@ async def _ask(
         reason="off",
         model_id=model.model_id,
         attempts=0,
-        status=CLIENT_GONE,
+        status=CLIENT_CLOSED_REQUEST,
     )
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:

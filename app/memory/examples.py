@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.catalog import Catalog
 from app.dialects import prompt as signal
-from app.dialects.chat import checked
+from app.dialects.chat import validate_messages
 from app.errors import BadRequest
 from app.http.fields import Score, Tag, Text, Tokens, storable
 from app.memory.embedders import CachedEmbedder
@@ -20,7 +20,7 @@ MOST = 1000
 MODELS = 64
 
 
-class Prompted(BaseModel):
+class PromptIn(BaseModel):
     """A prompt as text, or as the messages of a chat request whose task signal is the prompt."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +39,7 @@ class Prompted(BaseModel):
         if self.prompt is not None:
             return self.prompt.strip()
         try:
-            text = signal.task_signal(checked(self.messages, "messages"), granularity)
+            text = signal.task_signal(validate_messages(self.messages, "messages"), granularity)
             if not text:
                 raise BadRequest("The messages have no text of a user.", param="messages")
             storable(text)
@@ -50,7 +50,7 @@ class Prompted(BaseModel):
         return text
 
 
-class ExampleIn(Prompted):
+class ExampleIn(PromptIn):
     """One example: how good each model's answer to the prompt was, 0 to 1; ties are worth teaching too."""
 
     scores: dict[str, Score] = Field(min_length=1, max_length=MODELS)
@@ -108,7 +108,7 @@ def _by_model(values: Mapping[str, float], catalog: Catalog, param: str) -> dict
     """`values` by model number; a model spelled two ways at once is refused."""
     found: dict[int, float] = {}
     for name, value in values.items():
-        model_id = catalog.taught(name, f"{param}.{name}").model_id
+        model_id = catalog.resolve(name, f"{param}.{name}").model_id
         if model_id in found:
             raise BadRequest(f"{name!r} names a model that is named already.", param=f"{param}.{name}")
         found[model_id] = float(value)

@@ -38,10 +38,10 @@ class Spaces:
         self._loading = SingleFlight[int, Embedding]()
         self._impossible: dict[int, str] = {}
 
-    async def of(self, caller: Caller, *, patiently: bool = False) -> Embedding:
+    async def of(self, caller: Caller, *, wait: bool = False) -> Embedding:
         """What embeds the prompts of `caller`.
 
-        Raises `EmbeddingFailed` when this process cannot have it, or, unless `patiently`, not within the deadline.
+        Raises `EmbeddingFailed` when this process cannot have it, or, unless `wait`, not within the deadline.
         """
         wanted = caller.space
         if wanted is None:
@@ -55,7 +55,7 @@ class Spaces:
         if loading is None:
             raise EmbeddingFailed(self._impossible[wanted.space_id])
         try:
-            async with asyncio.timeout(None if patiently else self._settings.embedding_deadline):
+            async with asyncio.timeout(None if wait else self._settings.embedding_deadline):
                 # Shielded: the load continues for other requests if this one's client disconnects.
                 return await asyncio.shield(loading)
         except TimeoutError:

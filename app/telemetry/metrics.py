@@ -16,7 +16,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 #: Which of them this process is.
 WORKER = "PGROUTER_WORKER"
 #: Between two readings of the gauges of a worker, seconds.
-FRESH = 1.0
+REFRESH_SECONDS = 1.0
 
 Sources = dict[Gauge, Callable[[], float]]
 
@@ -38,8 +38,8 @@ def _counter(name: str, text: str, *labels: str) -> Counter:
     return Counter(name, text, labels, registry=REGISTRY)
 
 
-def _gauge(name: str, text: str, *labels: str, of_workers: str) -> Gauge:
-    return Gauge(name, text, labels, registry=REGISTRY, multiprocess_mode=of_workers)  # type: ignore[arg-type]
+def _gauge(name: str, text: str, *labels: str, multiprocess_mode: str) -> Gauge:
+    return Gauge(name, text, labels, registry=REGISTRY, multiprocess_mode=multiprocess_mode)  # type: ignore[arg-type]
 
 
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _FAST) -> Histogram:
@@ -82,30 +82,32 @@ tokens = _histogram(
     buckets=TOKEN_BUCKETS,
 )
 
-ledger_queued = _gauge("pgrouter_ledger_queued", "Ledger entries waiting to be written.", of_workers="livesum")
+ledger_queued = _gauge("pgrouter_ledger_queued", "Ledger entries waiting to be written.", multiprocess_mode="livesum")
 ledger_dropped = _counter("pgrouter_ledger_dropped_total", "Ledger entries lost for want of room.")
 ledger_written = _counter("pgrouter_ledger_written_total", "Ledger entries written.")
-database_available = _gauge("pgrouter_database_available", "1 while Postgres answers, else 0.", of_workers="livemin")
+database_available = _gauge(
+    "pgrouter_database_available", "1 while Postgres answers, else 0.", multiprocess_mode="livemin"
+)
 primary_available = _gauge(
-    "pgrouter_primary_available", "1 while the Postgres that takes writes answers, else 0.", of_workers="livemin"
+    "pgrouter_primary_available", "1 while the Postgres that takes writes answers, else 0.", multiprocess_mode="livemin"
 )
 pool_connections = _gauge(
-    "pgrouter_pool_connections", "Connections to Postgres.", "pool", "state", of_workers="livesum"
+    "pgrouter_pool_connections", "Connections to Postgres.", "pool", "state", multiprocess_mode="livesum"
 )
 pool_waiting = _gauge(
-    "pgrouter_pool_waiting", "Calls that wait for a connection to Postgres.", "pool", of_workers="livesum"
+    "pgrouter_pool_waiting", "Calls that wait for a connection to Postgres.", "pool", multiprocess_mode="livesum"
 )
 embedding_cache = _gauge(
-    "pgrouter_embedding_cache", "Embeddings asked of the cache since the start.", "result", of_workers="livesum"
+    "pgrouter_embedding_cache", "Embeddings asked of the cache since the start.", "result", multiprocess_mode="livesum"
 )
 breaker_state = _gauge(
     "pgrouter_breaker_state",
     "The worst worker's breaker of a model: 0 closed, 1 half-open, 2 open.",
     "provider",
     "model",
-    of_workers="livemax",
+    multiprocess_mode="livemax",
 )
-workers = _gauge("pgrouter_workers", "Processes that serve.", of_workers="livesum")
+workers = _gauge("pgrouter_workers", "Processes that serve.", multiprocess_mode="livesum")
 upkeep = _counter("pgrouter_upkeep_total", "Chores of the upkeep.", "chore", "outcome")
 upkeep_seconds = _counter("pgrouter_upkeep_seconds_total", "Time they took.", "chore")
 
@@ -114,7 +116,7 @@ _breakers: list[Callable[[], None]] = []
 
 
 @contextmanager
-def following(sources: Sources) -> Iterator[None]:
+def track_gauges(sources: Sources) -> Iterator[None]:
     """For as long as this lasts, gauges are what their functions say whenever they are read."""
     _read.update(sources)
     try:
@@ -126,7 +128,7 @@ def following(sources: Sources) -> Iterator[None]:
 
 
 @contextmanager
-def following_breakers(states: Callable[[], Iterable[tuple[str, str, int]]]) -> Iterator[None]:
+def track_breakers(states: Callable[[], Iterable[tuple[str, str, int]]]) -> Iterator[None]:
     """For as long as this lasts, `breaker_state` is what `states` say: provider, model, 0 to 2; closed if not said."""
     known: set[tuple[str, str]] = set()
 

@@ -44,12 +44,12 @@ class Breakers:
         state.probing = True
         return True
 
-    def succeeded(self, provider: str, model: str) -> None:
+    def record_success(self, provider: str, model: str) -> None:
         """It answered, be it that the request is wrong."""
         if self._states:
             self._states.pop((provider, model), None)
 
-    def failed(self, provider: str, model: str, retry_after: float | None = None) -> None:
+    def record_failure(self, provider: str, model: str, retry_after: float | None = None) -> None:
         """It did not answer, or said that it cannot; for `retry_after` seconds, at most `LONGEST`, it is believed."""
         state = self._states.setdefault((provider, model), _State())
         state.failures += 1
@@ -62,7 +62,7 @@ class Breakers:
         elif state.failures >= FAILURES:
             state.until = self._clock() + state.pause
 
-    def left(self, provider: str, model: str) -> None:
+    def record_abort(self, provider: str, model: str) -> None:
         """Nobody knows what would have come of it, as the client left: the next request may probe."""
         state = self._states.get((provider, model))
         if state is not None:
