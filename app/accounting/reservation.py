@@ -1,4 +1,4 @@
-"""What a request may come to at most, so that limits can be kept before it is sent."""
+"""Computes the maximum tokens and cost of a request, for the check of limits before it is sent."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from app.entities import Model, cost_usd
 from app.routing.plan import Plan
 
-#: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
+#: Assumed maximum tokens of an answer, unless the request or the model has a lower limit.
 ANSWER = 4096
-#: What a request asks for beyond this counts as this: more than any limit of tokens a minute can be.
-MOST = 2**31 - 1
+#: The largest number of tokens of a request (int of Postgres); no limit of tokens per minute is higher.
+MAX_TOKENS = 2**31 - 1
 
 
 def tokens(plan: Plan, prompt: int) -> int:
-    """Tokens of the prompt and of the longest answer that any model of the plan is taken to give."""
-    return min(MOST, prompt + max(_answer(plan, model) for model in plan.models))
+    """Return the tokens of the prompt and of the longest answer that a model of the plan may give."""
+    return min(MAX_TOKENS, prompt + max(_answer(plan, model) for model in plan.models))
 
 
 def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
-    """USD of each model of the plan at that length, None without a price; `hedged`: two may be paid for.
+    """Return the maximum cost in USD for each model of the plan, None without a price.
 
-    Prices are the tenant's where the decision asked Postgres for them, else the list's; the ledger settles by the
-    tenant's.
+    `hedged`: a second model may be called too, so the highest cost of all is added. Prices are the tenant's if the
+    decision has read them, else list prices; the ledger uses the tenant's.
     """
     rows = {row["model_id"]: row for row in plan.ranking}
     found: list[float | None] = []
