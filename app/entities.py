@@ -132,7 +132,7 @@ def cost_usd(
     """Return the cost of a request in USD; None if either price is unknown.
 
     Prices are in USD per million tokens. `cached_tokens` are part of `prompt_tokens` and cost `cached_input_price`
-    each; if that is None they cost as much as other prompt tokens. The ledger computes the same (`router._price`).
+    each; if that is None they cost as much as other prompt tokens. The ledger computes the same (`router_internal._cost`).
     """
     if input_price is None or output_price is None:
         return None
