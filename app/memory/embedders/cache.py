@@ -1,4 +1,4 @@
-"""What the app embeds with: an embedder behind a bounded cache and a deadline, padded for the database."""
+"""The embedder that the application uses: with a cache, a deadline, and vectors padded for the database."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pgvector import HalfVector
 from app.caching import LRU, SingleFlight
 from app.memory.embedders.base import QUICK_CHARS, Embedder, EmbeddingFailed
 
+#: Texts per call of the embedder in `embed_many`.
 CHUNK = 64
 
 
 class CachedEmbedder:
-    """Embeds texts as `HalfVector`s of `width` dimensions, remembering the last `capacity` single ones.
+    """Embeds texts as `HalfVector`s of `width` dimensions, with a cache of `capacity` vectors.
 
-    `hits` and `misses` count `embed_one`. A text is remembered by its digest, never by itself; an entry takes about
-    1.2 kB at width 384. `deadline` is in seconds and holds for `embed_one`.
+    `hits` and `misses` count look-ups of `embed_one`. The key of an entry is a digest of the text, never the text; an
+    entry takes about 1.2 kB at width 384. `deadline` is in seconds and applies to `embed_one`.
     """
 
     def __init__(self, embedder: Embedder, width: int, capacity: int, deadline: float) -> None:
@@ -35,9 +36,9 @@ class CachedEmbedder:
         self._running = SingleFlight[bytes, HalfVector | None]()
 
     async def embed_one(self, text: str) -> HalfVector | None:
-        """The vector of `text`, or None when it has nothing to embed. The vector is shared: do not change it.
+        """Return the vector of `text`, which callers share and must not change; None if it has nothing to embed.
 
-        Raises `EmbeddingFailed` with the reason, also when the deadline passes.
+        Raises `EmbeddingFailed` with the reason, also after the deadline.
         """
         key = _digest(text)
         if key in self._vectors:
@@ -52,9 +53,9 @@ class CachedEmbedder:
         return await self._running.run(key, lambda: self._compute_in_time(key, text))
 
     async def embed_many(self, texts: Sequence[str]) -> list[HalfVector | None]:
-        """The vectors of `texts`, in order, without a deadline; None where there is nothing to embed.
+        """Return the vectors of `texts`, in order; None for a text with nothing to embed. There is no deadline.
 
-        Uses what is remembered but remembers nothing new: a bulk load would push out what requests need. Raises
+        Reads the cache but adds nothing to it, because a bulk load would evict the entries of requests. Raises
         `EmbeddingFailed` naming the positions that failed.
         """
         vectors: list[HalfVector | None] = [None] * len(texts)
@@ -78,7 +79,7 @@ class CachedEmbedder:
         return vectors
 
     async def close(self) -> None:
-        """Give up what is still being computed and release the embedder."""
+        """Cancel running computations and close the embedder."""
         await self._running.close()
         await self._embedder.close()
 
