@@ -142,7 +142,7 @@ async def test_a_budget_says_why_it_is_in_the_way(asking: Asking) -> None:
         BudgetSpent, match=r"monthly budget of 0.25 USD of this account.* has 0\.05 USD left, less than"
     ):
         await asking.admit((0.2, 0.1))
-    with pytest.raises(BudgetSpent, match="no model that could serve this request has one"):
+    with pytest.raises(BudgetSpent, match="no model that could serve this request has a price"):
         await asking.admit((None,))
 
 
