@@ -98,7 +98,7 @@ class Directory:
         """Listen for changes until cancelled, and reconnect if the connection is lost."""
         while True:
             try:
-                async with self._db.listening(CHANNEL, self.invalidate) as lost:
+                async with self._db.listen(CHANNEL, self.invalidate) as lost:
                     # Changes before the connection was made are unknown.
                     self.invalidate()
                     self._watching = True
