@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Busy, NotFound
-from app.http.disconnect import ClientGone
+from app.http.disconnect import ClientDisconnected
 from app.http.responses import send_bytes
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
@@ -89,7 +89,7 @@ async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[M
         None,
         NotFound("no"),
         Busy("later", seconds=3),
-        ClientGone(),
+        ClientDisconnected(),
         asyncpg.PostgresError("x"),
         ValueError("y"),
     ],
