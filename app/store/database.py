@@ -16,6 +16,7 @@ from app.errors import (
     BadRequest,
     ConfigurationError,
     Conflict,
+    DatabaseError,
     DatabaseUnavailable,
     InsufficientMemory,
     NotFound,
@@ -23,12 +24,15 @@ from app.errors import (
 )
 from app.store import servers
 from app.store.connections import Connections
+from app.store.errors import translate
 from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
 REVISION = "0015"
 APP_ROLE = "router_app"
+#: SQLSTATEs of a missing function and a missing schema.
+NO_SCHEMA = {"42883", "3F000"}
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"
 #: What closing the connections may take, seconds.
@@ -81,8 +85,9 @@ class Database:
 
     `role` is taken on at connection, so that the login of `dsn` may have more rights than the process uses; `None`
     keeps the login's own (the command line's administration). Every failure to reach a server, its pool's exhaustion
-    included, is `DatabaseUnavailable`; what `sql/` raises comes as the class in `REFUSALS`. With one server in `dsn`
-    there is one pool, of up to `size` connections; with several there may be a second one for reads.
+    included, is `DatabaseUnavailable`; what `sql/` raises comes as the class in `REFUSALS`, what else Postgres rejects
+    as `DatabaseError`. With one server in `dsn` there is one pool, of up to `size` connections; with several there may
+    be a second one for reads.
     """
 
     def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
@@ -193,7 +198,9 @@ class Database:
         """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
         try:
             found = (await self.read("select router.revision()"))[0][0]
-        except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
+        except DatabaseError as error:
+            if error.sqlstate not in NO_SCHEMA:
+                raise
             found = None
         if found != REVISION:
             stands = "has no schema `router`" if found is None else f"is at schema revision {found}"
@@ -233,7 +240,7 @@ class Database:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What Postgres refuses as the class in `REFUSALS`, and its absence as `DatabaseUnavailable`."""
+    """Raise what Postgres rejects as in `REFUSALS` or as `DatabaseError`, its absence as `DatabaseUnavailable`."""
     try:
         yield
     except GAVE_UP as error:
@@ -247,7 +254,7 @@ def translated() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:
-            raise
+            raise translate(error) from error
         raise refusal(f"{error.message}.", param=error.column_name) from error
 
 
@@ -255,6 +262,6 @@ async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) 
     """Await a query that routing can do without: every database error becomes `DatabaseUnavailable` and is logged."""
     try:
         return await answer
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
         raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error
