@@ -29,8 +29,8 @@ PRIVATE = {
     "uvicorn": Private(
         "0.55",
         "app/server/protocol.py extends HttpToolsProtocol and uses parser, cycle, scope, headers, url and "
-        "_unset_keepalive_if_required, app/server/serve.py extends Server: compare uvicorn/protocols/http/httptools_impl.py "
-        "and uvicorn/server.py, run tests/server",
+        "_unset_keepalive_if_required, app/server/serve.py extends Server: compare "
+        "uvicorn/protocols/http/httptools_impl.py and uvicorn/server.py, run tests/server",
     ),
     "prometheus-client": Private(
         "0.27",
