@@ -29,7 +29,7 @@ from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0015"
+REVISION = "0105"
 APP_ROLE = "router_app"
 #: SQLSTATEs of a missing function and a missing schema.
 NO_SCHEMA = {"42883", "3F000"}
