@@ -18,7 +18,7 @@ from app.errors import NotFound
 from app.http.fields import Tag
 from app.http.responses import answer
 from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
@@ -40,7 +40,7 @@ _ARRAYS = {
 _DOUBLE = frozenset({"alpha", "unit_usd", "spent_usd", "default_usd"})
 
 
-class Question(Prompted):
+class Question(PromptIn):
     """A prompt whose routing is wanted without sending it anywhere."""
 
     model: str = "auto"

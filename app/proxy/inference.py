@@ -18,9 +18,9 @@ from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKE
 from app.dialects.model_request import ModelRequest
 from app.entities import Caller, Model
 from app.errors import BadRequest, RouterError, UpstreamUnavailable
-from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from app.http.requests import bearer, read_body
-from app.http.responses import told
+from app.http.responses import as_router_error
 from app.http.validation import parse_object
 from app.proxy import outcome
 from app.proxy.exchange import Exchange
@@ -42,11 +42,11 @@ class Inference:
         status, code = 500, None
         try:
             await prepare(exchange, receive)
-            status = await until_gone(receive, serve(exchange), scope)
-        except ClientGone:
-            status = CLIENT_GONE
+            status = await until_disconnect(receive, serve(exchange), scope)
+        except ClientDisconnected:
+            status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
-            error = told(caught)
+            error = as_router_error(caught)
             status, code = error.status, error.code
             await exchange.downstream.fail(error, exchange.headers_of_answer())
             # Its traceback refers to this frame: a cycle.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.accounting.ledger import Entry
 from app.dialects.usage import NOTHING, UNKNOWN, TokenUsage
 from app.entities import Caller, Model
-from app.http.disconnect import CLIENT_GONE
+from app.http.disconnect import CLIENT_CLOSED_REQUEST
 from app.proxy.exchange import Exchange
 from app.routing.affinity import key_of
 
@@ -29,7 +29,12 @@ def usage(exchange: Exchange) -> tuple[TokenUsage, bool]:
     """Return the tokens of the answer, and whether they are an estimate: of a stream that does not report them."""
     record, request, capture = exchange.record, exchange.request, exchange.downstream.capture
     if capture is None:
-        if request is not None and request.streamed and record.status == CLIENT_GONE and record.provider_calls:
+        if (
+            request is not None
+            and request.streamed
+            and record.status == CLIENT_CLOSED_REQUEST
+            and record.provider_calls
+        ):
             # The client left before the first token: the prompt is all there was.
             return TokenUsage(prompt_tokens=request.prompt_tokens(), completion_tokens=0), True
         return UNKNOWN, False
@@ -54,7 +59,7 @@ def enter(exchange: Exchange, *, estimated: bool) -> None:
     if plan is None or caller is None or request is None or model is None or exchange.failover is None:
         return
     billed = record.usage
-    if record.status == CLIENT_GONE and exchange.answer is None and exchange.failover.settled:
+    if record.status == CLIENT_CLOSED_REQUEST and exchange.answer is None and exchange.failover.settled:
         # Every provider that was called had failed already: none was working on an answer that has to be paid.
         billed, estimated = NOTHING, False
     exchange.services.ledger.add(

@@ -14,9 +14,9 @@ from app.catalog import Catalog
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.entities import Caller, Provider
 from app.errors import BadRequest, Forbidden, NotFound, RouterError
-from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from app.http.requests import bearer
-from app.http.responses import told
+from app.http.responses import as_router_error
 from app.proxy.downstream import Downstream
 from app.proxy.upload import Upload
 from app.services import Services, services_of
@@ -37,11 +37,11 @@ class Passthrough:
         downstream = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
         try:
             upload = Upload(receive)
-            await until_gone(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
-        except ClientGone:
-            record.status = CLIENT_GONE
+            await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
+        except ClientDisconnected:
+            record.status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
-            await downstream.fail(told(caught), {})
+            await downstream.fail(as_router_error(caught), {})
 
 
 async def _pass_through(

@@ -1,7 +1,8 @@
-"""Traces and metrics for an OpenTelemetry collector, by the gen_ai conventions, if an OTLP endpoint is set.
+"""Sends traces and metrics to an OpenTelemetry collector by the gen_ai conventions, if an OTLP endpoint is set.
 
-A request's span begins at its arrival, because calls of providers carry its number; all else is made from the record of
-the finished request. Neither holds prompts or answers. Without an endpoint the packages are not imported.
+The span of a request starts at its arrival, so that providers receive its `traceparent`; everything else is created
+from the record of a request that has ended. Traces and metrics contain no prompts or answers. Without an endpoint,
+OpenTelemetry's packages are not imported.
 """
 
 from __future__ import annotations
@@ -18,44 +19,44 @@ from app.telemetry.metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_
 from app.telemetry.request_record import RequestRecord, Trace
 
 TRACEPARENT = b"traceparent"
-#: Time limit for delivering the last spans and metrics at shutdown, seconds.
+#: Seconds to deliver the last spans and metrics when the process ends.
 DELIVERY = 2.0
 
 _ENDPOINT, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def create(environ: Mapping[str, str] = os.environ) -> Telemetry | None:
-    """Create the pipelines that OpenTelemetry's variables configure; None: none.
+    """Return the telemetry that OpenTelemetry's environment variables configure; None: none.
 
-    `OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT` or `…_METRICS_ENDPOINT` for one of them, turns it on;
-    `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` turn it off. The packages
-    read the other variables (headers, sampler, batches) themselves. Raises `ConfigurationError` if the extra is missing
-    or the protocol is not `http/protobuf`.
+    `OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT` or `…_METRICS_ENDPOINT` for one of the two, enables it;
+    `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` disable it. OpenTelemetry's
+    packages read the other variables (headers, sampler, batches). Raises `ConfigurationError` if the extra `otel` is
+    not installed, or if the protocol is not `http/protobuf`.
     """
-    given = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
-    if given.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    variables = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
+    if variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
-    wanted = {signal for signal in ("TRACES", "METRICS") if _wanted(given, signal)}
-    if not wanted:
+    enabled = {signal for signal in ("TRACES", "METRICS") if _is_enabled(variables, signal)}
+    if not enabled:
         return None
-    for name in (_PROTOCOL, *(_PROTOCOL.replace("OTLP_", f"OTLP_{signal}_") for signal in sorted(wanted))):
-        if given.get(name, "http/protobuf") != "http/protobuf":
-            raise ConfigurationError(f"{name}={given[name]!r}: pgrouter sends http/protobuf.")
+    for name in (_PROTOCOL, *(_PROTOCOL.replace("OTLP_", f"OTLP_{signal}_") for signal in sorted(enabled))):
+        if variables.get(name, "http/protobuf") != "http/protobuf":
+            raise ConfigurationError(f"{name}={variables[name]!r} is not supported: use http/protobuf.")
     try:
-        return Telemetry(traces="TRACES" in wanted, metrics="METRICS" in wanted, environ=given)
+        return Telemetry(traces="TRACES" in enabled, metrics="METRICS" in enabled, environ=variables)
     except ImportError as error:
         raise ConfigurationError(
             f"{_ENDPOINT} is set, but {error.name} is not installed: pip install 'pgrouter[otel]'."
         ) from error
 
 
-def _wanted(given: Mapping[str, str], signal: str) -> bool:
-    endpoint = given.get(_ENDPOINT) or given.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
-    return endpoint is not None and given.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
+def _is_enabled(variables: Mapping[str, str], signal: str) -> bool:
+    endpoint = variables.get(_ENDPOINT) or variables.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
+    return endpoint is not None and variables.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
 
 
 class Telemetry:
-    """The pipelines of one process; `close` delivers what is queued."""
+    """The trace and metric pipelines of a process."""
 
     def __init__(self, *, traces: bool, metrics: bool, environ: Mapping[str, str]) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -68,7 +69,7 @@ class Telemetry:
 
         from app.telemetry import spans
 
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence; each worker is an instance of its own.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence. Each worker is an instance of the service.
         named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         own = {"service.version": __version__, "service.instance.id": str(uuid.uuid4())}
         resource = Resource(own).merge(Resource.create({} if named else {"service.name": "pgrouter"}))
@@ -85,33 +86,33 @@ class Telemetry:
             self._duration = meter.create_histogram(
                 "gen_ai.client.operation.duration",
                 "s",
-                "From a request's arrival to the last byte out.",
+                "Time from the arrival of a request to the last byte of its answer.",
                 explicit_bucket_boundaries_advisory=OPERATION_BUCKETS,
             )
             self._tokens = meter.create_histogram(
                 "gen_ai.client.token.usage",
                 "{token}",
-                "Tokens of a request as its provider reports them.",
+                "Tokens of a request, as reported by its provider.",
                 explicit_bucket_boundaries_advisory=TOKEN_BUCKETS,
             )
             self._first_token = meter.create_histogram(
                 "gen_ai.server.time_to_first_token",
                 "s",
-                "From sending upstream to the first byte of the answer.",
+                "Time from the sending upstream to the first byte of the answer.",
                 explicit_bucket_boundaries_advisory=FIRST_TOKEN_BUCKETS,
             )
 
     def begin(self, headers: Mapping[bytes, bytes], arrived_ns: int) -> Trace | None:
-        """Begin the trace of a request, as part of the client's trace if it sent a `traceparent`.
+        """Start the trace of a request, or continue that of the client's `traceparent`; None if traces are disabled.
 
-        None: traces are off. The trace belongs into `RequestRecord.trace`.
+        The result belongs into the `RequestRecord`; each attempt takes its `traceparent` from it.
         """
         if self._tracers is None:
             return None
         return self._spans.RequestTrace(self._tracer, headers, arrived_ns)
 
     def finish(self, record: RequestRecord) -> None:
-        """End the spans of a finished request and record its metrics."""
+        """Record a request that has ended."""
         if record.trace is not None:
             record.trace.end(record)
         if self._meters is not None and record.served is not None:
@@ -130,7 +131,7 @@ class Telemetry:
         self._duration.record(record.duration or 0.0, {**attributes, "error.type": error} if error else attributes)
 
     def close(self, within: float = DELIVERY) -> None:
-        """Deliver what is queued, for `within` seconds at most, because a collector may be unreachable."""
+        """Deliver the remaining spans and metrics, for `within` seconds at most."""
         ending = threading.Thread(target=self._shut_down, name="telemetry", daemon=True)
         ending.start()
         ending.join(within)

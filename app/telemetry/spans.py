@@ -1,6 +1,6 @@
-"""The spans of a request, by OpenTelemetry's conventions for generative AI; imported only if traces are on.
+"""Creates the spans of a request by OpenTelemetry's conventions for generative AI; imported only if traces are enabled.
 
-The names are written out, because the module of `opentelemetry.semconv` that had them is deprecated.
+Attribute names are literals, because `opentelemetry.semconv` has deprecated its module of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Attributes = dict[str, str | int | float | bool]
 
 
 class RequestTrace:
-    """The span of a request, and those of its calls of providers."""
+    """The span of a running request and the spans of its attempts."""
 
     def __init__(self, tracer: Tracer, headers: Mapping[bytes, bytes], arrived_ns: int) -> None:
         carrier = {
@@ -37,7 +37,7 @@ class RequestTrace:
         self._attempts: list[Span] = []
 
     def attempt(self, started: float) -> bytes:
-        """Begin the span of a call, `started` seconds after the request's arrival; returns its `traceparent`."""
+        """Start the span of an attempt, `started` seconds after the arrival, and return its `traceparent`."""
         span = self._tracer.start_span("attempt", self._inside, SpanKind.CLIENT, start_time=self._at(started))
         self._attempts.append(span)
         carrier: dict[str, str] = {}
@@ -45,7 +45,7 @@ class RequestTrace:
         return carrier["traceparent"].encode()
 
     def end(self, record: RequestRecord) -> None:
-        """Complete and end all spans of a finished request."""
+        """Create and end all spans of a request that has ended."""
         span = self._span
         if span.is_recording():
             span.update_name(f"{record.operation} {_requested(record)}".rstrip())
@@ -56,8 +56,11 @@ class RequestTrace:
                 self._end_attempt(position, attempt, record.operation)
             for attempt in record.attempts:
                 if not attempt.called:
-                    about = {"gen_ai.request.model": attempt.model.name, "pgrouter.outcome": attempt.outcome}
-                    span.add_event("passed over", about, self._at(attempt.started))
+                    attributes: Attributes = {
+                        "gen_ai.request.model": attempt.model.name,
+                        "pgrouter.outcome": attempt.outcome,
+                    }
+                    span.add_event("passed over", attributes, self._at(attempt.started))
             if record.status >= 500:
                 span.set_status(StatusCode.ERROR)
         for left in self._attempts:
@@ -66,14 +69,14 @@ class RequestTrace:
         span.end(self._at(record.duration or 0.0))
 
     def _add_steps(self, record: RequestRecord) -> None:
-        """Add spans of the embedding and the decision, placed just before the first call: only durations are known."""
+        """Create the spans of embedding and decision from their durations; the second ends when the request is sent."""
         decided = (record.duration or 0.0) if record.overhead is None else record.overhead
         embedded = decided - (record.deciding or 0.0)
         if record.embedding is not None:
             self._add_step("embed", embedded - record.embedding, embedded, SpanKind.INTERNAL, {})
         if record.deciding is not None:
-            called: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
-            self._add_step("router.decide", embedded, decided, SpanKind.CLIENT, called)
+            attributes: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
+            self._add_step("router.decide", embedded, decided, SpanKind.CLIENT, attributes)
 
     def _add_step(self, name: str, began: float, ended: float, kind: SpanKind, attributes: Attributes) -> None:
         span = self._tracer.start_span(name, self._inside, kind, attributes, start_time=self._at(began))
@@ -105,7 +108,7 @@ class RequestTrace:
 
 
 def common(record: RequestRecord) -> Attributes:
-    """Return the attributes that spans and metrics share; their values come from small sets of names."""
+    """Return the attributes that spans and metrics of a request share; each has a small set of values."""
     attributes: Attributes = {"gen_ai.operation.name": record.operation}
     served = record.served
     if served is not None:
@@ -116,12 +119,12 @@ def common(record: RequestRecord) -> Attributes:
 
 
 def error_of(record: RequestRecord) -> str | None:
-    """Return the `error.type` of a request: the code of the router's error, else the status from 400 on."""
+    """Return the `error.type` of a request: the code of the router's error, else the status; None without an error."""
     return record.error or (str(record.status) if record.status >= 400 else None)
 
 
 def _requested(record: RequestRecord) -> str:
-    """Return the requested name if a model was found for it; any other is arbitrary client text."""
+    """Return the requested model if it exists; any other name is arbitrary client text."""
     return record.requested or "" if record.served is not None else ""
 
 

@@ -139,17 +139,17 @@ class Failover:
             whole = await read_if_short(reply, self.deadline)
         except UpstreamUnavailable as error:
             attempt.end("timeout" if error.timed_out else "unreachable")
-            self._breakers.failed(provider, model.name)
+            self._breakers.record_failure(provider, model.name)
             return Answer(attempt, error=error)
         except BaseException:
             attempt.end("cancelled")
-            self._breakers.left(provider, model.name)
+            self._breakers.record_abort(provider, model.name)
             raise
         attempt.end(str(reply.status))
         if reply.status in _UNHEALTHY:
-            self._breakers.failed(provider, model.name, retry_after(dict(reply.headers)))
+            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)))
         else:
-            self._breakers.succeeded(provider, model.name)
+            self._breakers.record_success(provider, model.name)
         return Answer(attempt, reply, whole)
 
     async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:
