@@ -37,8 +37,9 @@ fmt: $(STAMP) ## format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## rewrite the generated tables of the documents
+docs: $(STAMP) ## write the documents' reference tables from the code
 	$(BIN)/python -m scripts.docs.generate
+	$(BIN)/python scripts/docs/sql_functions.py
 
 migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
 	$(BIN)/pgrouter migrate

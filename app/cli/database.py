@@ -29,7 +29,7 @@ def psql(
     """Run psql on the database; all following arguments are passed on to psql."""
     url, environment = _without_password(dsn())
     # Of several servers the primary, unless the DSN or the environment sets `target_session_attrs`.
-    if len(servers.each(url)) > 1:
+    if len(servers.split_dsn(url)) > 1:
         environment.setdefault("PGTARGETSESSIONATTRS", "read-write")
     program = _psql()
     sys.stdout.flush()

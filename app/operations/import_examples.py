@@ -111,7 +111,7 @@ async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedd
     text = example.text()
     # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
     if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
-        raise BadRequest("the prompt has no text that can be embedded.")
+        raise BadRequest("the prompt contains nothing to embed.")
     return text
 
 

@@ -1,1 +1,1 @@
-"""Writes the reference tables of the documents from what the code declares."""
+"""Writes the reference tables of the documents from the code: `make docs`."""

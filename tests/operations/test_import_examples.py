@@ -269,7 +269,7 @@ async def test_a_prompt_that_cannot_be_embedded_is_named_by_its_lines(tmp_path: 
     file = file_of(tmp_path / "a.jsonl", [*prompts, "fail"])
     with pytest.raises(EmbeddingFailed, match="lines 1001 to 1006: "):
         await stage(file, 0, catalog, hasty(), add, lambda _: None)
-    with pytest.raises(BadRequest, match="line 2: the prompt has nothing to embed"):
+    with pytest.raises(BadRequest, match="line 2: the prompt contains nothing to embed"):
         await check(file_of(tmp_path / "b.jsonl", ["a", "!"]), catalog, hasty(), lambda _: None)
 
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Busy, DatabaseError, NotFound
-from app.http.disconnect import ClientGone
+from app.http.disconnect import ClientDisconnected
 from app.http.responses import send_bytes
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
@@ -88,7 +88,7 @@ async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[M
         None,
         NotFound("no"),
         Busy("later", seconds=3),
-        ClientGone(),
+        ClientDisconnected(),
         DatabaseError("x", "22012", "x"),
         ValueError("y"),
     ],
