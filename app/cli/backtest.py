@@ -14,7 +14,7 @@ import typer
 from app.cli import report
 from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
 from app.cli.plot import glyphs_for, plot
-from app.cli.setting_options import of_the_policy, setting_option, with_settings
+from app.cli.setting_options import of_the_policy, option_value, with_settings
 from app.entities import Tenant
 from app.errors import BadRequest, ConfigurationError, NotFound
 from app.memory.backtest import Backtest
@@ -33,7 +33,7 @@ ConfidenceOption = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confi
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3600, help="Time limit for measuring, in seconds.")]
 
 
-@with_settings(("k", "tau", "n0", "n0_task", "n1"), of_the_policy)
+@with_settings(("k", "tau", "n0", "n0_task", "n1"), of_the_policy, option_value)
 def backtest(
     tenant: Annotated[str, typer.Option(help="Tenant.")],
     policy: PolicyOption = "auto",
@@ -56,7 +56,7 @@ def backtest(
     if png is not None and not png.absolute().parent.is_dir():
         # Checked before measuring, which may take a minute.
         raise BadRequest(f"--png {png}: the folder {png.absolute().parent} does not exist", param="png")
-    alphas = None if not alpha else [float(setting_option("alpha", text)) for text in alpha]
+    alphas = None if not alpha else [float(option_value("alpha", text)) for text in alpha]
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], str, str]:
         row = await tenant_of(db, tenant)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
-from app.cli.setting_options import setting_option
+from app.cli.setting_options import checked_option
 from app.dialects.prompt import tokens_of
 from app.errors import NotFound
 from app.memory.embedders import EmbeddingFailed
@@ -42,7 +42,7 @@ def explain(
 
     Candidates are not filtered by capabilities, as there is no request that needs any.
     """
-    price = None if alpha is None else float(setting_option("alpha", alpha))
+    price = None if alpha is None else float(checked_option("alpha", alpha))
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)

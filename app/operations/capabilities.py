@@ -66,7 +66,7 @@ async def refresh(
         answers = await asyncio.gather(*(_listed(http, providers[name]) for name in asked))
     for name, answer in zip(asked, answers, strict=True):
         if isinstance(answer, str):
-            notes.append(f"The model list of {name} cannot be read: {answer}.")
+            notes.append(f"{name}: its list of models cannot be read: {answer}.")
         else:
             listed[name] = answer
     changed = []
