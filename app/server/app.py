@@ -8,7 +8,7 @@ from starlette.routing import Mount
 
 from app.demo import provider
 from app.endpoints import admin, backtests, compare, decisions, health, memories, models, teaching, usage
-from app.endpoints.openapi import routes as openapi
+from app.endpoints.openapi import endpoint as openapi
 from app.proxy import inference, passthrough
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application

@@ -14,7 +14,7 @@ from app.endpoints.admin.policies import PutPolicy
 from app.endpoints.admin.prices import TenantPrice
 from app.endpoints.admin.providers import PutProvider
 from app.endpoints.admin.tenants import NewTenant, TenantChange
-from app.endpoints.openapi.parts import Operation, Schema, fields, listing, of, parameter, thing
+from app.endpoints.openapi.operation import Operation, Schema, fields, listing, of, parameter, thing
 from app.endpoints.openapi.router import USAGE, USED_WHEN
 
 _TENANT_FIELDS: dict[str, str | Schema] = {

@@ -12,12 +12,12 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute, Mount, Route
 
 from app import __version__
-from app.endpoints.openapi import admin, elsewhere, process, router, surface
-from app.endpoints.openapi.parts import JSON, Operation, Schema
+from app.endpoints.openapi import admin, inference_paths, passthrough_paths, process, router
+from app.endpoints.openapi.operation import JSON, Operation, Schema
 
 OPERATIONS: tuple[Operation, ...] = (
-    *surface.OPERATIONS,
-    *elsewhere.OPERATIONS,
+    *inference_paths.OPERATIONS,
+    *passthrough_paths.OPERATIONS,
     *router.OPERATIONS,
     *admin.OPERATIONS,
     *process.OPERATIONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.endpoints.openapi.parts import Operation, Schema, fields
+from app.endpoints.openapi.operation import Operation, Schema, fields
 
 _TAG = "process"
 _TEXT: Schema = {"type": "string"}

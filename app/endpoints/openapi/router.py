@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.endpoints.backtests import Trial
 from app.endpoints.compare import Comparison
 from app.endpoints.decisions import Question
-from app.endpoints.openapi.parts import Operation, Schema, fields, listing, parameter, thing
+from app.endpoints.openapi.operation import Operation, Schema, fields, listing, parameter, thing
 from app.memory.examples import ExampleIn, ExamplesIn
 
 _TEACHING, _LEDGER = "teaching", "decisions"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.endpoints.openapi.parts import EVENTS, JSON, Operation, Schema, fields, listing, parameter
+from app.endpoints.openapi.operation import EVENTS, JSON, Operation, Schema, fields, listing, parameter
 
 _OPENAI, _ANTHROPIC = "OpenAI", "Anthropic"
 ANTHROPIC_ERROR = "AnthropicError"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.endpoints.openapi.parts import Operation, Schema
-from app.endpoints.openapi.surface import ANTHROPIC_ERROR, ERRORS
+from app.endpoints.openapi.operation import Operation, Schema
+from app.endpoints.openapi.inference_paths import ANTHROPIC_ERROR, ERRORS
 
 _TAG = "passed through"
 _VIA = "/v1/{path}"
