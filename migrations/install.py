@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from alembic import context, op
@@ -31,22 +32,33 @@ async def _on_driver(connection: AsyncConnection, statements: str) -> None:
     await driver.execute(statements)
 
 
+def qualified(name: str) -> str:
+    """A function's name with its schema: helpers begin with an underscore, so that `\\df router.*` is the interface."""
+    return f"router_internal.{name}" if name.startswith("_") else f"router.{name}"
+
+
+def source(name: str, version: int) -> str:
+    """The text of `NAME.vVERSION.sql`, whichever folder of `sql/` it is in; names are unique."""
+    (path,) = SQL.rglob(f"{name}.v{version}.sql")
+    return path.read_text(encoding="utf-8")
+
+
 def install(name: str, version: int, *, to: str = "") -> None:
-    """Run `sql/NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
-    execute(f"revoke all on function router.{name} from public;")
+    """Run `NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
+    execute(source(name, version))
+    execute(f"revoke all on function {qualified(name)} from public;")
     if to:
-        execute(f"grant execute on function router.{name} to {to};")
+        execute(f"grant execute on function {qualified(name)} to {to};")
 
 
-def restore(name: str, version: int, *, to: str = "") -> None:
-    """Put back, on the way down, the version that an earlier revision installed; the newer one is dropped already."""
-    install(name, version, to=to)
+def drop(*names: str) -> None:
+    """Drop functions, all in one statement: those with a body in `begin atomic` depend on what they call."""
+    execute(f"drop function {', '.join(qualified(name) for name in names)};")
 
 
 def install_view(name: str, version: int, *, to: str) -> None:
-    """Run `sql/NAME.vVERSION.sql` and let the roles in `to` read the view."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    """Run `NAME.vVERSION.sql` and let the roles in `to` read the view."""
+    execute(source(name, version))
     execute(f"grant select on router.{name} to {to};")
 
 
@@ -65,5 +77,13 @@ def isolate(*tables: str) -> None:
                 using (tenant_id = (select nullif(current_setting('router.tenant_id', true), '')::int));
             create policy {table}_of_owner on router.{table} for select to current_user using (true);
             create policy {table}_of_reader on router.{table} for select to router_reader
-                using (tenant_id <@ (select router._reads()));
+                using (tenant_id <@ (select router_internal._granted_tenants()));
         """)
+
+
+def width() -> int:
+    """Dimensions of the embedding column: ROUTER_EMBEDDING_DIMENSIONS at the first migration, 384 by default."""
+    text = os.environ.get("ROUTER_EMBEDDING_DIMENSIONS", "384")
+    if not text.isdecimal() or not 1 <= int(text) <= 3072:
+        raise SystemExit(f"ROUTER_EMBEDDING_DIMENSIONS={text!r} is not a whole number from 1 to 3072.")
+    return int(text)

@@ -64,7 +64,7 @@ def texts(files: Sequence[Path], most: int) -> Texts:
     chance = random.Random(7)
     found = {name.split(".")[0]: chance.sample(prompts(DATA / name), most) for name in FILES}
     found["demo"] = [recording.prompt for recording in recordings.recordings()]
-    for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "*.sql")):
+    for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "**/*.sql")):
         sources = "\n".join(path.read_text() for path in sorted((ROOT / folder).glob(pattern)))
         found[name] = pieces(sources, chance)[:most]
     for path in files:

@@ -150,7 +150,7 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
 
 
 def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
-    """USD, as the ledger counts it (`router._price`)."""
+    """USD, as the ledger counts it (`router_internal._cost`)."""
     if price is None or price["input_price"] is None or price["output_price"] is None:
         return None
     if usage.prompt_tokens is None or usage.completion_tokens is None:

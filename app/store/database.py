@@ -27,7 +27,7 @@ from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
 from app.store.servers import Servers
 
 #: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0015"
+REVISION = "0105"
 APP_ROLE = "router_app"
 #: Whoever may create functions in a schema on the login's path could else have ours call theirs.
 PATH = "pg_catalog, pg_temp"

@@ -65,7 +65,7 @@ async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
 
 async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The keys of a tenant, revoked ones too; never their hashes."""
-    return await db.fetch("select * from router.credentials($1)", tenant_id)
+    return await db.fetch("select * from router.list_keys($1)", tenant_id)
 
 
 async def authenticate(db: Database, key_hash: bytes) -> Caller | None:

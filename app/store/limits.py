@@ -91,4 +91,4 @@ async def put_limits(
 
 async def limits(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The limits of a tenant, its own first, and of its keys, with what is used and left. Needs the owner's rights."""
-    return await db.fetch("select * from router.limits_of($1)", tenant_id)
+    return await db.fetch("select * from router.list_limits($1)", tenant_id)

@@ -72,7 +72,7 @@ async def sweep(db: Database, tenant_id: int, space_id: int) -> int:
 
 async def open_day(db: Database, day: date) -> int:
     """Make the ledger's partition of a day (UTC). Raises `Busy`."""
-    await _call(db, "select router._open_day($1)", day)
+    await _call(db, "select router_internal._open_day($1)", day)
     return 1
 
 

@@ -74,4 +74,4 @@ async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, f
 
 async def inventory(db: Database) -> list[Mapping[str, Any]]:
     """Every model by name, disabled ones too."""
-    return await db.fetch("select * from router.inventory()")
+    return await db.fetch("select * from router.list_models()")

@@ -58,4 +58,4 @@ async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
 
 async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """The policies of a tenant with every setting, and their candidates with weights."""
-    return await db.fetch("select * from router.settings($1)", tenant_id)
+    return await db.fetch("select * from router.list_policies($1)", tenant_id)

@@ -13,7 +13,7 @@ async def providers(db: Database) -> list[Provider]:
     """Every provider by name."""
     return [
         Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
-        for row in await db.read_newest("select * from router.upstreams()")
+        for row in await db.read_newest("select * from router.list_providers()")
     ]
 
 
@@ -40,4 +40,4 @@ async def delete_provider(db: Database, name: str) -> bool:
 
 async def upstreams(db: Database) -> list[Mapping[str, Any]]:
     """Every provider by name."""
-    return await db.fetch("select * from router.upstreams()")
+    return await db.fetch("select * from router.list_providers()")

@@ -23,4 +23,4 @@ async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
 
 async def readers(db: Database) -> list[Mapping[str, Any]]:
     """Every reader by name, with the tenants it was granted."""
-    return await db.fetch("select * from router.readers()")
+    return await db.fetch("select * from router.list_readers()")

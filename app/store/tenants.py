@@ -56,4 +56,4 @@ async def delete_tenant(db: Database, tenant_id: int) -> bool:
 
 async def tenants(db: Database, name: str | None = None) -> list[Tenant]:
     """Every tenant by name, or the one of that name."""
-    return [Tenant(**row) for row in await db.fetch("select * from router.tenancies($1)", name, timeout=30)]
+    return [Tenant(**row) for row in await db.fetch("select * from router.list_tenants($1)", name, timeout=30)]
