@@ -7,7 +7,20 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.endpoints import admin, backtests, compare, decisions, health, memories, models, teaching, usage
+from app.endpoints import (
+    admin,
+    backtests,
+    compare,
+    decisions,
+    explanations,
+    health,
+    memories,
+    models,
+    savings,
+    status,
+    teaching,
+    usage,
+)
 from app.endpoints.openapi import endpoint as openapi
 from app.proxy import inference, passthrough
 from app.server.error_handlers import handlers
@@ -19,10 +32,13 @@ routes = [
     *inference.routes,
     *models.routes,
     *teaching.routes,
+    *status.routes,
     *compare.routes,
     *memories.routes,
+    *explanations.routes,
     *decisions.routes,
     *backtests.routes,
+    *savings.routes,
     *admin.routes,
     *usage.routes,
     *health.routes,

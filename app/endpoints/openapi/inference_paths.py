@@ -1,83 +1,125 @@
-"""OpenAI's and Anthropic's own paths: bodies are the provider's, so little is said of them and every field may come."""
+"""Paths of OpenAI's and Anthropic's APIs that models serve.
+
+Request and response bodies are the provider's: the models below name the few fields that the router reads, and every
+other field may be present.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from app.endpoints.openapi.operation import EVENTS, JSON, Operation, Schema, fields, listing, parameter
+from pydantic import BaseModel, ConfigDict, Field
 
-_OPENAI, _ANTHROPIC = "OpenAI", "Anthropic"
-ANTHROPIC_ERROR = "AnthropicError"
+from app.endpoints.openapi.operation import EVENTS, JSON, DocumentedPath, Operation, Schema, parameter
 
-_MODEL: Schema = {"type": "string", "description": "A model, or a policy such as `auto`, which asks to be routed."}
-_MESSAGES: Schema = {"type": "array", "items": {"type": "object"}, "minItems": 1}
-_TEXTS: Schema = {"anyOf": [{"type": "string"}, {"type": "array"}]}
-_STREAM: Schema = {"type": "boolean"}
-
-#: What the router reads of a request's headers.
-HEADERS = (
+#: The headers of a request that the router reads.
+_HEADERS = (
     parameter("X-Router", "header", "off: the default model serves.", {"enum": ["on", "off"]}, required=False),
-    parameter("X-Router-Conversation", "header", "Names the conversation; it keeps its model.", required=False),
-    parameter("X-Router-Task", "header", "Tags the request, as memories are tagged.", required=False),
+    parameter("X-Router-Conversation", "header", "The conversation's name; it keeps its model.", required=False),
+    parameter("X-Router-Task", "header", "The task tag of the request; memories have such tags too.", required=False),
     parameter("X-Router-Alpha", "header", "The policy's alpha for this request, 0 to 100.", required=False),
 )
-#: What may go wrong with a request that a model serves; a provider's own errors come as they are.
+#: Statuses of errors of a request that a model serves; a provider's own errors are returned unchanged.
 ERRORS = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504)
 
-_SHOWN = fields(id="string", object={"const": "model"}, created="integer", owned_by="string")
+_Messages = Annotated[list[dict[str, Any]], Field(min_length=1)]
+_Text = str | list[Any]
 
 
-def _asked(required: dict[str, Schema], **optional: Schema) -> Schema:
-    return {
-        "type": "object",
-        "required": list(required),
-        "properties": {**required, **optional},
-        "additionalProperties": True,
-    }
+class InferenceRequest(BaseModel):
+    """A request that a model serves."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = Field(description="A model, or a policy such as `auto`: a request for a policy is routed.")
 
 
-def _model(
-    path: str, summary: str, body: Schema, answer: Schema, *, streams: bool = True, tag: str = _OPENAI, **more: Any
-) -> Operation:
-    answers = {JSON: answer, **({EVENTS: {"type": "string"}} if streams else {})}
-    return Operation("POST", path, summary, tag, {200: answers}, ERRORS, HEADERS, body, passes=True, **more)
+class ChatRequest(InferenceRequest):
+    """A request of the Chat Completions API."""
+
+    messages: _Messages
+    stream: bool = False
 
 
-OPERATIONS = (
-    _model(
-        "/v1/chat/completions", "A chat completion, routed where `model` names a policy.",
-        _asked({"model": _MODEL, "messages": _MESSAGES}, stream=_STREAM), {"type": "object"},
+class ResponsesRequest(InferenceRequest):
+    """A request of the Responses API."""
+
+    input: _Text = ""
+    stream: bool = False
+    previous_response_id: str | None = Field(None, description="The provider that keeps this response serves the next.")
+
+
+class CompletionRequest(InferenceRequest):
+    """A request of the Completions API."""
+
+    prompt: _Text
+    stream: bool = False
+
+
+class EmbeddingsRequest(InferenceRequest):
+    """A request of the Embeddings API."""
+
+    input: _Text
+
+
+class InputTokensRequest(InferenceRequest):
+    """A request for the number of input tokens."""
+
+    input: _Text = ""
+
+
+class MessagesRequest(InferenceRequest):
+    """A request of Anthropic's Messages API."""
+
+    messages: _Messages
+    max_tokens: int
+    stream: bool = False
+
+
+class CountTokensRequest(InferenceRequest):
+    """A request for the number of tokens of messages."""
+
+    messages: _Messages
+
+
+def _path(
+    path: str,
+    summary: str,
+    body: type[InferenceRequest],
+    *,
+    streams: bool = True,
+    tag: Literal["OpenAI", "Anthropic"] = "OpenAI",
+) -> DocumentedPath:
+    content: dict[str, Schema] = {JSON: {"type": "object"}}
+    if streams:
+        content[EVENTS] = {"type": "string"}
+    operation = Operation(
+        summary=summary,
+        tag=tag,
+        responses={200: content},
+        errors=ERRORS,
+        parameters=_HEADERS,
+        body=body,
+        from_provider=True,
+        error="Error" if tag == "OpenAI" else "AnthropicError",
+    )
+    return DocumentedPath("POST", path, operation)
+
+
+PATHS = (
+    _path("/v1/chat/completions", "A chat completion; routed if `model` is a policy.", ChatRequest),
+    _path("/v1/responses", "A response; routed if `model` is a policy.", ResponsesRequest),
+    _path(
+        "/v1/responses/input_tokens", "The number of input tokens of a response.", InputTokensRequest, streams=False
     ),
-    _model(
-        "/v1/responses", "A response, routed where `model` names a policy.",
-        _asked({"model": _MODEL}, input=_TEXTS, stream=_STREAM, previous_response_id={"type": ["string", "null"]}),
-        {"type": "object"},
+    _path(
+        "/v1/messages", "A message in Anthropic's format; routed among providers that support it.", MessagesRequest,
+        tag="Anthropic",
     ),
-    _model(
-        "/v1/completions", "A completion of a text.",
-        _asked({"model": _MODEL, "prompt": _TEXTS}, stream=_STREAM), {"type": "object"},
+    _path(
+        "/v1/messages/count_tokens", "The number of tokens of messages.", CountTokensRequest,
+        streams=False, tag="Anthropic",
     ),
-    _model(
-        "/v1/embeddings", "Embeddings of texts.",
-        _asked({"model": _MODEL, "input": _TEXTS}), {"type": "object"}, streams=False,
-    ),
-    _model(
-        "/v1/messages", "A message in Anthropic's shape, routed among providers that speak it.",
-        _asked({"model": _MODEL, "messages": _MESSAGES, "max_tokens": {"type": "integer"}}, stream=_STREAM),
-        {"type": "object"}, tag=_ANTHROPIC, error=ANTHROPIC_ERROR,
-    ),
-    _model(
-        "/v1/responses/input_tokens", "How many tokens a response's input has.",
-        _asked({"model": _MODEL}, input=_TEXTS), {"type": "object"}, streams=False,
-    ),
-    _model(
-        "/v1/messages/count_tokens", "How many tokens a message has.",
-        _asked({"model": _MODEL, "messages": _MESSAGES}), {"type": "object"}, streams=False, tag=_ANTHROPIC,
-        error=ANTHROPIC_ERROR,
-    ),
-    Operation(
-        "GET", "/v1/models", "The tenant's policies and the models, with what each can do.", _OPENAI,
-        {200: listing(_SHOWN)},
-    ),
-    Operation("GET", "/v1/models/{name}", "One of them.", _OPENAI, {200: _SHOWN}, (404,)),
+    _path("/v1/completions", "A text completion.", CompletionRequest),
+    _path("/v1/embeddings", "Embeddings of texts.", EmbeddingsRequest, streams=False),
 )  # fmt: skip

@@ -1,98 +1,90 @@
-"""What the document is put together from: operations, and short ways to write a schema."""
+"""A documented operation: what the OpenAPI document states of one method and path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 Schema = dict[str, Any]
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
-#: What is always possible where a key is needed.
-_KEYED = (401,)
-#: Where Postgres has to answer.
-_STORED = (503,)
-#: Where a body is read.
-_READ = (400, 413)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing that can be asked, by method and path.
+    """The description of one method and path."""
 
-    `answers` are the good ones by status: a schema of JSON, or schemas by media type; `errors` are the statuses that
-    come on top of those that follow from the rest. `key`: whose is needed, of `tenant` and `master`. `body`: a model, a
-    schema, or schemas by media type. `passes`: a provider's answer may come instead, whatever it is. `error`: the
-    component that errors look like; `via`: the route that serves it, where that has another path.
-    """
-
-    method: str
-    path: str
+    #: One line, for people.
     summary: str
+    #: The group of the operation in the document.
     tag: str
-    answers: Mapping[int, Schema]
+    #: The response body by status: a type that pydantic knows for JSON, or a mapping of media type to schema or type.
+    responses: Mapping[int, Any]
+    #: Error statuses beyond those that follow from `key`, `database` and `body`.
     errors: tuple[int, ...] = ()
+    #: The model of the query string.
+    query: type[BaseModel] | None = None
+    #: Parameters as OpenAPI has them: in headers, or those of path and query that need more than a name.
     parameters: tuple[Schema, ...] = ()
-    body: type[BaseModel] | Schema | None = None
-    body_needed: bool = True
-    key: str | None = "tenant"
-    stored: bool = True
-    passes: bool = False
-    error: str = "Error"
-    via: str | None = None
+    #: The request body, as in `responses`; None: the operation reads none.
+    body: Any = None
+    #: Whether a request without a body is an error.
+    body_required: bool = True
+    #: The API key that the operation needs; None: it needs no key.
+    key: Literal["tenant", "master"] | None = "tenant"
+    #: Whether the operation fails with 503 if Postgres cannot be reached.
+    database: bool = True
+    #: Whether a provider's response, of any status and type, may be returned.
+    from_provider: bool = False
+    #: The component that describes errors.
+    error: Literal["Error", "AnthropicError"] = "Error"
 
     @property
-    def refused(self) -> list[int]:
-        """The statuses of every error it may end with."""
+    def error_statuses(self) -> list[int]:
+        """Every error status that the router itself may return, ascending."""
         found = set(self.errors)
         if self.key is not None:
-            found |= {*_KEYED}
-        if self.stored:
-            found |= {*_STORED}
+            found.add(401)
+        if self.database:
+            found.add(503)
         if self.body is not None:
-            found |= {*_READ}
+            found |= {400, 413}
+        if self.query is not None:
+            found.add(400)
         return sorted(found)
 
 
-def fields(**types: str | Schema) -> Schema:
-    """An object that has all of these; more may come with later versions.
+@dataclass(frozen=True, slots=True)
+class DocumentedPath:
+    """An operation with its method and path; `route`: the path of the route that serves it, if it is another one."""
 
-    A type is a name of JSON Schema, `string?` where it may be null, `[string]` for a list, `time` and `day`; or a
-    schema.
-    """
-    return {
-        "type": "object",
-        "required": list(types),
-        "properties": {name: of(kind) if isinstance(kind, str) else kind for name, kind in types.items()},
-    }
+    method: str
+    path: str
+    operation: Operation
+    route: str | None = None
 
 
-def of(kind: str) -> Schema:
-    """The schema of a type as `fields` writes it."""
-    if kind.endswith("?"):
-        return {"anyOf": [of(kind[:-1]), {"type": "null"}]}
-    if kind.startswith("["):
-        return {"type": "array", "items": of(kind[1:-1])}
-    if kind == "any":
-        return {}
-    return {"time": {"type": "string", "format": "date-time"}, "day": {"type": "string", "format": "date"}}.get(
-        kind, {"type": kind}
-    )
+class DocumentedRoute(Route):
+    """A route of the JSON API with the description of its operation."""
 
-
-def thing(name: str, /, **types: str | Schema) -> Schema:
-    """An object that says in `object` what it is."""
-    return fields(object={"const": name}, **types)
-
-
-def listing(item: Schema, /, **more: str | Schema) -> Schema:
-    """OpenAI's list of such."""
-    return thing("list", data={"type": "array", "items": item}, **more)
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        operation: Operation,
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(path, endpoint, methods=[method], name=name)
+        self.operation = operation
 
 
 def parameter(
