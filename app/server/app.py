@@ -6,6 +6,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from app.console import page as console
 from app.demo import provider
 from app.endpoints import (
     admin,
@@ -42,6 +43,7 @@ routes = [
     *admin.routes,
     *usage.routes,
     *health.routes,
+    *console.routes,
     *openapi.routes,
     *passthrough.routes,
 ]
