@@ -16,9 +16,9 @@ from app.dialects import CHAT
 from app.dialects.answer_capture import AnswerCapture
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import TokenUsage
-from app.entities import Caller, Model
+from app.entities import Caller, Model, cost_usd
 from app.errors import RouterError
-from app.http.disconnect import CLIENT_GONE
+from app.http.disconnect import CLIENT_CLOSED_REQUEST
 from app.routing import candidates
 from app.routing.plan import Plan
 from app.services import Services
@@ -60,7 +60,7 @@ async def ask(
         reason="off",
         model_id=model.model_id,
         attempts=0,
-        status=CLIENT_GONE,
+        status=CLIENT_CLOSED_REQUEST,
     )
     text: str | None = None
     finish_reason: str | None = None
@@ -115,12 +115,13 @@ def _parsed(raw: bytes, status: int) -> tuple[str | None, str | None, AnswerErro
 
 
 def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
-    """Return USD, computed as in the ledger (`router_internal._cost`)."""
-    if price is None or price["input_price"] is None or price["output_price"] is None:
+    if price is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    if usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-    cached_price = price["input_price"] if price["cached_input_price"] is None else price["cached_input_price"]
-    paid_in = (usage.prompt_tokens - cached) * price["input_price"] + cached * cached_price
-    return float(paid_in + usage.completion_tokens * price["output_price"]) / 1e6
+    return cost_usd(
+        price["input_price"],
+        price["output_price"],
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached_tokens=usage.cached_tokens or 0,
+        cached_input_price=price["cached_input_price"],
+    )

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from app.endpoints.openapi.operation import DocumentedRoute, Operation
 from app.endpoints.requests import authenticate, parse_body, policy_of
 from app.errors import Busy
-from app.http.disconnect import until_gone
+from app.http.disconnect import until_disconnect
 from app.http.responses import answer
 from app.memory.backtest import Backtest
 from app.store import backtests
@@ -138,7 +138,7 @@ async def backtest(request: Request) -> Response:
     if services.measuring.locked():
         raise Busy("Another backtest is running: try again when it has ended.", seconds=RETRY)
     async with services.measuring:
-        rows = await until_gone(
+        rows = await until_disconnect(
             request.receive,
             backtests.backtest(
                 services.db,

@@ -17,14 +17,14 @@ from app.endpoints.openapi.operation import DocumentedRoute, Operation
 from app.endpoints.requests import authenticate, parse_body
 from app.entities import Caller
 from app.errors import BadRequest, DatabaseUnavailable
-from app.http.disconnect import until_gone
+from app.http.disconnect import until_disconnect
 from app.http.responses import answer
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.services import Services
 from app.store.prices import prices
 
 
-class Comparison(Prompted):
+class Comparison(PromptIn):
     """A prompt, and the models that are to answer it."""
 
     models: list[str] = Field(min_length=2, max_length=8)
@@ -63,14 +63,14 @@ async def compare(request: Request) -> Response:
     comparison = await parse_body(request, Comparison)
     prompt = comparison.text()
     catalog = await services.directory.catalog()
-    models = [catalog.taught(name, f"models[{i}]") for i, name in enumerate(comparison.models)]
+    models = [catalog.resolve(name, f"models[{i}]") for i, name in enumerate(comparison.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("models: the same model is given twice.", param="models")
     question: dict[str, Any] = {"messages": comparison.messages or [{"role": "user", "content": prompt}]}
     if comparison.max_tokens is not None:
         question["max_tokens"] = comparison.max_tokens
     price_of = await _prices(services, caller)
-    found = await until_gone(
+    found = await until_disconnect(
         request.receive,
         asyncio.gather(*(ask(services, caller, model, question, price_of.get(model.name)) for model in models)),
     )

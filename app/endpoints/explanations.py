@@ -17,7 +17,7 @@ from app.endpoints.responses import select
 from app.http.fields import Tag
 from app.http.responses import answer
 from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
@@ -32,7 +32,7 @@ _WHY = {
 }
 
 
-class Question(Prompted):
+class Question(PromptIn):
     """A prompt to be routed without sending it to a model."""
 
     model: str = Field("auto", description="The policy.")

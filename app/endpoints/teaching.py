@@ -61,7 +61,7 @@ async def _record(
     services: Services, caller: Caller, examples: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
 ) -> list[tuple[int, bool]]:
     try:
-        space = await services.spaces.of(caller, patiently=True)
+        space = await services.spaces.of(caller, wait=True)
         embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.accounting.usage_report import dimensions, shown, total
+from app.accounting.usage_report import parse_dimensions, report_row, total
 from app.endpoints.openapi.operation import DocumentedRoute, Operation
 from app.endpoints.requests import authenticate, parse_query
 from app.errors import BadRequest
@@ -84,7 +84,7 @@ def period_of(request: Request) -> Period:
     end = now if query.until is None else past(query.until, now, "until")
     if end <= begin:
         raise BadRequest(f"until: {query.until!r} is not after since, {query.since!r}.", param="until")
-    return Period(begin, end, dimensions(query.by))
+    return Period(begin, end, parse_dimensions(query.by))
 
 
 def report(period: Period, rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def report(period: Period, rows: Sequence[Mapping[str, Any]], by: Sequence[str])
         "since": period.since,
         "until": period.until,
         "by": by,
-        "data": [shown(row, by) for row in rows],
+        "data": [report_row(row, by) for row in rows],
         "total": total(rows),
     }
 

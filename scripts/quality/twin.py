@@ -100,7 +100,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Base:
-    """A shared memory as router_internal._base_sums has it: sums over its neighbours of the questions, and model means."""
+    """A shared memory as router_internal._base_sums has it: sums over its neighbours of the questions, and means."""
 
     sums: Sums
     quality: Floats

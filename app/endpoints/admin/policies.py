@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.endpoints.admin.policy_fields import INFINITY, REQUEST_FIELDS, RESPONSE_FIELDS
 from app.endpoints.admin.requests import AdminRequest, tenant_in
 from app.endpoints.admin.responses import Deleted, Notes, deleted
 from app.endpoints.admin.route import admin_route
@@ -19,13 +20,9 @@ from app.errors import NotFound
 from app.http.fields import Text
 from app.http.responses import answer
 from app.operations import policies as operations
-from app.operations.policy_defaults import RANGES, WHOLE, Granularity
 from app.settings import Backend
 from app.store import policies
 from app.store.database import Database
-
-#: JSON has no infinity.
-INFINITY = "infinity"
 
 Weight = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 
@@ -41,32 +38,9 @@ class PolicyChange(AdminRequest):
     weights: Annotated[list[Weight], Field(min_length=1, max_length=64)] | None = Field(
         None, description="The weights of the candidates for the backend `weighted`. Default: 1 each."
     )
-    granularity: Granularity | None = Field(
-        None, description="What is embedded: the first user message (conversation) or the latest (step)."
-    )
 
 
-def _infinite(value: object) -> object:
-    return float("inf") if value == INFINITY else value
-
-
-def _number(setting: str) -> Any:
-    low, high = RANGES[setting]
-    if setting in WHOLE:
-        return Annotated[int, Field(ge=low, le=high)] | None
-    if high == float("inf"):
-        shown = {"anyOf": [{"type": "number", "minimum": low}, {"const": INFINITY}]}
-        return Annotated[float, Field(ge=low), BeforeValidator(_infinite), WithJsonSchema(shown)] | None
-    return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)] | None
-
-
-_SETTINGS: dict[str, Any] = {setting: (_number(setting), None) for setting in POLICY_SETTINGS if setting in RANGES}
-PutPolicy = create_model(
-    "PutPolicy",
-    __base__=PolicyChange,
-    __doc__="A policy; a field that is left out or null keeps its value, or has the default of ROUTER_* in a new one.",
-    **_SETTINGS,
-)
+_NOTES: dict[str, Any] = {"notes": (Notes, ...)}
 
 
 class PolicyFields(BaseModel):
@@ -79,18 +53,17 @@ class PolicyFields(BaseModel):
     default_model: str = Field(description="The model that serves if the decision is declined.")
     models: list[str] = Field(description="The candidates, the disabled ones included.")
     weights: list[float] = Field(description="The weights of the candidates for the backend `weighted`.")
-    granularity: Granularity = Field(description="What is embedded: the first user message, or the latest.")
 
 
-def _shown(setting: str) -> Any:
-    if setting in WHOLE:
-        return int
-    return float | Literal["infinity"] if RANGES[setting][1] == float("inf") else float
-
-
-_SHOWN: dict[str, Any] = {setting: (_shown(setting), ...) for setting in _SETTINGS}
-PolicyEntry: Any = create_model("PolicyEntry", __base__=PolicyFields, __doc__="A policy with every setting.", **_SHOWN)
-_NOTES: dict[str, Any] = {"notes": (Notes, ...)}
+PutPolicy = create_model(
+    "PutPolicy",
+    __base__=PolicyChange,
+    __doc__="A policy; a field that is left out or null keeps its value, or has the default of ROUTER_* in a new one.",
+    **REQUEST_FIELDS,
+)
+PolicyEntry: Any = create_model(
+    "PolicyEntry", __base__=PolicyFields, __doc__="A policy with every setting.", **RESPONSE_FIELDS
+)
 ChangedPolicy = create_model("ChangedPolicy", __base__=PolicyEntry, __doc__="A policy as it is now.", **_NOTES)
 
 

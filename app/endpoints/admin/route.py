@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from app.endpoints.openapi.operation import DocumentedRoute, Operation, Schema
 from app.errors import NotFound
-from app.operations.refusals import answered
+from app.operations.refusals import http_errors
 from app.services import services_of
 from app.store.database import Database
 
@@ -50,7 +50,7 @@ def admin_route(
         if any("\0" in value for value in request.path_params.values()):
             raise NotFound("The path contains a NUL character, and no name does.")
         db = await services_of(request.scope).owner.database()
-        with answered():
+        with http_errors():
             return await endpoint(request, db)
 
     whole = Route(PREFIX + path, handle, methods=[method])
