@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 
 from app.entities import Caller, Policy
-from app.errors import NotFound
+from app.errors import BadRequest, NotFound
 from app.http.requests import bearer, read_body
 from app.http.scope import TENANT
 from app.http.validation import parse_object, validated
@@ -56,6 +56,11 @@ async def parse_body(request: Request, model: type[M], *, optional: bool = False
 
 def parse_query(request: Request, model: type[M]) -> M:
     """Return the query string as `model`. Raises `BadRequest` naming the first parameter that is wrong."""
+    if model.model_config.get("extra") == "forbid":
+        for name in request.query_params:
+            if name not in model.model_fields:
+                known = ", ".join(model.model_fields)
+                raise BadRequest(f"{name}: unknown parameter; the parameters are {known}.", param=name)
     return validated(model, dict(request.query_params))
 
 
