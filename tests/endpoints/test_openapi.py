@@ -25,7 +25,7 @@ from app.demo import provider
 from app.endpoints.openapi import console_paths, inference_paths, passthrough_paths
 from app.endpoints.openapi.document import document, operation_id
 from app.endpoints.openapi.operation import DocumentedPath
-from app.endpoints.openapi.paths import documented_paths, operations_table, served_routes
+from app.endpoints.openapi.paths import documented_paths, served_routes
 from app.server.app import routes
 from scripts.fake_provider.server import Running
 from tests.support.operators import ADMIN, MASTER, Operator
@@ -75,12 +75,6 @@ def test_every_reference_leads_to_a_component() -> None:
     assert len(references) > 50
     assert references <= components
     assert not [name for name in made["components"]["schemas"] if "__" in name], "two models have the same name"
-
-
-def test_the_table_has_a_line_for_every_operation() -> None:
-    lines = operations_table(routes).splitlines()[2:]
-    assert len(lines) == len(PATHS)
-    assert lines[0].startswith("| `POST` | `/v1/chat/completions` | tenant | ")
 
 
 async def test_the_document_needs_no_key(proxy: Proxy) -> None:

@@ -42,12 +42,3 @@ def documented_paths(routes: Iterable[BaseRoute]) -> Iterator[DocumentedPath]:
             yield DocumentedPath(method, path, route.operation)
         else:
             yield from _OF_OTHER_ROOMS.get((method, path), ())
-
-
-def operations_table(routes: Iterable[BaseRoute]) -> str:
-    """A Markdown table of every operation: method, path, the key that it needs, and its summary."""
-    rows = [
-        f"| `{each.method}` | `{each.path}` | {each.operation.key or 'none'} | {each.operation.summary} |"
-        for each in documented_paths(routes)
-    ]
-    return "\n".join(["| method | path | key | |", "|---|---|---|---|", *rows])
