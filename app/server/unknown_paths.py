@@ -22,12 +22,12 @@ _BELOW = sorted(
 
 def message_for(scope: Scope, detail: str) -> str:
     """Return the message of a 404 or 405; if the client's base URL is wrong, it has the right one."""
-    said = f"{scope['method']} {scope['path']} is not served here"
+    refusal = f"{scope['method']} {scope['path']} is not served here"
     below = _misplaced(scope["path"])
     if below is None:
-        return f"{said}: {detail}."
+        return f"{refusal}: {detail}."
     right = base_url(scope)
-    return f"{said}: the base URL of this router is {right}, and this request belongs to {right}{below}."
+    return f"{refusal}: the base URL of this router is {right}, and this request belongs to {right}{below}."
 
 
 def _misplaced(path: str) -> str | None:
