@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from app.accounting import reservation
 from app.accounting.ledger import Entry, decision_id
 from app.dialects import CHAT
 from app.dialects.answer_capture import AnswerCapture
+from app.dialects.model_request import ModelRequest
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import TokenUsage
 from app.entities import Caller, Model, cost_usd
@@ -22,6 +22,8 @@ from app.http.disconnect import CLIENT_CLOSED_REQUEST
 from app.routing import candidates
 from app.routing.plan import Plan
 from app.services import Services
+from app.telemetry.request_record import RequestRecord
+from app.upstream.attempt import Attempt
 
 _JSON = ((b"content-type", b"application/json"),)
 
@@ -49,46 +51,35 @@ async def ask(
     services: Services, caller: Caller, model: Model, question: dict[str, Any], price: Mapping[str, Any] | None
 ) -> Answer:
     """Return one model's answer, or its error. Either is recorded in the ledger, as comparisons cost money too."""
-    started = time.perf_counter()
-    entry = Entry(
-        tenant_id=caller.tenant_id,
-        decision_id=decision_id(),
-        key_id=caller.key_id,
-        policy_id=None,
-        requested=model.name,
-        task=None,
-        reason="off",
-        model_id=model.model_id,
-        attempts=0,
-        status=CLIENT_CLOSED_REQUEST,
-    )
+    record = RequestRecord(status=CLIENT_CLOSED_REQUEST, requested=model.name, reason="off", decision_id=decision_id())
+    plan = Plan((model,), "off")
+    entry = Entry(record, caller, plan, model)
     text: str | None = None
     finish_reason: str | None = None
     error: AnswerError | None = None
     try:
-        candidates.allowed(model, caller)
+        candidates.require_allowed(model, caller)
         if caller.metered:
-            reading = CHAT.read(question)
-            plan, prompt = Plan((model,), "off", reading=reading), prompt_tokens(reading)
-            costs = reservation.costs(plan, prompt, hedged=False)
-            await services.admission.admit(caller, entry.decision_id, reservation.tokens(plan, prompt), costs)
+            await _reserve(services, caller, plan, record, ModelRequest(CHAT, {"model": model.name, **question}))
         body = orjson.dumps({"model": model.upstream_name, **question})
-        entry.attempts = 1
+        attempt = Attempt(model, "chosen", record.arrived)
+        record.attempts = (attempt,)
         reply = await services.upstream.send(model.provider, CHAT.path, b"", _JSON, body)
         try:
             raw = await reply.read()
         finally:
             reply.close()
-        entry.status = reply.status
+        record.status = reply.status
+        attempt.end(str(reply.status))
         capture = AnswerCapture(streamed=False, encoding=None)
         capture.feed(raw)
         entry.usage = capture.usage()
         text, finish_reason, error = _parsed(raw, reply.status)
     except RouterError as caught:
-        entry.status = caught.status
+        record.status = caught.status
         error = {"message": caught.message, "status": caught.status}
     finally:
-        entry.duration_ms = (time.perf_counter() - started) * 1000
+        record.stop()
         services.ledger.add(entry)
     return {
         "text": text,
@@ -97,8 +88,19 @@ async def ask(
         "prompt_tokens": entry.usage.prompt_tokens,
         "completion_tokens": entry.usage.completion_tokens,
         "cost_usd": _cost(price, entry.usage),
-        "latency_ms": round(entry.duration_ms, 1),
+        "latency_ms": round((record.duration or 0.0) * 1000, 1),
     }
+
+
+async def _reserve(
+    services: Services, caller: Caller, plan: Plan, record: RequestRecord, request: ModelRequest
+) -> None:
+    """Check the caller's limits and reserve the expected cost. Raises `RateLimited` or `BudgetSpent`."""
+    assert record.decision_id is not None
+    parsed = request.parsed
+    prompt = prompt_tokens(parsed)
+    costs = reservation.costs(plan, parsed, prompt, hedged=False)
+    await services.admission.admit(caller, record.decision_id, reservation.tokens(plan, parsed, prompt), costs)
 
 
 def _parsed(raw: bytes, status: int) -> tuple[str | None, str | None, AnswerError | None]:

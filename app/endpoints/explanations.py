@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from app.dialects import CHAT
+from app.dialects.model_request import ModelRequest
 from app.endpoints.openapi.operation import DocumentedRoute, Operation
 from app.endpoints.requests import authenticate, parse_body, policy_of
 from app.endpoints.responses import select
@@ -21,15 +23,6 @@ from app.memory.examples import PromptIn
 from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
-
-#: Reasons that Postgres does not explain: it made no decision, or does not know why it got no embedding.
-_WHY = {
-    "off": "routing is turned off: {} serves",
-    "capability": "only {} is known to support what the request needs",
-    "single_candidate": "{} is the only candidate",
-    "embedding_failed": "the prompt could not be embedded: {} serves",
-    "memory_unavailable": "Postgres did not answer in time: {} serves",
-}
 
 
 class Question(PromptIn):
@@ -110,8 +103,8 @@ async def explain(request: Request) -> Response:
     text = question.text(granularity=policy.granularity)
     messages = question.messages or [{"role": "user", "content": text}]
     options = RoutingOptions(task=question.task, alpha=question.alpha)
-    body = {"model": question.model, "messages": messages}
-    plan = await services.router.plan(caller, body, options, catalog, explained=True)
+    wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
+    plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
     neighbours: list[Any] = []
     try:
         space = await services.spaces.of(caller)
@@ -122,13 +115,12 @@ async def explain(request: Request) -> Response:
         neighbours = await decisions.evidence(
             services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
         )
-    explained = plan.ranking and plan.reason == plan.ranking[0]["reason"]
     found: Explanation = {
         "object": "router.explanation",
         "policy": policy.name,
         "model": plan.models[0].name,
         "reason": plan.reason,
-        "why": plan.ranking[0]["why"] if explained else _WHY[plan.reason].format(plan.models[0].name),
+        "why": plan.why,
         "confidence": plan.confidence,
         "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
         "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,

@@ -11,9 +11,10 @@ from typing_extensions import TypedDict
 
 from app.endpoints.openapi.operation import DocumentedRoute, Operation
 from app.endpoints.requests import authenticate
-from app.entities import Caller, Model
+from app.entities import Model
 from app.errors import NotFound
 from app.http.responses import answer
+from app.routing.candidates import may_use
 
 OWNER = "pgrouter"
 
@@ -58,7 +59,7 @@ async def list_models(request: Request) -> Response:
     services, caller = await authenticate(request)
     found: dict[str, DescribedModel | ModelObject] = {name: _policy(name) for name in caller.policies}
     for model in (await services.directory.catalog()).models:
-        if _may_use(caller, model):
+        if may_use(caller, model):
             found.setdefault(model.name, _described(model))
     models: ModelList = {"object": "list", "data": list(found.values())}
     return answer(models)
@@ -71,13 +72,9 @@ async def read_model(request: Request) -> Response:
     if name in caller.policies:
         return answer(_policy(name))
     model = (await services.directory.catalog()).get(name)
-    if not _may_use(caller, model):
+    if not may_use(caller, model):
         raise NotFound(f"This API key may not use the model {name!r}.", param="model", code="model_not_found")
     return answer(_described(model))
-
-
-def _may_use(caller: Caller, model: Model) -> bool:
-    return caller.allowed_models is None or model.model_id in caller.allowed_models
 
 
 def _policy(name: str) -> ModelObject:

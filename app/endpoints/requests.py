@@ -10,9 +10,9 @@ from starlette.requests import Request
 from app.entities import Caller, Policy
 from app.errors import BadRequest, NotFound
 from app.http.requests import bearer, read_body
-from app.http.scope import TENANT
 from app.http.validation import parse_object, validated
 from app.services import Services, services_of
+from app.telemetry.request_record import RequestRecord
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +34,7 @@ async def authenticate(request: Request) -> tuple[Services, Caller]:
     """Return the services of the process, and the caller that the API key belongs to. Raises `Unauthorized`."""
     services = services_of(request.scope)
     caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
-    request.scope[TENANT] = caller.tenant
+    RequestRecord.of(request.scope).tenant = caller.tenant
     return services, caller
 
 

@@ -26,7 +26,7 @@ from app.endpoints.openapi import endpoint as openapi
 from app.proxy import inference, passthrough
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
-from app.server.middleware import Observing, RequestIds
+from app.server.middleware import RequestRecords
 from app.services import Services
 
 routes = [
@@ -47,18 +47,18 @@ routes = [
     *openapi.routes,
     *passthrough.routes,
 ]
-#: Only where the process has a database of its own: there its models are served by itself.
+#: The provider of the demo's models, served only if the process runs on its own (embedded) database.
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]
 
 
 def create_app(services: Services) -> Application:
-    """The application of one process, serving with what is running already."""
+    """Create the application of one process on services that are running."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
-        middleware=[Middleware(RequestIds), Middleware(Observing)],
+        middleware=[Middleware(RequestRecords, observer=services.observer)],
         exception_handlers=handlers,
     )
-    # A redirect's empty body is not what a client of OpenAI expects.
+    # OpenAI's clients do not expect the empty body of a redirect.
     app.router.redirect_slashes = False
     app.state.services = services
-    return Application(app)
+    return Application(app, services.observer)
