@@ -10,7 +10,8 @@ from typing import Any
 from app.demo.dataset import by_prompt, examples
 from app.demo.models import MODELS
 from app.demo.samples import SAMPLES
-from app.dialects.prompt import TOKENS_PER_MESSAGE, TOKENS_PER_REQUEST, text_of
+from app.dialects.base import text_of
+from app.dialects.prompt import TOKENS_PER_MESSAGE, TOKENS_PER_REQUEST
 from app.dialects.tokens import estimate
 from app.errors import BadRequest, NotFound
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,9 +18,11 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from app.embedded import psql
+from app.errors import ConfigurationError
 from app.operations.migrate import configuration, migrate
 from app.store import limits
 from app.store.database import REVISION
+from migrations.install import qualified
 from scripts.fake_provider.server import Running
 from tests.conftest import Databases, blocking
 from tests.support.proxy import CHEAP, STRONG, running_proxy
@@ -31,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = """
 with relations as (
     select c.oid, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relacl, c.relpartbound
-    from pg_class as c where c.relnamespace = 'router'::regnamespace
+    from pg_class as c where c.relnamespace::regnamespace::text like 'router%'
 )
 select format('relation %s %s %s %s %s %s %s %s', relname, relkind, relrowsecurity, relforcerowsecurity, reloptions,
     pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid), obj_description(oid, 'pg_class')) as line from relations
@@ -51,27 +54,29 @@ select format('column grant %s.%s %s %s', r.relname, a.attname, g.grantee::regro
 from relations as r join pg_attribute as a on a.attrelid = r.oid cross join lateral aclexplode(a.attacl) as g
 union all
 select format('constraint %s %s %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
-from pg_constraint as c where c.connamespace = 'router'::regnamespace
+from pg_constraint as c where c.connamespace::regnamespace::text like 'router%'
 union all
 select format('index %s', pg_get_indexdef(oid)) from relations where relkind in ('i', 'I')
 union all
 select format('trigger %s', pg_get_triggerdef(t.oid))
 from pg_trigger as t join relations as r on r.oid = t.tgrelid where not t.tgisinternal
 union all
-select format('policy %s', p) from pg_policies as p where p.schemaname = 'router'
+select format('policy %s', p) from pg_policies as p where p.schemaname in ('router', 'router_internal')
 union all
 select format('function %s %s', pg_get_functiondef(p.oid), obj_description(p.oid, 'pg_proc'))
-from pg_proc as p where p.pronamespace = 'router'::regnamespace
+from pg_proc as p where p.pronamespace::regnamespace::text like 'router%'
 union all
-select format('function grant %s %s %s', p.proname, g.grantee::regrole, g.privilege_type)
-from pg_proc as p cross join lateral aclexplode(p.proacl) as g where p.pronamespace = 'router'::regnamespace
+select format('function grant %s %s %s %s', p.pronamespace::regnamespace, p.proname, g.grantee::regrole,
+    g.privilege_type)
+from pg_proc as p cross join lateral aclexplode(p.proacl) as g
+where p.pronamespace::regnamespace::text like 'router%'
 union all
 select format('type %s %s %s', t.typname, obj_description(t.oid, 'pg_type'),
     (select string_agg(e.enumlabel, ' ' order by e.enumsortorder) from pg_enum as e where e.enumtypid = t.oid))
-from pg_type as t where t.typnamespace = 'router'::regnamespace
+from pg_type as t where t.typnamespace::regnamespace::text like 'router%'
 union all
-select format('schema %s %s', obj_description(n.oid, 'pg_namespace'), g)
-from pg_namespace as n cross join lateral aclexplode(n.nspacl) as g where n.nspname = 'router'
+select format('schema %s %s %s', n.nspname, obj_description(n.oid, 'pg_namespace'), g)
+from pg_namespace as n cross join lateral aclexplode(n.nspacl) as g where n.nspname in ('router', 'router_internal')
 union all
 select format('extension %s', extname) from pg_extension
 order by line
@@ -130,7 +135,7 @@ def test_every_revision_can_be_stopped_at(empty_database: str, database: str) ->
         assert migrate(empty_database, revision)[1] == revision
 
 
-def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_again(
+def test_a_database_in_use_goes_down_to_each_revision_with_a_memory_and_up_again(
     empty_database: str, upstream: Running
 ) -> None:
     async def use() -> None:
@@ -149,7 +154,7 @@ def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_
             assert float(meter["day_usd"]) == pytest.approx(sum(row["spent_usd"] for row in rows))
             assert meter["reserved_usd"] == 0
 
-    for between in ("0009", "0010", "0012"):
+    for between in ("0102", "0103", "0104"):
         migrate(empty_database)
         blocking(use)
         assert migrate(empty_database, between)[1] == between
@@ -188,6 +193,33 @@ def test_a_migration_that_fails_leaves_nothing(empty_database: str, monkeypatch:
     with pytest.raises(SystemExit):
         migrate(empty_database)
     assert fetch(empty_database, "select to_regnamespace('router')")[0][0] is None
+
+
+@pytest.mark.parametrize("revision", ["0001", "0015"])
+def test_the_schema_of_a_pre_release_is_refused_with_what_to_do(empty_database: str, revision: str) -> None:
+    blocking(lambda: _pre_release(empty_database, revision))
+    for target in ("head", "base"):
+        with pytest.raises(ConfigurationError, match=f"revision {revision}.*pgrouter export.*pgrouter import"):
+            migrate(empty_database, target)
+    process = alembic("upgrade", "head", url=empty_database)
+    output = "".join(process.communicate(timeout=60))
+    assert process.returncode != 0
+    assert "of a pre-release" in output
+    assert fetch(empty_database, "select version_num from router.alembic_version")[0][0] == revision
+    assert fetch(empty_database, "select to_regclass('router.tenants')")[0][0] is None
+
+
+async def _pre_release(dsn: str, revision: str) -> None:
+    """Leave what a pre-release's migrations left at `revision`, as far as ours look at it."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "create schema router;"
+            "create table router.alembic_version (version_num varchar(32) primary key);"
+            f"insert into router.alembic_version (version_num) values ('{revision}');"
+        )
+    finally:
+        await connection.close()
 
 
 # The width of the embedding column.
@@ -251,7 +283,10 @@ def test_a_memory_that_is_full_of_labels_fits_into_the_index(
 
 
 def test_every_file_is_installed_by_exactly_one_revision() -> None:
-    files = {path.name for path in (ROOT / "sql").glob("*.sql")}
+    paths = [path.name for path in (ROOT / "sql").rglob("*.sql")]
+    # `install` finds a file by its name, whichever folder it is in.
+    files = set(paths)
+    assert len(paths) == len(files)
     installed = Counter(
         f"{name}.v{version}.sql"
         for path in (ROOT / "migrations" / "versions").glob("*.py")
@@ -263,21 +298,56 @@ def test_every_file_is_installed_by_exactly_one_revision() -> None:
     assert set(installed.values()) == {1}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sql").glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "sql").rglob("*.sql")), ids=lambda path: path.stem)
 def test_a_file_defines_and_describes_what_its_name_says(path: Path) -> None:
     found = re.fullmatch(r"(_?[a-z][a-z_]*)\.v[1-9]\d*\.sql", path.name)
     assert found
     text = path.read_text(encoding="utf-8")
-    assert re.findall(r"^create (?:or replace )?(?:function|view) router\.(\w+)", text, re.MULTILINE) == [found[1]]
-    described = re.findall(r"^comment on (?:function|view) router\.(\w+) is", text, re.MULTILINE)
-    assert described == [found[1]]
+    name = qualified(found[1])
+    assert re.findall(r"^create (?:or replace )?(?:function|view) ([\w.]+)", text, re.MULTILINE) == [name]
+    described = re.findall(r"^comment on (?:function|view) ([\w.]+) is", text, re.MULTILINE)
+    assert described == [name]
 
 
-def test_every_function_is_in_the_contract_table(database: str) -> None:
-    rows = fetch(database, "select proname from pg_proc where pronamespace = 'router'::regnamespace")
-    contract = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## The decision")[0]
-    named = set(re.findall(r"^\| `(\w+)", contract, re.MULTILINE))
-    assert named == {row["proname"] for row in rows}
+@pytest.mark.parametrize("module", sorted((ROOT / "app" / "store").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: Path) -> None:
+    files = {path.name.partition(".")[0]: path.parent.name for path in (ROOT / "sql").rglob("*.sql")}
+    folder = {"decision_batches": "decisions", "database": "maintenance"}.get(module.stem, module.stem)
+    called = re.findall(r"(?:select|from) router(?:_internal)?\.(\w+)\(", module.read_text(encoding="utf-8"))
+    assert {name: files[name] for name in called} == dict.fromkeys(called, folder)
+
+
+# Released files.
+
+
+def changed(sums: str, root: Path) -> list[str]:
+    """The files of `sums`, the output of sha256sum, that are gone from `root` or have other contents."""
+    listed = [line.split(maxsplit=1) for line in sums.splitlines()]
+    return [
+        name
+        for digest, name in listed
+        if not (root / name).is_file() or sha256((root / name).read_bytes()).hexdigest() != digest
+    ]
+
+
+def test_released_files_are_as_they_were_released() -> None:
+    sums = ROOT / "sql" / "SHA256SUMS"
+    if not sums.exists():
+        pytest.skip("nothing is released yet; sql/README.md says when sql/SHA256SUMS is written")
+    text = sums.read_text(encoding="utf-8")
+    assert {"sql/decisions/decide.v1.sql", "migrations/versions/0101_directory.py"} <= set(text.split())
+    assert changed(text, ROOT) == []
+
+
+def test_a_released_file_that_is_edited_or_gone_is_found(tmp_path: Path) -> None:
+    names = ("kept.sql", "edited.sql", "gone.sql")
+    for name in names:
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    sums = "".join(f"{sha256(name.encode()).hexdigest()}  {name}\n" for name in names)
+    assert changed(sums, tmp_path) == []
+    (tmp_path / "edited.sql").write_text("else", encoding="utf-8")
+    (tmp_path / "gone.sql").unlink()
+    assert changed(sums, tmp_path) == ["edited.sql", "gone.sql"]
 
 
 # A login with no more rights than it needs.
@@ -321,7 +391,7 @@ async def work(dsn: str) -> None:
         assert ("shrink", 2) in {tuple(row) for row in due}
         decision = await world.owner.fetchval("select uuidv7()")
         assert await world.log({"tenant_id": tenant, "policy_id": policy, "decision_id": decision}) == 1
-        assert [row["name"] for row in await world.owner.fetch("select * from router.tenancies()")] == ["acme"]
+        assert [row["name"] for row in await world.owner.fetch("select * from router.list_tenants()")] == ["acme"]
         (overview,) = await world.owner.fetch("select * from router.overview")
         assert (overview["memories"], overview["decisions"]) == (2, 1)
         assert await world.owner.fetchval("select router.revoke_key($1, $2)", tenant, key)
@@ -349,7 +419,7 @@ def test_an_owner_who_is_no_superuser_has_readers(ordinary: str, databases: Data
             tenant = await world.tenant()
             assert await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
             assert not await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
-            rows = await world.owner.fetch("select role, tenants from router.readers() where role = $1", reader)
+            rows = await world.owner.fetch("select role, tenants from router.list_readers() where role = $1", reader)
             assert [tuple(row) for row in rows] == [(reader, ["acme"])]
             with pytest.raises(
                 asyncpg.PostgresError, match=f"an administrator has to: grant router_reader to {stranger}"

@@ -72,7 +72,7 @@ async def similar(world: World, tenant: int, by: asyncpg.Connection | None = Non
     """The numbers of the memories nearest to a direction, as the decision reads them."""
     connection = by or world.app
     async with connection.transaction():
-        await connection.execute(f"select router._enter({tenant})")
+        await connection.execute(f"select router_internal._enter({tenant})")
         rows = await connection.fetch(
             "select memory_id from router.neighbours($1, $2, $3, 10)", tenant, world.space, direction(0.5)
         )
@@ -134,7 +134,7 @@ async def test_in_psql_a_graduated_tenant_has_as_many_neighbours(world: World) -
     psql = await connect(world.dsn, None, **{"hnsw.ef_search": "40", "hnsw.iterative_scan": "off"})
     try:
         async with psql.transaction():
-            await psql.execute("select router._enter($1)", tenant)
+            await psql.execute("select router_internal._enter($1)", tenant)
             found = await psql.fetchval(
                 "select count(*) from router.neighbours($1, $2, $3, 100)", tenant, world.space, direction(0)
             )
@@ -264,7 +264,7 @@ async def test_a_partition_is_left_for_those_who_began_to_read_before_the_shrink
             assert await reader.fetchval("select count(*) from router.tenants") > 0
             await shrink(world, tenant)
             assert not await world.app.fetchval("select router.sweep($1, $2)", tenant, world.space)
-            await reader.execute(f"select router._enter({tenant})")
+            await reader.execute(f"select router_internal._enter({tenant})")
             near = "select count(*) from router.neighbours($1, $2, $3, 10)"
             assert await reader.fetchval(near, tenant, world.space, direction(0.5)) == 10
     finally:
@@ -343,7 +343,7 @@ async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
     await world.teach(tenant, *lessons(20, world))
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
         async with in_transaction(world) as busy:
-            await busy.execute(f"select router._enter({tenant}), router._lock({tenant})")
+            await busy.execute(f"select router_internal._enter({tenant}), router_internal._lock_memory({tenant})")
             waiting = asyncio.create_task(world.teach(tenant, Taught(f"late for {move}", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()
@@ -363,16 +363,16 @@ async def test_what_is_taught_and_forgotten_while_the_partition_is_built_is_kept
         taught = await world.teach(tenant, *lessons(count, world))
         late = [Taught("1", {world.small: 0.125}), *lessons(new, world, "late ")]
         async with in_transaction(world) as building:
-            await building.execute(f"select router._enter({tenant})")
-            await building.fetch("select router._build_partition($1, $2)", tenant, world.space)
+            await building.execute(f"select router_internal._enter({tenant})")
+            await building.fetch("select router_internal._build_partition($1, $2)", tenant, world.space)
             # Nobody waits for it.
             await asyncio.wait_for(world.teach(tenant, *late), 5)
             assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[2][0]]) == 1
             before = await world.app.fetch("select * from router.recall($1)", tenant)
-            await building.fetch("select router._catch_up($1, $2)", tenant, world.space)
+            await building.fetch("select router_internal._catch_up($1, $2)", tenant, world.space)
             await building.execute("delete from router.memories_small where tenant_id = $1", tenant)
             await building.fetch("update router.memory_counts set tier = 1 where tenant_id = $1", tenant)
-            await building.fetch("select router._attach_partition($1, $2)", tenant, world.space)
+            await building.fetch("select router_internal._attach_partition($1, $2)", tenant, world.space)
         assert await world.app.fetch("select * from router.recall($1)", tenant) == before
         assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": count + new - 1}
         assert len(await similar(world, tenant)) == 10

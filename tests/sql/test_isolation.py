@@ -12,42 +12,52 @@ from tests.support.sql_world import START, Taught, World, connect, direction, uu
 
 READER = "router_reader"
 NOTHING = "jsonb_populate_record(null::router.policy_settings, '{}')"
-# What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
+# What the roles may call; the rest is for the owner alone. `_count_memories` and `_notify_change` are triggers.
 FOR_THE_APP = {
-    "_blend", "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus",
-    "_price", "_prices", "_prior", "_scan", "_search", "_task", "_why", "authenticate", "candidates", "catalogue",
-    "chores", "decide", "decision", "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations",
-    "explain", "export", "forget", "graduate", "log_decisions", "neighbours", "prices", "recall", "record",
-    "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
+    "_add_known", "_add_tasks", "_base_sums", "_blend", "_cost", "_count_memories", "_enter", "_evict",
+    "_explanation", "_labels", "_lock_memory", "_open_day", "_prices", "_prior", "_scan", "_search", "_update_speeds",
+    "authenticate", "candidates", "catalogue", "chores", "decide", "decision", "drop_day", "embedding_width",
+    "estimates", "evidence", "expire_conversations", "explain", "export", "forget", "graduate", "log_decisions",
+    "neighbours", "prices", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status",
+    "sweep",
 }  # fmt: skip
 FOR_READERS = {
-    "_blend", "_enter", "_labels", "_lean", "_plus", "_prices", "_prior", "_reads", "_scan", "_search", "_why",
-    "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain", "export", "neighbours",
-    "prices", "recall", "revision", "spaces_of", "status",
+    "_add_known", "_base_sums", "_blend", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
+    "_prior", "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence",
+    "explain", "export", "neighbours", "prices", "recall", "revision", "spaces_of", "status",
 }  # fmt: skip
 WRITERS = {
-    "_announce", "_attach_partition", "_build_partition", "_catch_up", "_count_memories", "_enter", "_evict",
-    "_index_partition", "_lock", "_measure", "_move", "_open_day", "_task", "_trim", "build_space", "change_tenant",
-    "create_key", "create_tenant", "delete_policy", "delete_tenant", "drop_day", "drop_price", "drop_space",
-    "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions", "put_model", "put_policy",
-    "put_price", "put_provider", "record", "record_staged", "reembed", "register_space", "revoke_key",
-    "revoke_tenant", "settle_churn", "shrink", "stage", "sweep", "switch_space",
+    "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up", "_count_memories", "_enter",
+    "_evict", "_index_partition", "_lock_memory", "_notify_change", "_open_day", "_trim_copies", "_update_speeds",
+    "build_space", "change_tenant", "create_key", "create_tenant", "delete_policy", "delete_tenant", "drop_day",
+    "drop_price", "drop_space", "expire_conversations", "forget", "graduate", "grant_tenant", "log_decisions",
+    "put_model", "put_policy", "put_price", "put_provider", "record", "record_staged", "reembed", "register_space",
+    "revoke_key", "revoke_tenant", "settle_churn", "shrink", "stage", "sweep", "switch_space",
 }  # fmt: skip
 #: What backtest and savings are made of, which either role may ask.
 WORTH = {
-    "_alphas", "_blend", "_curve", "_judged", "_picks", "_pool", "_prior", "_served", "_setup", "_static_blend",
-    "_trial", "_trials", "_verdict", "backtest", "savings",
+    "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
+    "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
 #: What a decision is made of.
-PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_many"}
+PARTS = {
+    "_context",
+    "_conversation",
+    "_sort_keys",
+    "_estimates",
+    "_with_lengths",
+    "_with_task_and_base",
+    "_nearest",
+    "decide_many",
+}
 FOR_THE_APP |= WORTH | PARTS
 FOR_READERS |= WORTH | PARTS
-FOR_THE_APP |= {"holder", "upstreams"}
+FOR_THE_APP |= {"holder", "list_providers"}
 WRITERS |= {"calibrate", "change_key", "delete_provider", "fill_model", "rotate_key"}
 #: Budgets and rate limits.
-FOR_THE_APP |= {"_refilled", "_settle", "_standing", "admit", "expire_reservations", "usage"}
-FOR_READERS |= {"_refilled", "usage"}
-WRITERS |= {"_open_meter", "_settle", "_standing", "admit", "expire_reservations", "put_limits"}
+FOR_THE_APP |= {"_bucket_level", "_refusal", "_settle", "_meters_now", "admit", "expire_reservations", "usage"}
+FOR_READERS |= {"_bucket_level", "usage"}
+WRITERS |= {"_open_meter", "_settle", "_meters_now", "admit", "expire_reservations", "put_limits"}
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
 # SECURITY DEFINER; sql/README.md says why each has to be.
@@ -57,7 +67,7 @@ PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
     "_curve": ["enable_nestloop=off"],
 }
-FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
+FUNCTIONS = "pg_proc as p where p.pronamespace::regnamespace::text like 'router%'"
 TABLES = """
     select c.oid::regclass::text as name, c.oid
     from pg_class as c
@@ -272,7 +282,7 @@ async def test_each_role_may_call_what_it_needs(world: World) -> None:
         assert {row["proname"] for row in rows} == allowed, role
 
 
-@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "tenancies()"])
+@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "list_tenants()"])
 async def test_the_proxy_does_not_administer(world: World, call: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await world.app.fetch(f"select router.{call}")
@@ -333,14 +343,16 @@ async def test_everything_is_described(world: World) -> None:
             and col_description(c.oid, a.attnum) is null
         union all
         select 'function ' || p.proname from pg_proc as p
-        where p.pronamespace = 'router'::regnamespace and obj_description(p.oid, 'pg_proc') is null
+        where p.pronamespace::regnamespace::text like 'router%'
+            and obj_description(p.oid, 'pg_proc') is null
         union all
         select 'type ' || t.typname from pg_type as t left join pg_class as c on c.oid = t.typrelid
-        where t.typnamespace = 'router'::regnamespace and t.typelem = 0 and (t.typrelid = 0 or c.relkind = 'c')
+        where t.typnamespace::regnamespace::text like 'router%' and t.typelem = 0
+            and (t.typrelid = 0 or c.relkind = 'c')
             and obj_description(t.oid, 'pg_type') is null
         union all
         select 'schema ' || n.nspname from pg_namespace as n
-        where n.nspname = 'router' and obj_description(n.oid, 'pg_namespace') is null
+        where n.nspname in ('router', 'router_internal') and obj_description(n.oid, 'pg_namespace') is null
         """
     )
     assert [row["name"] for row in undescribed] == []
@@ -353,17 +365,9 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
-        "_price",
-        "_refilled",
-        "_why",
-        "_alphas",
-        "_antitonic",
-        "_blend",
-        "_filled",
-        "_plus",
-        "_prior",
-        "_static_blend",
-    }
+        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_cost", "_explanation", "_prior",
+        "_refusal", "_static_blend", "_with_lengths",
+    }  # fmt: skip
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]
 
@@ -389,7 +393,7 @@ async def test_the_public_may_do_nothing(world: World) -> None:
     assert [row["relname"] for row in granted] == []
     assert not await world.owner.fetchval(
         "select exists (select from pg_namespace as n cross join lateral aclexplode(n.nspacl) as a"
-        " where n.nspname = 'router' and a.grantee = 0)"
+        " where n.nspname in ('router', 'router_internal') and a.grantee = 0)"
     )
 
 
