@@ -74,8 +74,9 @@ def choose(
 ) -> tuple[list[str], str] | None:
     """The candidates of a policy and its default model, out of the enabled `models`; None if none has prices.
 
-    Without `candidates` they are OpenAI's current cheap and strong model among them (`default_candidates`) if both
-    exist, else every priced model; without `default` it is the dearest of them. Raises `ConfigurationError` naming a model that does not exist.
+    Without `candidates` they are OpenAI's current cheap and strong model (`default_candidates`) if both exist, else
+    every priced model; without `default` it is the dearest of them. Raises `ConfigurationError` naming a model that
+    does not exist.
     """
     by_name = {model.name: model for model in models}
     for name in (*candidates, *([default] if default else [])):
@@ -88,7 +89,7 @@ def choose(
         from app.operations import list_prices
         from app.operations.default_candidates import default_candidates
 
-        pair = default_candidates(list_prices.chat_models(_OF), priced)
+        pair = default_candidates(list_prices.chat_models("openai"), priced)
         chosen = list(pair) if len(pair) > 1 else sorted(priced)
     if not chosen:
         return None
