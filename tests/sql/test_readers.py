@@ -161,7 +161,7 @@ async def test_readers_write_nothing(world: World, readers: Readers) -> None:
     assert {row["privilege_type"] for row in rows} == {"SELECT"}
     tenant = await inhabit(world, "a")
     reader = await readers("all", None)
-    for call in (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "readers()"):
+    for call in (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "list_readers()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await reader.fetch(f"select router.{call}")
 
