@@ -5,7 +5,7 @@ and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of
 project's own Python and SQL, and text files given on the command line, cut into pieces of 60 to 3,000 characters. The
 baseline is four characters a token. Compared are the estimate of app/dialects/tokens.py and the tokenizer that the
 default embedder has loaded, which is Llama 2's. An error is |estimate - count| / count. A text longer than what a
-tokenizer reads of one (app.dialects.tokens.COUNTED) is counted in part: that error is of 40 prompts joined.
+tokenizer reads of one (app.dialects.tokens.COUNT_CHARS) is counted in part: that error is of 40 prompts joined.
 
 `--fit` prints the numbers of app/dialects/tokens.py as least squares finds them on every second text of all these.
 Those that are in it were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL
@@ -167,7 +167,7 @@ def main() -> None:
         report.add("mean error of a part", float(off.mean()) * 100, "%", params={"by": encoding}, under=3)
     for way, count in ways.items():
         report.add("time of 1,000 characters", microseconds(count, some), "us", params={"by": way})
-        long = "\n".join(some)[: tokens.ESTIMATED]
+        long = "\n".join(some)[: tokens.ESTIMATE_CHARS]
         took = microseconds(count, [long]) * len(long) / 1e6
         report.add("time of a long prompt", took, "ms", params={"by": way, "characters": len(long)})
     report.finish()

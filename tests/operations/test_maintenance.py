@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from app.operations.maintenance import Maintenance, Step, maintain, opened, said
 from app.settings import Settings
 from app.store import maintenance as store
-from app.store.database import Database, translated
+from app.store.database import Database, translate_errors
 from app.store.maintenance import Busy
 from app.telemetry import metrics
 from tests.sql.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
@@ -408,7 +408,7 @@ async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_bei
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Database, code: str) -> None:
     for _ in range(5):
-        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"):
+        with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"):
             await app.fetch(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
         assert app.available
     assert (await app.fetch("select 1"))[0][0] == 1
@@ -417,7 +417,7 @@ async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Da
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_a_session_says_so_too(app: Database, code: str) -> None:
     async with app.session() as connection:
-        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"), translated():
+        with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"), translate_errors():
             await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
 
 
@@ -488,7 +488,7 @@ async def test_a_failed_chore_does_not_keep_the_others_from_being_done(
         await world.teach(await world.tenant(name), *lessons(25, world))
 
     async def broken(db: Database, limit: int) -> int:
-        raise asyncpg.DivisionByZeroError("oh\nmore")
+        raise DatabaseError("Postgres: oh more.", "22012", "oh")
 
     await talk(world, await world.tenant("three"), 1, seconds=1)
     monkeypatch.setattr(store, "expire_conversations", broken)
