@@ -149,7 +149,7 @@ async def test_a_default_model_that_is_never_right_has_no_share_to_keep(world: W
     tenant = await world.tenant()
     policy = await world.policy(tenant)
     await world.teach(tenant, *(Taught(f"{i}", {world.small: 1, world.large: 0}) for i in range(40)))
-    with pytest.raises(asyncpg.PostgresError, match="no quality") as caught:
+    with pytest.raises(asyncpg.PostgresError, match="all its labels are 0") as caught:
         await calibrate(world, tenant, policy, 0.9)
     assert caught.value.sqlstate == "RT008"
 
