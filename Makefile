@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 EXTRAS ?= embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt migrate bench lock clean
+.PHONY: help run test check fmt docs migrate bench lock clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(STAMP) ## lint, types, SQL lint, tests: what CI runs
 fmt: $(STAMP) ## format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## write the documents' reference tables from the code
+	@for script in scripts/docs/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
 migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
 	$(BIN)/pgrouter migrate

@@ -1,4 +1,4 @@
-"""Runs the revisions against DATABASE_URL in one transaction, one migrator at a time."""
+"""Run the revisions against DATABASE_URL in one transaction, one migrator at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 SCHEMA = "router"
-# Any number two migrators agree on; it spells "pgrouter" in ASCII.
+# The key of the advisory lock that excludes other migrators: "pgrouter" in ASCII.
 ADVISORY_LOCK = 0x7067726F75746572
 # The first revision; those of pre-releases are 0001 to 0015.
 FIRST = "0101"
@@ -49,8 +49,8 @@ def _run(connection: Connection) -> None:
 
 async def _online() -> None:
     url = _url()
-    # asyncpg reads the URL itself, as it does in the proxy: SQLAlchemy would not pass on `sslmode` and its like, and
-    # of several servers only the primary can be migrated.
+    # asyncpg reads the URL, as in the proxy: SQLAlchemy would not pass on parameters such as `sslmode`. Of several
+    # servers in the URL, only the primary can be migrated.
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: asyncpg.connect(url, target_session_attrs="read-write"),

@@ -1,4 +1,4 @@
-"""Puts what stands in `sql/` into the database: one released file at a time, by name and version."""
+"""Install the files of `sql/` into the database, by name and version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def execute(statements: str) -> None:
     if context.is_offline_mode():
         context.get_context().impl.static_output(statements.strip())
         return
-    # SQLAlchemy opens its transaction with its own first statement; the driver's call alone would run outside of one.
+    # SQLAlchemy begins its transaction with the first statement of its own; the driver's call alone would run outside.
     op.get_bind().exec_driver_sql("select 1")
     op.run_async(_on_driver, statements)
 
@@ -33,12 +33,12 @@ async def _on_driver(connection: AsyncConnection, statements: str) -> None:
 
 
 def qualified(name: str) -> str:
-    """A function's name with its schema: helpers begin with an underscore, so that `\\df router.*` is the interface."""
+    """Add the schema to a function's name: `router_internal` for helpers, whose names begin with an underscore."""
     return f"router_internal.{name}" if name.startswith("_") else f"router.{name}"
 
 
 def source(name: str, version: int) -> str:
-    """The text of `NAME.vVERSION.sql`, whichever folder of `sql/` it is in; names are unique."""
+    """Return the text of `NAME.vVERSION.sql`, in any folder of `sql/`; names are unique."""
     (path,) = SQL.rglob(f"{name}.v{version}.sql")
     return path.read_text(encoding="utf-8")
 
@@ -63,11 +63,11 @@ def install_view(name: str, version: int, *, to: str) -> None:
 
 
 def isolate(*tables: str) -> None:
-    """Turn row level security on, for the owner too, with a policy for each role; nobody else sees a row.
+    """Enable row level security, also for the owner, with one policy for each role; other roles see no row.
 
-    The proxy and the owner touch the rows of the tenant that `router.tenant_id` names; the setting is '' and not NULL
-    after a transaction that had set it, hence nullif. The owner also reads everybody's, a reader those it was granted.
-    All are sub-selects without a reference to the row: they run once a statement, not once a row.
+    The proxy and the owner may change the rows of the tenant in `router.tenant_id`; after a transaction that set it,
+    the setting is '' instead of NULL, hence nullif. The owner may read all rows, a reader those of granted tenants.
+    The conditions are sub-selects that do not refer to the row, so they run once a statement and not once a row.
     """
     for table in tables:
         execute(f"""

@@ -1,4 +1,4 @@
-"""Roles, and the directory: tenants, keys, providers, models, policies, prices, readers."""
+"""The directory: roles, tenants, keys, providers, models, policies, prices and readers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ begin
         if not exists (select from pg_roles where rolname = v_role) then
             begin
                 execute format('create role %I nologin', v_role);
-                -- Else a login that is no superuser could not take the role on, though it made it.
+                -- Without this, a login that is no superuser could not use the role that it created.
                 execute format('grant %I to current_user', v_role);
             exception
-                when duplicate_object or unique_violation then null;  -- another database's migration was faster
+                when duplicate_object or unique_violation then null;  -- another database's migration created it
                 when insufficient_privilege then
                     raise exception 'role % is missing and % may not create it', v_role, current_user
                         using hint = format('Ask an administrator for: create role %I nologin; grant %I to %I;',
@@ -58,11 +58,11 @@ create type router.reason as enum (
     'learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'default', 'off', 'cold', 'low_support', 'capability',
     'single_candidate', 'unpriced', 'no_signal', 'embedding_failed', 'memory_unavailable', 'fallback', 'explore'
 );
-comment on type router.reason is 'Why a model was chosen; README.md says each in a line.';
+comment on type router.reason is 'Why a model was chosen; sql/README.md explains each value.';
 create type router.backend as enum ('knn', 'cheapest', 'fastest', 'weighted', 'none');
 comment on type router.backend is 'How a policy ranks its candidates.';
 create type router.granularity as enum ('conversation', 'step');
-comment on type router.granularity is 'What is embedded: the first user message, or the latest.';
+comment on type router.granularity is 'Which message is embedded: the first of the user (conversation) or the latest (step).';
 
 create table router.providers (
     provider_id smallint generated always as identity constraint providers_pkey primary key,
@@ -76,23 +76,23 @@ create table router.providers (
     key_header text not null default 'authorization'
         constraint providers_key_header_check check (key_header in ('authorization', 'x-api-key', 'api-key'))
 );
-comment on table router.providers is 'OpenAI-compatible endpoints that serve models.';
+comment on table router.providers is 'Endpoints with an OpenAI-compatible or Anthropic API that serve models.';
 comment on column router.providers.provider_id is 'Number of the provider.';
-comment on column router.providers.name is 'For people; unique.';
-comment on column router.providers.base_url is 'Ends before /chat/completions, as the openai client takes it.';
-comment on column router.providers.key_variable is 'Environment variable of the proxy that holds the provider''s key; NULL: none is sent.';
-comment on column router.providers.speaks is 'The APIs it answers: chat (/chat/completions), responses, messages (Anthropic''s), completions, embeddings.';
-comment on column router.providers.key_header is 'The header that carries its key: authorization (as a bearer token), x-api-key (Anthropic), api-key (Azure).';
+comment on column router.providers.name is 'Unique name.';
+comment on column router.providers.base_url is 'Base URL as the openai client takes it, without /chat/completions.';
+comment on column router.providers.key_variable is 'Environment variable of the proxy that holds the provider''s key; NULL: no key is sent.';
+comment on column router.providers.speaks is 'The APIs that it supports: chat (/chat/completions), responses, messages (Anthropic''s), completions, embeddings.';
+comment on column router.providers.key_header is 'The header that carries the key: authorization (a bearer token), x-api-key (Anthropic), api-key (Azure).';
 
 create table router.spaces (
     space_id smallint generated always as identity constraint spaces_pkey primary key,
     name text not null constraint spaces_name_key unique,
     dimensions int not null constraint spaces_dimensions_check check (dimensions between 1 and $WIDTH)
 );
-comment on table router.spaces is 'Embedding models: vectors of different spaces are never compared.';
+comment on table router.spaces is 'Embedding spaces: an embedding model with everything that changes its vectors. Vectors of different spaces are never compared.';
 comment on column router.spaces.space_id is 'Number of the space.';
-comment on column router.spaces.name is 'The embedder and everything that changes its vectors.';
-comment on column router.spaces.dimensions is 'Its own size; shorter than the column is padded with zeros, which leaves cosines unchanged.';
+comment on column router.spaces.name is 'Name of the embedder and of everything that changes its vectors.';
+comment on column router.spaces.dimensions is 'Dimensions of its vectors; padded with zeros to the column''s width, which leaves cosines unchanged.';
 
 create table router.tenants (
     tenant_id int generated by default as identity constraint tenants_pkey primary key,
@@ -113,18 +113,18 @@ create table router.tenants (
         next_space_id is null or (space_id is not null and space_id <> next_space_id)
     )
 );
-comment on table router.tenants is 'Who routes: every memory, key, policy and decision belongs to one tenant.';
-comment on column router.tenants.tenant_id is 'Leads the key of every tenant table.';
-comment on column router.tenants.name is 'For people; unique.';
-comment on column router.tenants.memory_cap is 'Memories kept; the oldest beyond it are forgotten in batches.';
-comment on column router.tenants.store_prompts is 'False: only hashes and embeddings are kept, never the text of a prompt.';
-comment on column router.tenants.route_explicit is 'True: a request naming a candidate of policy `auto` is routed, that model being its default.';
-comment on column router.tenants.shared is 'True: others may lean on its memory, which gives them estimates and never a row.';
-comment on column router.tenants.base_id is 'The shared tenant whose memory it leans on while its own is small; NULL: none.';
-comment on column router.tenants.default_provider is 'Serves the paths that name no model of pgrouter, files and audio among them; NULL: who serves the default model of policy auto.';
-comment on column router.tenants.space_id is 'The space that serves it; NULL: that of the proxy''s own embedder.';
-comment on column router.tenants.next_space_id is 'The space its memory is being rewritten for; NULL: none.';
-comment on column router.tenants.created_at is 'When the tenant was made.';
+comment on table router.tenants is 'Tenants; every memory, key, policy and decision belongs to one.';
+comment on column router.tenants.tenant_id is 'Number of the tenant; leads the key of every table with rows of tenants.';
+comment on column router.tenants.name is 'Unique name.';
+comment on column router.tenants.memory_cap is 'Memories kept; the oldest beyond it are deleted in batches.';
+comment on column router.tenants.store_prompts is 'False: only hashes and embeddings of prompts are stored, never their text.';
+comment on column router.tenants.route_explicit is 'True: a request that names a candidate of policy `auto` is routed, with that model as its default.';
+comment on column router.tenants.shared is 'True: other tenants may use its memory, which gives them estimates and never a row.';
+comment on column router.tenants.base_id is 'The tenant whose shared memory it uses while its own is small; NULL: none.';
+comment on column router.tenants.default_provider is 'Serves paths that name no model, such as files and audio; NULL: the provider of the default model of policy `auto`.';
+comment on column router.tenants.space_id is 'The embedding space that serves it; NULL: the space of the proxy''s own embedder.';
+comment on column router.tenants.next_space_id is 'The embedding space that its memory is being rewritten for; NULL: none.';
+comment on column router.tenants.created_at is 'When the tenant was created.';
 
 create table router.api_keys (
     key_id int generated always as identity constraint api_keys_pkey primary key,
@@ -139,16 +139,16 @@ create table router.api_keys (
     allowed_models smallint[]
 );
 create index api_keys_tenant on router.api_keys (tenant_id);
-comment on table router.api_keys is 'Keys of the proxy, as SHA-256 only: the key itself was shown once.';
-comment on column router.api_keys.key_id is 'Names the key in the ledger.';
-comment on column router.api_keys.tenant_id is 'Whose key it is.';
+comment on table router.api_keys is 'API keys of tenants, as SHA-256 only; the key itself is shown once, at its creation.';
+comment on column router.api_keys.key_id is 'Number of the key, as in the ledger.';
+comment on column router.api_keys.tenant_id is 'The tenant it belongs to.';
 comment on column router.api_keys.key_hash is 'SHA-256 of the whole key, 32 bytes.';
-comment on column router.api_keys.hint is 'First characters of the key, so that people can tell keys apart.';
-comment on column router.api_keys.name is 'What the key is for.';
-comment on column router.api_keys.created_at is 'When the key was made.';
-comment on column router.api_keys.expires_at is 'From then on the key is refused; NULL: never.';
-comment on column router.api_keys.revoked_at is 'When the key was revoked; NULL: it was not.';
-comment on column router.api_keys.allowed_models is 'The models that the key may be served by; NULL: all.';
+comment on column router.api_keys.hint is 'First characters of the key, to tell keys apart.';
+comment on column router.api_keys.name is 'Its purpose.';
+comment on column router.api_keys.created_at is 'When the key was created.';
+comment on column router.api_keys.expires_at is 'From then on the key is refused; NULL: it never expires.';
+comment on column router.api_keys.revoked_at is 'When the key was revoked; NULL: it is not revoked.';
+comment on column router.api_keys.allowed_models is 'The models that may serve the key; NULL: all.';
 
 create table router.models (
     model_id smallint generated always as identity constraint models_pkey primary key,
@@ -171,23 +171,23 @@ create table router.models (
     enabled boolean not null default true
 );
 comment on table router.models is 'Models that requests may name and policies may choose from.';
-comment on column router.models.model_id is 'Position of the model in every label array, counted from 1; never used again for another.';
-comment on column router.models.name is 'What requests say in `model`; unique.';
-comment on column router.models.provider_id is 'Who serves it.';
-comment on column router.models.upstream_name is 'What the provider calls it.';
+comment on column router.models.model_id is 'Number of the model: its position in every label array, from 1. Never reused.';
+comment on column router.models.name is 'The value of `model` in requests; unique.';
+comment on column router.models.provider_id is 'The provider that serves it.';
+comment on column router.models.upstream_name is 'The provider''s name for it.';
 comment on column router.models.input_price is 'USD per million prompt tokens; NULL: unknown.';
 comment on column router.models.cached_input_price is 'USD per million prompt tokens read from the provider''s cache; NULL: as input_price.';
 comment on column router.models.output_price is 'USD per million completion tokens; NULL: unknown.';
-comment on column router.models.priced_on is 'The date the prices are from.';
-comment on column router.models.context_window is 'Prompt plus completion tokens; NULL: unknown, taken as enough.';
-comment on column router.models.max_output is 'Completion tokens at most; NULL: unknown, taken as enough.';
-comment on column router.models.tools is 'Calls tools; NULL: unknown, taken as yes.';
-comment on column router.models.parallel_tools is 'Calls several tools at once; NULL: unknown, taken as yes.';
-comment on column router.models.vision is 'Reads images; NULL: unknown, taken as yes.';
-comment on column router.models.audio is 'Hears and speaks; NULL: unknown, taken as yes.';
-comment on column router.models.json_schema is 'Follows a JSON schema; NULL: unknown, taken as yes.';
-comment on column router.models.reasoning is 'Takes an effort of reasoning; NULL: unknown, taken as yes.';
-comment on column router.models.enabled is 'False: neither listed nor served; its labels stay.';
+comment on column router.models.priced_on is 'The date of the prices.';
+comment on column router.models.context_window is 'Prompt plus completion tokens; NULL: unknown, assumed to be enough.';
+comment on column router.models.max_output is 'Most completion tokens; NULL: unknown, assumed to be enough.';
+comment on column router.models.tools is 'Supports tool calls; NULL: unknown, assumed to.';
+comment on column router.models.parallel_tools is 'Supports several tool calls at once; NULL: unknown, assumed to.';
+comment on column router.models.vision is 'Accepts images; NULL: unknown, assumed to.';
+comment on column router.models.audio is 'Accepts and returns audio; NULL: unknown, assumed to.';
+comment on column router.models.json_schema is 'Follows a JSON schema; NULL: unknown, assumed to.';
+comment on column router.models.reasoning is 'Accepts a reasoning effort; NULL: unknown, assumed to.';
+comment on column router.models.enabled is 'False: neither listed nor used; its labels stay.';
 
 create table router.policies (
     policy_id int generated always as identity constraint policies_pkey primary key,
@@ -213,26 +213,26 @@ create table router.policies (
     constraint policies_name_key unique (tenant_id, name),
     constraint policies_tenant_key unique (tenant_id, policy_id)
 );
-comment on table router.policies is 'Names a request may give as `model` to be routed, with the settings of the decision.';
+comment on table router.policies is 'Policies: names that requests may give as `model` to be routed, with the settings of their decisions.';
 comment on column router.policies.policy_id is 'Number of the policy.';
-comment on column router.policies.tenant_id is 'Whose policy it is.';
-comment on column router.policies.name is 'What requests say in `model`; `auto` is made with every tenant.';
-comment on column router.policies.backend is 'knn learns from the memory; the others need no labels.';
-comment on column router.policies.default_model is 'Serves whenever the decision is declined.';
+comment on column router.policies.tenant_id is 'The tenant it belongs to.';
+comment on column router.policies.name is 'The value of `model` in requests; `auto` is created with every tenant.';
+comment on column router.policies.backend is 'How it ranks candidates: knn learns from the memory; the other backends need no labels.';
+comment on column router.policies.default_model is 'Serves when a decision is declined.';
 comment on column router.policies.granularity is 'Embed the first user message (conversation) or the latest (step).';
-comment on column router.policies.alpha is 'Quality points one would give up to save what the dearest candidate costs for an average prompt; 0 ignores cost.';
-comment on column router.policies.k is 'Neighbours consulted.';
-comment on column router.policies.tau is 'Kernel width: a neighbour weighs exp((similarity - 1) / tau); infinity makes all weigh 1.';
+comment on column router.policies.alpha is 'Weight of cost: points of quality given up to save the cost of the dearest candidate for an average prompt; 0 ignores cost.';
+comment on column router.policies.k is 'Neighbours used.';
+comment on column router.policies.tau is 'Width of the kernel: a neighbour weighs exp((similarity - 1) / tau); infinity: all weigh 1.';
 comment on column router.policies.n0 is 'Weight of the prior in an estimate, in neighbours.';
-comment on column router.policies.n0_task is 'The same when the request names a task.';
+comment on column router.policies.n0_task is 'Weight of the prior if the request names a task with labels, in neighbours.';
 comment on column router.policies.n1 is 'Weight of the tenant''s mean in a task''s prior, in labels.';
-comment on column router.policies.seed_count is 'Memories needed before the memory decides; below it: cold.';
-comment on column router.policies.confidence_floor is 'Least share of the estimate that must come from neighbours; below it: low_support.';
-comment on column router.policies.switch_penalty is 'Quality points a candidate loses for not being the conversation''s current model.';
-comment on column router.policies.sticky_seconds is 'How long a conversation stays with its first model; 0: not at all.';
-comment on column router.policies.explore_share is 'Share of new requests that go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
-comment on column router.policies.explore_labels is 'Labels in the memory from which on a candidate is no longer explored.';
-comment on column router.policies.base_weight is 'Weight of the shared memory that the tenant leans on: its neighbours count base_weight / (base_weight + own memories) each; 0: the policy does not lean on it.';
+comment on column router.policies.seed_count is 'Memories needed before the memory decides; with fewer, decisions are declined as cold.';
+comment on column router.policies.confidence_floor is 'Least share of the estimate that must come from neighbours; below it decisions are declined as low_support.';
+comment on column router.policies.switch_penalty is 'Points of quality subtracted from candidates other than the conversation''s current model.';
+comment on column router.policies.sticky_seconds is 'How long a conversation stays with its model; 0: it does not.';
+comment on column router.policies.explore_share is 'Share of new requests that explore: they go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
+comment on column router.policies.explore_labels is 'Number of labels from which on a candidate is no longer explored.';
+comment on column router.policies.base_weight is 'Weight of the shared memory of the tenant''s base: each of its neighbours counts base_weight / (base_weight + own memories); 0: the policy does not use it.';
 
 create table router.policy_models (
     tenant_id int not null,
@@ -244,7 +244,7 @@ create table router.policy_models (
         references router.policies (tenant_id, policy_id) on delete cascade
 );
 comment on table router.policy_models is 'The candidates of each policy.';
-comment on column router.policy_models.tenant_id is 'Whose policy it is.';
+comment on column router.policy_models.tenant_id is 'The tenant of the policy.';
 comment on column router.policy_models.policy_id is 'The policy.';
 comment on column router.policy_models.model_id is 'A candidate.';
 comment on column router.policy_models.weight is 'Share of the traffic under backend `weighted`, relative to the other candidates.';
@@ -261,13 +261,13 @@ create table router.tenant_prices (
     priced_on date not null,
     constraint tenant_prices_pkey primary key (tenant_id, model_id)
 );
-comment on table router.tenant_prices is 'What a tenant pays for a model, where that is not the model''s own price: all of it, not a part.';
-comment on column router.tenant_prices.tenant_id is 'Who pays it.';
+comment on table router.tenant_prices is 'Prices that a tenant pays for a model in place of the model''s own; a row replaces all of the model''s prices.';
+comment on column router.tenant_prices.tenant_id is 'The tenant that pays them.';
 comment on column router.tenant_prices.model_id is 'The model.';
 comment on column router.tenant_prices.input_price is 'USD per million prompt tokens.';
 comment on column router.tenant_prices.cached_input_price is 'USD per million prompt tokens read from the provider''s cache; NULL: as input_price.';
-comment on column router.tenant_prices.output_price is 'USD per million completion tokens, of reasoning too.';
-comment on column router.tenant_prices.priced_on is 'The date the prices are from.';
+comment on column router.tenant_prices.output_price is 'USD per million completion tokens, reasoning tokens included.';
+comment on column router.tenant_prices.priced_on is 'The date of the prices.';
 
 create type router.policy_settings as (
     granularity router.granularity, alpha double precision, k int, tau double precision, n0 double precision,
@@ -275,7 +275,7 @@ create type router.policy_settings as (
     switch_penalty double precision, sticky_seconds int, explore_share double precision, explore_labels int,
     base_weight double precision
 );
-comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL leaves one as it is.';
+comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL: unchanged.';
 
 create table router.reader_grants (
     role regrole not null,
@@ -283,10 +283,10 @@ create table router.reader_grants (
     granted_at timestamptz not null default now(),
     constraint reader_grants_key unique nulls not distinct (role, tenant_id)
 );
-comment on table router.reader_grants is 'Which tenants a reader sees; a member of router_reader that is not here sees none.';
-comment on column router.reader_grants.role is 'A login or a group; by number, so that it may be renamed and another of its name inherits nothing.';
-comment on column router.reader_grants.tenant_id is 'The tenant it sees; NULL: every tenant.';
-comment on column router.reader_grants.granted_at is 'Since when.';
+comment on table router.reader_grants is 'The tenants that each reader may see. A member of router_reader without a row sees none.';
+comment on column router.reader_grants.role is 'A login or a group, by its number: renaming a role keeps its grants, and another role with its old name has none.';
+comment on column router.reader_grants.tenant_id is 'The tenant it may see; NULL: every tenant.';
+comment on column router.reader_grants.granted_at is 'When it was granted.';
 alter table router.reader_grants enable row level security;
 alter table router.reader_grants force row level security;
 create policy reader_grants_of_owner on router.reader_grants to current_user using (true);
@@ -296,7 +296,7 @@ grant select on router.reader_grants to router_reader;
 
 grant select on router.spaces, router.tenants, router.providers, router.models, router.policies,
     router.policy_models, router.tenant_prices to router_app, router_reader;
--- Without key_hash: a reader has no use for it.
+-- Without key_hash, which readers do not need.
 grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at, allowed_models) on router.api_keys to router_reader;
 grant insert on router.spaces to router_app;
 """
@@ -344,7 +344,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The version table stays, or there would be nowhere to write that nothing is left.
+    # The version table stays; alembic writes there that no revision is left.
     drop(
         "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
         "list_keys", "delete_policy", "put_policy", "list_policies", "drop_price", "put_price", "prices", "_prices",

@@ -12,8 +12,8 @@ depends_on = None
 APP = "router_app"
 BOTH = "router_app, router_reader"
 
-# A scan for neighbours reads every memory of a small tenant: from a covering index that takes half the time that it takes
-# from the table, where they lie among everyone else's. Longer vectors do not fit into an entry with their labels.
+# An exact scan reads every memory of a small tenant. A covering index halves its time, because in the table they lie among
+# those of all tenants. Longer vectors with their labels do not fit into an index entry.
 COVERED = 768
 COVERING = "include (task_id, quality, completion_tokens, embedding)"
 
@@ -25,10 +25,10 @@ create table router.tasks (
     constraint tasks_pkey primary key (tenant_id, task_id),
     constraint tasks_name_key unique (tenant_id, name)
 );
-comment on table router.tasks is 'Task tags that a tenant''s examples carried.';
-comment on column router.tasks.tenant_id is 'Whose tag it is.';
+comment on table router.tasks is 'Task tags of a tenant''s examples.';
+comment on column router.tasks.tenant_id is 'The tenant that uses the tag.';
 comment on column router.tasks.task_id is 'Number of the tag within the tenant.';
-comment on column router.tasks.name is 'The tag, as X-Router-Task sends it.';
+comment on column router.tasks.name is 'The tag, as in the header X-Router-Task.';
 
 create table router.memories (
     tenant_id int not null constraint memories_tenant_fkey references router.tenants on delete cascade,
@@ -40,7 +40,7 @@ create table router.memories (
     prompt_tokens int not null constraint memories_prompt_tokens_check check (prompt_tokens >= 0),
     quality real[] not null
         constraint memories_quality_check check (0 <= all (quality) and 1 >= all (quality))
-        -- An entry of a btree holds 2,704 bytes.
+        -- An index entry of a btree holds at most 2,704 bytes.
         constraint memories_labels_check check (cardinality(array_remove(quality, null)) <= 64),
     completion_tokens real[] not null
         constraint memories_completion_tokens_check check (0 <= all (completion_tokens) and 'infinity' > all (completion_tokens))
@@ -48,27 +48,27 @@ create table router.memories (
     embedding halfvec($WIDTH) not null constraint memories_embedding_check check (l2_norm(embedding) > 0)
 ) partition by list (tier);
 alter table router.memories alter column embedding set storage plain;
-comment on table router.memories is 'What was taught: an embedding with one label per model. Dense, for the scan; texts are in memory_texts.';
-comment on column router.memories.tenant_id is 'Whose memory it is.';
+comment on table router.memories is 'The routing memory: an embedding with labels by model for each prompt taught. Only what a search needs; texts are in memory_texts.';
+comment on column router.memories.tenant_id is 'The tenant it belongs to.';
 comment on column router.memories.memory_id is 'Number of the memory, unique over all tenants.';
-comment on column router.memories.created_at is 'When it was last taught; the oldest are forgotten first.';
+comment on column router.memories.created_at is 'When it was last taught; the oldest are evicted first.';
 comment on column router.memories.tier is 'Partition key, as in memory_counts: 0 exact scan, 1 a partition of its own.';
 comment on column router.memories.space_id is 'The embedding''s space.';
-comment on column router.memories.task_id is 'Task tag, NULL: none.';
-comment on column router.memories.prompt_tokens is 'Tokens of the prompt, estimated where no tokenizer is known.';
-comment on column router.memories.quality is 'Quality 0 to 1 by model_id, NULL: unknown.';
-comment on column router.memories.completion_tokens is 'Tokens of the answer by model_id, NULL: unknown.';
-comment on column router.memories.embedding is 'Unit vector, padded with zeros to the column''s width; stored in the row, not beside it.';
+comment on column router.memories.task_id is 'Task tag; NULL: none.';
+comment on column router.memories.prompt_tokens is 'Tokens of the prompt, estimated if no tokenizer is known.';
+comment on column router.memories.quality is 'Quality 0 to 1 by model_id; NULL: unknown.';
+comment on column router.memories.completion_tokens is 'Tokens of the answer by model_id; NULL: unknown.';
+comment on column router.memories.embedding is 'Unit vector, padded with zeros to the column''s width; stored in the row, not in a TOAST table.';
 
 create table router.memories_small partition of router.memories (
     constraint memories_small_pkey primary key (memory_id)
 ) for values in (0) with (autovacuum_vacuum_insert_scale_factor = 0.02);
 create index memories_small_scan on router.memories_small (tenant_id, space_id, created_at, memory_id) $COVERING;
-comment on table router.memories_small is 'Tenants of up to about 6,000 memories: a btree and exact scans, never a vector index.';
-comment on index router.memories_small_scan is 'A tenant''s memories side by side, the oldest first; holds all that a scan for neighbours reads, where that fits.';
+comment on table router.memories_small is 'Memories of tenants with up to about 6,000: a btree and exact scans, never a vector index.';
+comment on index router.memories_small_scan is 'Memories of a tenant side by side, oldest first; covers all columns that an exact scan reads, if they fit.';
 
 create table router.memories_large partition of router.memories for values in (1) partition by list (tenant_id);
-comment on table router.memories_large is 'Graduated tenants: a partition each, by space, with an HNSW of its own and never a btree on the tenant.';
+comment on table router.memories_large is 'Memories of graduated tenants: a partition for each, and below it one per space with its own HNSW index, never a btree on the tenant.';
 
 create sequence router.memory_ids owned by router.memories.memory_id;
 comment on sequence router.memory_ids is 'Numbers of memories.';
@@ -85,14 +85,14 @@ create table router.memory_texts (
     constraint memory_texts_pkey primary key (tenant_id, memory_id),
     constraint memory_texts_prompt_key unique (tenant_id, space_id, prompt_hash, source)
 );
-comment on table router.memory_texts is 'Where a memory came from, and its prompt where the tenant stores prompts.';
-comment on column router.memory_texts.tenant_id is 'Whose memory it is.';
+comment on table router.memory_texts is 'Source and hash of each memory, and its prompt if the tenant stores prompts.';
+comment on column router.memory_texts.tenant_id is 'The tenant it belongs to.';
 comment on column router.memory_texts.memory_id is 'The memory.';
 comment on column router.memory_texts.space_id is 'Its embedding''s space.';
-comment on column router.memory_texts.prompt_hash is 'SHA-256 of the prompt; teaching a prompt again overwrites the memory of the same source.';
-comment on column router.memory_texts.source is 'Who judged: human, judge, import or feedback.';
-comment on column router.memory_texts.prompt is 'The prompt; NULL where the tenant stores none.';
-comment on column router.memory_texts.key_id is 'The key that taught it last, NULL: the command line.';
+comment on column router.memory_texts.prompt_hash is 'SHA-256 of the prompt; teaching a prompt again overwrites the memory from the same source.';
+comment on column router.memory_texts.source is 'Source of the labels: human, judge, import or feedback.';
+comment on column router.memory_texts.prompt is 'The prompt; NULL: the tenant stores none.';
+comment on column router.memory_texts.key_id is 'The key that taught it last; NULL: the command line.';
 comment on column router.memory_texts.first_taught_at is 'When it was first taught.';
 
 create table router.memory_counts (
@@ -105,14 +105,14 @@ create table router.memory_counts (
     moved_at timestamptz,
     constraint memory_counts_pkey primary key (tenant_id, space_id)
 ) with (fillfactor = 50);
-comment on table router.memory_counts is 'Memories per tenant and space, kept by trigger; its row is the tenant''s mutex for teaching.';
-comment on column router.memory_counts.tenant_id is 'Whose memories.';
-comment on column router.memory_counts.space_id is 'In which space.';
-comment on column router.memory_counts.tier is '0: its rows are in memories_small, exact scan. 1: graduated, in a partition of their own with HNSW.';
-comment on column router.memory_counts.memories is 'How many.';
-comment on column router.memory_counts.prompt_tokens is 'Tokens of all their prompts.';
-comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW was built.';
-comment on column router.memory_counts.moved_at is 'When its rows last changed the tier; NULL: never.';
+comment on table router.memory_counts is 'Number of memories per tenant and space, kept by triggers.';
+comment on column router.memory_counts.tenant_id is 'The tenant.';
+comment on column router.memory_counts.space_id is 'The space.';
+comment on column router.memory_counts.tier is '0: in memories_small, by exact scan. 1: graduated, in a partition of its own with an HNSW index.';
+comment on column router.memory_counts.memories is 'Number of memories.';
+comment on column router.memory_counts.prompt_tokens is 'Sum of their prompt tokens.';
+comment on column router.memory_counts.churn is 'Graduated memories overwritten or deleted since their HNSW index was built.';
+comment on column router.memory_counts.moved_at is 'When they last changed tier; NULL: never.';
 
 create table router.priors (
     tenant_id int not null constraint priors_tenant_fkey references router.tenants on delete cascade,
@@ -125,15 +125,15 @@ create table router.priors (
     completion_sum double precision not null,
     constraint priors_pkey primary key (tenant_id, space_id, task_id, model_id)
 ) with (fillfactor = 50);
-comment on table router.priors is 'Sums of labels per task and model, kept by trigger: what an estimate leans on where neighbours are few.';
-comment on column router.priors.tenant_id is 'Whose labels.';
-comment on column router.priors.space_id is 'In which space.';
+comment on table router.priors is 'Sums of labels per task and model, kept by triggers: the prior of an estimate.';
+comment on column router.priors.tenant_id is 'The tenant.';
+comment on column router.priors.space_id is 'The space.';
 comment on column router.priors.task_id is 'The task; 0: all memories, tagged or not.';
-comment on column router.priors.model_id is 'The model labelled.';
-comment on column router.priors.labels is 'Quality labels.';
-comment on column router.priors.quality_sum is 'Their sum.';
-comment on column router.priors.completions is 'Known answer lengths.';
-comment on column router.priors.completion_sum is 'Their sum, tokens.';
+comment on column router.priors.model_id is 'The model.';
+comment on column router.priors.labels is 'Number of quality labels.';
+comment on column router.priors.quality_sum is 'Sum of the quality labels.';
+comment on column router.priors.completions is 'Number of known answer lengths.';
+comment on column router.priors.completion_sum is 'Sum of the known answer lengths, tokens.';
 
 create type router.example as (
     prompt_hash bytea,
@@ -145,7 +145,7 @@ create type router.example as (
     completion_tokens real[],
     embedding halfvec
 );
-comment on type router.example is 'One thing to teach, as record takes it.';
+comment on type router.example is 'An example to teach, as record takes it.';
 
 grant select on router.tasks, router.memories, router.memories_small, router.memories_large, router.memory_texts, router.memory_counts, router.priors
     to router_app, router_reader;

@@ -1,4 +1,4 @@
-"""The ledger: what was decided, what it used, where conversations stand, and what tenants and keys may spend."""
+"""The ledger: decisions, conversations, stored responses and speeds; limits with their meters and reservations."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ create table router.conversations (
     updated_at timestamptz not null,
     expires_at timestamptz not null,
     constraint conversations_pkey primary key (tenant_id, policy_id, conversation),
-    -- With the tenant: a policy of another is as absent as one that never was.
+    -- With the tenant, so that another tenant's policy is refused like one that does not exist.
     constraint conversations_policy_fkey foreign key (tenant_id, policy_id)
         references router.policies (tenant_id, policy_id) on delete cascade
 );
 create index conversations_expires on router.conversations (expires_at);
-comment on table router.conversations is 'The model each conversation is with, so that it survives replicas and restarts.';
-comment on column router.conversations.tenant_id is 'Whose conversation it is.';
-comment on column router.conversations.policy_id is 'The policy that routed it.';
+comment on table router.conversations is 'The model of each conversation, shared by all proxies and kept over restarts.';
+comment on column router.conversations.tenant_id is 'The tenant it belongs to.';
+comment on column router.conversations.policy_id is 'The policy that routes it.';
 comment on column router.conversations.conversation is 'Hash of X-Router-Conversation, or of everything before the first answer, with the task.';
 comment on column router.conversations.model_id is 'The model that served it last.';
-comment on column router.conversations.prompt_tokens is 'Prompt tokens of its last turn: what the provider may have cached; NULL: unknown.';
+comment on column router.conversations.prompt_tokens is 'Prompt tokens of its last turn, which the provider may have cached; NULL: unknown.';
 comment on column router.conversations.updated_at is 'When it was last served.';
 comment on column router.conversations.expires_at is 'From then on it is decided anew.';
 
@@ -47,15 +47,15 @@ create table router.speeds (
     updated_at timestamptz not null,
     constraint speeds_pkey primary key (tenant_id, model_id)
 ) with (fillfactor = 50);
-comment on table router.speeds is 'What the ledger teaches about each model: how soon it answers, how long, and what its tokens are to ours.';
-comment on column router.speeds.tenant_id is 'Measured on whose requests.';
+comment on table router.speeds is 'What the ledger shows of each model: time to first token, answer length, and its token counts beside our estimates.';
+comment on column router.speeds.tenant_id is 'The tenant whose requests were measured.';
 comment on column router.speeds.model_id is 'The model.';
-comment on column router.speeds.first_token_ms is 'Time to first token, milliseconds, for backend `fastest`: a moving average in which each batch of the ledger weighs 0.2; NULL: none yet.';
-comment on column router.speeds.samples is 'Requests that went into first_token_ms.';
-comment on column router.speeds.completion_tokens is 'Completion tokens as reported, those of reasoning too: the mean of 100 requests, then a moving average of about as many; NULL: none yet.';
-comment on column router.speeds.completions is 'Requests that went into completion_tokens.';
-comment on column router.speeds.token_ratio is 'Prompt tokens as reported divided by those estimated, a moving average of about 20 requests that begins at 1; NULL: none yet, taken as 1.';
-comment on column router.speeds.updated_at is 'When the last went in.';
+comment on column router.speeds.first_token_ms is 'Time to first token, milliseconds, for backend `fastest`: a moving average in which each batch of the ledger weighs 0.2; NULL: unknown.';
+comment on column router.speeds.samples is 'Requests counted in first_token_ms.';
+comment on column router.speeds.completion_tokens is 'Completion tokens as reported, reasoning included: the mean of 100 requests, then a moving average of about as many; NULL: unknown.';
+comment on column router.speeds.completions is 'Requests counted in completion_tokens.';
+comment on column router.speeds.token_ratio is 'Prompt tokens as reported divided by those estimated, a moving average of about 20 requests that begins at 1; NULL: unknown, taken as 1.';
+comment on column router.speeds.updated_at is 'When it was last updated.';
 
 create table router.decisions (
     tenant_id int not null,
@@ -105,51 +105,51 @@ create table router.decisions (
     constraint decisions_pkey primary key (decision_id, decided_at)
 ) partition by range (decided_at);
 create index decisions_recent on router.decisions (tenant_id, decided_at desc);
-comment on table router.decisions is 'The ledger: one row a served request, by day. Never a prompt, never an answer.';
-comment on column router.decisions.tenant_id is 'Whose request.';
+comment on table router.decisions is 'The ledger: one row per request served, partitioned by day. It never holds a prompt or an answer.';
+comment on column router.decisions.tenant_id is 'The tenant that sent the request.';
 comment on column router.decisions.decision_id is 'UUIDv7, as in x-router-decision.';
-comment on column router.decisions.decided_at is 'The time within decision_id: it finds the partition.';
-comment on column router.decisions.key_id is 'The key used.';
-comment on column router.decisions.policy_id is 'The policy; NULL: none was asked for.';
-comment on column router.decisions.requested is 'What the request said in `model`.';
-comment on column router.decisions.task is 'What the request said in X-Router-Task.';
+comment on column router.decisions.decided_at is 'The time within decision_id; the partition key.';
+comment on column router.decisions.key_id is 'The API key used.';
+comment on column router.decisions.policy_id is 'The policy; NULL: the request named a model.';
+comment on column router.decisions.requested is 'The value of `model` in the request.';
+comment on column router.decisions.task is 'The value of X-Router-Task in the request.';
 comment on column router.decisions.reason is 'Why model_id was chosen.';
 comment on column router.decisions.model_id is 'The model that served.';
-comment on column router.decisions.confidence is 'Share of the winner''s estimate that came from neighbours, 0 to 1.';
-comment on column router.decisions.candidates is 'The ranking, best first; NULL: nothing was ranked.';
+comment on column router.decisions.confidence is 'Share of the first candidate''s estimate that came from neighbours, 0 to 1.';
+comment on column router.decisions.candidates is 'The ranking, best first; NULL: no ranking was made.';
 comment on column router.decisions.quality is 'Estimated quality of each, 0 to 1.';
 comment on column router.decisions.cost_usd is 'Expected USD of each.';
 comment on column router.decisions.score is 'Of each: quality - alpha cost_usd / unit_usd - penalty.';
-comment on column router.decisions.prior is 'Quality that each was taken to have before its neighbours were asked.';
-comment on column router.decisions.confidences is 'Share of each one''s quality that came from neighbours, the rest from prior.';
-comment on column router.decisions.prompt_estimate is 'Prompt tokens that each was expected to count.';
+comment on column router.decisions.prior is 'Quality expected of each before its neighbours count.';
+comment on column router.decisions.confidences is 'Share of each one''s quality that came from neighbours; the rest came from prior.';
+comment on column router.decisions.prompt_estimate is 'Prompt tokens expected of each, as it counts them.';
 comment on column router.decisions.completion_estimate is 'Completion tokens expected of each.';
-comment on column router.decisions.input_price is 'USD per million prompt tokens of each, as of then.';
-comment on column router.decisions.output_price is 'USD per million completion tokens of each, as of then.';
-comment on column router.decisions.cached_estimate is 'Those of prompt_estimate expected in the provider''s cache; NULL: none.';
-comment on column router.decisions.cached_price is 'USD per million of those; NULL: there were none.';
-comment on column router.decisions.penalty is 'What each lost for not being the conversation''s model; NULL: nothing.';
-comment on column router.decisions.alpha is 'Price of cost in quality, as of then.';
-comment on column router.decisions.unit_usd is 'What the dearest candidate cost for the tenant''s average prompt.';
-comment on column router.decisions.attempts is 'Upstream calls made for it.';
-comment on column router.decisions.status is 'HTTP status the client got; 499: it went away first.';
-comment on column router.decisions.streamed is 'Answered as server-sent events.';
-comment on column router.decisions.prompt_tokens is 'As the provider reported; NULL: it did not.';
-comment on column router.decisions.cached_tokens is 'Those of them read from the provider''s cache; NULL: not reported.';
-comment on column router.decisions.completion_tokens is 'As the provider reported; NULL: it did not.';
-comment on column router.decisions.reasoning_tokens is 'Those of the completion that were thought and not said; NULL: not reported.';
-comment on column router.decisions.estimated_tokens is 'What the prompt was taken for before it was sent; NULL: nobody counted.';
-comment on column router.decisions.spent_usd is 'Cost at the tenant''s prices of the day; NULL: tokens or prices unknown.';
-comment on column router.decisions.default_usd is 'The same tokens at the prices of the policy''s default model.';
-comment on column router.decisions.overhead_ms is 'Time in pgrouter before the request went upstream.';
-comment on column router.decisions.first_token_ms is 'From sending upstream to the first byte of the answer.';
-comment on column router.decisions.duration_ms is 'From the request''s arrival to the last byte out.';
-comment on column router.decisions.api is 'The API it came by: chat, responses, messages, completions, embeddings; NULL: chat, as all were once.';
-comment on column router.decisions.tried is 'The models that were asked or passed over, in order; NULL: model_id was asked once, and status says what came of it.';
-comment on column router.decisions.tried_why is 'Why each: chosen, fallback, retry, hedge.';
-comment on column router.decisions.tried_outcome is 'What came of each: an HTTP status, timeout, unreachable, open (passed over, as it failed too often), over_budget, cancelled.';
-comment on column router.decisions.tried_ms is 'How long each took to begin its answer, or to fail.';
-comment on column router.decisions.usage_estimated is 'Whether tokens are estimated from what was sent and said, as the provider reported none.';
+comment on column router.decisions.input_price is 'USD per million prompt tokens of each, at that time.';
+comment on column router.decisions.output_price is 'USD per million completion tokens of each, at that time.';
+comment on column router.decisions.cached_estimate is 'Tokens of prompt_estimate expected in the provider''s cache; NULL: none.';
+comment on column router.decisions.cached_price is 'USD per million of the cached tokens; NULL: there were none.';
+comment on column router.decisions.penalty is 'Points subtracted from each for not being the conversation''s model; NULL: none.';
+comment on column router.decisions.alpha is 'Weight of cost, at that time.';
+comment on column router.decisions.unit_usd is 'Cost of the dearest candidate for the tenant''s average prompt.';
+comment on column router.decisions.attempts is 'Calls to providers made for it.';
+comment on column router.decisions.status is 'HTTP status sent to the client; 499: the client disconnected first.';
+comment on column router.decisions.streamed is 'Whether it was answered as server-sent events.';
+comment on column router.decisions.prompt_tokens is 'As the provider reported; NULL: not reported.';
+comment on column router.decisions.cached_tokens is 'Prompt tokens read from the provider''s cache; NULL: not reported.';
+comment on column router.decisions.completion_tokens is 'As the provider reported; NULL: not reported.';
+comment on column router.decisions.reasoning_tokens is 'Completion tokens used for reasoning; NULL: not reported.';
+comment on column router.decisions.estimated_tokens is 'Prompt tokens estimated before the request was sent; NULL: not estimated.';
+comment on column router.decisions.spent_usd is 'Cost at the tenant''s prices of that day; NULL: tokens or prices unknown.';
+comment on column router.decisions.default_usd is 'Cost of the same tokens at the prices of the policy''s default model.';
+comment on column router.decisions.overhead_ms is 'Time in pgrouter before the request was sent to a provider.';
+comment on column router.decisions.first_token_ms is 'Time from sending to the first token of the answer.';
+comment on column router.decisions.duration_ms is 'Time from the request''s arrival to the last byte sent.';
+comment on column router.decisions.api is 'API of the request: chat, responses, messages, completions, embeddings; NULL: chat.';
+comment on column router.decisions.tried is 'The models that were called or skipped, in order; NULL: model_id was called once, with the result in status.';
+comment on column router.decisions.tried_why is 'Why each was called or skipped: chosen, fallback, retry, hedge.';
+comment on column router.decisions.tried_outcome is 'The outcome of each: an HTTP status, timeout, unreachable, open (skipped, because it failed too often), over_budget, cancelled.';
+comment on column router.decisions.tried_ms is 'Time until each began its answer or failed.';
+comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, and the token counts are estimates.';
 
 create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
@@ -162,7 +162,7 @@ create type router.decision_entry as (
     estimated_tokens int, api text, tried smallint[], tried_why text[], tried_outcome text[], tried_ms real[],
     usage_estimated boolean, response bytea
 );
-comment on type router.decision_entry is 'One served request, as log_decisions takes it.';
+comment on type router.decision_entry is 'A served request, as log_decisions takes it.';
 
 grant select on router.conversations, router.speeds, router.decisions to router_app, router_reader;
 grant insert, update on router.conversations, router.speeds to router_app;
@@ -176,11 +176,11 @@ create table router.responses (
     constraint responses_pkey primary key (tenant_id, response)
 );
 create index responses_expires on router.responses (expires_at);
-comment on table router.responses is 'Who gave the answers that providers keep, so that what goes on from one finds the way.';
-comment on column router.responses.tenant_id is 'Whose answer it is.';
-comment on column router.responses.response is 'Hash of the answer''s id.';
-comment on column router.responses.model_id is 'The model that gave it; its provider keeps it.';
-comment on column router.responses.expires_at is 'From then on nobody keeps it.';
+comment on table router.responses is 'The model of each response that its provider stores, so that a request that continues it is sent there.';
+comment on column router.responses.tenant_id is 'The tenant it belongs to.';
+comment on column router.responses.response is 'Hash of the response''s id.';
+comment on column router.responses.model_id is 'The model that gave it; its provider stores it.';
+comment on column router.responses.expires_at is 'From then on no provider stores it.';
 grant select on router.responses to router_app, router_reader;
 grant insert on router.responses to router_app;
 """
@@ -194,24 +194,24 @@ create table router.limits (
     tokens_per_minute int constraint limits_tokens_per_minute_check check (tokens_per_minute > 0),
     day_usd double precision constraint limits_day_usd_check check (day_usd >= 0 and day_usd < 'infinity'),
     month_usd double precision constraint limits_month_usd_check check (month_usd >= 0 and month_usd < 'infinity'),
-    -- One look finds a key's limits and its tenant's, where a NULL is equal to nothing. A column: row level security
-    -- keeps an expression like this from being looked up in an index.
+    -- An index lookup by scope finds a key's limits and its tenant's, whose key_id is NULL. It is a column, because row
+    -- level security keeps an index on such an expression from being used.
     scope int generated always as (coalesce(key_id, 0)) stored,
     constraint limits_key unique nulls not distinct (tenant_id, key_id)
 );
 create index limits_scope on router.limits (tenant_id, scope);
-comment on table router.limits is 'What a tenant, or one of its keys, may use; a tenant or key without a row is not limited.';
-comment on column router.limits.limit_id is 'Names the limit to its meter.';
-comment on column router.limits.tenant_id is 'Who is limited.';
-comment on column router.limits.key_id is 'The key; NULL: all of the tenant''s keys together.';
-comment on column router.limits.requests_per_minute is 'Requests a minute, and at once; NULL: no limit.';
-comment on column router.limits.tokens_per_minute is 'Tokens a minute, prompt and completion, and at once; NULL: no limit.';
+comment on table router.limits is 'Limits of tenants and of their keys. Without a row there is no limit.';
+comment on column router.limits.limit_id is 'Number of the limit, as in meters.';
+comment on column router.limits.tenant_id is 'The tenant.';
+comment on column router.limits.key_id is 'The key; NULL: all keys of the tenant together.';
+comment on column router.limits.requests_per_minute is 'Requests a minute, and in one burst; NULL: no limit.';
+comment on column router.limits.tokens_per_minute is 'Tokens a minute, prompt and completion, and in one burst; NULL: no limit.';
 comment on column router.limits.day_usd is 'USD a day (UTC); NULL: no limit.';
 comment on column router.limits.month_usd is 'USD a month (UTC); NULL: no limit.';
-comment on column router.limits.scope is 'key_id, and 0 for all keys together.';
+comment on column router.limits.scope is 'key_id, or 0 for all keys together.';
 grant select on router.limits to router_app, router_reader;
 
--- Every request changes these rows and no index: with room on the page they stay where they are.
+-- Every request updates these rows but no index: with free space on the page, updates stay on it (HOT).
 create table router.meters (
     limit_id int constraint meters_pkey primary key constraint meters_limit_fkey references router.limits on delete cascade,
     tenant_id int not null constraint meters_tenant_fkey references router.tenants on delete cascade,
@@ -223,18 +223,18 @@ create table router.meters (
     month_usd numeric(24, 12) not null,
     reserved_usd numeric(24, 12) not null
 ) with (fillfactor = 25);
-comment on table router.meters is 'How far each limit is used; the view budgets shows it as of now.';
+comment on table router.meters is 'Use of each limit as of refilled_at; the view budgets shows it as of now.';
 comment on column router.meters.limit_id is 'The limit.';
-comment on column router.meters.tenant_id is 'Whose it is.';
+comment on column router.meters.tenant_id is 'The tenant of the limit.';
 comment on column router.meters.requests_left is 'Requests in the bucket at refilled_at; NULL: it is full, or there is no limit.';
-comment on column router.meters.tokens_left is 'Tokens in the bucket at refilled_at, below zero where requests took more than they reserved; NULL: it is full, or there is no limit.';
-comment on column router.meters.refilled_at is 'When the buckets were last filled up; a minute fills them.';
-comment on column router.meters.day is 'The day (UTC) that day_usd is of, in the month that month_usd is of.';
+comment on column router.meters.tokens_left is 'Tokens in the bucket at refilled_at, below zero if requests used more than they reserved; NULL: it is full, or there is no limit.';
+comment on column router.meters.refilled_at is 'When the buckets were last refilled; a full minute fills them.';
+comment on column router.meters.day is 'The day (UTC) of day_usd, in the month of month_usd.';
 comment on column router.meters.day_usd is 'USD spent that day by requests that have ended.';
 comment on column router.meters.month_usd is 'USD spent that month by requests that have ended.';
-comment on column router.meters.reserved_usd is 'The sum of reservations.usd of these requests.';
+comment on column router.meters.reserved_usd is 'Sum of reservations.usd of its requests.';
 
--- No foreign keys: each check would lock the tenant's row, which all of its requests share.
+-- No foreign keys: each check would lock the tenant's row, and all of its requests share that row.
 create table router.reservations (
     tenant_id int not null,
     decision_id uuid not null,
@@ -244,11 +244,11 @@ create table router.reservations (
     reserved_at timestamptz not null,
     constraint reservations_pkey primary key (tenant_id, decision_id)
 );
-comment on table router.reservations is 'What requests under way may cost; the ledger ends them, or an hour.';
-comment on column router.reservations.tenant_id is 'Whose request.';
+comment on table router.reservations is 'Expected cost and tokens of requests under way; the ledger ends a reservation, or an hour.';
+comment on column router.reservations.tenant_id is 'The tenant that sent the request.';
 comment on column router.reservations.decision_id is 'The request.';
-comment on column router.reservations.key_id is 'The key used.';
-comment on column router.reservations.usd is 'Expected USD, of the dearest candidate that the budgets left.';
+comment on column router.reservations.key_id is 'The API key used.';
+comment on column router.reservations.usd is 'Expected USD of the dearest candidate that the budgets allow.';
 comment on column router.reservations.tokens is 'Expected tokens, prompt and completion.';
 comment on column router.reservations.reserved_at is 'When it was admitted.';
 
@@ -257,12 +257,12 @@ create type router_internal.meter_now as (
     tokens_left double precision, day date, day_budget numeric, day_spent numeric, month_budget numeric,
     month_spent numeric, reserved numeric
 );
-comment on type router_internal.meter_now is 'A limit with what is left of it at a moment, as _meters_now gives it.';
+comment on type router_internal.meter_now is 'A limit with what is left of it at a moment, as _meters_now returns it.';
 
 create type router_internal.request_usage as (
     tenant_id int, decision_id uuid, key_id int, usd double precision, tokens int
 );
-comment on type router_internal.request_usage is 'What a request used, as log_decisions finds it and _settle books it; NULL: as reserved.';
+comment on type router_internal.request_usage is 'USD and tokens of a request, as log_decisions hands them to _settle; NULL: as reserved.';
 
 grant select, update on router.meters to router_app;
 grant select, insert, delete on router.reservations to router_app;

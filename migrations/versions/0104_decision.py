@@ -1,4 +1,4 @@
-"""The decision: who serves a prompt by what the memory holds, and what the memory is worth."""
+"""The decision: ranks candidates by the memory; backtests and calibrations of policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ create type router.base_sums as (
     model_id smallint, labels bigint, support double precision, quality_sum double precision,
     token_support double precision, token_sum double precision, mean_quality double precision, mean_tokens double precision
 );
-comment on type router.base_sums is 'What a shared memory says of one model for one prompt: sums over its neighbours, and its means.';
+comment on type router.base_sums is 'What a shared memory holds about a model for one prompt: sums over its neighbours, and its means.';
 
 create type router.candidate as (
     model_id smallint, input_price double precision, cached_input_price double precision,
@@ -25,7 +25,7 @@ create type router.candidate as (
     n0 double precision, prior double precision, mean_tokens double precision, prior_tokens double precision,
     lent router.base_sums
 );
-comment on type router.candidate is 'What is known of a model before neighbours: prices, its ledger, sums of its labels, and what is taken for granted.';
+comment on type router.candidate is 'What is known of a model before its neighbours: prices, token counts, label sums and prior.';
 
 create type router.context as (
     backend router.backend, granularity router.granularity, seed_count int, confidence_floor double precision,
@@ -34,7 +34,7 @@ create type router.context as (
     base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
     candidates router.candidate[]
 );
-comment on type router.context is 'What a decision starts from: a policy''s settings, the size of the memory, the candidates.';
+comment on type router.context is 'What a decision starts from: settings of the policy, size of the memory, candidates.';
 
 create type router.estimate as (
     model_id smallint, quality double precision, labels bigint, confidence double precision,
@@ -44,14 +44,14 @@ create type router.estimate as (
     input_price double precision, cached_input_price double precision, output_price double precision,
     unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
 );
-comment on type router.estimate is 'What is expected of a candidate for a prompt, and what that is made of, as estimates says.';
+comment on type router.estimate is 'What is expected of a candidate for a prompt, and its parts, as estimates returns it.';
 
 create type router.question as (
     tenant_id int, policy_id int, space_id smallint, embedding halfvec, task text, prompt_tokens int,
     default_model smallint, models smallint[], alpha double precision, conversation bytea, continues boolean,
     random double precision
 );
-comment on type router.question is 'The arguments of decide but the time, in its order, as decide_many takes them.';
+comment on type router.question is 'The arguments of decide except the time, in its order, as decide_many takes them.';
 
 create type router_internal.trial as (
     setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
@@ -59,7 +59,7 @@ create type router_internal.trial as (
     token_weighted double precision, prior double precision, token_prior double precision, tasked boolean,
     mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
 );
-comment on type router_internal.trial is 'A candidate''s estimate for a memory''s prompt without that memory, in parts, and what it really did.';
+comment on type router_internal.trial is 'Parts of a candidate''s estimate for a memory''s prompt without that memory, and its real outcome.';
 """
 
 CALIBRATIONS = """
@@ -90,29 +90,29 @@ create table router.calibrations (
     constraint calibrations_policy_fkey foreign key (tenant_id, policy_id)
         references router.policies (tenant_id, policy_id) on delete cascade
 );
-comment on table router.calibrations is 'What calibrate chose for a policy, and what it expected of it.';
-comment on column router.calibrations.tenant_id is 'Whose policy.';
+comment on table router.calibrations is 'Settings that calibrate chose for a policy, and the results that it expected.';
+comment on column router.calibrations.tenant_id is 'The tenant of the policy.';
 comment on column router.calibrations.policy_id is 'The policy.';
-comment on column router.calibrations.calibrated_at is 'When.';
-comment on column router.calibrations.target is 'Share of the default model''s quality that was asked for.';
-comment on column router.calibrations.confidence is 'How sure it was to be that it is reached.';
-comment on column router.calibrations.space_id is 'The embedding space whose memories were asked.';
+comment on column router.calibrations.calibrated_at is 'When it was calibrated.';
+comment on column router.calibrations.target is 'Share of the default model''s quality to keep.';
+comment on column router.calibrations.confidence is 'Probability with which the target is kept.';
+comment on column router.calibrations.space_id is 'The embedding space of the memories used.';
 comment on column router.calibrations.old_settings is 'The settings before: alpha, k, tau, n0, n0_task; the others are NULL.';
-comment on column router.calibrations.new_settings is 'The settings it wrote.';
-comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task too, as they were clearly worth more.';
-comment on column router.calibrations.trials is 'Memories that were decided for as if they were not there.';
-comment on column router.calibrations.memories is 'Memories there were.';
-comment on column router.calibrations.default_model is 'The default model of the policy then.';
-comment on column router.calibrations.quality is 'Mean quality expected, 0 to 1.';
+comment on column router.calibrations.new_settings is 'The settings that it wrote.';
+comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task as well, because they were clearly better.';
+comment on column router.calibrations.trials is 'Memories that were decided for as if the memory did not hold them.';
+comment on column router.calibrations.memories is 'Memories in the space at that time.';
+comment on column router.calibrations.default_model is 'The policy''s default model at that time.';
+comment on column router.calibrations.quality is 'Expected mean quality, 0 to 1.';
 comment on column router.calibrations.quality_low is 'Its lower bound (two-sided, at the confidence).';
 comment on column router.calibrations.default_quality is 'Mean quality of the default model.';
-comment on column router.calibrations.quality_ratio is 'quality over default_quality.';
-comment on column router.calibrations.quality_ratio_low is 'The bound that quality_ratio is above with the confidence.';
-comment on column router.calibrations.cost_usd is 'Mean cost of a request expected, USD.';
-comment on column router.calibrations.default_usd is 'The same with the default model.';
-comment on column router.calibrations.cost_ratio is 'cost_usd over default_usd; NULL: the default model costs nothing.';
+comment on column router.calibrations.quality_ratio is 'quality / default_quality.';
+comment on column router.calibrations.quality_ratio_low is 'The bound that quality_ratio exceeds at the confidence.';
+comment on column router.calibrations.cost_usd is 'Expected mean cost of a request, USD.';
+comment on column router.calibrations.default_usd is 'The same with the default model alone.';
+comment on column router.calibrations.cost_ratio is 'cost_usd / default_usd; NULL: the default model costs nothing.';
 comment on column router.calibrations.models is 'The candidates.';
-comment on column router.calibrations.shares is 'Share of requests expected for each.';
+comment on column router.calibrations.shares is 'Expected share of requests of each candidate.';
 grant select on router.calibrations to router_app, router_reader;
 """
 

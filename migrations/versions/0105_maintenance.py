@@ -1,4 +1,4 @@
-"""Maintenance: tenants that outgrow the exact scan, days of the ledger, what has ended or expired."""
+"""Maintenance: moves between tiers, partitions of the ledger, and the deletion of expired rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ depends_on = None
 
 APP = "router_app"
 
-# Maintenance runs as the owner and looks across tenants; of conversations and responses it removes what has expired.
+# Maintenance runs as the owner, across tenants: row level security lets it delete expired conversations and responses.
 OWNER = """
 create policy conversations_expired_of_owner on router.conversations for delete to current_user using (expires_at <= now());
 create policy responses_expired_of_owner on router.responses for delete to current_user using (expires_at <= now());

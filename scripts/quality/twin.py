@@ -100,7 +100,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Base:
-    """A shared memory as `router_internal._base_sums` returns it: sums over the neighbours, and means of the models."""
+    """A shared memory as router_internal._base_sums has it: sums over its neighbours of the questions, and means."""
 
     sums: Sums
     quality: Floats

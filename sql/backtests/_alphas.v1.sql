@@ -5,7 +5,7 @@ begin atomic
     from (
         select u.alpha from unnest(p_alphas) as u (alpha)
         union all
-        -- 0 chooses by quality alone; at the last, 45, cost alone counts.
+        -- At 0 quality alone decides, at the last alpha (45) cost alone.
         select case when i = 0 then 0 else round((0.004 * power(1.5, i - 1))::numeric, 6)::double precision end
         from generate_series(0, 24) as i
         where p_alphas is null
@@ -15,4 +15,4 @@ begin atomic
 end;
 
 comment on function router_internal._alphas is
-'The alphas of a curve, ascending: those given, else from always the best to always the cheapest; with the policy''s.';
+'Return the alphas of a curve, ascending: those given, or a grid from quality to cost alone; and the policy''s own.';

@@ -5,7 +5,7 @@ begin atomic
         select u.i, sum(u.value) over (order by u.i) as upto, u.value
         from unnest(p_values) with ordinality as u (value, i)
     ),
-    -- Of the means of all runs a to b: the largest from each a to any b at or behind i, and of these the least.
+    -- For each i: of all runs a to b with a <= i <= b, the largest mean from each a, and the least of these.
     runs as materialized (
         select a.i as first, b.i as last, (b.upto - a.upto + a.value) / (b.i - a.i + 1) as mean
         from summed as a
@@ -20,4 +20,4 @@ begin atomic
 end;
 
 comment on function router_internal._antitonic_fit is
-'The values nearest to those given (least squares) that never rise: noise along a curve that cannot, averaged away.';
+'Return the values nearest to those given (least squares) that never rise: noise along a falling curve, averaged out.';

@@ -27,7 +27,7 @@ begin
     n0 := p_n0;
     n0_task := p_n0_task;
     better := 0;
-    -- First the neighbours, then how much the prior weighs beside them.
+    -- First the neighbours (k, tau), then the weights of the prior (n0, n0_task).
     for v_step in 1..3 loop
         for v_turn in
             select s.i as setting, n0 as n0, n0_task as n0_task
@@ -42,7 +42,7 @@ begin
             from unnest(array[1, 2, 5, 10, 20, 40]) as u (value)
             where v_step = 3 and v_tasked
         loop
-            -- One half chooses, the other says what the choice is worth: the best of many is so by luck as well.
+            -- One half chooses, the other measures the choice: the best of many is partly luck.
             select
                 array[
                     avg(u.utility - o.utility) filter (where u.i % 2 = 1),
@@ -71,5 +71,6 @@ end;
 $$;
 
 comment on function router_internal._best_settings is
-'The setting (of those the trials are of) and the weights of the prior that were worth most in every other trial, and by
-how much more than the first setting with p_n0 and p_n0_task in the rest, with the standard error of that difference.';
+'Return the setting and prior weights that were worth most on every other trial, and their gain on the rest.
+setting: one of those that the trials were made with. better: the gain over the first setting with p_n0 and p_n0_task;
+error: the standard error of that gain.';

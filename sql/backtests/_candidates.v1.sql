@@ -20,5 +20,6 @@ begin atomic
 end;
 
 comment on function router_internal._candidates is
-'A policy''s enabled candidates and its default model, in order of their numbers, with the tenant''s prices (USD per
-million tokens) and what its ledger says: reported over estimated prompt tokens (1: unknown), tokens of an answer.';
+'Return a policy''s enabled candidates and its default model, by number, with prices and the ledger''s token counts.
+Prices are the tenant''s, in USD per million tokens. token_ratio: reported over estimated prompt tokens (1: unknown);
+ledger_tokens: mean tokens of an answer.';

@@ -41,5 +41,5 @@ begin atomic
 end;
 
 comment on function router_internal._choices is
-'Which model decide would choose in each trial at each alpha, the default (p_default, by position) where it would
-decline for low support, with the quality and the cost (USD) that came of it.';
+'Return which model decide would choose in each trial at each alpha, with the quality and cost (USD) that followed.
+Where decide would decline for low support, the default model (p_default, by position) is chosen.';

@@ -18,7 +18,7 @@ create function router_internal._curve(
     quality_ratio_low double precision, cost_ratio double precision, shares double precision[], trials int
 )
 language sql stable
--- What arrays hold is not known to the planner, which would take any number of rows for few.
+-- The planner does not know how long arrays are, and would assume few rows.
 set enable_nestloop = off
 begin atomic
     with judged as materialized (
@@ -43,13 +43,13 @@ begin atomic
         select
             c.kind, c.number, count(*)::int as trials, avg(c.quality) as quality, avg(c.cost_usd) as cost_usd,
             array_agg(c.quality order by c.row_number)::vector as qualities,
-            -- In micro-dollars: a vector's numbers have single precision and are summed in it.
+            -- Micro-dollars, because vectors hold and sum single-precision numbers.
             array_agg(c.cost_usd * 1e6 order by c.row_number)::vector as costs,
             array_agg(c.model) as models
         from chosen as c
         group by c.kind, c.number
     ),
-    -- Rubin's bootstrap: each trial weighs an exponential draw, the same for all rules.
+    -- Rubin's bootstrap: each trial is weighted by an exponential draw, the same for all rules.
     draws as materialized (
         select d.draw, array_agg(d.weight order by d.trial)::vector as weights, sum(d.weight) as total
         from (
@@ -122,5 +122,6 @@ begin atomic
 end;
 
 comment on function router_internal._curve is
-'What trials say of a policy at each alpha, of each single model and of the oracle: means per request, bootstrap bounds
-at p_confidence (two-sided; quality_ratio_low one-sided) and the best static blend of single models at the same cost.';
+'Return the means and bounds of a policy at each alpha, of each single model and of the oracle, over the same trials.
+Means are per request. Bootstrap bounds are at p_confidence, two-sided except quality_ratio_low. blend_quality: the
+best static blend of single models at the same cost.';

@@ -39,7 +39,7 @@ begin atomic
         (select avg((a.reason in ('learned', 'sticky'))::int)::double precision from answered as a),
         c.spent, c.by_default, c.ratio,
         (
-            -- The error of a ratio of sums, request by request.
+            -- The standard error of a ratio of sums.
             select sqrt(sum(power(a.spent_usd - c.ratio * a.default_usd, 2))) / nullif(c.by_default, 0)
             from answered as a
             where a.spent_usd is not null and a.default_usd is not null
@@ -52,5 +52,6 @@ begin atomic
 end;
 
 comment on function router_internal._ledger_summary is
-'What the ledger says of a policy from p_since until before p_until: requests answered and failed, what they cost beside
-the default model, with that ratio''s standard error, the commonest reason but learned and sticky, and who served.';
+'Sum up the ledger of a policy from p_since to p_until, exclusive: requests, costs, declines, models.
+cost_ratio compares the cost with that of the default model; cost_error is its standard error. declined: the most
+frequent reason other than learned and sticky. Costs and counts are of answered requests; failed has the others.';

@@ -38,5 +38,6 @@ begin atomic
 end;
 
 comment on function router_internal._outcomes is
-'Trials of one setting as estimates would see them, and what came of each model: its label, and its cost by the known
-length of its answer, else the expected one. Prices in USD per million tokens by candidate, as _candidates has them.';
+'Return the estimates of trials of one setting, as estimates would make them, beside the real outcome of each model.
+The outcome is the label, and the cost at the answer''s known length, or else at the expected one. Prices are USD per
+million tokens by candidate, as in _candidates.';

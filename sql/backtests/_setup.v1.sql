@@ -10,11 +10,11 @@ create function router_internal._setup(
 language plpgsql stable
 as $$
 declare
-    -- What a backtest needs to say anything.
+    -- The fewest rows from which a backtest is meaningful.
     v_needed constant int := 30;
     v_unpriced text;
 begin
-    -- `is not true`, for what is NULL is wrong as well.
+    -- `is not true`, because NULL is wrong as well.
     if (p_sample between v_needed and 16000) is not true then
         raise exception 'a sample has % to 16000 rows, not %', v_needed, p_sample
             using errcode = '22023', column = 'sample';
@@ -77,5 +77,6 @@ end;
 $$;
 
 comment on function router_internal._setup is
-'What a backtest of a policy starts from: its settings, overridden by p_settings, its candidates by position, how many
-memories there are and how many label all candidates. Raises RT002, RT003 for a disabled default model, RT004, RT010.';
+'Return what a backtest starts from: settings, candidates by position, and how many memories can be used.
+p_settings overrides the policy''s settings. memories: all in this space; labelled: those that label every candidate.
+Raises RT002, RT003 for a disabled default model, RT004, RT010, and 22023 for an argument out of range.';

@@ -8,7 +8,7 @@ begin atomic
             when b.cost is null then a.quality
             else a.quality + (b.quality - a.quality) * (p_cost - a.cost) / (b.cost - a.cost)
         end),
-        -- Less than the cheapest costs no blend can spend.
+        -- No mixture costs less than the cheapest model.
         (
             select u.quality from unnest(p_costs, p_qualities) as u (cost, quality)
             order by u.cost, u.quality desc limit 1
@@ -20,4 +20,4 @@ begin atomic
 end;
 
 comment on function router_internal._static_blend is
-'The best quality that a fixed mixture of single models reaches for no more than p_cost: their upper hull.';
+'Return the best quality that a fixed mixture of single models reaches for at most p_cost: their upper hull.';

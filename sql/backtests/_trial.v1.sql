@@ -23,7 +23,7 @@ begin atomic
         ) as n
         where n.memory_id <> all(array(select g.memory_id from unnest(p_gone) as g))
     ),
-    -- What the memory holds less what is held out.
+    -- The sums of the memory, less those of what is held out.
     kept as materialized (
         select
             c.position, c.model_id, c.ledger_tokens,
@@ -112,6 +112,6 @@ begin atomic
 end;
 
 comment on function router_internal._trial is
-'What estimates would start from for a memory''s prompt if the memory did not hold it: a row for each candidate and each
-pair of p_k and p_tau. p_gone: the memory and its copies, which are held out. p_base: the shared memory leant on, of
-which what has the prompt''s hash is held out as well.';
+'Return the sums that an estimate for a memory''s prompt would start from if the memory did not hold it.
+One row for each candidate and each pair of p_k and p_tau. p_gone: the memory and its copies, which are left out.
+p_base: the shared memory in use; its memories with the prompt''s hash are left out as well.';

@@ -34,7 +34,7 @@ begin
         limit p_sample - p_after
         offset p_after
     loop
-        -- Fewer would say nothing.
+        -- Fewer rows are not meaningful.
         exit when v_row >= 30 and clock_timestamp() > v_ends;
         v_row := v_row + 1;
         v_gone := array[v_drawn.memory];
@@ -46,7 +46,7 @@ begin
         where
             o.tenant_id = p_tenant and o.space_id = p_space and o.prompt_hash = v_hash
             and o.memory_id <> (v_drawn.memory).memory_id;
-        -- Apart, for it opens the partitions of every tenant.
+        -- A statement of its own, because it opens the partitions of every tenant.
         if v_copies is not null then
             v_gone := v_gone || array(
                 select m from router.memories as m
@@ -64,5 +64,6 @@ end;
 $$;
 
 comment on function router_internal._trials is
-'Trials of a sample of the memories that label every candidate, in an order that p_seed shuffles, behind the first
-p_after of it; after p_seconds no more are taken.';
+'Return the trials of a sample of the memories that label every candidate.
+p_seed shuffles the memories; the first p_after of that order are skipped. After p_seconds no more are taken, but at
+least 30.';

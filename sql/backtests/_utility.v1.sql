@@ -23,5 +23,4 @@ begin atomic
 end;
 
 comment on function router_internal._utility is
-'What settings are worth in each trial: the quality reached less alpha times the share of cost, which is what a score
-tries to make large, over alphas from dear to cheap.';
+'Return what settings are worth in each trial: quality less alpha times the share of cost, averaged over six alphas.';

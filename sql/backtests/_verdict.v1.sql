@@ -32,7 +32,7 @@ begin atomic
             else format(
                 '%s: %s%% of %s''s cost, %s%% expected',
                 case
-                    -- Two points, and what chance makes of so many requests.
+                    -- Two percentage points, plus two standard errors.
                     when p_ratio > p_expected + 0.02 + 2 * p_error then 'dearer than expected'
                     when p_ratio < p_expected - 0.02 - 2 * p_error then 'cheaper than expected'
                     else 'as expected'
@@ -52,4 +52,4 @@ begin atomic
 end;
 
 comment on function router_internal._verdict is
-'savings in a sentence: whether the cost is what was expected, and what may be why not.';
+'Return the result of savings as a sentence: whether the cost is as expected, and likely causes if not.';

@@ -76,9 +76,11 @@ end;
 $$;
 
 comment on function router.backtest is
-'What the memory says a policy would be worth: each of p_sample memories is decided for as if it were not there, at each
-alpha, beside every single model (always), the cheapest, the default, the best of them, and an oracle. Only reads.
-Means per request over the same rows; blend: the best mixture of single models at that cost; _low and _high: bootstrap
-bounds at p_confidence. skipped: memories that do not label every candidate; sampled: whether more could have been used.
-p_settings overrides the policy''s; after p_seconds no more rows are taken. Raises RT002, RT003 for a disabled default
-model, RT004 for a candidate without a price, RT010 when too few memories label every candidate.';
+'Estimate from the memory itself what a policy would cost and achieve, at each alpha, beside simpler rules.
+Each of p_sample memories is decided for as if the memory did not hold it. The other rules: every single model
+(always), the cheapest, the default, the best of them, and an oracle that knows the labels. Reads only. Values are
+means per request over the same rows. blend_quality: the best mixture of single models at that cost; _low and _high:
+bootstrap bounds at p_confidence. skipped: memories that do not label every candidate; sampled: more could have been
+used. p_settings overrides the policy''s; after p_seconds no more rows are taken. Raises RT002, RT003 for a disabled
+default model, RT004 for a candidate without a price, RT010 if too few memories label every candidate, and 22023 for an
+argument out of range.';

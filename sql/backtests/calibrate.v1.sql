@@ -23,11 +23,11 @@ declare
     -- Neighbours and kernel widths that tuning tries beside the policy's own, in pairs.
     c_ks constant int[] := '{30, 100, 100, 100, 100, 300}';
     c_taus constant double precision[] := '{0.2, 0.05, 0.1, 0.2, 0.4, 0.2}';
-    -- Several settings take long: they are compared on half of the sample, but on 1,000 rows if it has as many.
+    -- Comparing settings is slow: they are compared on half of the sample, at least 1,000 rows if it has as many.
     c_compared constant int := 1000;
-    -- Share of the time that comparing settings may take; the rest is for more rows with the setting chosen.
+    -- The share of p_seconds for comparing settings; the rest is for more rows with the chosen setting.
     c_comparing constant double precision := 0.6;
-    -- The alphas tried: 0, then 0.004, each a fifth more than the one before, up to 44, where cost alone counts.
+    -- The alphas compared: 0, then from 0.004 each a fifth larger than the one before, up to 44 (cost alone counts).
     c_lowest_alpha constant double precision := 0.004;
     c_alpha_step constant double precision := 1.2;
     c_alphas constant int := 52;
@@ -82,7 +82,7 @@ begin
             v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor,
             v_setup.default_position
         );
-        -- What is not clearly better stays as it was.
+        -- Settings that are not clearly better are not used.
         if v_tuned.better > v_tuned.error then
             v_setting := v_tuned.setting;
             n0 := v_tuned.n0;
@@ -115,7 +115,7 @@ begin
             )::double precision[], p_confidence, c_resamples, p_seed
         ) as c
     ),
-    -- More weight on cost cannot mean more quality, so a bound that rises again was luck there.
+    -- More weight on cost cannot raise quality, so a bound that rises with alpha is luck.
     fitted as (
         select
             c.alpha, least(c.quality_ratio_low, f.low) as low
@@ -167,7 +167,7 @@ begin
             alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
             n0_task = calibrate.n0_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy;
-        -- One of this very transaction, which nobody but it has seen.
+        -- A calibration of this same transaction, which no other transaction has seen.
         delete from router.calibrations as o
         where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
         insert into router.calibrations (
@@ -176,7 +176,7 @@ begin
             cost_usd, default_usd, cost_ratio, models, shares
         ) values (
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
-            -- By name: a policy has more settings than these.
+            -- Set by name, because a policy has more settings than these.
             jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
                 'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', v_setup.n0, 'n0_task', v_setup.n0_task
             )),
@@ -193,7 +193,8 @@ end;
 $$;
 
 comment on function router.calibrate is
-'Chooses alpha, and with p_tune also k, tau, n0 and n0_task, so that a policy keeps p_target of its default model''s
-quality at the least cost, as sure as p_confidence says: its bootstrap bound on p_sample held-out memories is above the
-target. Writes the policy and a row of calibrations, or with p_write false only says. Raises RT002, RT003, RT004, RT010
-as backtest does, RT008 for a target that the memory does not support, naming the best that can be had.';
+'Choose the settings with which a policy keeps p_target of its default model''s quality at the least cost.
+Chooses alpha, and with p_tune also k, tau, n0 and n0_task. The bootstrap bound of the quality ratio on p_sample
+held-out memories must exceed the target at p_confidence. p_write: update the policy and add a row to calibrations;
+otherwise the settings are only returned. Raises RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if
+the memory does not support the target, with the best target that it supports.';

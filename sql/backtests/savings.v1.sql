@@ -66,7 +66,8 @@ end;
 $$;
 
 comment on function router.savings is
-'What came of each policy since p_since (NULL: its last calibration, else 30 days before p_until), as the ledger has it,
-beside what the calibration expected. requests: those answered (status below 400); learned: the share of them that the
-memory decided, conversations that stay with their model included; USD: of requests whose tokens and prices are known;
-default_usd: the same tokens at the default model''s prices; verdict: all of it in a sentence. Raises RT002.';
+'Compare what each policy cost since its calibration, by the ledger, with what the calibration expected.
+p_since NULL: the last calibration, or 30 days before p_until if there is none. requests: those answered (status below
+400); learned: the share that the memory decided, including conversations that stayed with their model. USD columns
+count requests with known tokens and prices; default_usd: the same tokens at the default model''s prices. verdict: the
+result in a sentence. Raises RT002 for an unknown policy.';

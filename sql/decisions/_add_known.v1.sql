@@ -4,4 +4,5 @@ begin atomic
     select coalesce(p_one + p_other, p_one, p_other);
 end;
 
-comment on function router_internal._add_known is 'The sum of what is known; NULL where neither is.';
+comment on function router_internal._add_known is
+'Add two numbers, of which either may be unknown (NULL); NULL if both are.';

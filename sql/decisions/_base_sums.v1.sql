@@ -56,6 +56,6 @@ end;
 $$;
 
 comment on function router_internal._base_sums is
-'What the shared memory of p_base says of each model for an embedding: sums, never a row. The tenant is entered again.
-NULL when that tenant shares nothing, or has fewer than p_least memories in this space.
-p_without: SHA-256 of a prompt that is not to be among the neighbours, for who asks what could be said without it.';
+'Sum up what the shared memory of tenant p_base holds about each model for an embedding: sums, never a row.
+Enters p_base and then the tenant again. Returns NULL if p_base does not share its memory, or has fewer than p_least
+memories in this space. p_without: SHA-256 of a prompt to leave out of the neighbours, for estimates made without it.';

@@ -9,5 +9,5 @@ begin atomic
 end;
 
 comment on function router_internal._blend is
-'An estimate from its neighbours and its prior: (sum w q + n0 prior) / (sum w + n0); the neighbours alone without one.
-p_weighted: sum w q; p_support: sum w; NULL: no neighbour has a label.';
+'Blend neighbours with a prior: (sum w q + n0 prior) / (sum w + n0), or the neighbours'' mean if there is no prior.
+p_weighted: sum w q; p_support: sum w; both NULL: no neighbour has a label.';

@@ -3,7 +3,7 @@ create function router_internal._context(
 ) returns setof router.context
 language sql stable
 begin atomic
-    -- A column for each attribute of the type, in its order; so are those of `v`.
+    -- One column for each attribute of the type, in its order; the same holds for `v`.
     select
         p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
         p.k, p.tau, p.n0_task, p.n1, p.alpha, p.switch_penalty,
@@ -46,7 +46,7 @@ begin atomic
         ) as v
         where
             m.enabled
-            -- An array, or every model there is would be looked at.
+            -- An array; otherwise the plan reads every model.
             and m.model_id = any(p_default || array(
                 select x.model_id from router.policy_models as x
                 where
@@ -58,5 +58,6 @@ begin atomic
 end;
 
 comment on function router_internal._context is
-'What a decision knows before it looks for neighbours: the policy''s settings, the size of the memory, and each
-candidate with the tenant''s prices and what labels and ledger say of it. base_id NULL: the policy leans on no shared memory.';
+'Return all that a decision reads before it searches neighbours: policy settings, memory size and candidates.
+Each candidate comes with the tenant''s prices, its label sums and the ledger''s token counts. base_id NULL: the policy
+uses no shared memory. No row: the tenant has no such policy.';

@@ -21,5 +21,6 @@ begin atomic
 end;
 
 comment on function router_internal._conversation is
-'The model that serves a conversation and the prompt tokens that its provider may have cached. No row if the
-conversation is unknown or has expired, or if its model is neither p_default nor a candidate among p_models now.';
+'Return the model that serves a conversation, and the prompt tokens that its provider may have cached.
+No row if the conversation is unknown or has expired, or if its model is neither p_default nor a candidate among
+p_models now.';

@@ -10,21 +10,21 @@ declare
     v_estimates router.estimate[];
     v_unit double precision;
     v_gaps boolean;
-    -- As a record, for tools that read this without its types.
+    -- A record, because static checkers read this file without the type.
     e record;
     i int := 0;
 begin
-    -- Materialized, or the scan for neighbours would be repeated for each candidate.
+    -- Materialized; otherwise the search for neighbours would be repeated for each candidate.
     with near as materialized (
-        -- The server reports an underflow where a product would be too small; so little a weight is none.
+        -- Below -600 exp() would raise an underflow; such a weight is practically zero.
         select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -600)) as weight
         from router_internal._nearest(p_tenant, p_space, p_context.tier, p_embedding, p_context.k) as n
         where p_embedding is not null
     )
     select
         array_agg(o::router.estimate),
-        -- What the dearest candidate costs for the tenant's average prompt. Each request's own maximum in its place
-        -- would hide that a long prompt is dearer than a short one, and where there is most to save.
+        -- The cost of the dearest candidate for the tenant's average prompt. The maximum of each request would hide
+        -- that a long prompt costs more than a short one, and so where most can be saved.
         max(
             v_mean_prompt * c.token_ratio * c.input_price + coalesce(c.mean_tokens, t.tokens) * c.output_price
         ) / 1e6,
@@ -43,7 +43,7 @@ begin
         from (
             select n.weight, n.quality[c.model_id] as quality, n.completion_tokens[c.model_id] as tokens
             from near as n
-            -- Or the arrays would be read once for each of the sums.
+            -- Without it the planner reads the arrays once for each sum.
             offset 0
         ) as l
     ) as v
@@ -57,11 +57,11 @@ begin
     cross join lateral (
         select
             router_internal._blend(v.tokens, v.token_support, c.n0, coalesce(c.prior_tokens, c.mean_tokens)) as tokens
-        -- A limit, or it would be computed wherever it is used.
+        -- Without the limit the planner computes it wherever it is used.
         limit 1
     ) as t
     cross join lateral (
-        -- A column for each attribute of the type, in its order; the loop below fills in the score and its unit.
+        -- One column for each attribute of the type, in its order; the loop below sets score and unit_usd.
         select
             c.model_id,
             router_internal._blend(v.quality, v.support, c.n0, c.prior) as quality,
@@ -101,4 +101,4 @@ end;
 $$;
 
 comment on function router_internal._estimates is
-'What estimates returns, for a decision whose basis is known and a tenant that has been entered.';
+'Return the rows of estimates as an array, for a known context and a tenant that has been entered.';

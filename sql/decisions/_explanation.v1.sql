@@ -23,7 +23,7 @@ begin
             where c.cost is null
         );
     elsif p_reason = 'low_support' then
-        -- A decline ranks the default first; whom it was declined to shows in the scores.
+        -- A decline ranks the default first; the scores show which candidate would have won.
         select c.* into v_best
         from unnest(p_models, p_score, p_confidences) as c (model, score, confidence)
         order by c.score desc nulls last
@@ -53,7 +53,7 @@ begin
             else format('Postgres did not answer in time: %s serves', p_served)
         end;
     end if;
-    -- The first, and who most speaks against it: the best of those that are better, else the next.
+    -- The first, and its strongest rival: the best of those with higher quality, else the next.
     for v_other in
         select c.*, format('%s: %s expected at $%s', c.model, round(c.quality::numeric, 2), round(
             c.cost::numeric, case when c.cost > 0 then greatest(1 - floor(log(c.cost))::int, 0) else 0 end
@@ -87,5 +87,5 @@ end;
 $$;
 
 comment on function router_internal._explanation is
-'Why a decision came out as it did, in a sentence. The arrays are in the order of its ranking, NULL where none was made;
-p_detail says what is missing, where that is known.';
+'Return the reason of a decision as a sentence.
+The arrays are in the order of the ranking, NULL if there is none. p_detail: which data is missing, if known.';

@@ -4,7 +4,7 @@ returns table (
 )
 language sql stable
 begin atomic
-    -- One of the two runs. A scan of both tiers in one would open every graduated tenant's partition for every tenant.
+    -- Only one of the two branches runs. A single scan of both tiers would open every graduated tenant's partition.
     select n.*
     from router_internal._scan(p_tenant, p_space, p_embedding, p_k) as n
     where p_tier = 0
@@ -15,4 +15,4 @@ begin atomic
 end;
 
 comment on function router_internal._nearest is
-'neighbours for who knows the tier of the tenant''s memory in this space, as in memory_counts.';
+'Return the same rows as neighbours, if the caller knows the tier of the tenant''s memory (memory_counts.tier).';

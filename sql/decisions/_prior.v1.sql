@@ -11,4 +11,5 @@ begin atomic
 end;
 
 comment on function router_internal._prior is
-'The mean of some labels shrunk to a wider mean, which weighs as many labels as p_weight says; NULL: nothing is known.';
+'Shrink the mean of some labels to a wider mean, which weighs as many labels as p_weight.
+NULL: neither is known.';

@@ -4,7 +4,7 @@ returns table (
 )
 language sql stable
 begin atomic
-    -- Two levels, or the distance would be computed a second time for the similarity of every row scanned.
+    -- Two levels; otherwise the similarity would compute the distance of every scanned row a second time.
     select n.memory_id, 1 - n.distance, n.task_id, n.quality, n.completion_tokens
     from (
         select m.memory_id, m.embedding <=> p_embedding as distance, m.task_id, m.quality, m.completion_tokens
@@ -17,4 +17,4 @@ begin atomic
 end;
 
 comment on function router_internal._scan is
-'neighbours for a tenant that has not graduated: the exact distance of each of its memories.';
+'Return the neighbours of a tenant that has not graduated, by the exact distance of each of its memories.';

@@ -3,12 +3,12 @@ returns table (
     memory_id bigint, similarity double precision, task_id smallint, quality real[], completion_tokens real[]
 )
 language sql stable
--- A generic plan would open, and lock, the partition of every graduated tenant. Here planning costs less than that.
+-- A generic plan would open and lock the partition of every graduated tenant. Planning each call costs less.
 set plan_cache_mode = force_custom_plan
--- Or who has the server's settings, as in psql, would get no more neighbours than hnsw.ef_search.
+-- Without it, a session with the server's defaults (psql) gets at most hnsw.ef_search neighbours.
 set "hnsw.iterative_scan" = relaxed_order
 begin atomic
-    -- Two levels, or the distance would be computed a second time for the similarity of every row scanned.
+    -- Two levels; otherwise the similarity would compute the distance of every scanned row a second time.
     select n.memory_id, 1 - n.distance, n.task_id, n.quality, n.completion_tokens
     from (
         select m.memory_id, m.embedding <=> p_embedding as distance, m.task_id, m.quality, m.completion_tokens
@@ -17,10 +17,10 @@ begin atomic
         order by m.embedding <=> p_embedding
         limit p_k
     ) as n
-    -- The sum keeps the planner from taking the order for given: an iterative scan's is only almost that.
+    -- An iterative scan is only almost in order; `+ 0` keeps the planner from skipping this sort.
     order by n.distance + 0;
 end;
 
 comment on function router_internal._search is
-'neighbours for a graduated tenant: what its HNSW finds among hnsw.ef_search candidates, or more where p_k
-is more; the proxy sets 200.';
+'Return the neighbours of a graduated tenant that its HNSW index finds.
+The index compares hnsw.ef_search candidates (the proxy sets 200), and more if p_k is larger.';

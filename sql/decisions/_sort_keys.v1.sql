@@ -8,7 +8,7 @@ declare
     v_models smallint[];
     v_draws double precision[];
 begin
-    -- Not part of the context, where they would cost every decision the opening of two more tables.
+    -- Not part of _context: every decision would have to open two more tables.
     if p_rule = 'fastest' then
         select array_agg(f.model_id), array_agg(-f.first_token_ms) into v_models, v_draws
         from router.speeds as f
@@ -37,6 +37,6 @@ end;
 $$;
 
 comment on function router_internal._sort_keys is
-'The numbers that a rule other than learned ranks candidates by, highest first, in the order of the estimates; NULL: the
-rule cannot rank that candidate. cheapest: the negative cost; fastest: the negative time to first token; weighted: a draw
-by weight; sticky: 1 for the conversation''s model (p_current). Other rules rank nothing.';
+'Return the numbers by which a rule other than learned ranks the candidates, highest first, in the order of p_estimates.
+cheapest: the negative cost; fastest: the negative time to first token; weighted: a random draw by weight; sticky: 1
+for the conversation''s model (p_current). NULL: the rule cannot rank that candidate; other rules rank none.';

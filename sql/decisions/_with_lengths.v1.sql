@@ -16,7 +16,7 @@ begin atomic
         inner join unnest(p_candidates) as c on c.model_id = e.model_id
     ) as s
     cross join lateral (
-        -- A column for each attribute of the type, in its order; the caller fills in the score and its unit.
+        -- One column for each attribute of the type, in its order; the caller sets score and unit_usd.
         select
             s.model_id, s.quality, s.labels, s.confidence,
             s.expected as completion_tokens,
@@ -33,5 +33,6 @@ begin atomic
 end;
 
 comment on function router_internal._with_lengths is
-'Estimates in which a model of unknown answer length is taken to answer as long as the others on average, 256 tokens
-where none is known, with their costs; and what the dearest costs for the tenant''s average prompt.';
+'Fill in the answer length of models that have none: the mean of the others, or 256 tokens if no length is known.
+Returns the estimates with the costs that follow, and the cost of the dearest candidate for the tenant''s average
+prompt.';

@@ -10,13 +10,13 @@ begin
         left join unnest(p_base) as b on b.model_id = c.model_id
         left join router.priors as k
             on k.tenant_id = p_tenant and k.space_id = p_space and k.model_id = c.model_id
-            -- By a query of its own: joined, the priors of all of the tenant's tasks may be read.
+            -- A sub-query: a join may read the priors of all of the tenant's tasks.
             and k.task_id = (select g.task_id from router.tasks as g where g.tenant_id = p_tenant and g.name = p_task)
         cross join (
             select p_context.base_weight / nullif(p_context.base_weight + p_context.memories, 0) as share
         ) as s
         cross join lateral (
-            -- The tenant's means: few known answer lengths lean on those that the provider reported for its requests.
+            -- The tenant's means. If few answer lengths were taught, the lengths that providers reported count for more.
             select
                 router_internal._prior(c.quality_sum, c.labels, p_context.n1, b.mean_quality) as quality,
                 router_internal._prior(
@@ -24,7 +24,7 @@ begin
                 ) as tokens
         ) as t
         cross join lateral (
-            -- A column for each attribute of the type, in its order; so are those of `base_sums`.
+            -- One column for each attribute of the type, in its order; the same holds for `base_sums`.
             select
                 c.model_id, c.input_price, c.cached_input_price, c.output_price, c.token_ratio, c.ledger_tokens,
                 c.labels, c.quality_sum, c.completions, c.completion_sum,
@@ -42,5 +42,5 @@ end;
 $$;
 
 comment on function router_internal._with_task_and_base is
-'The candidates of a decision with what a task''s labels and a shared memory (p_base, as _base_sums says) change about
-them.';
+'Return the candidates of a decision, corrected by the labels of the request''s task and by a shared memory.
+p_base: the result of _base_sums, or NULL.';

@@ -24,10 +24,10 @@ create function router.decide(
 language plpgsql stable
 as $$
 declare
-    -- Assigned: PERFORM would start an executor for it.
+    -- An assignment, because PERFORM would start an executor.
     v_entered constant text := router_internal._enter(p_tenant);
     v_context router.context := p_context;
-    -- What the policy wants to decide by, and what the decision is reported to be.
+    -- The rule that applies, and the reason that is reported.
     v_rule router.reason;
     v_reason router.reason;
     v_explores boolean := false;
@@ -109,7 +109,7 @@ begin
         end if;
     end loop;
     if v_explores then
-        -- The least labelled; among equals it is a draw.
+        -- The candidate with the fewest labels; p_random draws among equals.
         select f.model_id into v_explored
         from unnest(v_estimates) as f
         where f.known < v_context.explore_labels
@@ -161,11 +161,12 @@ end;
 $$;
 
 comment on function router.decide is
-'Which model serves a prompt: the candidates best first, with the one reason of the decision on every row, and what each
-score was made of, as estimates has it. Only reads.
-Declines put p_default first: cold (fewer memories than seed_count, and no shared memory to lean on that has as many),
-no_signal, low_support, unpriced, default.
-p_prompt_tokens: tokens of the request, estimated. p_models: candidates that can serve it, NULL: all. p_conversation: 16
-bytes, with p_continues when the request already holds an answer. p_random: 0 to 1, for `weighted`; below the policy''s
-explore_share the candidate with the fewest labels is first (explore). p_context: what
-_context says of the same arguments, for who asked it already. Raises RT002 for an unknown policy.';
+'Rank the candidates of a policy for one prompt, best first, with the reason of the decision on every row.
+The other columns are what each score is made of, as in estimates. Reads only. p_embedding: of the prompt; NULL: there
+is none. p_task: task tag or NULL. p_prompt_tokens: estimated tokens of the request. p_default: the default model,
+always a candidate. p_models: the models that support the request; NULL: all. p_alpha: overrides the policy''s.
+p_conversation: 16 bytes; p_continues: the request already holds an answer. p_random: from 0 to 1, for weighted; if it
+is below the policy''s explore_share, the candidate with the fewest labels is first (explore). p_context: the row that
+_context returns for the same arguments, if the caller has it already. A declined decision ranks p_default first: cold
+(fewer memories than seed_count, also in a shared memory), no_signal, low_support, unpriced, default. Raises RT002 for
+an unknown policy.';

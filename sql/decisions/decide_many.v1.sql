@@ -38,6 +38,6 @@ end;
 $$;
 
 comment on function router.decide_many is
-'What decide says to each of some questions, of any tenants, in one statement: rows of decide, the best first, under the
-number of the question, from 1. One that raises takes the others with it. Put those of a policy side by side: what it is
-and knows is then read once for them.';
+'Decide several questions of any tenants in one statement; the rows of decide, each with its question''s number, from 1.
+Put questions of the same policy side by side: its settings and candidates are then read once for all of them. If one
+question raises an error, the whole call fails. Raises RT002 as decide does.';

@@ -47,7 +47,8 @@ end;
 $$;
 
 comment on function router.decision is
-'One decision of a tenant as it was made, why, and what it used; no row when the tenant has none of that number.
-The arrays are in the order of candidates: score = quality - alpha cost_usd / unit_usd - penalty, and cost_usd is the
-estimates at the prices of then, the cached part at cached_price. cached_estimate and penalty NULL: 0 for all.
-tried: the models that were asked or passed over, in order, why each, what came of it, and how long it took to begin.';
+'Return one decision of a tenant as it was made, with its reason and the tokens and time it used.
+No row: the tenant has no decision with that number. The arrays are in the order of candidates: score = quality - alpha
+cost_usd / unit_usd - penalty, and cost_usd follows from the estimates at the prices of that time, cached tokens at
+cached_price. cached_estimate and penalty NULL: 0 for all. tried: the models that were called or skipped, in order,
+with the reason (tried_why), the outcome and the time until the answer began or failed.';

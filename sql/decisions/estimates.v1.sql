@@ -23,12 +23,13 @@ begin atomic
 end;
 
 comment on function router.estimates is
-'Quality (0 to 1), cost (USD) and score expected of each candidate of a policy for one prompt, and what that is made of.
-w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), the prior being the task''s mean shrunk
-by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, the unit being what the dearest candidate costs
-for the tenant''s average prompt. A model without any label has NULL quality, one without a price NULL cost.
-p_models narrows the candidates, p_default is always one; p_embedding NULL leaves the priors alone. p_prompt_tokens is
-an estimate, scaled by what each model''s provider reported so far; p_cached_tokens are as p_current''s reported them.
-support: sum w. p_base: what _base_sums says; a neighbour there weighs base_weight / (base_weight + own memories) as much,
-and base_support is their part of support. known: labels in the memory. Prices: USD per million tokens, the tenant''s
-own where it has any.';
+'Return the quality, cost and score expected of each candidate of a policy for one prompt, and their parts.
+w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), where the prior is the task''s mean
+shrunk by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, where unit is the cost of the dearest
+candidate for the tenant''s average prompt. Quality is 0 to 1, or NULL for a model without labels; cost is USD, or NULL
+for a model without a price. The rows are in no order. p_models narrows the candidates; p_default is always one.
+p_embedding NULL: the priors alone. p_prompt_tokens is an estimate, scaled by the token counts that each model''s
+provider reported so far. p_current: the conversation''s model; p_cached_tokens: tokens its provider may have cached,
+as it counts them. p_base: the result of _base_sums; a neighbour of the shared memory weighs base_weight / (base_weight
++ own memories) as much, and base_support is their part of support. support: sum w. known: labels in the memory.
+Prices: USD per million tokens, the tenant''s own where it has any.';

@@ -27,5 +27,6 @@ end;
 $$;
 
 comment on function router.evidence is
-'The memories that speak for a decision, nearest first: what was taught, how alike it is and how much it weighs.
-explain, called with the same embedding, says what follows from them.';
+'Return the memories nearest to an embedding: prompt, labels by model name, similarity and weight in the decision.
+p_limit: how many at most, and never more than the policy''s k. explain, called with the same embedding, shows the
+estimates that follow from them.';

@@ -73,8 +73,8 @@ end;
 $$;
 
 comment on function router.explain is
-'The decision that decide makes of the same arguments, with every number it is made of and why in a sentence.
-quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support + n0);
-prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory;
-score = quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million tokens, of priced_on. evidence has the
-neighbours. p_random 1: nothing is explored.';
+'Return the decision that decide makes of the same arguments, with all its numbers and the reason in a sentence.
+quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support +
+n0); prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory; score =
+quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million tokens, as of priced_on. The function
+evidence returns the neighbours. p_random = 1 (the default) explores nothing. Raises RT002 as decide does.';

@@ -4,7 +4,7 @@ returns table (
 )
 language sql stable
 begin atomic
-    -- One of the two runs. A scan of both tiers in one would open every graduated tenant's partition for every tenant.
+    -- Only one of the two branches runs. A single scan of both tiers would open every graduated tenant's partition.
     select n.*
     from router_internal._scan(p_tenant, p_space, p_embedding, p_k) as n
     where not exists (
@@ -21,4 +21,5 @@ begin atomic
 end;
 
 comment on function router.neighbours is
-'The k memories of a tenant nearest to an embedding, nearest first; similarity is the cosine, -1 to 1.';
+'Return the k memories of a tenant that are nearest to an embedding, nearest first.
+similarity: the cosine, -1 to 1. The tenant must have been entered.';

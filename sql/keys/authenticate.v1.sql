@@ -25,6 +25,6 @@ begin atomic
 end;
 
 comment on function router.authenticate is
-'Whose key this is: one row for the SHA-256 of a valid key, none otherwise.
-allowed_models: who may serve it, NULL: everybody; metered: whether limits are kept for it or for its tenant.
-Runs as its owner, because it finds the tenant and so cannot be inside one.';
+'Return the caller for the SHA-256 of a valid key; no row if there is none.
+allowed_models: the models that may serve it; NULL: all. metered: the key or its tenant has limits. Runs as its owner,
+because it finds the tenant and so cannot have entered it.';

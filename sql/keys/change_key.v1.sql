@@ -19,5 +19,5 @@ end;
 $$;
 
 comment on function router.change_key is
-'Changes a key; NULL leaves a setting as it is. p_expires_at: infinity for never; p_models: none for all.
-False when the tenant has no such key. Raises RT003 when a model does not exist.';
+'Change a key; NULL leaves a setting as it is. False: the tenant has no such key.
+p_expires_at infinity: it never expires. p_models empty: all models. Raises RT003 for an unknown model.';

@@ -20,5 +20,6 @@ end;
 $$;
 
 comment on function router.create_key is
-'Stores the SHA-256 of a new key of a tenant and returns the key''s number.
-p_models: the only models that may serve it; NULL or none: all. Raises RT003 when one of them does not exist.';
+'Store the SHA-256 of a new key of a tenant and return the key''s number.
+p_hint: its first characters. p_models: the models that may serve it; NULL or empty: all. Raises RT003 for an unknown
+model.';

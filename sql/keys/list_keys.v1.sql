@@ -24,5 +24,5 @@ end;
 $$;
 
 comment on function router.list_keys is
-'The keys of a tenant in the order they were made, the revoked and expired ones too; never their hashes.
-models: the only ones that may serve the key, NULL: all.';
+'List the keys of a tenant in the order of their creation, also revoked and expired ones, never their hashes.
+models: those that may serve the key; NULL: all.';

@@ -9,4 +9,4 @@ end;
 $$;
 
 comment on function router.revoke_key is
-'Refuses a key from now on; false when the tenant has no such key. Revoking twice keeps the first date.';
+'Revoke a key; false if the tenant has no such key. Revoking it again keeps the first date.';

@@ -18,7 +18,7 @@ begin
     where
         k.tenant_id = p_tenant and k.key_id = p_key
         and k.revoked_at is null and (k.expires_at is null or k.expires_at > p_now)
-    -- Of two that rotate it at once the second waits, and finds it revoked.
+    -- If two sessions rotate it at the same time, the second waits and finds it revoked.
     for update
     returning key_id into v_key;
     if v_key is null then
@@ -28,7 +28,7 @@ begin
     select l.tenant_id, v_key, l.requests_per_minute, l.tokens_per_minute, l.day_usd, l.month_usd
     from router.limits as l
     where l.tenant_id = p_tenant and l.key_id = p_key;
-    -- What the old key has spent is spent.
+    -- What the old key spent counts for the new one.
     update router.meters as m set day = o.day, day_usd = o.day_usd, month_usd = o.month_usd
     from router.limits as l, router.limits as k, router.meters as o
     where
@@ -43,5 +43,6 @@ end;
 $$;
 
 comment on function router.rotate_key is
-'Puts a new key in the place of a valid one, with its name, expiry, models and limits (what was spent of them
-too), and returns the new one''s number; NULL when the tenant has no such valid key. The old one is refused from p_until on, or at once.';
+'Replace a valid key by a new one and return the new key''s number; NULL if the tenant has no such valid key.
+The new key takes over name, expiry, models and limits, with what was spent of them. The old key is refused from
+p_until on; NULL: at once.';

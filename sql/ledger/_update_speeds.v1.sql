@@ -8,7 +8,7 @@ begin
         select
             e.model_id, avg(e.first_token_ms) as first_token_ms, count(e.first_token_ms) as samples,
             avg(e.completion_tokens) as completion_tokens, count(e.completion_tokens) as completions,
-            -- Images and the like are counted by rules, so that no single request may say too much.
+            -- Clamped, because tokens of images and tools are rough estimates: no single request may weigh too much.
             avg(least(greatest(r.ratio, 0.2), 5)) filter (where r.ratio is not null) as ratio, count(r.ratio) as ratios,
             max(uuid_extract_timestamp(e.decision_id)) as updated_at
         from unnest(p_entries) as e
@@ -30,7 +30,7 @@ begin
         1 + (b.ratio - 1) * b.ratios / (b.ratios + 3), b.updated_at
     from batch as b
     order by b.model_id
-    -- Means of all there were, until there are so many that what was last counts for more.
+    -- A mean of all requests at first; from some number on a moving average.
     on conflict on constraint speeds_pkey do update set (
         first_token_ms, samples, completion_tokens, completions, token_ratio, updated_at
     ) = (
@@ -61,6 +61,6 @@ end;
 $$;
 
 comment on function router_internal._update_speeds is
-'Takes what is new of a tenant''s entries, which has been entered, into router.speeds: of each model the time to first
-token, the length of its answers, and what its prompt tokens are to the estimated ones. There a request counts as 0.2 to 5,
-and 3 that were estimated right come before the first; one whose usage is an estimate itself says nothing.';
+'Update router.speeds from a tenant''s new entries: time to first token, answer length and token ratio of each model.
+The tenant must have been entered. token_ratio: reported over estimated prompt tokens, each request clamped to 0.2 to
+5, with three requests at 1 before the first; a request whose usage is itself an estimate does not count for it.';

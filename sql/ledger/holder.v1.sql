@@ -12,4 +12,4 @@ end;
 $$;
 
 comment on function router.holder is
-'The model that gave an answer which its provider keeps, by the 16 bytes that stand for its id; NULL: nobody knows.';
+'Return the model that gave a stored response, by 16 bytes of the response''s id; NULL: unknown or expired.';

@@ -17,7 +17,7 @@ begin
     end loop;
     for v_tenant in select distinct e.tenant_id from unnest(p_entries) as e order by 1 loop
         perform router_internal._enter(v_tenant);
-        -- A tenant deleted since has no ledger to write to.
+        -- The tenant may have been deleted since.
         continue when not exists (select from router.tenants where tenant_id = v_tenant);
         with written as (
             insert into router.decisions (
@@ -53,7 +53,7 @@ begin
             returning decision_id, key_id, attempts, status, spent_usd, prompt_tokens, completion_tokens
         ),
         taken as (
-            -- What failed before anybody answered took nothing; of what a client left nobody knows how much it took.
+            -- A request that failed before any answer used nothing. If the client disconnected (499), usage is unknown.
             select
                 v_tenant as tenant_id, w.decision_id, w.key_id,
                 coalesce(w.spent_usd, n.nothing) as usd,
@@ -79,7 +79,7 @@ begin
         inner join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id
         where
             e.tenant_id = v_tenant and e.conversation is not null and e.status < 400 and p.sticky_seconds > 0
-            -- A decline is no reason to stay: once there is a memory to ask, the conversation may be decided.
+            -- A conversation does not stay with a model that a declined decision chose.
             and e.reason in ('learned', 'sticky', 'cheapest', 'fastest', 'weighted', 'fallback', 'explore')
         order by e.policy_id, e.conversation, e.decision_id desc
         on conflict on constraint conversations_pkey do update set
@@ -95,7 +95,7 @@ begin
 
         perform router_internal._update_speeds(v_tenant, p_entries, v_new);
     end loop;
-    -- Last, as whoever is admitted waits for the meters that this holds until the end.
+    -- Last, because admissions wait for the meters that this locks until the transaction ends.
     for v_tenant in select distinct u.tenant_id from unnest(v_usages) as u order by 1 loop
         perform router_internal._enter(v_tenant);
         perform router_internal._settle(
@@ -107,6 +107,6 @@ end;
 $$;
 
 comment on function router.log_decisions is
-'Writes served requests of any tenants to the ledger at the prices of the tenant, and keeps conversations with the model
-that served them, for 30 days who gave the answers that providers keep, what _update_speeds learns of each model, and what
-_settle books on budgets. Writing an entry again changes nothing. Returns how many were new.';
+'Write served requests of any tenants to the ledger, at the tenant''s prices; return how many were new.
+Also stores the model of each conversation, the models that gave stored responses (for 30 days), what _update_speeds
+learns of each model, and what _settle books on budgets. Writing an entry again changes nothing.';

@@ -13,5 +13,6 @@ begin atomic
 end;
 
 comment on function router_internal._bucket_level is
-'What a bucket that held p_left at p_since holds at p_now: a sixtieth of the limit more each second, the limit at most.
-NULL for no limit; p_left NULL: it was full. A clock that runs behind takes nothing away.';
+'Return what a token bucket holds at p_now if it held p_left at p_since: a sixtieth of its limit more each second.
+The limit is the most it holds. NULL: there is no limit; p_left NULL: it was full. A clock that runs behind takes
+nothing.';

@@ -23,6 +23,6 @@ begin atomic
 end;
 
 comment on function router_internal._meters_now is
-'The meters of a tenant, which has been entered, and of these of its keys as they stand at p_now: refilled, and with
-nothing spent on a new day. Locks them until the transaction ends, the tenant''s first and then by key, so that nobody
-who waits for one holds another that is waited for.';
+'Lock the meters of a tenant and of these of its keys, and return them as of p_now.
+Buckets are refilled, and a new day or month begins with nothing spent. The tenant must have been entered. Rows are
+locked until the transaction ends, the tenant''s first and then by key, so that there are no deadlocks.';

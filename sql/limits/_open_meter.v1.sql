@@ -6,7 +6,7 @@ declare
     v_month timestamptz := date_trunc('month', now() at time zone 'UTC') at time zone 'UTC';
     v_recent timestamptz := now() - interval '10 minutes';
 begin
-    -- A month may be long: what cannot change any more is added up while nobody waits.
+    -- The month's ledger may be long: the part that no longer changes is summed before the lock is taken.
     insert into router.meters (limit_id, tenant_id, refilled_at, day, day_usd, month_usd, reserved_usd)
     select
         new.limit_id, new.tenant_id, now(), (now() at time zone 'UTC')::date,
@@ -16,7 +16,7 @@ begin
     where
         d.tenant_id = new.tenant_id and d.decided_at >= v_month and d.decided_at < v_recent
         and (new.key_id is null or d.key_id = new.key_id);
-    -- Whoever admits or settles for this tenant has ended then, and is in the sums, or begins when the meter is there.
+    -- With the lock, every admission or settlement of this tenant has ended, or will find the meter.
     perform pg_advisory_xact_lock(hashtextextended('router.limits', new.tenant_id));
     update router.meters as m set
         day_usd = m.day_usd + s.day_usd,
@@ -41,4 +41,4 @@ end;
 $$;
 
 comment on function router_internal._open_meter is
-'Gives a new limit its meter, with full buckets and what the ledger says was spent this day and month (UTC).';
+'Trigger: create the meter of a new limit, with full buckets and the USD spent this day and month (UTC) by the ledger.';

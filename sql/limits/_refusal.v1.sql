@@ -41,6 +41,6 @@ begin atomic
 end;
 
 comment on function router_internal._refusal is
-'The limit to name when a request is refused, and how long it stays exceeded, in seconds (retry_after; NULL: for good).
-p_tokens: what the request may take; p_modelless: it asks for no model, so that any budget above zero admits it;
-p_cheapest: USD of its cheapest candidate, NULL: none has a price.';
+'Return the limit to report for a refused request, and the seconds until it admits (retry_after; NULL: never).
+p_tokens: tokens the request may use; p_modelless: it names no model, so any budget above zero admits it; p_cheapest:
+USD of its cheapest candidate; NULL: none has a price.';

@@ -12,7 +12,7 @@ begin
     select array_agg(u.decision_id), array_agg(u.key_id) into v_decisions, v_keys from unnest(p_usages) as u;
     v_meters := array(select s from router_internal._meters_now(p_tenant, v_keys, p_now) as s);
     if v_meters = '{}' then
-        -- What is left of limits that are no more.
+        -- Reservations under limits that were removed.
         delete from router.reservations as r where r.tenant_id = p_tenant and r.decision_id = any(v_decisions);
         return;
     end if;
@@ -36,7 +36,7 @@ begin
     sums as (
         select
             s.limit_id, sum(e.reserved) as reserved, sum(e.more_tokens) as more_tokens,
-            -- Where the ledger says it was spent, so that a recount of it finds the same.
+            -- On the day of the decision, so that a recount of the ledger gives the same sums.
             coalesce(sum(e.spent) filter (where e.day >= s.day), 0) as day_spent,
             coalesce(sum(e.spent) filter (where e.day >= date_trunc('month', s.day::timestamp)::date), 0) as month_spent
         from unnest(v_meters) as s
@@ -58,7 +58,7 @@ end;
 $$;
 
 comment on function router_internal._settle is
-'Ends the reservations of requests of a tenant, which has been entered, and books what they were: the day''s and the
-month''s USD (usd NULL: what was reserved, 0 for nothing) and the tokens beyond those reserved, which may be fewer.
-What has no reservation is counted all the same: limits that were set meanwhile, requests that were let through while
-Postgres was away. A reservation is released once; entries must be new to the ledger.';
+'End the reservations of a tenant''s requests and book what they cost on the day and the month.
+The tenant must have been entered. Of each usage: usd NULL: what was reserved; tokens NULL: those reserved; unused
+tokens go back to the bucket. Requests without a reservation count, too: limits may be newer than the request, or
+Postgres did not answer when it was admitted. The entries must be new to the ledger, so that each is booked once.';

@@ -24,19 +24,19 @@ declare
     v_requests double precision;
     v_tokens_left double precision;
 begin
-    -- Nobody waits for the disk. If Postgres crashes, what it admitted in its last moments (three times
-    -- wal_writer_delay, 0.6 s) may not be reserved any more, and the buckets may be that much fuller: until these
-    -- requests are in the ledger, which is written durably and counts what has no reservation. Money is late then, by
-    -- what was under way, and never lost.
+    -- The commit does not wait for the disk. If Postgres crashes, the admissions of its last moments (three times
+    -- wal_writer_delay, 0.6 s) may lose their reservations, and buckets may be that much fuller, until these requests
+    -- are in the ledger, which is written durably and counts requests without a reservation. So spending may be
+    -- counted late, but it is never lost.
     perform
         router_internal._enter(p_tenant),
         set_config('synchronous_commit', 'off', true),
         pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
     v_meters := array(select s from router_internal._meters_now(p_tenant, array[p_key], p_now) as s);
     admitted := true;
-    -- Loops, not queries: for two meters and a few candidates they take a third of the time.
+    -- Loops instead of queries: for two meters and a few candidates they take a third of the time.
     foreach v_meter in array v_meters loop
-        -- What all budgets leave; NULLs are not the least.
+        -- USD left under all budgets; least() ignores NULLs.
         v_left := least(
             v_left, v_meter.day_budget - v_meter.day_spent - v_meter.reserved,
             v_meter.month_budget - v_meter.month_spent - v_meter.reserved
@@ -102,10 +102,12 @@ end;
 $$;
 
 comment on function router.admit is
-'Whether a request may be made now, and by which candidates: p_costs has the USD that each is expected to cost, best
-first (NULL: unpriced; empty: no model), p_tokens what the request may take. Admitted, it takes a request and its tokens
-from the buckets of key and tenant, and reserves the dearest of what the budgets leave (affordable) until _settle.
-refused: requests, tokens, day or month, and whose (key, tenant): of several the one that is in the way for longest;
-bound, remaining: that limit and what is left; retry_after: seconds until it is not in the way, NULL: never. The rest is
-for headers, seconds until the bucket is full, of the tighter of key and tenant. Under a budget nothing unpriced is
-affordable. Refused, nothing is counted. Admitting a decision again is an error (23505).';
+'Admit a request or refuse it under the limits of its tenant and key; if admitted, count it and reserve its cost.
+p_tokens: tokens it may use. p_costs: USD that each candidate is expected to cost, best first (NULL: unpriced; empty:
+no model). An admitted request takes one request and its tokens from the buckets of key and tenant, and reserves the
+dearest candidate that the budgets allow (affordable) until _settle. Under a budget no unpriced candidate is
+affordable. refused: requests, tokens, day or month; whose: key or tenant; of several limits the one that stays
+exceeded for longest, with that limit (bound), what is left of it (remaining) and the seconds until it admits
+(retry_after; NULL: never). The other columns are for headers, of the tighter of key and tenant; reset: seconds until
+the bucket is full. A refused request is not counted. Admitting the same decision twice raises unique_violation
+(23505).';

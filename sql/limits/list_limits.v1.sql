@@ -8,5 +8,4 @@ end;
 $$;
 
 comment on function router.list_limits is
-'The limits of a tenant and of its keys, with what is used and left, as the view budgets has them: the tenant''s own
-first.';
+'List the limits of a tenant and of its keys with what is used and left, as the view budgets; the tenant''s own first.';

@@ -39,6 +39,6 @@ end;
 $$;
 
 comment on function router.put_limits is
-'What a tenant, or one of its keys, may use from now on: requests and tokens a minute, USD a day and a month (UTC).
-NULL: no limit; all NULL: none at all. What was spent this month counts, where the ledger still has it. Returns whether
-there were limits before. Raises RT001 for an unknown tenant and RT013 for a key that is not the tenant''s.';
+'Set what a tenant, or one of its keys, may use: requests and tokens a minute, USD a day and a month (UTC).
+NULL: no limit; all NULL: remove the limits. What the ledger shows as spent this month counts. Returns whether there
+were limits before. Raises RT001 for an unknown tenant, RT013 for a key of another tenant.';

@@ -6,7 +6,7 @@ declare
     v_leaf text := format('memories_large_%s_%s', p_tenant, p_space);
     v_new boolean := to_regclass(format('router.%I', v_branch)) is null;
 begin
-    -- Whoever is changing tenants is waited for; reading them goes on meanwhile.
+    -- Waits for transactions that change tenants; reading tenants goes on.
     perform set_config('lock_timeout', '5s', true);
     if v_new then
         execute format(
@@ -15,17 +15,17 @@ begin
         );
         execute format('comment on table router.%I is %L', v_branch, format('Memories of tenant %s, graduated.', p_tenant));
     end if;
-    -- ATTACH, not PARTITION OF, which would lock readers out.
+    -- ATTACH, because PARTITION OF would lock readers out.
     execute format('alter table router.%I attach partition router.%I for values in (%s)', v_branch, v_leaf, p_space);
     if v_new then
         execute format(
             'alter table router.memories_large attach partition router.%I for values in (%s)', v_branch, p_tenant
         );
     end if;
-    -- It has proved to Postgres that no row has to be looked at; the bounds say the same.
+    -- The constraint spared ATTACH a scan; the partition's bounds now hold the same condition.
     execute format('alter table router.%I drop constraint %I', v_leaf, v_leaf || '_check');
-    -- A commit is seen a moment before other sessions hear of its new partition, and then they would look for the rows
-    -- where these were. This lock has them wait that moment, and is let go of when there is a long reader.
+    -- Other sessions see the commit a moment before they learn of the new partition, and would look for the rows in the
+    -- old place. This lock makes them wait for that moment; it is given up if a reader holds the table for long.
     perform set_config('lock_timeout', '50ms', true);
     for v_try in 1..5 loop
         begin
@@ -39,5 +39,5 @@ end;
 $$;
 
 comment on function router_internal._attach_partition is
-'Makes the table of _build_partition the partition of a tenant''s space. Last thing of its transaction: until then only
-those wait who change tenants or spaces, and readers for 50 ms at most.';
+'Make the table of _build_partition the partition of a tenant''s space; the last step of its transaction.
+Until it commits, changes of tenants and spaces wait, and readers wait for 50 ms at most.';

@@ -14,5 +14,5 @@ end;
 $$;
 
 comment on function router_internal._begin_move is
-'Begins to move a tenant''s memories between tiers, one move at a time in the database.
-Raises RT001 for an unknown tenant and RT006 while another session moves memories.';
+'Begin to move a tenant''s memories between tiers; only one session of the database may do so at a time.
+Raises RT001 for an unknown tenant, RT006 while another session moves memories.';

@@ -6,7 +6,7 @@ declare
 begin
     execute format(
         'create table router.%I (like router.memories including constraints including defaults including storage) '
-        -- Cleaning an HNSW up takes longer than building it anew, which the upkeep does after churn.
+        -- Vacuuming an HNSW takes longer than rebuilding it, which maintenance does after churn.
         'with (autovacuum_vacuum_insert_scale_factor = 0.02, vacuum_index_cleanup = off)', v_leaf
     );
     execute format(
@@ -27,5 +27,5 @@ end;
 $$;
 
 comment on function router_internal._build_partition is
-'Copies a tenant''s small memories of one space into a table that can become their partition, and indexes it.
-Locks nobody out: _catch_up brings what is taught meanwhile.';
+'Copy a tenant''s memories of one space from memories_small into a table that can become their partition, and index it.
+Blocks nothing; _catch_up adds what is taught meanwhile.';

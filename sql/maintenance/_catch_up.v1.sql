@@ -16,7 +16,7 @@ begin
     select count(*) - v_held into v_missing
     from router.memories_small
     where tenant_id = p_tenant and space_id = p_space;
-    -- A row takes several times as long to go into an HNSW as it takes in a build.
+    -- Adding a row to an HNSW takes several times as long as its share of a build.
     if v_missing * 8 > v_held then
         execute format('drop index router.%I', v_leaf || '_hnsw');
     end if;
@@ -32,5 +32,5 @@ end;
 $$;
 
 comment on function router_internal._catch_up is
-'Brings a table made by _build_partition up to what was taught, overwritten and forgotten since it was filled.
-The caller holds the tenant''s rows of memory_counts.';
+'Bring a table made by _build_partition up to date with what was taught, overwritten and forgotten since it was filled.
+The caller holds the lock of _lock_memory.';

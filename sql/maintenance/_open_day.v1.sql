@@ -9,7 +9,7 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtextextended('router_internal._open_day', 0));
     if to_regclass('router.' || v_name) is null then
-        -- ATTACH, not PARTITION OF, which would wait for everyone who reads the ledger.
+        -- ATTACH, because PARTITION OF would wait for all readers of the ledger.
         execute format(
             'create table router.%I (like router.decisions including constraints including defaults including storage)',
             v_name
@@ -24,4 +24,5 @@ end;
 $$;
 
 comment on function router_internal._open_day is
-'Makes the ledger''s partition of a day (UTC) if it is missing. Runs as its owner: the proxy may not create tables.';
+'Create the ledger''s partition of a day (UTC) if it does not exist.
+Runs as its owner, because the proxy may not create tables.';

@@ -63,7 +63,7 @@ begin atomic
         union all
         select 6, 'graduate', c.tenant_id, c.name, c.space_id, null, c.memories, null
         from counts as c
-        -- What is still being built for another embedder would go into the index row by row from then on.
+        -- A space that is still being built would have its rows added to the index one by one.
         where c.tier = 0 and c.memories >= p_graduate_at and c.space_id is distinct from c.next_space_id
         union all
         select 7, 'reindex', c.tenant_id, c.name, c.space_id, null, c.memories, c.churn
@@ -73,7 +73,7 @@ begin atomic
             c.memories >= p_graduate_at / 2
             and (
                 c.churn > 0.2 * c.memories
-                -- What a build that broke off has left.
+                -- Left by an interrupted build.
                 or exists (select from pg_catalog.pg_index as x where x.indrelid = l.oid and not x.indisvalid)
             )
             and not exists (
@@ -88,7 +88,8 @@ begin atomic
 end;
 
 comment on function router.chores is
-'What the upkeep has to do now, in order: open_day, drop_day, expire_conversations, expire_reservations, sweep, shrink,
-graduate, reindex; each is a function of that name but reindex, which the owner does. amount: memories, decisions or
-reservations; churn: memories replaced. A tenant''s space graduates at p_graduate_at memories and shrinks below half as many; an index is built anew
-when a fifth was replaced. Runs as its owner, whom row level security shows every tenant''s counts.';
+'List the maintenance jobs that are due now, in order.
+Jobs: open_day, drop_day, expire_conversations, expire_reservations, sweep, shrink, graduate and reindex; each is a
+function of that name (open_day: _open_day), except reindex, a statement for the owner. amount: memories, decisions or
+reservations concerned; churn: memories replaced. A tenant''s space graduates at p_graduate_at memories and shrinks
+below half as many; an index is rebuilt when a fifth was replaced. Runs as its owner, to compare all tenants'' counts.';

@@ -4,7 +4,7 @@ as $$
 declare
     v_name text := format('router.decisions_%s', to_char(p_day, 'YYYYMMDD'));
 begin
-    -- Not by an argument: nobody's clock or hand shall take the ledger of now away.
+    -- By the server's clock, not an argument: no mistake may drop the current ledger.
     if p_day >= (now() at time zone 'UTC')::date - 1 then
         raise exception 'the ledger of % is too young to be dropped', p_day using errcode = 'RT006';
     end if;
@@ -21,6 +21,6 @@ end;
 $$;
 
 comment on function router.drop_day is
-'Drops the ledger''s partition of a day (UTC) that _open_day made; false when there is none.
-Raises RT006 for today and yesterday, and lock_not_available (55P03) when the ledger is being read: try again later.
-Runs as its owner: the proxy may not drop tables.';
+'Drop the ledger''s partition of a day (UTC); false if there is none.
+Raises RT006 for today and yesterday, and lock_not_available (55P03) if the ledger is being read: try again later. Runs
+as its owner, because the proxy may not drop tables.';

@@ -4,7 +4,7 @@ as $$
 declare
     v_gone int;
     v_answers int;
-    -- A caller that is not trusted with the owner's rights ends none that goes on.
+    -- The server's clock bounds p_now, so that no caller can delete what has not expired.
     v_now timestamptz := least(p_now, now());
 begin
     delete from router.conversations
@@ -26,6 +26,5 @@ end;
 $$;
 
 comment on function router.expire_conversations is
-'Forgets up to p_limit conversations of any tenants that nobody continues any more, and up to as many answers that no
-provider keeps any more; returns how many.
-Runs as its owner, whom row level security shows those that have expired, of all tenants, and no others.';
+'Delete up to p_limit expired conversations and up to as many expired responses of all tenants; return how many.
+Runs as its owner; row level security lets it delete expired rows only.';

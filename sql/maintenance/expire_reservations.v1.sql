@@ -34,5 +34,5 @@ end;
 $$;
 
 comment on function router.expire_reservations is
-'Gives back what a tenant''s requests of more than an hour ago have reserved: their process ended before they did.
-If the ledger hears of one later, it counts as one without a reservation. Returns how many there were.';
+'Release what a tenant''s requests of more than an hour ago have reserved, because their process ended; return how many.
+If such a request reaches the ledger later, it counts as one without a reservation.';

@@ -14,7 +14,7 @@ begin
         tenant_id = p_tenant
         and (
             space_id = p_space
-            -- What is being built is moved by whoever builds it.
+            -- A space that is being built is moved by the job that builds it.
             or p_space is null and space_id is distinct from (
                 select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant
             )
@@ -29,16 +29,16 @@ begin
     if v_new then
         perform router_internal._build_partition(p_tenant, v_count.space_id);
     end if;
-    -- From here on nobody teaches the tenant.
+    -- From here on, teaching this tenant waits.
     perform router_internal._lock_memory(p_tenant);
     if not v_new and to_regclass(v_leaf) is null then
-        -- A sweep has dropped it, which takes turns with teaching and not with moving.
+        -- A sweep dropped it meanwhile: it excludes teaching but not moving.
         perform router_internal._build_partition(p_tenant, v_count.space_id);
         v_new := true;
     elsif v_new then
         perform router_internal._catch_up(p_tenant, v_count.space_id);
     else
-        -- A partition that a shrink has left is filled as it stands, slowly; the upkeep drops those first.
+        -- A partition that a shrink left is filled with its index in place, slowly; chores sweeps those first.
         insert into router.memories_large (
             tenant_id, memory_id, created_at, tier, space_id, task_id, prompt_tokens, quality, completion_tokens,
             embedding
@@ -48,7 +48,7 @@ begin
         from router.memories_small
         where tenant_id = p_tenant and space_id = v_count.space_id;
     end if;
-    -- Below the table that has the triggers: the memories stay.
+    -- A statement on a partition does not fire the triggers of memories: the memories only move.
     delete from router.memories_small where tenant_id = p_tenant and space_id = v_count.space_id;
     get diagnostics v_moved = row_count;
     update router.memory_counts set tier = 1, churn = 0, moved_at = clock_timestamp()
@@ -64,7 +64,7 @@ end;
 $$;
 
 comment on function router.graduate is
-'Moves a tenant''s memories of one space (NULL: its fullest) to a partition of their own with an HNSW index; returns how
-many, 0 when there is nothing to move. One transaction: nobody waits while it builds, then the tenant''s teaching waits
-until it has caught up with what was taught meanwhile. Reading waits for nothing.
-Runs as its owner: the proxy may not create tables. Raises RT001, and RT006 while another session moves memories.';
+'Move a tenant''s memories of one space to a partition of their own with an HNSW index; return how many.
+p_space NULL: its fullest space. 0: nothing to move. One transaction. While the index is built nothing waits; then
+teaching this tenant waits until the partition has caught up. Reads never wait. Runs as its owner, because the proxy
+may not create tables. Raises RT001 for an unknown tenant, RT006 while another session moves memories.';

@@ -5,4 +5,4 @@ begin atomic
 end;
 
 comment on function router.revision is
-'The schema revision of this database.';
+'Return the schema revision of this database.';

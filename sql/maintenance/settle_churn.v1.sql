@@ -10,5 +10,5 @@ end;
 $$;
 
 comment on function router.settle_churn is
-'Takes replaced memories off the count before an index is built anew without them; false when somebody else has.
-A negative number puts them back, should the build fail.';
+'Subtract replaced memories from the count before an index is rebuilt; false if another session did it.
+A negative number adds them again, if the rebuild failed.';

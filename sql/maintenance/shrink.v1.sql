@@ -23,7 +23,8 @@ begin
     from router.memories_large
     where tenant_id = p_tenant and space_id = v_space;
     get diagnostics v_moved = row_count;
-    -- Below the table that has the triggers: the memories stay. The partition is left empty, for sweep to drop.
+    -- A statement on a partition does not fire the triggers of memories: the memories only move. The partition stays,
+    -- empty, until sweep drops it.
     delete from router.memories_large where tenant_id = p_tenant and space_id = v_space;
     update router.memory_counts set tier = 0, churn = 0, moved_at = clock_timestamp()
     where tenant_id = p_tenant and space_id = v_space;
@@ -32,6 +33,7 @@ end;
 $$;
 
 comment on function router.shrink is
-'Moves a tenant''s memories of one space (NULL: its fullest graduated one) back to the exact scan; returns how many, 0
-when there is nothing to move. One transaction: the tenant''s teaching waits for it, reading does not. sweep drops the
-empty partition. Runs as its owner, past row level security. Raises RT001, and RT006 while another session moves memories.';
+'Move a tenant''s memories of one space back to the exact scan; return how many.
+p_space NULL: its fullest graduated space. 0: nothing to move. One transaction, for which teaching this tenant waits
+and reads do not. sweep drops the empty partition. Runs as its owner, past row level security. Raises RT001 for an
+unknown tenant, RT006 while another session moves memories.';

@@ -7,7 +7,7 @@ declare
     v_last boolean;
 begin
     perform router_internal._enter(p_tenant);
-    -- Dropping waits for every reader, and new ones would wait behind it.
+    -- DROP waits for all readers, and new readers would wait behind it.
     perform set_config('lock_timeout', '50ms', true);
     perform pg_advisory_xact_lock(hashtextextended('router.sweep', 0));
     perform router_internal._lock_memory(p_tenant);
@@ -17,7 +17,7 @@ begin
             select from router.memory_counts
             where
                 tenant_id = p_tenant and space_id = p_space
-                -- A reader that began before the shrink has yet to look here.
+                -- A reader whose snapshot is from before the shrink may still need it.
                 and (tier = 1 or moved_at > clock_timestamp() - interval '1 minute')
         )
         or exists (select from router.memories_large where tenant_id = p_tenant and space_id = p_space)
@@ -31,7 +31,6 @@ end;
 $$;
 
 comment on function router.sweep is
-'Drops the partition that a shrunk or deleted tenant left empty; false when it is gone or in use, which it counts as
-for a minute after the shrink.
-Raises lock_not_available (55P03) when readers or a teacher do not let go within 50 ms: try again later.
-Runs as its owner: the proxy may not drop tables.';
+'Drop the empty partition of a shrunk or deleted tenant; false if it is gone or in use.
+It counts as in use for a minute after the shrink. Raises lock_not_available (55P03) if readers or a teacher hold it
+for more than 50 ms: try again later. Runs as its owner, because the proxy may not drop tables.';

@@ -16,5 +16,5 @@ end;
 $$;
 
 comment on function router_internal._add_tasks is
-'Numbers task tags that are new to a tenant; the caller holds the tenant''s row of memory_counts.
-Raises RT005 past 1000 tags: each has its own prior.';
+'Number the task tags that are new to a tenant.
+The caller holds the tenant''s rows of memory_counts. Raises RT005 past 1000 tags, because each tag has its own priors.';

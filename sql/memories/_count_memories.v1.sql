@@ -24,7 +24,7 @@ begin
         where c.tenant_id = d.tenant_id and c.space_id = d.space_id;
     end if;
     if tg_op = 'DELETE' then
-        -- A text left behind would make teaching the prompt again an overwrite of nothing.
+        -- If the text stayed, teaching the prompt again would update a memory that no longer exists.
         delete from router.memory_texts as x using changed as d
         where x.tenant_id = d.tenant_id and x.memory_id = d.memory_id;
     end if;
@@ -41,7 +41,7 @@ begin
     where
         t.task_id is not null
         and (l.quality is not null or l.tokens is not null)
-        -- A tenant that is being deleted has no sums left to take from.
+        -- If the tenant is being deleted, its sums are gone already.
         and (v_sign > 0 or exists (select from router.tenants as o where o.tenant_id = m.tenant_id))
     group by m.tenant_id, m.space_id, t.task_id, l.model_id
     order by m.tenant_id, m.space_id, t.task_id, l.model_id
@@ -55,5 +55,5 @@ end;
 $$;
 
 comment on function router_internal._count_memories is
-'Keeps memory_counts and priors equal to a recount, whoever changes memories, and takes the texts of deleted ones along.
-Its argument says if rows came or went.';
+'Trigger: keep memory_counts and priors equal to a recount after any change of memories, and delete texts with memories.
+The argument is 1 for rows that came and -1 for rows that went.';

@@ -23,12 +23,12 @@ begin
         where tenant_id = p_tenant and space_id is distinct from v_building
         order by space_id = p_space, space_id
     loop
-        -- Two statements: a join of both is planned before there are statistics, and then compares each with each.
+        -- Two statements, because a join may be planned before there are statistics, as a nested loop.
         v_oldest := array(
             select memory_id from router.memories
             where tenant_id = p_tenant and tier = v_tier and space_id = v_space
             order by created_at, memory_id
-            -- After a switch all of a large space is stale: it goes in bites, or one teacher would wait for it.
+            -- After a switch a whole space is stale. It goes in batches, so that no single call takes long.
             limit case when v_space = p_space then v_excess else least(v_excess, 10000) end
         );
         delete from router.memories where tenant_id = p_tenant and tier = v_tier and memory_id = any(v_oldest);
@@ -42,6 +42,7 @@ end;
 $$;
 
 comment on function router_internal._evict is
-'Forgets what a tenant has past its cap, stale spaces first, then the oldest; returns how many.
-What is being built for another embedder does not count: it is a copy. Works in batches of 2% of the cap, so the bound
-is cap plus 2%, and of stale spaces at most 10,000 a call; the caller holds the tenant''s row of memory_counts.';
+'Delete the memories of a tenant that exceed its cap: stale spaces first, then the oldest; return how many.
+Copies that are being built for another space do not count. The excess is deleted once it is 2% of the cap, so the
+bound is the cap plus 2%; of a stale space at most 10,000 are deleted a call. The caller holds the lock of
+_lock_memory.';

@@ -10,4 +10,4 @@ begin atomic
 end;
 
 comment on function router_internal._labels is
-'A memory''s labels by model name: each model with a score or a known answer length, NULL for what is unknown.';
+'Return a memory''s labels by model name: every model with a score or a known answer length; NULL: unknown.';

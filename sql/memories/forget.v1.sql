@@ -13,7 +13,7 @@ begin
         where tenant_id = p_tenant and (p_all or memory_id = any(p_memories))
     ),
     gone as (
-        -- In every space: a copy that is being built, or is not dropped yet, would come back.
+        -- In every space; otherwise a copy that is being built or not yet dropped would come back.
         delete from router.memory_texts as x using chosen as c
         where x.tenant_id = p_tenant and x.prompt_hash = c.prompt_hash and x.source = c.source
         returning x.memory_id, x.prompt_hash, x.source
@@ -25,5 +25,6 @@ end;
 $$;
 
 comment on function router.forget is
-'Forgets these memories of a tenant, or all of them where p_all says so, with their copies in other spaces; returns how
-many there were, copies not counted. Numbers that are NULL are none: a query that finds nothing forgets nothing.';
+'Delete these memories of a tenant, or all of them if p_all, together with their copies in other spaces.
+Returns how many there were, without the copies. p_memories NULL deletes nothing, so that a query without results is
+harmless.';

@@ -36,5 +36,6 @@ end;
 $$;
 
 comment on function router.recall is
-'Memories of a tenant in order of their number, from after p_after on; p_search: whose prompt contains that text.
-Copies that another embedder is getting, or had, are not repeated.';
+'Return memories of a tenant by number, with their labels by model name.
+p_search: only prompts that contain this text. p_after: only numbers above this one. p_limit: how many at most. Copies
+in other spaces are not repeated.';

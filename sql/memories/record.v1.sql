@@ -8,7 +8,7 @@ declare
 begin
     perform router_internal._enter(p_tenant);
     perform router_internal._lock_memory(p_tenant);
-    -- Under the lock, or what was forbidden while this waited would be stored.
+    -- Read under the lock: the setting may have changed while this call waited for it.
     select t.store_prompts into v_store from router.tenants as t where t.tenant_id = p_tenant;
     if not found then
         raise exception 'there is no tenant %', p_tenant using errcode = 'RT001';
@@ -16,7 +16,7 @@ begin
     insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
     values (p_tenant, p_space, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;
-    -- Under the lock: whoever taught for the space before while it was being switched has to embed anew.
+    -- Read under the lock: if the space was switched meanwhile, the caller has to embed anew.
     if exists (select from router.tenants as t where t.tenant_id = p_tenant and t.space_id <> p_space) then
         raise exception 'tenant % is served by another embedder now', p_tenant using errcode = 'RT007';
     end if;
@@ -77,6 +77,7 @@ end;
 $$;
 
 comment on function router.record is
-'Teaches a tenant all of the examples or none, one row of the result for each, in order.
-A prompt taught again by the same source overwrites its memory and is young again. Raises RT001 for an unknown tenant,
-RT007 for a space that does not serve it.';
+'Teach a tenant examples, all or none; one row of the result for each, in order.
+If the same source teaches a prompt again, its memory is overwritten and counts as new for eviction. p_key: the API key
+that teaches; NULL: the command line. Raises RT001 for an unknown tenant, RT005 for too many task tags, RT007 if
+another space serves the tenant.';

@@ -99,7 +99,7 @@ begin
             union all
             select l.task, 0
             from (
-                -- A busy day's ledger is too long to be read for this.
+                -- A busy day's ledger is too long to be read in full.
                 select r.policy_id, r.task
                 from router.decisions as r
                 where r.tenant_id = p_tenant and r.decided_at > now() - interval '24 hours'
@@ -116,8 +116,9 @@ end;
 $$;
 
 comment on function router.status is
-'How warm each policy of a tenant is in the space that serves it (p_space where it has none of its own), a row per task
-tag taught or asked for among the last 1,000 requests of 24 hours (task NULL: there is none), and what to do next.
-task_memories counts the labels of the task''s best-labelled model; unlabelled: candidates without any label; missing:
-all that is, for people; building and built: for which other space the memory is being rewritten, and how many memories
-are; base: the shared tenant whose memory helps.';
+'Return how complete the memory of each policy of a tenant is, and what to do next.
+One row per policy and task tag that was taught, or requested among the last 1,000 requests of 24 hours (task NULL:
+there is none), in the space that serves the tenant (p_space if it has none of its own). task_memories: labels of the
+task''s best-labelled model; unlabelled: candidates without any label; missing: the same and more as text; building,
+built: the space that the memory is being rewritten for, and how many memories are done; base: the shared tenant whose
+memory helps.';

@@ -13,7 +13,7 @@ begin
     cross join lateral router_internal._labels(m.quality, m.completion_tokens) as l
     where
         m.tenant_id = p_tenant
-        -- What is being built for another embedder is a copy, and so is what the one before has left.
+        -- Spaces that are being built, or stale, hold copies.
         and m.space_id is distinct from (select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant)
         and not exists (
             select
@@ -28,5 +28,6 @@ end;
 $$;
 
 comment on function router.export is
-'All memories of a tenant as one moment saw them, the oldest first: taught again in this order, the same ones go first.
-Spools them to disk on the server, so that neither side holds them in memory.';
+'Return all memories of a tenant as of one moment, oldest first, with labels by model name.
+Taught again in this order, the same memories are evicted first. The server spools the rows to disk, so that neither
+side holds all of them in memory.';

@@ -20,7 +20,7 @@ begin
         )::router.example order by s.position) into v_examples
         from pg_temp.staged_examples as s
         where s.position between v_first and v_first + c_batch - 1;
-        -- A microsecond between batches: what is taught again keeps its number, and is as young as its place in the file.
+        -- One microsecond more for each batch, so that the order of age is the order of the file.
         select count(distinct r.memory) filter (where r.created) into v_created
         from router.record(
             p_tenant, p_space, null, v_examples, p_now - (examples - v_first) / c_batch * interval '1 microsecond'
@@ -37,6 +37,7 @@ end;
 $$;
 
 comment on function router.record_staged is
-'Teaches a tenant all of what this session staged or none: in batches, by record, whose plans fit batches of that size.
-Returns how many examples there were, how many memories are new and how many made room. A NOTICE a batch tells how far
-it is, in its detail. Raises what record raises, and undefined_table before stage.';
+'Teach a tenant all examples of staged_examples, all or none.
+Calls record in batches, and raises a NOTICE with the progress in its detail after each. Returns how many examples were
+staged, how many memories are new and how many were evicted for them. Raises RT001, RT005 and RT007 as record does, and
+undefined_table (42P01) without stage.';

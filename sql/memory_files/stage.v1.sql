@@ -10,5 +10,5 @@ end;
 $$;
 
 comment on function router.stage is
-'Makes this session''s own empty table staged_examples, for examples to be copied into and record_staged to teach.
-The table goes with the session, so that nothing is left of an import that broke off.';
+'Create this session''s empty table staged_examples, to copy examples into before record_staged.
+The table is temporary, so that an interrupted import leaves nothing behind.';

@@ -19,5 +19,5 @@ end;
 $$;
 
 comment on function router_internal._model_ids is
-'The numbers of the models of these names, the disabled ones too; NULL for NULL or none. Raises RT003 naming the first
-that does not exist.';
+'Return the numbers of the models of these names, disabled ones included; NULL for NULL or no names.
+Raises RT003 with the first name that is unknown.';

@@ -27,4 +27,4 @@ begin atomic
 end;
 
 comment on function router.catalogue is
-'Every enabled model with the name of the provider that serves it and what it can do.';
+'Return all enabled models with their provider''s name, limits and capabilities.';

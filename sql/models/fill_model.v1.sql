@@ -45,5 +45,5 @@ end;
 $$;
 
 comment on function router.fill_model is
-'Fills in what is unknown of a model''s abilities; p_force: overwrites what is known too. NULL says nothing.
-Whether anything changed.';
+'Fill in the capabilities of a model that are unknown; p_force overwrites known ones, too. True: something changed.
+NULL: unknown, changes nothing.';

@@ -29,4 +29,4 @@ begin atomic
 end;
 
 comment on function router.list_models is
-'Every model by name, the disabled ones too, with the date of its prices; catalogue has the enabled ones alone.';
+'List all models by name, disabled ones included, with capabilities, prices and their date.';

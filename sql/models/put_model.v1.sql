@@ -38,7 +38,7 @@ begin
         provider_id = excluded.provider_id,
         upstream_name = excluded.upstream_name,
         input_price = coalesce(excluded.input_price, m.input_price),
-        -- One that belongs to another input price says nothing.
+        -- A cached price that belonged to another input price is no longer right.
         cached_input_price = case
             when excluded.input_price is null then coalesce(excluded.cached_input_price, m.cached_input_price)
             else excluded.cached_input_price
@@ -60,6 +60,6 @@ end;
 $$;
 
 comment on function router.put_model is
-'Adds a model, or changes the one of that name; what is given as NULL keeps its value, but for the
-cached input price when a new input price is given.
-Raises RT003 when there is no such provider.';
+'Add a model or change the one of that name; return its number.
+NULL keeps a value, except that a new input price without a cached input price removes the old one. Prices are USD per
+million tokens. Raises RT003 for an unknown provider.';

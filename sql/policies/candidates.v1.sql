@@ -25,4 +25,4 @@ end;
 $$;
 
 comment on function router.candidates is
-'The policies of a tenant, each with its default model and its enabled candidates.';
+'Return the policies of a tenant, each with its default model and its enabled candidates.';

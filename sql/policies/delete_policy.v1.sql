@@ -9,4 +9,4 @@ end;
 $$;
 
 comment on function router.delete_policy is
-'Deletes a policy of a tenant; its decisions stay in the ledger. False when the tenant has none of that name.';
+'Delete a policy of a tenant; false if there is none of that name. Its decisions stay in the ledger.';

@@ -45,4 +45,4 @@ end;
 $$;
 
 comment on function router.list_policies is
-'The policies of a tenant with every setting, and their candidates by name with weights, disabled models included.';
+'List the policies of a tenant with all settings, and their candidates by name with weights, disabled models included.';

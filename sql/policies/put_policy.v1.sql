@@ -77,6 +77,6 @@ end;
 $$;
 
 comment on function router.put_policy is
-'Adds a policy to a tenant, or changes the one of that name; settings that are NULL stay or take the default.
-Raises RT003 for an unknown model and RT004 for one without a price, the tenant''s own
-included, where the backend weighs cost.';
+'Add a policy to a tenant or change the one of that name; return its number.
+A setting that is NULL keeps its value, or takes the default in a new policy. Raises RT003 for an unknown model, RT004
+if the backend weighs cost and a model has no price for this tenant.';

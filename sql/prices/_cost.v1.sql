@@ -16,5 +16,5 @@ begin atomic
 end;
 
 comment on function router_internal._cost is
-'USD of one request at prices in USD per million tokens; NULL when tokens or prices are unknown, never 0 for want of
-knowing. The cached tokens are among the prompt''s, those of reasoning among the completion''s.';
+'Return the USD of one request at prices per million tokens; NULL (never 0) if tokens or prices are unknown.
+Cached tokens are part of the prompt''s, reasoning tokens part of the completion''s.';

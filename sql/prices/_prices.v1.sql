@@ -16,5 +16,5 @@ begin atomic
 end;
 
 comment on function router_internal._prices is
-'What a tenant, which has been entered, pays for each model: its own prices where it has them, and none of the model''s
-then. A model of which either price is NULL has no price.';
+'Return what a tenant, which must have been entered, pays for each model; own: whether that is the tenant''s own price.
+A tenant''s price replaces all of the model''s prices. If the input or output price is NULL, the model has no price.';

@@ -35,5 +35,5 @@ end;
 $$;
 
 comment on function router.drop_price is
-'From now on a tenant pays a model''s own price again. Returns whether it had one of its own.
-Raises RT003 for an unknown model and RT011 when the model has none and a policy weighs its cost.';
+'Remove a tenant''s own price of a model, so that it pays the model''s; true if it had one.
+Raises RT003 for an unknown model, RT011 if the model has no price and a policy weighs its cost.';

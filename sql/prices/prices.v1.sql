@@ -23,5 +23,5 @@ end;
 $$;
 
 comment on function router.prices is
-'What a tenant pays for each enabled model, USD per million tokens, and the date that is from. The origin: `tenant` for
-a price of its own, `model` for the deployment''s, `unpriced` when input or output is unknown.';
+'Return what a tenant pays for each enabled model, in USD per million tokens, and since when.
+origin: tenant (a price of its own), model (the model''s price), or unpriced (input or output price unknown).';

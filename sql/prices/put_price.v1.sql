@@ -34,6 +34,6 @@ end;
 $$;
 
 comment on function router.put_price is
-'What a tenant pays for a model, USD per million tokens, in place of all of the model''s own prices; the ledger and the
-decisions from now on use it. p_cached_input_price NULL: cached tokens cost what others do. Returns whether it had none.
-Raises RT001 for an unknown tenant and RT003 for an unknown model.';
+'Set what a tenant pays for a model, in USD per million tokens, in place of the model''s prices; true if it is new.
+It replaces all prices of the model. Decisions and the ledger use it from now on. p_cached_input_price NULL: cached
+tokens cost as much as others. Raises RT001 for an unknown tenant, RT003 for an unknown model.';

@@ -8,5 +8,5 @@ end;
 $$;
 
 comment on function router.delete_provider is
-'Deletes a provider that serves no model, not even a disabled one; false when there is none of that name.
-Raises foreign_key_violation (models_provider_fkey) while it serves one.';
+'Delete a provider that serves no model, not even a disabled one; false if there is none of that name.
+Raises foreign_key_violation (23503) on models_provider_fkey while it serves one.';

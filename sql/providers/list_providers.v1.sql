@@ -11,4 +11,4 @@ begin atomic
 end;
 
 comment on function router.list_providers is
-'Every provider by name, with how many models it serves, the disabled ones included.';
+'List all providers by name, with how many models each serves, disabled ones included.';

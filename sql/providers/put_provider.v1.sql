@@ -17,5 +17,7 @@ begin atomic
 end;
 
 comment on function router.put_provider is
-'Adds a provider, or changes the one of that name. The key itself stays in the environment variable named here.
-p_speaks: the APIs it answers, p_key_header: what carries its key; NULL keeps what is known, or takes what OpenAI has.';
+'Add a provider or change the one of that name; return its number.
+p_key_variable: the environment variable of the proxy that holds its key; the key itself is never stored. p_speaks: the
+APIs it supports; p_key_header: the header that carries the key. NULL keeps both, or takes OpenAI''s for a new
+provider.';

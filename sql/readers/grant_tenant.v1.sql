@@ -43,5 +43,6 @@ end;
 $$;
 
 comment on function router.grant_tenant is
-'Lets a role, a login or a group, read one tenant, or every tenant for NULL, and makes it a member of router_reader.
-False when it could already. Raises RT001 for an unknown tenant, RT009 for a role that is none or that nothing limits.';
+'Let a role (a login or a group) read one tenant, or every tenant if p_tenant is NULL; false if it could already.
+The role becomes a member of router_reader. Raises RT001 for an unknown tenant, RT009 for an unknown role, or for one
+that row level security does not limit (the owner, superusers, members of router_app).';

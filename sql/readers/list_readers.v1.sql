@@ -29,5 +29,6 @@ begin atomic
 end;
 
 comment on function router.list_readers is
-'Every role that was granted tenants or is a member of router_reader, with the tenants it was granted by itself, not
-those of groups it is in. member false: the grants are without effect, as the role is no member of router_reader.';
+'List the roles that were granted tenants or are members of router_reader, with the tenants granted to each itself.
+Grants to groups that a role belongs to are not repeated. member false: the role is no member of router_reader, so its
+grants have no effect.';

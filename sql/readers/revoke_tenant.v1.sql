@@ -23,5 +23,6 @@ end;
 $$;
 
 comment on function router.revoke_tenant is
-'Takes one tenant from a reader, or all it was granted for NULL; returns how many grants that were. The role stays a
-member of router_reader, which without a grant sees nothing. Raises RT009 for no role, and for one tenant of every.';
+'Revoke the grant of one tenant from a reader, or all of its grants if p_tenant is NULL; return how many there were.
+The role stays a member of router_reader, and sees nothing without a grant. Raises RT009 for an unknown role, or to
+revoke one tenant from a role that was granted every tenant.';

@@ -29,5 +29,6 @@ end;
 $$;
 
 comment on function router_internal._trim_copies is
-'Forgets copies of memories that were evicted from the space that serves since they were copied; returns how many.
-They are no younger than all that serves. While much is taught they would pile up; the caller holds the lock of teaching.';
+'Delete copies of memories that were evicted from the serving space since they were copied; return how many.
+Only copies as old as the oldest serving memory are checked. Without this they would pile up while much is taught. The
+caller holds the lock of _lock_memory.';

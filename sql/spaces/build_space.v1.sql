@@ -15,7 +15,7 @@ begin
             (select s.name from router.spaces as s where s.space_id = v_tenant.next_space_id)
             using errcode = 'RT007';
     end if;
-    -- Written down, because an empty value means the proxy's own embedder, and that may be another one by now.
+    -- Stored explicitly: NULL means the proxy's own embedder, which may be another one by now.
     select s.space_id into v_serving from router.spaces_of(p_tenant) as s where s.serves;
     v_serving := coalesce(v_serving, p_space);
     update router.tenants
@@ -26,6 +26,6 @@ end;
 $$;
 
 comment on function router.build_space is
-'Begins to rewrite a tenant''s memory for another space, or goes on with it; NULL gives it up. Returns the space that
-serves meanwhile: the tenant''s, or else its fullest; a tenant without memories is in the other one at once.
-Raises RT001 for an unknown tenant, RT007 while its memory is rewritten for a third space.';
+'Begin or continue to rewrite a tenant''s memory for another space; p_space NULL gives it up.
+Returns the space that serves meanwhile: the tenant''s own, or else its fullest. A tenant without memories is switched
+at once. Raises RT001 for an unknown tenant, RT007 while its memory is being rewritten for a third space.';

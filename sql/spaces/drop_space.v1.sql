@@ -22,7 +22,7 @@ begin
     ));
     get diagnostics v_gone = row_count;
     if p_limit is null or v_gone < p_limit then
-        -- What was built had no cap of its own.
+        -- The memories that were built did not count towards the cap.
         perform router_internal._evict(p_tenant, v_serving);
     end if;
     return v_gone;
@@ -30,5 +30,5 @@ end;
 $$;
 
 comment on function router.drop_space is
-'Forgets what a tenant has in a space that neither serves it nor is being built, p_limit memories at most.
-Returns how many there were. Raises RT007 when the space is in use, or may be: the tenant''s was never written down.';
+'Delete the memories of a tenant in a stale space, at most p_limit of them; return how many there were.
+Raises RT007 if the space serves the tenant, is being built, or may serve it because no space was chosen yet.';

@@ -7,4 +7,4 @@ begin atomic
 end;
 
 comment on function router.embedding_width is
-'Dimensions of the embedding column, as chosen at the first migration.';
+'Return the dimensions of the embedding column, as chosen at the first migration.';

@@ -6,8 +6,8 @@ as $$
 begin
     perform router_internal._enter(p_tenant);
     return query
-    -- Full joins of whole spaces, since those are always hashed or merged: whatever is known of a table that is just being
-    -- filled, looking up one row after the other would take hours if it took the wrong index.
+    -- Full joins of whole spaces are always hashed or merged. A nested loop on a table that is being filled may use the
+    -- wrong index and take hours.
     with texts as materialized (
         select x.memory_id, x.space_id, x.prompt_hash, x.source, x.prompt is not null as stored
         from router.memory_texts as x
@@ -33,5 +33,5 @@ end;
 $$;
 
 comment on function router.outdated is
-'Memories of one space of a tenant that another space does not have, or has as they were before they were taught again;
-by number, from after p_after on. One whose prompt is not stored cannot be rewritten.';
+'Return the memories of one space that another space lacks, or holds in a version from before they were taught again.
+By number, above p_after. stored: whether the prompt is stored; without it a memory cannot be rewritten.';

@@ -11,4 +11,5 @@ end;
 $$;
 
 comment on function router.prompts is
-'The stored prompts of some memories of a tenant; those that are gone, or of which none is stored, are left out.';
+'Return the stored prompts of some memories of a tenant.
+Memories that no longer exist, or without a stored prompt, are left out.';

@@ -20,7 +20,7 @@ begin
     values (p_tenant, p_to, 0, 0)
     on conflict on constraint memory_counts_pkey do nothing;
 
-    -- Rows are found by lists of numbers, not one by one: with the wrong index that is one long scan, not hundreds.
+    -- Rows are found by lists of numbers: with a wrong index that is one long scan instead of hundreds.
     with texts as materialized (
         select memory_id, prompt_hash, source from router.memory_texts
         where tenant_id = p_tenant and space_id = p_from and memory_id = any(p_memories)
@@ -63,7 +63,7 @@ begin
             p_tenant, nextval('router.memory_ids'), p_to, o.prompt_hash, o.source, o.prompt, o.key_id, o.first_taught_at
         from old as o
         order by o.memory_id
-        -- What is left of it is as new.
+        -- A copy that still exists is up to date.
         on conflict on constraint memory_texts_prompt_key do nothing
         returning memory_id, prompt_hash, source
     )
@@ -88,6 +88,6 @@ end;
 $$;
 
 comment on function router.reembed is
-'Copies memories of a tenant''s space into the one that is being built, with new embeddings and else as they are now.
-Returns how many: one that was forgotten meanwhile, or is there already, is passed over. Raises RT007 when the tenant''s
-memory is not being rewritten from the one space for the other any more.';
+'Copy memories of a tenant''s space into the space that is being built, with new embeddings.
+Returns how many were copied. Memories that were forgotten meanwhile, or copied already, are skipped. Raises RT007 if
+the tenant''s memory is no longer being rewritten between these two spaces.';

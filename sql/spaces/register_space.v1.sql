@@ -4,7 +4,7 @@ as $$
 declare
     v_space router.spaces;
 begin
-    -- Read first: the usual start finds it, and must work on a standby.
+    -- Look first: a start that finds the space must work on a standby.
     select * into v_space from router.spaces where name = p_name;
     if not found then
         insert into router.spaces (name, dimensions) values (p_name, p_dimensions) on conflict (name) do nothing;
@@ -15,4 +15,5 @@ end;
 $$;
 
 comment on function router.register_space is
-'The number of an embedding space, made at its first use. Raises check_violation when it is wider than the column.';
+'Return the number of an embedding space by its name, creating it at its first use.
+Raises check_violation (23514) if it has more dimensions than the column.';

@@ -29,5 +29,5 @@ end;
 $$;
 
 comment on function router.spaces_of is
-'The embedding spaces a tenant has anything in: which one serves it (its own, or its fullest where none was chosen yet),
-and which one its memory is being rewritten for. The others are stale.';
+'Return the embedding spaces in which a tenant has memories, and which one serves it or is being built.
+If no space was chosen yet, the fullest serves. Spaces that neither serve nor are being built are stale.';

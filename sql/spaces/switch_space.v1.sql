@@ -28,6 +28,7 @@ end;
 $$;
 
 comment on function router.switch_space is
-'Lets the space that was built serve a tenant from now on, if nothing is left to rewrite and at most p_lost memories are
-lost: those without a prompt, and those in p_unfit. Returns how many are outdated and lost; where that is too many,
-nothing has changed. The old memories stay until drop_space. Raises RT007 when that space is not being built.';
+'Let the space that was built serve a tenant, if nothing is outdated and at most p_lost memories would be lost.
+Lost are memories without a stored prompt and those in p_unfit. Returns how many are outdated and how many lost; if
+that is too many, nothing changes. The old memories stay until drop_space. Raises RT007 if that space is not being
+built.';

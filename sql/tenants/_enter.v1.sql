@@ -5,4 +5,4 @@ begin atomic
 end;
 
 comment on function router_internal._enter is
-'Makes the rows of one tenant visible until the transaction ends; each function that takes a tenant calls it first.';
+'Enter a tenant: make its rows visible until the transaction ends. Every function that takes a tenant calls it first.';

@@ -8,4 +8,4 @@ end;
 $$;
 
 comment on function router_internal._notify_change is
-'Tells every proxy that what it remembers of this table is stale: NOTIFY router_changed with the table''s name.';
+'Trigger: NOTIFY router_changed with the table''s name, so that the proxies read the table again.';

@@ -26,7 +26,7 @@ begin
     end if;
     perform router_internal._enter(p_tenant);
     if not p_store_prompts then
-        -- Who is teaching now would store its prompts after they were erased.
+        -- A call that is teaching now would store prompts after they were erased.
         perform router_internal._lock_memory(p_tenant);
     end if;
     update router.tenants set
@@ -48,7 +48,8 @@ end;
 $$;
 
 comment on function router.change_tenant is
-'Changes a tenant; NULL leaves a setting as it is. Storing no prompts any more erases those that are stored.
-A smaller cap is kept from the next teaching on. p_shared: others may lean on its memory; p_base: the shared tenant whose
-memory it leans on, 0: none. p_default_provider: who serves what names no model, '''': who serves auto''s default.
-Raises RT012 when that tenant shares none, RT003 for an unknown provider. False when there is no such tenant.';
+'Change the settings of a tenant; NULL leaves a setting as it is. False: there is no such tenant.
+p_store_prompts false erases the stored prompts. A smaller cap applies from the next teaching on. p_shared: other
+tenants may use its memory; p_base: the shared tenant whose memory it uses, 0: none. p_default_provider: serves
+requests that name no model; '''': the provider of the default model of policy auto. Raises RT012 if that tenant shares
+no memory, RT003 for an unknown provider.';

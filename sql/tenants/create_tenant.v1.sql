@@ -17,4 +17,5 @@ end;
 $$;
 
 comment on function router.create_tenant is
-'Makes a tenant and returns its number. Raises unique_violation when the name is taken.';
+'Create a tenant and return its number.
+Raises unique_violation (23505) if the name is taken.';

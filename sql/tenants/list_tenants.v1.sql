@@ -21,7 +21,7 @@ as $$
 declare
     v_tenant router.tenants;
 begin
-    -- One tenant after the other, for roles other than the owner's: they see the rows of one at a time.
+    -- One tenant after the other, because a role other than the owner sees the rows of one at a time.
     for v_tenant in
         select t.* from router.tenants as t where p_name is null or t.name = p_name order by t.name
     loop
@@ -59,5 +59,5 @@ end;
 $$;
 
 comment on function router.list_tenants is
-'Every tenant by name, or the one of that name, with how much it has: memories of all embedders, but for what is being
-built for another one; keys that are not revoked, policies. For the owner.';
+'List all tenants by name, or the one named p_name, with their settings and sizes.
+memories: of all spaces, except one that is being built; keys: those not revoked.';

@@ -22,8 +22,8 @@ begin
             case when 'day' = any(p_by) then (d.decided_at at time zone 'UTC')::date end as day,
             case when 'task' = any(p_by) then d.task end as task,
             d.status, d.prompt_tokens, d.cached_tokens, d.completion_tokens, d.reasoning_tokens, d.spent_usd,
-            -- Without a policy nobody but the model would have served; where its default has no price, nothing is
-            -- claimed to be saved.
+            -- Without a policy the requested model was the only choice; if the default model has no price, savings
+            -- are unknown and counted as none.
             case when d.spent_usd is not null then
                 coalesce(case when d.policy_id is not null then d.default_usd end, d.spent_usd)
             end as baseline_usd
@@ -34,7 +34,7 @@ begin
         select
             e.key_id, e.model_id, e.policy_id, e.day, e.task, count(*) as requests,
             count(*) filter (where e.status >= 400) as failed,
-            -- What was refused cost nothing; what its client left has not said.
+            -- A refused request cost nothing; if the client disconnected (499), the cost is unknown.
             count(*) filter (where e.spent_usd is null and (e.status < 400 or e.status = 499)) as unknown,
             sum(e.prompt_tokens) as prompt_tokens, sum(e.cached_tokens) as cached_tokens,
             sum(e.completion_tokens) as completion_tokens, sum(e.reasoning_tokens) as reasoning_tokens,
@@ -56,8 +56,8 @@ end;
 $$;
 
 comment on function router.usage is
-'What a tenant used from p_since until before p_until, as the ledger has it, by any of key, model, policy, day (UTC) and
-task; columns that it is not by are NULL, and so is what a request did not have; #7 is a policy that is no more.
-failed: requests that ended with a status of 400 or more; unknown: requests whose tokens or prices are unknown, which no
-USD includes; share: of the requests; cost_usd: at the prices of then; baseline_usd: the same tokens by the policy''s
-default model, without a policy the cost itself; saved_usd: the difference. Raises 22023.';
+'Sum up what a tenant used from p_since to p_until, exclusive, by any of key, model, policy, day (UTC) and task.
+Columns not named in p_by are NULL, and so is a key, policy or task that a request did not have; #7: a deleted policy.
+failed: requests with a status of 400 or more; unknown: requests without known tokens or prices, which no USD column
+includes; share: of the requests; cost_usd: at the prices of that time; baseline_usd: the same tokens at the policy''s
+default model, or the cost itself without a policy; saved_usd: the difference. Raises 22023 for another word in p_by.';

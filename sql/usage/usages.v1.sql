@@ -18,4 +18,5 @@ begin atomic
 end;
 
 comment on function router.usages is
-'What usage says of each tenant that is seen: an owner sees all; share: of the requests of all of them.';
+'Return usage of every tenant that the caller sees, by name; share: of the requests of all of them.
+Raises 22023 as usage does.';

@@ -40,19 +40,19 @@ cross join lateral (
 ) as b
 order by t.name, l.key_id nulls first;
 
-comment on view router.budgets is 'What tenants and their keys may use, and what of it is left.';
+comment on view router.budgets is 'Limits of tenants and of their keys, with what is used and left as of now.';
 comment on column router.budgets.tenant_id is 'Number of the tenant.';
-comment on column router.budgets.tenant is 'Who is limited.';
-comment on column router.budgets.key_id is 'The key; NULL: all of the tenant''s keys together.';
-comment on column router.budgets.key is 'Its name, else its first characters.';
-comment on column router.budgets.requests_per_minute is 'Requests a minute, and at once; NULL: no limit.';
-comment on column router.budgets.requests_left is 'How many may come at this moment.';
-comment on column router.budgets.tokens_per_minute is 'Tokens a minute, and at once; NULL: no limit.';
-comment on column router.budgets.tokens_left is 'How many may come at this moment.';
+comment on column router.budgets.tenant is 'Name of the tenant.';
+comment on column router.budgets.key_id is 'The key; NULL: all keys of the tenant together.';
+comment on column router.budgets.key is 'Name of the key, or its first characters.';
+comment on column router.budgets.requests_per_minute is 'Requests a minute, and in one burst; NULL: no limit.';
+comment on column router.budgets.requests_left is 'Requests that would be admitted now.';
+comment on column router.budgets.tokens_per_minute is 'Tokens a minute, and in one burst; NULL: no limit.';
+comment on column router.budgets.tokens_left is 'Tokens that would be admitted now.';
 comment on column router.budgets.day_usd is 'USD a day (UTC); NULL: no limit.';
 comment on column router.budgets.day_spent_usd is 'USD spent today, by requests that have ended.';
-comment on column router.budgets.day_left_usd is 'USD left for today, without what is reserved; NULL: no limit.';
+comment on column router.budgets.day_left_usd is 'USD left for today after reservations; NULL: no limit.';
 comment on column router.budgets.month_usd is 'USD a month (UTC); NULL: no limit.';
 comment on column router.budgets.month_spent_usd is 'USD spent this month, by requests that have ended.';
-comment on column router.budgets.month_left_usd is 'USD left for this month, without what is reserved; NULL: no limit.';
+comment on column router.budgets.month_left_usd is 'USD left for this month after reservations; NULL: no limit.';
 comment on column router.budgets.reserved_usd is 'USD reserved by requests under way.';

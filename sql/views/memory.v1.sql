@@ -19,12 +19,12 @@ inner join router.spaces as s on s.space_id = m.space_id
 left join router.memory_texts as x on x.tenant_id = m.tenant_id and x.memory_id = m.memory_id
 left join router.tasks as k on k.tenant_id = m.tenant_id and k.task_id = m.task_id;
 
-comment on view router.memory is 'What was taught, for people: one row a memory, labels by model name.';
-comment on column router.memory.tenant is 'Whose memory it is.';
-comment on column router.memory.memory_id is 'Its number.';
-comment on column router.memory.task is 'Its task tag.';
-comment on column router.memory.source is 'Who judged.';
+comment on view router.memory is 'The memory with names instead of numbers: one row per memory, labels by model name.';
+comment on column router.memory.tenant is 'Name of the tenant.';
+comment on column router.memory.memory_id is 'Number of the memory.';
+comment on column router.memory.task is 'Task tag.';
+comment on column router.memory.source is 'Source of the labels.';
 comment on column router.memory.scores is 'Quality 0 to 1 by model.';
 comment on column router.memory.taught_at is 'When it was last taught.';
-comment on column router.memory.space is 'The embedder of its vector.';
-comment on column router.memory.prompt is 'The prompt; NULL where the tenant stores none.';
+comment on column router.memory.space is 'The embedding space of its vector.';
+comment on column router.memory.prompt is 'The prompt; NULL: the tenant stores none.';

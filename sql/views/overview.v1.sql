@@ -17,7 +17,7 @@ from router.tenants as t
 inner join router.policies as p on p.tenant_id = t.tenant_id
 inner join router.models as d on d.model_id = p.default_model
 left join lateral (
-    -- Of a tenant that was never moved to another embedder, the fullest space is the one in use.
+    -- If no space was chosen for the tenant yet, its fullest space serves it.
     select c.memories, c.tier, c.space_id
     from router.memory_counts as c
     where c.tenant_id = t.tenant_id and (t.space_id is null or c.space_id = t.space_id)
@@ -45,17 +45,17 @@ left join lateral (
 ) as r on true
 order by t.name, p.name;
 
-comment on view router.overview is 'Each policy at a glance: how warm it is, and its last 24 hours.';
-comment on column router.overview.tenant is 'Whose policy it is.';
-comment on column router.overview.policy is 'What requests say in `model`.';
-comment on column router.overview.backend is 'How it ranks.';
-comment on column router.overview.default_model is 'What serves when it declines.';
+comment on view router.overview is 'Each policy with the size of its memory and its last 24 hours.';
+comment on column router.overview.tenant is 'Name of the tenant.';
+comment on column router.overview.policy is 'Name of the policy, the value of `model` in requests.';
+comment on column router.overview.backend is 'How it ranks candidates.';
+comment on column router.overview.default_model is 'The model that serves when a decision is declined.';
 comment on column router.overview.memories is 'Memories of the tenant in the space that serves it.';
-comment on column router.overview.seed_count is 'Memories it needs.';
-comment on column router.overview.ready is 'Whether it decides by memory yet, its own or a shared one.';
-comment on column router.overview.graduated is 'Whether these memories have a partition with HNSW.';
+comment on column router.overview.seed_count is 'Memories needed before it decides.';
+comment on column router.overview.ready is 'Whether it decides by a memory, its own or a shared one.';
+comment on column router.overview.graduated is 'Whether the memories have a partition with an HNSW index.';
 comment on column router.overview.decisions is 'Requests in the last 24 hours.';
-comment on column router.overview.to_default is 'Those that the default model served.';
-comment on column router.overview.spent_usd is 'Their cost, where known.';
-comment on column router.overview.default_usd is 'What the default model would have cost for the same tokens.';
-comment on column router.overview.saved_percent is 'The difference, in percent.';
+comment on column router.overview.to_default is 'Requests that the default model served.';
+comment on column router.overview.spent_usd is 'Cost of these requests, as far as it is known.';
+comment on column router.overview.default_usd is 'Cost of the same tokens at the default model''s prices.';
+comment on column router.overview.saved_percent is 'The difference, in percent of default_usd.';

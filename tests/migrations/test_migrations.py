@@ -317,16 +317,6 @@ def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: P
     assert {name: files[name] for name in called} == dict.fromkeys(called, folder)
 
 
-def test_every_function_is_in_the_contract_table(database: str) -> None:
-    rows = fetch(
-        database,
-        "select proname from pg_proc where pronamespace::regnamespace::text like 'router%'",
-    )
-    contract = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## The decision")[0]
-    named = set(re.findall(r"^\| `(\w+)", contract, re.MULTILINE))
-    assert named == {row["proname"] for row in rows}
-
-
 # Released files.
 
 

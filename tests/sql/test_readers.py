@@ -161,8 +161,7 @@ async def test_readers_write_nothing(world: World, readers: Readers) -> None:
     assert {row["privilege_type"] for row in rows} == {"SELECT"}
     tenant = await inhabit(world, "a")
     reader = await readers("all", None)
-    calls = (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "list_readers()")
-    for call in calls:
+    for call in (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "list_readers()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await reader.fetch(f"select router.{call}")
 
@@ -241,8 +240,9 @@ async def test_a_grant_follows_the_role_and_not_its_name(world: World, readers: 
             await namesake.close()
     finally:
         await world.owner.execute("drop role uno")
-    dropped = "select count(*) from router.list_readers() where role like 'dropped role %'"
-    assert await world.owner.fetchval(dropped) == 1
+    assert (
+        await world.owner.fetchval("select count(*) from router.list_readers() where role like 'dropped role %'") == 1
+    )
     assert await world.owner.fetchval("select router.revoke_tenant('one', null)") == 0
     assert await world.owner.fetchval("select count(*) from router.reader_grants") == 0
 
