@@ -40,8 +40,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
 
 
 def _answer(plan: Plan, model: Model) -> int:
-    reading = plan.reading
+    request = plan.reading
     longest = min(ANSWER, model.max_output or ANSWER)
-    if reading is None:
+    if request is None:
         return longest
-    return longest * reading.answers if reading.limit is None else reading.limit
+    return longest * request.answers if request.limit is None else request.limit
