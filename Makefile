@@ -38,7 +38,8 @@ fmt: $(STAMP) ## format Python and SQL
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP) ## write the documents' reference tables from the code
-	@for script in scripts/docs/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m scripts.docs.generate
+	$(BIN)/python scripts/docs/sql_functions.py
 
 migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
 	$(BIN)/pgrouter migrate

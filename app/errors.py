@@ -183,3 +183,29 @@ class ShuttingDown(RouterError):
 
 class ConfigurationError(Exception):
     """The configuration is invalid; the message names the variable or command that corrects it."""
+
+
+class DatabaseError(Exception):
+    """Postgres rejected a statement for a reason that none of the classes above names; over HTTP it is a 500.
+
+    `message` is a sentence for operators, `sqlstate` the code of five characters, `reported` the first line of what
+    Postgres reported.
+    """
+
+    def __init__(self, message: str, sqlstate: str, reported: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.sqlstate = sqlstate
+        self.reported = reported
+
+
+class InvalidValue(DatabaseError):
+    """A value violates a constraint or is outside the range of its type (SQLSTATE classes 22 and 23)."""
+
+
+class RowConflict(InvalidValue):
+    """A row of this key exists already (23505), or a row that is referred to is missing or still needed (23503)."""
+
+
+class PermissionDenied(DatabaseError):
+    """The login of DATABASE_URL lacks the privilege for a statement (42501)."""

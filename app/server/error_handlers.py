@@ -6,12 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import NotFound, RouterError
+from app.errors import DatabaseError, NotFound, RouterError
 from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
 from app.http.responses import answer
 from app.server.middleware import HEADER
@@ -56,6 +55,6 @@ handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     RouterError: refuse,
     HTTPException: no_such_path,
     ClientDisconnected: nobody,
-    asyncpg.PostgresError: unexpected,
+    DatabaseError: unexpected,
     Exception: unexpected,
 }

@@ -16,6 +16,7 @@ from app.errors import (
     BadRequest,
     ConfigurationError,
     Conflict,
+    DatabaseError,
     DatabaseUnavailable,
     InsufficientMemory,
     NotFound,
@@ -23,12 +24,15 @@ from app.errors import (
 )
 from app.store import servers
 from app.store.connections import Connections
+from app.store.errors import translate
 from app.store.pool import ABORTED, NO_SERVER, UNREACHABLE, Pool, aborted_error, prepare
 from app.store.servers import Servers
 
 #: The schema revision of this version, the last one of `migrations/`.
 REVISION = "0105"
 APP_ROLE = "router_app"
+#: SQLSTATEs of a missing function and a missing schema.
+NO_SCHEMA = {"42883", "3F000"}
 #: search_path. With other schemas, a user who may create functions there could have our statements call them.
 PATH = "pg_catalog, pg_temp"
 #: Timeout for closing the connections, seconds.
@@ -81,7 +85,8 @@ class Database:
 
     `role` is set at connection, so that the process has fewer rights than the login of `dsn`; None keeps the login's
     (for administration by the command line). If a server cannot be reached, or its pool is exhausted, calls raise
-    `DatabaseUnavailable`; errors of `sql/` are raised as the classes in `REFUSALS`. With one server in `dsn` there is
+    `DatabaseUnavailable`; errors of `sql/` are raised as the classes in `REFUSALS`, other
+    errors of Postgres as `DatabaseError`. With one server in `dsn` there is
     one pool of up to `size` connections; with several there may be a second one for reads.
     """
 
@@ -193,7 +198,9 @@ class Database:
         """Raise `ConfigurationError` naming the command to run, unless the schema has the revision of this version."""
         try:
             found = (await self.read("select router.revision()"))[0][0]
-        except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
+        except DatabaseError as error:
+            if error.sqlstate not in NO_SCHEMA:
+                raise
             found = None
         if found != REVISION:
             state = "has no schema `router`" if found is None else f"is at schema revision {found}"
@@ -233,7 +240,7 @@ class Database:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise Postgres's errors as the classes in `REFUSALS`, and connection errors as `DatabaseUnavailable`."""
+    """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
     try:
         yield
     except ABORTED as error:
@@ -247,7 +254,7 @@ def translate_errors() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:
-            raise
+            raise translate(error) from error
         raise refusal(f"{error.message}.", param=error.column_name) from error
 
 
@@ -255,6 +262,6 @@ async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) 
     """Await a query that routing can do without: log every database error and raise `DatabaseUnavailable`."""
     try:
         return await answer
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
         raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import asyncpg
-
+from app.errors import DatabaseError
 from app.store.database import Database, translate_errors
 
 #: Timeout of a job, seconds. To move or index a tenant of a million memories takes a quarter of an hour.
@@ -162,7 +161,7 @@ async def _call(db: Database, statement: str, *arguments: object) -> Any:
 def _busy() -> Iterator[None]:
     try:
         yield
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         if error.sqlstate in _BUSY:
-            raise Busy(str(error)) from error
+            raise Busy(error.reported) from error
         raise

@@ -12,6 +12,7 @@ from pgvector.asyncpg import register_vector
 
 from app.errors import DatabaseUnavailable, RouterError
 from app.store.connections import Connections
+from app.store.errors import translate
 from app.store.servers import Servers
 
 NO_SERVER = "The routing memory cannot be reached."
@@ -136,7 +137,7 @@ class Pool:
             self._reached()
             refusal = self._refusals.get(error.sqlstate or "")
             if refusal is None:
-                raise
+                raise translate(error) from error
             hint = f" {error.hint}" if error.hint else ""
             raise refusal(f"{error.message}.{hint}", param=error.column_name) from error
         self._reached()

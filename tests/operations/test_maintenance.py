@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from app.operations.maintenance import Maintenance, Step, maintain, opened, said
 from app.settings import Settings
 from app.store import maintenance as store
@@ -488,7 +488,7 @@ async def test_a_failed_chore_does_not_keep_the_others_from_being_done(
         await world.teach(await world.tenant(name), *lessons(25, world))
 
     async def broken(db: Database, limit: int) -> int:
-        raise asyncpg.DivisionByZeroError("oh\nmore")
+        raise DatabaseError("Postgres: oh more.", "22012", "oh")
 
     await talk(world, await world.tenant("three"), 1, seconds=1)
     monkeypatch.setattr(store, "expire_conversations", broken)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Busy, NotFound
+from app.errors import Busy, DatabaseError, NotFound
 from app.http.disconnect import ClientDisconnected
 from app.http.responses import send_bytes
 from app.server.error_handlers import handlers
@@ -90,7 +89,7 @@ async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[M
         NotFound("no"),
         Busy("later", seconds=3),
         ClientDisconnected(),
-        asyncpg.PostgresError("x"),
+        DatabaseError("x", "22012", "x"),
         ValueError("y"),
     ],
     ids=lambda fault: type(fault).__name__,
@@ -106,7 +105,7 @@ async def test_answers_and_errors_are_starlettes(
     assert (b"x-request-id", b"its-name") in expected[0]["headers"]
 
 
-@pytest.mark.parametrize("fault", [NotFound("no"), asyncpg.PostgresError("x"), ValueError("y")])
+@pytest.mark.parametrize("fault", [NotFound("no"), DatabaseError("x", "22012", "x"), ValueError("y")])
 async def test_an_answer_that_has_begun_is_followed_by_no_other(
     endpoint: Endpoint, starlette: Starlette, fault: Exception
 ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable, InvalidValue
 from app.store import connections
 from app.store.connections import Connections
 from app.store.database import Database
@@ -219,10 +219,10 @@ async def test_what_the_server_refuses_leaves_the_connection_at_hand(dsn: str) -
     async with opened(dsn, 1) as pool:
         pid = await pid_of(pool)
         for statement in ("select 1 / 0", "select nonsense"):
-            with pytest.raises(asyncpg.PostgresError):
+            with pytest.raises(DatabaseError):
                 await pool.fetch(statement)
             assert pool.connections.in_use == 0
-        with pytest.raises(asyncpg.DataError):
+        with pytest.raises(InvalidValue):
             await pool.fetch("select $1::int", "a word")
         assert await pid_of(pool) == pid
 
