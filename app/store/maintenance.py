@@ -33,8 +33,11 @@ class Chore:
 
     #: Name of the job.
     chore: str
+    #: Number of the tenant of the job; None: all tenants.
     tenant_id: int | None
+    #: Name of that tenant.
     tenant: str | None
+    #: Number of the embedding space of the job.
     space_id: int | None
     #: Day of a partition of the ledger (UTC).
     day: date | None
