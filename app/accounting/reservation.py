@@ -40,8 +40,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
 
 
 def _answer(plan: Plan, model: Model) -> int:
-    request = plan.reading
+    reading = plan.reading
     longest = min(ANSWER, model.max_output or ANSWER)
-    if request is None:
+    if reading is None:
         return longest
-    return longest * request.answers if request.limit is None else request.limit
+    return longest * reading.answers if reading.limit is None else reading.limit

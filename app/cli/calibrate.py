@@ -16,7 +16,7 @@ from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent
 from app.cli.table import aligned
 from app.errors import BadRequest
-from app.memory.backtest import savings_of, shares_of
+from app.memory.backtest import saved, shares_of
 from app.operations.timespans import since as past
 from app.store import backtests, policies
 from app.store.database import Database
@@ -109,7 +109,7 @@ def savings(
 
     rows, learning = with_database(work)
     if as_json:
-        show_json([savings_of(row) for row in rows])
+        show_json([saved(row) for row in rows])
         return
     if not rows:
         note(f"The tenant has no policies; `pgrouter policy put {tenant!r} auto` makes one.")

@@ -15,7 +15,7 @@ from app.entities import Caller, Policy
 from app.errors import Busy, NotFound
 from app.http.disconnect import until_disconnect
 from app.http.responses import answer
-from app.memory.backtest import Backtest, savings_of
+from app.memory.backtest import Backtest, saved
 from app.operations.timespans import since
 from app.store import backtests
 
@@ -109,7 +109,7 @@ async def savings(request: Request) -> Response:
         None if policy is None else _policy(caller, policy, "policy").policy_id,
         None if text is None else since(text, datetime.now(UTC)),
     )
-    return answer({"object": "list", "data": [savings_of(row) for row in rows]})
+    return answer({"object": "list", "data": [saved(row) for row in rows]})
 
 
 def _policy(caller: Caller, name: str, param: str) -> Policy:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from app.entities import Caller
 from app.http.requests import bearer, read_body
 from app.http.scope import TENANT
-from app.http.validation import parse_object, validate
+from app.http.validation import parse_object, validated
 from app.services import Services, services_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -37,4 +37,4 @@ async def parsed(request: Request, model: type[M], *, optional: bool = False) ->
     Raises `BadRequest` naming the first field that is wrong.
     """
     raw = await body_of(request)
-    return validate(model, {} if optional and not raw else parse_object(raw))
+    return validated(model, {} if optional and not raw else parse_object(raw))

@@ -14,7 +14,7 @@ from app.endpoints.requests import body_of, called
 from app.entities import Caller
 from app.errors import Conflict, DatabaseUnavailable
 from app.http.responses import answer
-from app.http.validation import parse_object, validate
+from app.http.validation import parse_object, validated
 from app.memory.embedders import EmbeddingFailed
 from app.memory.examples import ExampleIn, ExamplesIn, examples_of
 from app.services import Services
@@ -26,7 +26,7 @@ async def rank(request: Request) -> Response:
     services, caller = await called(request)
     body = parse_object(await body_of(request))
     batch = "examples" in body
-    lessons = validate(ExamplesIn, body).examples if batch else [validate(ExampleIn, body)]
+    lessons = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
     try:
         recorded = await _teach(services, caller, lessons, catalog, batch=batch)

@@ -30,7 +30,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def validate(model: type[M], body: dict[str, Any]) -> M:
+def validated(model: type[M], body: dict[str, Any]) -> M:
     """Validate `body` as `model`. Raises `BadRequest` naming the first invalid field."""
     try:
         return model.model_validate(body)

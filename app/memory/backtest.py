@@ -141,7 +141,7 @@ class Backtest:
         }
 
 
-def savings_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def saved(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of `router.savings` with its shares by model."""
     body = {name: value for name, value in row.items() if name not in ("models", "shares", "expected_shares")}
     return {

@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 import orjson
 
 from app.errors import BadRequest, ConfigurationError
-from app.http.validation import validate
+from app.http.validation import validated
 from app.memory.examples import ExampleIn
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
@@ -62,7 +62,7 @@ class ExampleFile:
                 rows = self._jsonl(file) if ".jsonl" in self.path.name.lower()[-9:] else self._csv(file)
                 for row in rows:
                     row.setdefault("source", self.source)
-                    yield self._line, validate(ExampleIn, row)
+                    yield self._line, validated(ExampleIn, row)
         except BadRequest as error:
             raise BadRequest(self.at(self._line, error.message), param=error.param) from None
         except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
