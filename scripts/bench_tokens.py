@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from app.demo import recordings
+from app.demo import dataset
 from app.dialects import tokens
 from app.memory.embedders import static
 from scripts.support.corpus import DATA, FILES
@@ -63,7 +63,7 @@ def texts(files: Sequence[Path], most: int) -> Texts:
     """What is counted, by name."""
     chance = random.Random(7)
     found = {name.split(".")[0]: chance.sample(prompts(DATA / name), most) for name in FILES}
-    found["demo"] = [recording.prompt for recording in recordings.recordings()]
+    found["demo"] = [example.prompt for example in dataset.examples()]
     for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "**/*.sql")):
         sources = "\n".join(path.read_text() for path in sorted((ROOT / folder).glob(pattern)))
         found[name] = pieces(sources, chance)[:most]

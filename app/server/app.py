@@ -6,9 +6,23 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from app.console import page as console
 from app.demo import provider
-from app.endpoints import admin, backtests, compare, decisions, health, memories, models, teaching, usage
-from app.endpoints.openapi import routes as openapi
+from app.endpoints import (
+    admin,
+    backtests,
+    compare,
+    decisions,
+    explanations,
+    health,
+    memories,
+    models,
+    savings,
+    status,
+    teaching,
+    usage,
+)
+from app.endpoints.openapi import endpoint as openapi
 from app.proxy import inference, passthrough
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
@@ -19,13 +33,17 @@ routes = [
     *inference.routes,
     *models.routes,
     *teaching.routes,
+    *status.routes,
     *compare.routes,
     *memories.routes,
+    *explanations.routes,
     *decisions.routes,
     *backtests.routes,
+    *savings.routes,
     *admin.routes,
     *usage.routes,
     *health.routes,
+    *console.routes,
     *openapi.routes,
     *passthrough.routes,
 ]

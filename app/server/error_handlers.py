@@ -14,6 +14,7 @@ from app.errors import DatabaseError, NotFound, RouterError
 from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
 from app.http.responses import answer
 from app.server.middleware import HEADER
+from app.server.unknown_paths import message_for
 from app.telemetry.logs import REQUEST_ID
 
 log = logging.getLogger("pgrouter")
@@ -30,7 +31,7 @@ async def refuse(request: Request, error: Exception) -> Response:
 async def no_such_path(request: Request, error: Exception) -> Response:
     """Return Starlette's own 404 and 405 in OpenAI's shape."""
     assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path} is not served here: {error.detail}."
+    message = message_for(request.scope, error.detail)
     response = answer(NotFound(message, code="unknown_url").body(), error.status_code)
     response.headers.update(error.headers or {})
     return response
