@@ -79,7 +79,7 @@ def services_of(scope: Scope) -> Services:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
-    """Create the services, and close them at the end of the context, once the ledger is written (up to `FLUSH` seconds).
+    """Create the services; at the end of the context write the ledger (for up to `FLUSH` seconds) and close them.
 
     Raises `ConfigurationError` if the database cannot be reached, its schema has another revision, or the embedder's
     vectors do not fit the database's column.
