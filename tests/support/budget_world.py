@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -108,3 +108,6 @@ async def reserved(world: World, tenant: int) -> list[tuple[Decimal, int]]:
         "select usd, tokens from router.reservations where tenant_id = $1 order by decision_id", tenant
     )
     return [tuple(row) for row in rows]
+
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
