@@ -95,7 +95,6 @@ def test_the_app_and_the_migrations_do_not_import_each_other() -> None:
         assert not [name for name in found if name.partition(".")[0] == other]
 
 
-@pytest.mark.xfail(reason="shared helpers still stand in test modules", strict=True)
 def test_no_test_module_imports_another_and_scripts_import_no_tests() -> None:
     found = [
         f"{source.relative_to(ROOT)}:{line} imports {name}"

@@ -19,9 +19,9 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 
 from scripts.fake_provider.server import ANSWER, USAGE, streamed_text
-from tests.clients.test_openai import Person
 from tests.support.clients import Front
 from tests.support.proxy import STRONG
+from tests.support.structured import Person
 
 ASK = "What is a café?"
 CHAT, RESPONSES, MESSAGES = "chat", "responses", "messages"

@@ -16,7 +16,7 @@ from app.dialects.sse import EventSplitter, data_of
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
-from tests.proxy.test_bytes import spelled
+from tests.support.json_text import spelled
 
 ENDS = ["\n", "\r\n", "\r"]
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from tests.sql.test_memory import assert_every_sum_is_a_recount
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.spaces import Spaces
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.test_memory import assert_every_sum_is_a_recount
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.spaces import Spaces
 from tests.support.sql_world import START, Taught, direction
 

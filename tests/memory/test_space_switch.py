@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from app.memory.embedders import setting_of
-from tests.sql.test_memory import assert_every_sum_is_a_recount
+from scripts.support.connection import connect
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.spaces import REMOTE, REMOTE_SPACE, STATIC_SPACE, Spaces
-from tests.support.sql_world import connect
 
 
 async def test_a_space_that_was_never_chosen_is_written_down_when_another_is_built(two: Spaces) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.operations.maintenance import opened
 from app.store.database import Database
-from tests.sql.test_graduation import let_a_minute_pass
+from tests.support.graduation import let_a_minute_pass
 from tests.support.maintenance import kept
 from tests.support.sql_world import World
 

@@ -24,7 +24,8 @@ from app.store import models
 from app.store.database import Database
 from app.store.memories import Example
 from app.store.memory_files import StagingResult, export, staging
-from tests.sql.test_memory import assert_every_sum_is_a_recount, random_lessons
+from tests.support.random_examples import random_lessons
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import WIDTH, Taught, World
 
 BATCH = 1000

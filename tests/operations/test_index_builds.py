@@ -11,7 +11,7 @@ import pytest
 
 from app.operations.maintenance import Step, opened
 from app.store.database import Database
-from tests.sql.test_graduation import graduate, in_transaction, lessons
+from tests.support.graduation import graduate, in_transaction, lessons
 from tests.support.maintenance import churned, kept, told
 from tests.support.sql_world import World
 

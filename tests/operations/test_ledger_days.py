@@ -10,7 +10,7 @@ import pytest
 
 from app.operations.maintenance import maintain, said
 from app.store.database import Database
-from tests.sql.test_graduation import in_transaction
+from tests.support.graduation import in_transaction
 from tests.support.maintenance import kept, talk, told
 from tests.support.sql_world import World
 

@@ -10,7 +10,7 @@ from app.errors import DatabaseUnavailable
 from app.operations.maintenance import Step, maintain
 from app.store import maintenance as store
 from app.store.database import Database, translated
-from tests.sql.test_graduation import lessons
+from tests.support.graduation import lessons
 from tests.support.maintenance import kept, talk, told
 from tests.support.sql_world import World
 

@@ -19,7 +19,7 @@ from app.store import maintenance as store
 from app.store.database import Database
 from app.store.maintenance import Busy
 from app.telemetry import metrics
-from tests.sql.test_graduation import in_transaction, lessons, places
+from tests.support.graduation import in_transaction, lessons, places
 from tests.support.maintenance import churned, kept, talk, told
 from tests.support.sql_world import START, World
 

@@ -6,9 +6,9 @@ import asyncio
 
 from app.operations.maintenance import Step, opened
 from app.store.database import Database
-from tests.sql.test_graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
-from tests.sql.test_memory import assert_every_sum_is_a_recount
+from tests.support.graduation import graduate, in_transaction, lessons, let_a_minute_pass, partitions, places
 from tests.support.maintenance import kept, told
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import Taught, World
 
 

@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from app.store.database import APP_ROLE
-from tests.sql.test_isolation import enter, inhabit, tenant_tables
+from scripts.support.connection import connect
 from tests.support.proxy import Proxy
 from tests.support.separable_prompts import easy, lessons
-from tests.support.sql_world import START, World, connect, uuid7
+from tests.support.sql_world import START, World, uuid7
+from tests.support.tenancy import enter, inhabit, tenant_tables
 
 VICTIM = "bystander"
 RELATIONS = """

@@ -9,6 +9,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from scripts.support.connection import connect
 from tests.support.budget_world import (
     admit,
     assert_reservations_are_what_meters_say,
@@ -17,7 +18,7 @@ from tests.support.budget_world import (
     meter,
     settle,
 )
-from tests.support.sql_world import World, connect, uuid7
+from tests.support.sql_world import World, uuid7
 
 
 async def test_nobody_waits_for_the_disk_to_be_admitted(world: World) -> None:

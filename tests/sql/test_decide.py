@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from pgvector import HalfVector
 
+from scripts.support.connection import connect
 from tests.support.decisions import order, reason, taught
-from tests.support.sql_world import Taught, World, connect, direction, vector
+from tests.support.sql_world import Taught, World, direction, vector
 
 
 @dataclass(frozen=True)

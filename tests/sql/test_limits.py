@@ -8,6 +8,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from scripts.support.connection import connect
 from tests.support.budget_world import (
     SECOND,
     admit,
@@ -18,7 +19,7 @@ from tests.support.budget_world import (
     reserved,
     settle,
 )
-from tests.support.sql_world import START, World, connect, uuid7
+from tests.support.sql_world import START, World, uuid7
 
 
 async def test_new_limits_know_what_the_month_has_spent(world: World) -> None:

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sql.test_graduation import let_a_minute_pass
-from tests.sql.test_memory import assert_every_sum_is_a_recount, random_lessons
-from tests.support.sql_world import Taught, World, connect, direction
+from scripts.support.connection import connect
+from tests.support.graduation import let_a_minute_pass
+from tests.support.random_examples import random_lessons
+from tests.support.recount import assert_every_sum_is_a_recount
+from tests.support.sql_world import Taught, World, direction
 
 TENANTS = SPACES = (0, 1)
 Move = tuple[Any, ...]

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.sql_world import START, Taught, World, connect, direction, uuid7
+from scripts.support.connection import connect
+from tests.support.sql_world import START, Taught, World, direction, uuid7
 
 READER = "router_reader"
 

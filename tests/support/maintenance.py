@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.operations.maintenance import Step, maintain
 from app.store.database import Database
-from tests.sql.test_graduation import graduate, lessons
+from tests.support.graduation import graduate, lessons
 from tests.support.sql_world import Taught, World, direction, uuid7
 
 

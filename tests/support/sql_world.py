@@ -13,10 +13,9 @@ from uuid import UUID
 
 import asyncpg
 from pgvector import HalfVector
-from pgvector.asyncpg import register_vector
 
 from app.entities import POLICY_SETTINGS
-from app.store.database import APP_ROLE, SESSION
+from scripts.support.connection import connect
 
 WIDTH = 384
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -220,14 +219,6 @@ class World:
             "reasoning_tokens": None, "estimated_tokens": None, "api": "chat", "tried": None, "tried_why": None,
             "tried_outcome": None, "tried_ms": None, "usage_estimated": False, "response": None,
         }  # fmt: skip
-
-
-async def connect(dsn: str, role: str | None = APP_ROLE, **settings: str) -> asyncpg.Connection:
-    """A connection with the session settings of the proxy, as `role`; None: the login itself."""
-    chosen = {**SESSION, **({"role": role} if role else {}), **settings}
-    connection = await asyncpg.connect(dsn, server_settings=chosen)
-    await register_vector(connection)
-    return connection
 
 
 @asynccontextmanager
