@@ -25,7 +25,9 @@ def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
 
 def without_usage(event: bytes) -> bytes:
     """An event of a stream without its usage, all else as it is: empty for the one that brings nothing else."""
-    if b'"usage"' not in event:
+    # Any letter of a key may be escaped: those of `usage` are \u0061 to \u0075.
+    escaped = b"\\u006" in event or b"\\u007" in event
+    if b'"usage"' not in event and not escaped:
         return event
     try:
         said = orjson.loads(data_of(event))
@@ -35,8 +37,8 @@ def without_usage(event: bytes) -> bytes:
         return event
     if said.get("choices") == [] and said["usage"] is not None:
         return b""
-    if said["usage"] is None and event.count(b'"usage"') == 1:
-        # There is one, so that is it; within a text its quotes would be escaped.
+    if said["usage"] is None and not escaped and event.count(b'"usage"') == 1:
+        # The one occurrence is the event's own member: within a text its quotes would be escaped.
         for none in _NONE_YET:
             if none in event:
                 return event.replace(none, b"", 1)

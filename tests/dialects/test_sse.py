@@ -95,10 +95,7 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
     written = spelled(dict(items), chance).replace("\n", " ").replace("\r", " ")
     event = f"id: 7\ndata: {written}\n\n".encode()
     out = without_usage(event)
-    if b'"usage"' in event:
-        assert orjson.loads(data_of(out)) == {
-            key: value for key, value in orjson.loads(written).items() if key != "usage"
-        }
+    assert orjson.loads(data_of(out)) == {key: value for key, value in orjson.loads(written).items() if key != "usage"}
     assert out.startswith(b"id: 7\ndata: ")
     assert out.endswith(b"\n\n")
 
@@ -113,6 +110,12 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
          '{"choices":[{}] ,"big":123456789012345678901234567890}'),
         ('{"choices":[{"usage":null}],"usage":{"prompt_tokens":1}}', '{"choices":[{"usage":null}]}'),
         ('{"choices":[{"a":1,"usage":null}],"usage":null}', '{"choices":[{"a":1,"usage":null}]}'),
+        # A key may be written twice, and its letters escaped: once of two, twice, alone, and beside a nested one.
+        ('{"choices":[{}],"usage":null,"\\u0075sage":null}', '{"choices":[{}]}'),
+        ('{"choices":[{}],"u\\u0073age":{"a":1},"usage":null}', '{"choices":[{}]}'),
+        ('{"\\u0075\\u0073\\u0061\\u0067\\u0065":1, "choices":[{}],"us\\u0061ge":null}', '{"choices":[{}]}'),
+        ('{"choices":[{}],"usa\\u0067e":null}', '{"choices":[{}]}'),
+        ('{"usag\\u0065":null,"choices":[{"a":1,"usage":null}]}', '{"choices":[{"a":1,"usage":null}]}'),
     ],
 )  # fmt: skip
 def test_the_bytes_around_the_usage_are_left_alone(event: str, left: str) -> None:
@@ -131,6 +134,8 @@ def test_the_bytes_around_the_usage_are_left_alone(event: str, left: str) -> Non
         b'data: {"choices":[{"delta":{"content":"usage"}}]\r\n\r\n',
         b'data: ["usage", "usage"]\n\n',
         b'data: {"choices":[], "usage"\n\n',
+        b'data: {"choices":[{"delta":{"content":"\\u0075sage \\u00e9"}}]}\n\n',
+        b'data: {"choices":[{"\\u0075sage":null}],"\\u0055sage":null,"\\\\u0075sage":null}\n\n',
     ],
 )
 def test_what_only_speaks_of_usage_survives_byte_for_byte(event: bytes) -> None:
