@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import aiohttp
 import asyncpg
-import hypothesis
 import pytest
 
 from app.operations.migrate import migrate
@@ -24,12 +23,11 @@ from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
 from tests.support.operators import MASTER, Operator
 from tests.support.process import kill_all
 from tests.support.proxy import STRONG, Proxy, running_proxy
+from tests.support.randomness import FUZZ_SEED, fuzzing_is_over, register_profiles
 from tests.support.sql_world import World, world_of
 
 T = TypeVar("T")
-# How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
+register_profiles()
 
 IMAGE = "pgvector/pgvector:pg18"
 
@@ -45,6 +43,28 @@ def _docker_answers() -> bool:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
     return False
+
+
+def pytest_report_header() -> str | None:
+    """The seed that repeats this run of `make fuzz`."""
+    return None if FUZZ_SEED is None else f"fuzz: FUZZ_SEED={FUZZ_SEED} repeats this run"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the property tests, and begin with the files whose tests take long, so that no worker ends with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        # Those that draw their examples inside of the test are marked where they are.
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
+
+
+def pytest_runtest_setup() -> None:
+    """End `make fuzz` in time."""
+    if fuzzing_is_over():
+        pytest.skip("FUZZ_SECONDS are over")
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +128,20 @@ class Databases:
         self._made = 0
         self.template = f"{self._prefix}_template"
         self.execute(f"create database {self.template}")
-        migrate(self.dsn(self.template))
+        self._migrate_template()
+
+    def _migrate_template(self) -> None:
+        """Migrate the template, one process after the other: the first one makes the roles of the whole server."""
+
+        async def run() -> None:
+            connection = await asyncpg.connect(self.server_dsn)
+            try:
+                await connection.execute("select pg_advisory_lock(hashtext('pgrouter_test'))")
+                await asyncio.to_thread(migrate, self.dsn(self.template))
+            finally:
+                await connection.close()
+
+        blocking(run)
 
     def dsn(self, name: str) -> str:
         """The DSN of a database on the test server."""

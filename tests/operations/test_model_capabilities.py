@@ -24,6 +24,7 @@ from app.store.database import Database
 from tests.conftest import blocking
 from tests.support.operators import Operator
 from tests.support.proxy import CHEAP, Proxy
+from tests.support.randomness import examples
 
 SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "openrouter": (
@@ -139,7 +140,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3))
 def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) -> None:
     for told in abilities_in({"data": [{"id": "m", **model} for model in models]}).values():

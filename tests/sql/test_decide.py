@@ -14,6 +14,7 @@ from pgvector import HalfVector
 
 from scripts.support.connection import connect
 from tests.support.decisions import order, reason, taught
+from tests.support.randomness import seeds
 from tests.support.sql_world import Taught, World, direction, vector
 
 
@@ -121,7 +122,8 @@ def _blend(votes: Sequence[tuple[float, float]], prior: float | None, n0: float)
     return (total + n0 * prior) / (support + n0) if support + n0 else None
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.property
+@pytest.mark.parametrize("seed", seeds(12))
 async def test_estimates_are_the_formula(world: World, seed: int) -> None:
     dice = random.Random(seed)
     prices = {world.small: (1.0, 1.0, 2.0), world.large: (10.0, 1.0, 20.0)}

@@ -10,11 +10,13 @@ import pytest
 
 from scripts.support.connection import connect
 from tests.support.random_examples import random_lessons
+from tests.support.randomness import seeds
 from tests.support.recount import assert_every_sum_is_a_recount, prompts
 from tests.support.sql_world import Taught, World
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.property
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_every_sum_is_a_recount_after_any_changes(world: World, seed: int) -> None:
     dice = random.Random(seed)
     tenants = [await world.tenant(f"t{number}", memory_cap=dice.choice([10, 60, 5000])) for number in range(2)]
