@@ -129,7 +129,7 @@ class Databases:
         self.template = f"{self._prefix}_template"
         self.execute(f"create database {self.template}")
         self._migrate_template()
-        # Copying files writes no WAL and takes a tenth of the time, but its checkpoints wait for the disk if they have to.
+        # Copying files writes no WAL, but needs checkpoints: quick where the server does not flush to the disk.
         self._strategy = "file_copy" if self.value("show fsync") == "off" else "wal_log"
 
     def _migrate_template(self) -> None:

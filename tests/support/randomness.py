@@ -23,11 +23,14 @@ def register_profiles() -> None:
     Neither has a deadline, because the time of an example depends on the machine, nor a database of examples, because
     what one checkout has found another does not have: a find becomes an explicit example.
     """
-    shared = {"deadline": None, "database": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-    hypothesis.settings.register_profile("fixed", derandomize=True, max_examples=100, **shared)  # type: ignore[arg-type]
-    hypothesis.settings.register_profile(  # type: ignore[arg-type]
-        "fuzz", derandomize=False, max_examples=100 * FACTOR, print_blob=True, **shared
+    shared = hypothesis.settings(
+        deadline=None,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        max_examples=examples(100),
     )
+    hypothesis.settings.register_profile("fixed", shared, derandomize=True)
+    hypothesis.settings.register_profile("fuzz", shared, derandomize=False, print_blob=True)
     hypothesis.settings.load_profile("fixed" if FUZZ_SEED is None else "fuzz")
 
 
