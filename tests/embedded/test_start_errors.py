@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,14 @@ def test_a_slow_start_is_waited_for_and_said(
     def slow_launch(*arguments: object) -> Postmaster:
         launched = launch(*arguments)  # type: ignore[arg-type]
         os.kill(launched.pid, signal.SIGSTOP)
-        threading.Timer(0.6, os.kill, (launched.pid, signal.SIGCONT)).start()
+        threading.Thread(target=go_on, args=(launched.pid,)).start()
         return launched
+
+    def go_on(pid: int) -> None:
+        ends = time.monotonic() + 20
+        while not any("Postgres is starting" in sentence for sentence in said) and time.monotonic() < ends:
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGCONT)
 
     monkeypatch.setattr(Postmaster, "launch", slow_launch)
     monkeypatch.setattr(server, "_PROGRESS", 0.2)

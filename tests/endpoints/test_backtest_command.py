@@ -59,7 +59,7 @@ async def test_without_matplotlib_it_is_said_how_to_get_it_before_anything_is_me
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     monkeypatch.delitem(sys.modules, "app.cli.plot_png", raising=False)
-    monkeypatch.delattr(app.cli, "png", raising=False)
+    monkeypatch.delattr(app.cli, "plot_png", raising=False)
     told = await complaint(run, "backtest", "--tenant", "nobody", "--png", tmp_path / "curve.png")
     assert "pip install 'pgrouter[plot]'" in told
 
