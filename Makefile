@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fmt migrate bench lock clean
+.PHONY: help run test fuzz check fmt docs migrate bench lock clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ check: $(STAMP) ## lint, types, SQL lint, tests: what CI runs
 fmt: $(STAMP) ## format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## write the documents' reference tables from the code
+	$(BIN)/python -m scripts.docs.generate
+	$(BIN)/python scripts/docs/sql_functions.py
 
 migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
 	$(BIN)/pgrouter migrate

@@ -1,4 +1,4 @@
-"""The models and providers of the deployment by name and number, with one spelling for each."""
+"""The models and providers of a deployment, by name and number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.errors import BadRequest, NotFound
 
 
 class Catalog:
-    """Models as they stood at one moment; immutable."""
+    """An immutable snapshot of all models and providers."""
 
     def __init__(self, models: Iterable[Model], providers: Iterable[Provider] = ()) -> None:
         self.models = tuple(models)
@@ -17,28 +17,28 @@ class Catalog:
         self.by_id = {model.model_id: model for model in self.models}
         self._by_name: dict[str, Model] = {}
         for model in self.models:
-            # Other gateways call a model by its provider too; the plain name wins where the two collide.
+            # Other gateways name models `provider/name`. A model whose own name is the same takes precedence.
             self._by_name.setdefault(f"{model.provider.name}/{model.name}", model)
         self._by_name.update((model.name, model) for model in self.models)
 
     def find(self, name: str) -> Model | None:
-        """The model that a request calls `name` or `provider/name`."""
+        """Return the model `name` or `provider/name`, or None."""
         return self._by_name.get(name)
 
     def get(self, name: str) -> Model:
-        """The same for a chat request: `NotFound` with OpenAI's code when there is no such model."""
+        """Return the model of an inference request. Raises `NotFound` with OpenAI's code if there is none."""
         model = self._by_name.get(name)
         if model is None:
             raise NotFound(
-                f"The model {name!r} does not exist here; GET /v1/models lists those that do.",
+                f"The model {name!r} does not exist; GET /v1/models lists the models of this deployment.",
                 param="model",
                 code="model_not_found",
             )
         return model
 
-    def taught(self, name: str, param: str) -> Model:
-        """The same for a label: `BadRequest` naming the field `param`."""
+    def resolve(self, name: str, param: str) -> Model:
+        """Return the model that the field `param` of a request names. Raises `BadRequest` if there is none."""
         model = self._by_name.get(name)
         if model is None:
-            raise BadRequest(f"{name!r} is no model of this deployment; GET /v1/models lists them.", param=param)
+            raise BadRequest(f"{name!r} is not a model of this deployment; GET /v1/models lists them.", param=param)
         return model

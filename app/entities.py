@@ -1,4 +1,4 @@
-"""The value types that every room shares: providers, models, policies, spaces, callers and tenants."""
+"""The value types that every room uses: providers, models, policies, spaces, callers, tenants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-#: What a model can do, in the order of `router.fill_model`; each is a column of `router.models`.
+#: Capabilities of a model, in the order of the arguments of `router.fill_model`; each is a column of `router.models`.
 CAPABILITIES = (
     "context_window", "max_output", "tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning",
 )  # fmt: skip
@@ -15,57 +15,70 @@ CAPABILITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Who serves models, at a URL that ends before `/chat/completions`; its key is in the environment.
-
-    `speaks`: the APIs it answers, of `chat responses messages completions embeddings`; `key_header`: what carries the
-    key, of `authorization` (as a bearer token), `x-api-key` and `api-key`.
-    """
+    """An HTTP service that serves models."""
 
     name: str
+    #: URL up to the part before `/chat/completions`.
     base_url: str
+    #: Environment variable with the API key; None: the provider needs no key.
     key_variable: str | None
+    #: Supported APIs: any of `chat`, `responses`, `messages`, `completions`, `embeddings`.
     speaks: frozenset[str]
+    #: Header of the API key: `authorization` (as a bearer token), `x-api-key` or `api-key`.
     key_header: str
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as requests name it; prices in USD per million tokens, None: unknown.
-
-    What it can do: True, False, or None: unknown; `context_window` and `max_output` in tokens.
-    """
+    """A model of the deployment. Prices are in USD per million tokens; None in any field: unknown."""
 
     model_id: int
+    #: Name in requests to pgrouter.
     name: str
     provider: Provider
+    #: Name in requests to the provider.
     upstream_name: str
     input_price: float | None
+    #: Price of prompt tokens read from the provider's cache; None: `input_price`.
     cached_input_price: float | None
     output_price: float | None
+    #: Maximum tokens of prompt and answer together.
     context_window: int | None
+    #: Supports function calling.
     tools: bool | None
+    #: Supports images in the prompt.
     vision: bool | None
+    #: Supports answers that match a JSON schema.
     json_schema: bool | None
+    #: Supports several function calls in one answer.
     parallel_tools: bool | None = None
+    #: Supports sound in the prompt or the answer.
     audio: bool | None = None
+    #: Supports reasoning.
     reasoning: bool | None = None
+    #: Maximum tokens of an answer.
     max_output: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A name that asks for routing, with the numbers of its default model and of its candidates."""
+    """A routing policy: requests whose model is its name are routed to one of its candidates."""
 
     policy_id: int
+    #: Model name in requests that are routed by this policy, such as `auto`.
     name: str
+    #: The decision rule.
     backend: str
+    #: The message to embed: the first of a user for `conversation`, the latest for `step`.
     granularity: str
+    #: `model_id` of the default model.
     default_model: int
+    #: `model_id` of each candidate.
     models: tuple[int, ...]
 
 
 class Space(NamedTuple):
-    """An embedding space: its number in the database, and the name that tells which embedder makes it."""
+    """An embedding space: its number in the database, and a name that identifies its embedder."""
 
     space_id: int
     name: str
@@ -73,55 +86,165 @@ class Space(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a key belongs to, and the tenant's policies by name.
-
-    `space` serves the tenant, None: that of the process's own embedder; `next_space` is being built for it.
-    `default_provider`: the name of who serves what names no model, None: whoever serves the default of `auto`.
-    `allowed_models`: the numbers of those that may serve this key, None: all; `metered`: whether it has limits.
-    """
+    """The owner of an API key: the key, its tenant, and the tenant's policies."""
 
     tenant_id: int
+    #: Name of the tenant.
     tenant: str
     key_id: int
+    #: Expiry of the key; None: never.
     expires_at: datetime | None
+    #: Whether `auto` also routes requests that name one of its candidates.
     route_explicit: bool
+    #: The tenant's policies by name.
     policies: Mapping[str, Policy]
+    #: Embedding space of the tenant; None: that of the process's default embedder.
     space: Space | None = None
+    #: Embedding space that is being built for the tenant.
     next_space: Space | None = None
+    #: Provider of requests without a model; None: that of the default model of `auto`.
     default_provider: str | None = None
+    #: `model_id` of each model that this key may use; None: all.
     allowed_models: frozenset[int] | None = None
+    #: Whether the key or its tenant has limits.
     metered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant with how much it has: memories of all embedders, keys that are not revoked, policies.
-
-    `space` serves it, None: that of the proxy's own embedder; its memory is being rewritten for `building`, None: not.
-    `shared`: others may lean on its memory; `base`: the tenant it leans on, None: none. `default_provider` serves what
-    names no model, None: whoever serves the default of `auto`.
-    """
+    """A tenant with its settings and the size of its memory."""
 
     tenant_id: int
     name: str
+    #: Maximum number of memories.
     memory_cap: int
+    #: Number of memories, in all embedding spaces.
     memories: int
+    #: Number of keys that are not revoked.
     keys: int
+    #: Number of policies.
     policies: int
+    #: Whether its memory has a partition and an index of its own.
     graduated: bool
+    #: Whether prompts are stored as text besides their embeddings.
     store_prompts: bool
+    #: Whether `auto` also routes requests that name one of its candidates.
     route_explicit: bool
+    #: Embedding space of the tenant; None: that of the proxy's default embedder.
     space_id: int | None
+    #: Name of that space.
     space: str | None
+    #: Name of the space that its memory is being rewritten for; None: not being rewritten.
     building: str | None
+    #: Whether other tenants may use its memory as their shared (base) memory.
     shared: bool
+    #: Name of the tenant whose shared (base) memory it uses; None: none.
     base: str | None
+    #: Provider of requests without a model; None: that of the default model of `auto`.
     default_provider: str | None
     created_at: datetime
 
 
-#: What a policy's decision is set by, in the order of the SQL type `policy_settings`; sql/README.md says what each is.
-POLICY_SETTINGS = (
-    "granularity", "alpha", "k", "tau", "n0", "n0_task", "n1", "seed_count", "confidence_floor", "switch_penalty",
-    "sticky_seconds", "explore_share", "explore_labels", "base_weight",
-)  # fmt: skip
+def cost_usd(
+    input_price: float | None,
+    output_price: float | None,
+    prompt_tokens: float,
+    completion_tokens: float,
+    *,
+    cached_tokens: float = 0,
+    cached_input_price: float | None = None,
+) -> float | None:
+    """Return the cost of a request in USD; None if either price is unknown.
+
+    Prices are in USD per million tokens. `cached_tokens` are part of `prompt_tokens`; if `cached_input_price` is None,
+    they cost as much as the others. `router_internal._cost` computes the same for the ledger.
+    """
+    if input_price is None or output_price is None:
+        return None
+    cached = min(cached_tokens, prompt_tokens)
+    paid_in = (prompt_tokens - cached) * input_price
+    paid_in += cached * (input_price if cached_input_price is None else cached_input_price)
+    return (paid_in + completion_tokens * output_price) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySetting:
+    """A setting of a policy: a column of `router.policies` and an attribute of the SQL type `policy_settings`."""
+
+    name: str
+    #: Type of a value; a `str` is one of `choices`.
+    kind: type[int] | type[float] | type[str]
+    #: Value for a new policy, if the environment names none.
+    default: float | str
+    #: What it sets, as a noun phrase without a full stop.
+    help: str
+    #: Least value, inclusive.
+    low: float = 0
+    #: Greatest value, inclusive; infinity is a value.
+    high: float = 1e6
+    choices: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        """The option of `pgrouter policy put`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable with the value for new policies."""
+        return f"ROUTER_{self.name.upper()}"
+
+    @property
+    def range(self) -> str:
+        """The allowed values of a number, in words."""
+        return f"{self.low:.10g} to {self.high:.10g}"
+
+    @property
+    def brief_range(self) -> str:
+        """The same for help and documents, which leave out the limit of the column's type."""
+        return f"{self.low:.10g} or more" if self.high == LARGEST else self.range
+
+
+#: Greatest value of a column of type int.
+LARGEST = 2**31 - 1
+
+#: Every setting of a policy, by name, in the order of the SQL type `policy_settings`. From this table the command line,
+#: the admin API, the variables ROUTER_… and the reference documents are made; a test compares it with the database.
+POLICY_SETTINGS: Mapping[str, PolicySetting] = {
+    setting.name: setting
+    for setting in (
+        PolicySetting(
+            "granularity", str, "conversation",
+            "text that is embedded: the first user message, or with step the latest", choices=("conversation", "step"),
+        ),
+        PolicySetting(
+            "alpha", float, 0.1,
+            "quality points given up to save what the dearest candidate costs for an average prompt; 0 ignores cost",
+            high=100,
+        ),
+        PolicySetting("k", int, 100, "neighbours consulted", low=1, high=1000),
+        PolicySetting(
+            "tau", float, 0.2, "kernel width; with inf all neighbours have the same weight", low=1e-4, high=float("inf")
+        ),
+        PolicySetting("n0", float, 2, "weight of the prior, in neighbours"),
+        PolicySetting("n0_task", float, 10, "weight of the prior if the request names a task, in neighbours"),
+        PolicySetting("n1", float, 5, "weight of the tenant's mean in the prior of a task, in labels"),
+        PolicySetting("seed_count", int, 100, "memories needed before the memory decides", high=LARGEST),
+        PolicySetting("confidence_floor", float, 0, "least share of an estimate that comes from neighbours", high=1),
+        PolicySetting(
+            "switch_penalty", float, 0,
+            "quality points subtracted from models other than the conversation's current one", high=100,
+        ),
+        PolicySetting(
+            "sticky_seconds", int, 86400, "time a conversation stays with its first model, in seconds; 0: none",
+            high=LARGEST,
+        ),
+        PolicySetting(
+            "explore_share", float, 0, "share of new requests sent to the candidate with the fewest labels", high=0.2
+        ),
+        PolicySetting("explore_labels", int, 20, "labels at which a candidate is no longer explored", high=LARGEST),
+        PolicySetting(
+            "base_weight", float, 100, "weight of the shared base memory, in memories of the tenant's own; 0 ignores it"
+        ),
+    )
+}  # fmt: skip

@@ -1,21 +1,21 @@
-"""What can go wrong, as classes: each knows its HTTP status and says itself in OpenAI's shape.
+"""The errors of the HTTP API, each with its status and its body in OpenAI's format.
 
 RouterError
 ├── BadRequest            400  a field is missing, of the wrong type or out of range
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
-├── BudgetSpent           402  the budget of the key or its tenant leaves nothing for this request
+├── BudgetSpent           402  the budget of the key or its tenant has too little left for this request
 ├── Forbidden             403  the key may not use that model, or the database's login may not administer
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
-├── Conflict              409  what the call relied on changed meanwhile; nothing was done
+├── Conflict              409  the data of the call changed in the meantime; nothing was done
 ├── TooLarge              413  the body is over the limit
-├── Unsupported           422  the tenant's memory does not bear what is asked: too little of it, or a target too high
-├── Busy                  429  the process is at work on the like already
-├── RateLimited           429  the key or its tenant has used up a minute's requests or tokens
-├── UpstreamUnavailable   502  no provider answered (504 when the time ran out)
-├── DatabaseUnavailable     503  Postgres cannot be reached and the call needs it
-└── ShuttingDown          503  the process ends before the answer did
+├── InsufficientMemory    422  the tenant's memory cannot support the request: too few memories, or too high a target
+├── Busy                  429  the process already runs a call of this kind
+├── RateLimited           429  the key or its tenant has reached its requests or tokens per minute
+├── UpstreamUnavailable   502  no provider answered (504 after a timeout)
+├── DatabaseUnavailable   503  Postgres cannot be reached, and the call needs it
+└── ShuttingDown          503  the process stopped before the answer was complete
 
-A routing step that cannot decide is none of these: it declines, and the request is served.
+A routing step that cannot decide raises none of these: it declines, and the default model serves the request.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Any, ClassVar
 class RouterError(Exception):
     """An error with the fields of OpenAI's error object.
 
-    `message` is for people, `param` names the offending field in the body (`scores.gpt-4o`, `messages[0].content`)
-    or header, `code` is for programs. `headers` go out with the response.
+    `message` is for people, `code` for programs; `param` names the invalid field of the body (`scores.gpt-4o`,
+    `messages[0].content`) or the header. `headers` are sent with the response.
     """
 
     status: int = 500
@@ -43,7 +43,7 @@ class RouterError(Exception):
         self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, Any]:
-        """The response body: `{"error": {"message", "type", "param", "code"}}`."""
+        """Return the response body: `{"error": {"message", "type", "param", "code"}}`."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
@@ -63,7 +63,7 @@ class Unauthorized(RouterError):
 
 
 class BudgetSpent(RouterError):
-    """A budget of the key or of its tenant leaves nothing for this request; it renews in so many `seconds`."""
+    """A budget of the key or its tenant has too little left for this request; it renews in `seconds`."""
 
     status = 402
     type = "insufficient_quota"
@@ -75,7 +75,7 @@ class BudgetSpent(RouterError):
 
 
 class Forbidden(RouterError):
-    """The key is a good one, and may not do this."""
+    """The key is valid but lacks the permission."""
 
     status = 403
     type = "invalid_request_error"
@@ -83,7 +83,7 @@ class Forbidden(RouterError):
 
 
 class NotFound(RouterError):
-    """Nothing of that name belongs to this tenant; another tenant's is as absent as one that never was."""
+    """The tenant has nothing of that name. Names of other tenants give the same error, so that they stay hidden."""
 
     status = 404
     type = "invalid_request_error"
@@ -91,7 +91,7 @@ class NotFound(RouterError):
 
 
 class Conflict(RouterError):
-    """What the call relied on changed meanwhile, and nothing was done; asked again it may work."""
+    """The data of the call changed in the meantime and nothing was done; a retry may succeed."""
 
     status = 409
     type = "invalid_request_error"
@@ -107,7 +107,7 @@ class TooLarge(RouterError):
 
 
 class InsufficientMemory(RouterError):
-    """The memory does not bear what is asked of it: there is too little, or the target is out of its reach."""
+    """The tenant's memory cannot support the request: it has too few memories, or the target is too high."""
 
     status = 422
     type = "invalid_request_error"
@@ -115,7 +115,7 @@ class InsufficientMemory(RouterError):
 
 
 class Busy(RouterError):
-    """The process does the like for somebody already; `Retry-After` says when to ask again, in seconds."""
+    """The process already runs a call of this kind; `Retry-After` gives the seconds to wait."""
 
     status = 429
     type = "rate_limit_error"
@@ -127,9 +127,10 @@ class Busy(RouterError):
 
 
 class RateLimited(RouterError):
-    """A minute's `requests` or `tokens` are used up; `Retry-After` says when to ask again.
+    """The limit of requests or tokens per minute is reached; `Retry-After` gives the seconds to wait.
 
-    `seconds` None: never, the request asks for more than a minute has, and OpenAI's clients are told not to try.
+    `seconds` None: the request alone is over the limit, and `x-should-retry: false` keeps OpenAI's clients from
+    retrying.
     """
 
     status = 429
@@ -145,14 +146,14 @@ class RateLimited(RouterError):
             self.headers["retry-after-ms"] = str(ceil(seconds * 1000))
 
     def body(self) -> dict[str, Any]:
-        """The response body, of the type that OpenAI gives it: `requests` or `tokens`."""
+        """Return the response body with OpenAI's type of the limit: `requests` or `tokens`."""
         body = super().body()
         body["error"]["type"] = self.kind
         return body
 
 
 class UpstreamUnavailable(RouterError):
-    """No provider could be reached; `timed_out` makes it 504."""
+    """No provider answered; `timed_out` makes it a 504."""
 
     status = 502
     type = "upstream_error"
@@ -166,7 +167,7 @@ class UpstreamUnavailable(RouterError):
 
 
 class DatabaseUnavailable(RouterError):
-    """Postgres cannot be reached, and the call cannot be answered without it."""
+    """Postgres cannot be reached, and the call needs it."""
 
     status = 503
     type = "server_error"
@@ -174,11 +175,37 @@ class DatabaseUnavailable(RouterError):
 
 
 class ShuttingDown(RouterError):
-    """The process is told to stop, and the answer was not through when its patience ended."""
+    """The process stopped, and the answer was not complete at the end of the grace period."""
 
     status = 503
     default_code = "shutting_down"
 
 
 class ConfigurationError(Exception):
-    """The process cannot start as it is configured; the message names the variable or the command that mends it."""
+    """The configuration is invalid; the message names the variable or command that corrects it."""
+
+
+class DatabaseError(Exception):
+    """Postgres rejected a statement for a reason that none of the classes above names; over HTTP it is a 500.
+
+    `message` is a sentence for operators, `sqlstate` the code of five characters, `reported` the first line of what
+    Postgres reported.
+    """
+
+    def __init__(self, message: str, sqlstate: str, reported: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.sqlstate = sqlstate
+        self.reported = reported
+
+
+class InvalidValue(DatabaseError):
+    """A value violates a constraint or is outside the range of its type (SQLSTATE classes 22 and 23)."""
+
+
+class RowConflict(InvalidValue):
+    """A row of this key exists already (23505), or a row that is referred to is missing or still needed (23503)."""
+
+
+class PermissionDenied(DatabaseError):
+    """The login of DATABASE_URL lacks the privilege for a statement (42501)."""

@@ -108,9 +108,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         if settings.maintain_seconds:
             keeper = asyncio.create_task(Maintenance(settings).run(), name="upkeep")
             stack.push_async_callback(_cancel, keeper)
-        stack.enter_context(metrics.following(_gauges(db, ledger, spaces)))
+        stack.enter_context(metrics.track_gauges(_gauges(db, ledger, spaces)))
         breakers = Breakers()
-        stack.enter_context(metrics.following_breakers(breakers.states))
+        stack.enter_context(metrics.track_breakers(breakers.states))
         if metrics.DIRECTORY in os.environ:
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_fresh(), name="gauges"))
         yield Services(
@@ -150,7 +150,7 @@ async def _keep_fresh() -> None:
     """Another worker may be asked for this one's gauges at any time."""
     while True:
         metrics.refresh()
-        await asyncio.sleep(metrics.FRESH)
+        await asyncio.sleep(metrics.REFRESH_SECONDS)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

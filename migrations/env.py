@@ -1,4 +1,4 @@
-"""Runs the revisions against DATABASE_URL in one transaction, one migrator at a time."""
+"""Run the revisions against DATABASE_URL in one transaction, one migrator at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 
 import asyncpg
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 SCHEMA = "router"
-# Any number two migrators agree on; it spells "pgrouter" in ASCII.
+# The key of the advisory lock that excludes other migrators: "pgrouter" in ASCII.
 ADVISORY_LOCK = 0x7067726F75746572
+# The first revision; those of pre-releases are 0001 to 0015.
+FIRST = "0101"
 
 
 def _url() -> str:
@@ -22,18 +25,32 @@ def _url() -> str:
     return url
 
 
+def _refuse_pre_release(connection: Connection) -> None:
+    """Raise `CommandError` for the schema of a version before 0.1.0, whose revisions these do not continue."""
+    if connection.scalar(text(f"select to_regclass('{SCHEMA}.alembic_version')")) is None:
+        return
+    revision = connection.scalar(text(f"select version_num from {SCHEMA}.alembic_version"))
+    if revision is not None and revision < FIRST:
+        raise CommandError(
+            f"its schema (revision {revision}) is of a pre-release and cannot be migrated; export each tenant's memory"
+            " with the pgrouter that made it (`pgrouter export`), drop and create the database, run `pgrouter migrate`,"
+            " and import the files (`pgrouter import`)."
+        )
+
+
 def _run(connection: Connection) -> None:
     connection.execute(text("set local lock_timeout = '5s'"))
     connection.execute(text(f"select pg_advisory_xact_lock({ADVISORY_LOCK})"))
     connection.execute(text(f"create schema if not exists {SCHEMA}"))
+    _refuse_pre_release(connection)
     context.configure(connection=connection, version_table_schema=SCHEMA)
     context.run_migrations()
 
 
 async def _online() -> None:
     url = _url()
-    # asyncpg reads the URL itself, as it does in the proxy: SQLAlchemy would not pass on `sslmode` and its like, and
-    # of several servers only the primary can be migrated.
+    # asyncpg reads the URL, as in the proxy: SQLAlchemy would not pass on parameters such as `sslmode`. Of several
+    # servers in the URL, only the primary can be migrated.
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: asyncpg.connect(url, target_session_attrs="read-write"),

@@ -1,7 +1,8 @@
-"""Puts what stands in `sql/` into the database: one released file at a time, by name and version."""
+"""Install the files of `sql/` into the database, by name and version."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from alembic import context, op
@@ -19,7 +20,7 @@ def execute(statements: str) -> None:
     if context.is_offline_mode():
         context.get_context().impl.static_output(statements.strip())
         return
-    # SQLAlchemy opens its transaction with its own first statement; the driver's call alone would run outside of one.
+    # SQLAlchemy begins its transaction with the first statement of its own; the driver's call alone would run outside.
     op.get_bind().exec_driver_sql("select 1")
     op.run_async(_on_driver, statements)
 
@@ -31,31 +32,42 @@ async def _on_driver(connection: AsyncConnection, statements: str) -> None:
     await driver.execute(statements)
 
 
+def qualified(name: str) -> str:
+    """Add the schema to a function's name: `router_internal` for helpers, whose names begin with an underscore."""
+    return f"router_internal.{name}" if name.startswith("_") else f"router.{name}"
+
+
+def source(name: str, version: int) -> str:
+    """Return the text of `NAME.vVERSION.sql`, in any folder of `sql/`; names are unique."""
+    (path,) = SQL.rglob(f"{name}.v{version}.sql")
+    return path.read_text(encoding="utf-8")
+
+
 def install(name: str, version: int, *, to: str = "") -> None:
-    """Run `sql/NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
-    execute(f"revoke all on function router.{name} from public;")
+    """Run `NAME.vVERSION.sql` and let only the owner and the roles in `to` call the function."""
+    execute(source(name, version))
+    execute(f"revoke all on function {qualified(name)} from public;")
     if to:
-        execute(f"grant execute on function router.{name} to {to};")
+        execute(f"grant execute on function {qualified(name)} to {to};")
 
 
-def restore(name: str, version: int, *, to: str = "") -> None:
-    """Put back, on the way down, the version that an earlier revision installed; the newer one is dropped already."""
-    install(name, version, to=to)
+def drop(*names: str) -> None:
+    """Drop functions, all in one statement: those with a body in `begin atomic` depend on what they call."""
+    execute(f"drop function {', '.join(qualified(name) for name in names)};")
 
 
 def install_view(name: str, version: int, *, to: str) -> None:
-    """Run `sql/NAME.vVERSION.sql` and let the roles in `to` read the view."""
-    execute((SQL / f"{name}.v{version}.sql").read_text(encoding="utf-8"))
+    """Run `NAME.vVERSION.sql` and let the roles in `to` read the view."""
+    execute(source(name, version))
     execute(f"grant select on router.{name} to {to};")
 
 
 def isolate(*tables: str) -> None:
-    """Turn row level security on, for the owner too, with a policy for each role; nobody else sees a row.
+    """Enable row level security, also for the owner, with one policy for each role; other roles see no row.
 
-    The proxy and the owner touch the rows of the tenant that `router.tenant_id` names; the setting is '' and not NULL
-    after a transaction that had set it, hence nullif. The owner also reads everybody's, a reader those it was granted.
-    All are sub-selects without a reference to the row: they run once a statement, not once a row.
+    The proxy and the owner may change the rows of the tenant in `router.tenant_id`; after a transaction that set it,
+    the setting is '' instead of NULL, hence nullif. The owner may read all rows, a reader those of granted tenants.
+    The conditions are sub-selects that do not refer to the row, so they run once a statement and not once a row.
     """
     for table in tables:
         execute(f"""
@@ -65,5 +77,13 @@ def isolate(*tables: str) -> None:
                 using (tenant_id = (select nullif(current_setting('router.tenant_id', true), '')::int));
             create policy {table}_of_owner on router.{table} for select to current_user using (true);
             create policy {table}_of_reader on router.{table} for select to router_reader
-                using (tenant_id <@ (select router._reads()));
+                using (tenant_id <@ (select router_internal._granted_tenants()));
         """)
+
+
+def width() -> int:
+    """Dimensions of the embedding column: ROUTER_EMBEDDING_DIMENSIONS at the first migration, 384 by default."""
+    text = os.environ.get("ROUTER_EMBEDDING_DIMENSIONS", "384")
+    if not text.isdecimal() or not 1 <= int(text) <= 3072:
+        raise SystemExit(f"ROUTER_EMBEDDING_DIMENSIONS={text!r} is not a whole number from 1 to 3072.")
+    return int(text)

@@ -61,7 +61,7 @@ def texts(files: Sequence[Path], most: int) -> Texts:
         prompts = [row["prompt"] for row in rows(file)]
         found[set_name(file)] = chance.sample(prompts, min(most, len(prompts)))
     found["demo"] = [recording.prompt for recording in recordings.recordings()]
-    for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "*.sql")):
+    for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "**/*.sql")):
         sources = "\n".join(path.read_text() for path in sorted((ROOT / folder).glob(pattern)))
         found[name] = pieces(sources, chance)[:most]
     for path in files:
@@ -164,7 +164,7 @@ def main() -> None:
         report.add("mean error of a part", float(off.mean()) * 100, "%", params={"by": encoding}, under=3)
     for way, count in ways.items():
         report.add("time of 1,000 characters", microseconds(count, some), "us", params={"by": way})
-        long = "\n".join(some)[: tokens.ESTIMATED]
+        long = "\n".join(some)[: tokens.ESTIMATE_CHARS]
         took = microseconds(count, [long]) * len(long) / 1e6
         report.add("time of a long prompt", took, "ms", params={"by": way, "characters": len(long)})
     report.finish()

@@ -1,4 +1,4 @@
-"""Whether a caller may make a request now, and by which models: its limits, asked of Postgres in one round trip."""
+"""Checks a request against the limits of its key and tenant, in one round trip to Postgres."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ from app.store import limits
 from app.store.database import Database
 from app.telemetry import metrics
 
-#: What is limited a minute, and what OpenAI calls it.
+#: Limits per minute, with OpenAI's names for them.
 _RATES = {"requests": "RPM", "tokens": "TPM"}
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may be made: which candidates the budgets leave, and the `x-ratelimit-*` headers of its answer.
+class AdmissionResult:
+    """The result of the check for a request that is within its limits."""
 
-    `counted` False: Postgres did not answer, and nothing is reserved; the ledger counts the request when it is back.
-    """
-
+    #: For each candidate whether the budgets have enough left for it.
     affordable: tuple[bool, ...]
+    #: The `x-ratelimit-*` headers of the answer.
     headers: dict[str, str] = field(default_factory=dict)
+    #: False: Postgres did not answer and nothing is reserved. The ledger counts the request once Postgres is back.
     counted: bool = True
 
 
 class Admission:
-    """Asks for callers that have limits (`Caller.metered`); nobody else needs to be asked for."""
+    """Checks the requests of callers that have limits (`Caller.metered`)."""
 
     def __init__(self, db: Database, *, deadline: float) -> None:
         self._db = db
         self._deadline = deadline
 
-    async def admit(self, caller: Caller, decision_id: UUID, tokens: int, costs: Sequence[float | None]) -> Admitted:
-        """Admit a request that may take `tokens`, and reserve the dearest candidate that the budgets leave.
+    async def admit(
+        self, caller: Caller, decision_id: UUID, tokens: int, costs: Sequence[float | None]
+    ) -> AdmissionResult:
+        """Admit a request of up to `tokens`, and reserve the cost of the most expensive affordable candidate.
 
-        `costs`: the USD that each candidate is expected to cost, in the order of the plan (None: unpriced; empty: the
-        path has no model). Raises `RateLimited` and `BudgetSpent`; then nothing was counted.
+        `costs`: the expected cost of each candidate in USD, in the order of the plan (None: no price; empty: the path
+        has no model). Raises `RateLimited` or `BudgetSpent`; then the request is not counted.
         """
         try:
             found = await limits.admit(
@@ -49,10 +51,10 @@ class Admission:
             )
         except DatabaseUnavailable:
             metrics.fail_opens.labels("admission").inc()
-            return Admitted((True,) * len(costs), counted=False)
+            return AdmissionResult((True,) * len(costs), counted=False)
         headers = _headers(found)
         if found.admitted:
-            return Admitted(tuple(found.affordable), headers)
+            return AdmissionResult(tuple(found.affordable), headers)
         if found.refused in _RATES:
             metrics.rate_limit_refusals.labels(found.refused).inc()
             error = _rate_limited(found, tokens)
@@ -63,8 +65,8 @@ class Admission:
         raise error
 
 
-def duration(seconds: float) -> str:
-    """Seconds as OpenAI's headers have them: `20ms`, `1s`, `7.66s`, `6m0s`, `1h0m0s`; rounded up to a millisecond."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as in OpenAI's headers: `20ms`, `1s`, `7.66s`, `6m0s`, `1h0m0s`; rounded up to a millisecond."""
     milliseconds = ceil(round(seconds * 1000, 6))
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds else "0s"
@@ -83,7 +85,7 @@ def _headers(found: limits.Admission) -> dict[str, str]:
         if limit is not None and reset is not None:
             headers[f"x-ratelimit-limit-{what}"] = str(limit)
             headers[f"x-ratelimit-remaining-{what}"] = str(left)
-            headers[f"x-ratelimit-reset-{what}"] = duration(reset)
+            headers[f"x-ratelimit-reset-{what}"] = format_duration(reset)
     return headers
 
 
@@ -91,18 +93,18 @@ def _rate_limited(found: limits.Admission, tokens: int) -> RouterError:
     assert found.refused is not None
     assert found.bound is not None
     limit = f"{found.refused} per min ({_RATES[found.refused]}) of this {found.whose}"
-    asked = f", Requested {tokens}" if found.refused == "tokens" else ""
+    requested = f", Requested {tokens}" if found.refused == "tokens" else ""
     if found.retry_after is None:
         return RateLimited(
-            f"Request too large for the {limit}: Limit {found.bound:.0f}{asked}. "
+            f"Request too large for the {limit}: Limit {found.bound:.0f}{requested}. "
             "The prompt, or the length of answer asked for, must be reduced.",
             kind=found.refused,
             seconds=None,
         )
     left = max(0.0, found.remaining or 0.0)
     return RateLimited(
-        f"Rate limit reached for the {limit}: Limit {found.bound:.0f}, Remaining {left:.0f}{asked}. "
-        f"Please try again in {duration(found.retry_after)}.",
+        f"Rate limit reached for the {limit}: Limit {found.bound:.0f}, Remaining {left:.0f}{requested}. "
+        f"Please try again in {format_duration(found.retry_after)}.",
         kind=found.refused,
         seconds=found.retry_after,
     )
@@ -112,16 +114,16 @@ def _budget_spent(found: limits.Admission, costs: Sequence[float | None]) -> Rou
     assert found.bound is not None
     assert found.retry_after is not None
     period = {"day": "daily", "month": "monthly"}[str(found.refused)]
-    whose = "this API key" if found.whose == "key" else "this account, all its keys together"
+    owner = "this API key" if found.whose == "key" else "this account (all its keys together)"
     if not found.remaining or found.remaining < 0:
-        why = "is spent"
+        reason = "is spent"
     elif any(cost is not None for cost in costs):
-        why = f"has {found.remaining:.2g} USD left, less than this request is expected to cost"
+        reason = f"has {found.remaining:.2g} USD left, less than the expected cost of this request"
     else:
-        why = "is kept by prices, and no model that could serve this request has one"
-    # What remains of a day is measured by Postgres's clock.
+        reason = "cannot be checked, because no model that could serve this request has a price"
+    # Postgres's clock may differ from this one: the minute keeps the date from being that of the day before.
     renews = datetime.now(UTC) + timedelta(seconds=found.retry_after, minutes=1)
     return BudgetSpent(
-        f"The {period} budget of {found.bound:g} USD of {whose} {why}. It renews at {renews:%Y-%m-%d} 00:00 UTC.",
+        f"The {period} budget of {found.bound:g} USD of {owner} {reason}. It renews at {renews:%Y-%m-%d} 00:00 UTC.",
         seconds=found.retry_after,
     )

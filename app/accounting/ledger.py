@@ -14,10 +14,8 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from app.dialects.usage import UNKNOWN, TokenUsage
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable
 from app.store import ledger
 from app.store.database import Database
 from app.telemetry import metrics
@@ -172,7 +170,7 @@ class Ledger:
     async def _write(self, rows: list[tuple[object, ...]]) -> None:
         try:
             metrics.ledger_written.inc(await ledger.log_decisions(self._db, rows))
-        except (asyncpg.PostgresError, asyncpg.DataError, ValueError) as error:
+        except (DatabaseError, ValueError) as error:
             if len(rows) == 1:
                 log.error("a ledger entry was refused: %s", type(error).__name__)
                 self.dropped += 1

@@ -1,28 +1,28 @@
-"""What a request may come to at most, so that limits can be kept before it is sent."""
+"""Computes the maximum tokens and cost of a request, for the check of limits before it is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.entities import Model
+from app.entities import Model, cost_usd
 from app.routing.plan import Plan
 
-#: Tokens that an answer is taken to have at most, where neither the request nor the model sets a lower limit.
+#: Assumed maximum tokens of an answer, unless the request or the model has a lower limit.
 ANSWER = 4096
-#: What a request asks for beyond this counts as this: more than any limit of tokens a minute can be.
-MOST = 2**31 - 1
+#: The largest number of tokens of a request (int of Postgres); no limit of tokens per minute is higher.
+MAX_TOKENS = 2**31 - 1
 
 
 def tokens(plan: Plan, prompt: int) -> int:
-    """Tokens of the prompt and of the longest answer that any model of the plan is taken to give."""
-    return min(MOST, prompt + max(_answer(plan, model) for model in plan.models))
+    """Return the tokens of the prompt and of the longest answer that a model of the plan may give."""
+    return min(MAX_TOKENS, prompt + max(_answer(plan, model) for model in plan.models))
 
 
 def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
-    """USD of each model of the plan at that length, None without a price; `hedged`: two may be paid for.
+    """Return the maximum cost in USD for each model of the plan, None without a price.
 
-    Prices are the tenant's where the decision asked Postgres for them, else the list's; the ledger settles by the
-    tenant's.
+    `hedged`: a second model may be called too, so the highest cost of all is added. Prices are the tenant's if the
+    decision has read them, else list prices; the ledger uses the tenant's.
     """
     rows = {row["model_id"]: row for row in plan.ranking}
     found: list[float | None] = []
@@ -31,11 +31,8 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
         paid_in, paid_out = (
             (model.input_price, model.output_price) if row is None else (row["input_price"], row["output_price"])
         )
-        if paid_in is None or paid_out is None:
-            found.append(None)
-            continue
-        length = prompt if row is None else max(prompt, row["prompt_tokens"])
-        found.append((length * paid_in + _answer(plan, model) * paid_out) / 1e6)
+        length = prompt if row is None else max(prompt, row["prompt_tokens"] or 0)
+        found.append(cost_usd(paid_in, paid_out, length, _answer(plan, model)))
     if hedged and len(found) > 1:
         dearest = max((cost for cost in found if cost is not None), default=0.0)
         found = [None if cost is None else cost + dearest for cost in found]

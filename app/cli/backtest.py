@@ -14,10 +14,10 @@ import typer
 from app.cli import report
 from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
 from app.cli.plot import glyphs_for, plot
+from app.cli.setting_options import of_the_policy, setting_option, with_settings
 from app.entities import Tenant
 from app.errors import BadRequest, ConfigurationError, NotFound
 from app.memory.backtest import Backtest
-from app.operations.policy_defaults import checked
 from app.store import backtests, policies
 from app.store.database import Database
 
@@ -31,21 +31,16 @@ ConfidenceOption = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of th
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3600, help="Time for measuring.")]
 
 
-def _number(explained: str, *names: str) -> Any:
-    # Read as text: the ranges are those of `pgrouter policy put`, and are checked by the same code.
-    return typer.Option(*names, metavar="NUMBER", help=explained)
-
-
+@with_settings(("k", "tau", "n0", "n0_task", "n1"), of_the_policy)
 def backtest(
     tenant: Annotated[str, typer.Option(help="Whose memory.")],
     policy: PolicyOption = "auto",
     sample: SampleOption = 500,
-    alpha: Annotated[list[str] | None, _number("An alpha to try; again for more. Else a grid.", "--alpha")] = None,
-    k: Annotated[str | None, _number("Neighbours, in place of the policy's.", "--k")] = None,
-    tau: Annotated[str | None, _number("Kernel width, in place of the policy's.")] = None,
-    n0: Annotated[str | None, _number("Weight of the prior, in place of the policy's.")] = None,
-    n0_task: Annotated[str | None, _number("The same when there is a task.")] = None,
-    n1: Annotated[str | None, _number("Weight of the mean in a task's prior, in place of the policy's.")] = None,
+    alpha: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBER", help="Alpha to try (repeatable). Default: a grid of alphas.")
+    ] = None,
+    *,
+    settings: Mapping[str, Any],
     confidence: ConfidenceOption = 0.9,
     seconds: SecondsOption = 10,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plot as PNG, too.")] = None,
@@ -59,9 +54,7 @@ def backtest(
     if png is not None and not png.absolute().parent.is_dir():
         # Before a minute is spent on measuring.
         raise BadRequest(f"there is no folder {png.absolute().parent}", param="png")
-    alphas = None if not alpha else [float(checked("alpha", text, "--alpha")) for text in alpha]
-    texts = {"k": k, "tau": tau, "n0": n0, "n0_task": n0_task, "n1": n1}
-    settings = {name: checked(name, text, _option(name)) for name, text in texts.items() if text is not None}
+    alphas = None if not alpha else [float(setting_option("alpha", text)) for text in alpha]
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], str, str]:
         row = await tenant_of(db, tenant)
@@ -144,10 +137,6 @@ async def policy_of(db: Database, tenant: Tenant, name: str) -> Mapping[str, Any
 def add_to(main: typer.Typer) -> None:
     """Give `main` this command."""
     main.command("backtest")(backtest)
-
-
-def _option(setting: str) -> str:
-    return f"--{setting.replace('_', '-')}"
 
 
 def _drawing() -> Any:

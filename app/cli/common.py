@@ -10,17 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
-import asyncpg
 import orjson
 import typer
 from typer.core import TyperGroup
 
 from app import embedded
 from app.cli.table import aligned
-from app.errors import BadRequest, ConfigurationError, RouterError
+from app.errors import BadRequest, ConfigurationError, DatabaseError, RouterError
 from app.memory import embedders
 from app.memory.embedders import CachedEmbedder, EmbeddingFailed
-from app.operations import refusals
 from app.operations.tenants import tenant_of
 from app.settings import Settings
 from app.store import spaces
@@ -39,7 +37,7 @@ class Command(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ConfigurationError, RouterError, EmbeddingFailed, asyncpg.PostgresError, OSError) as error:
+        except (ConfigurationError, RouterError, EmbeddingFailed, DatabaseError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # `pgrouter export | head`: typer leaves quietly
             typer.echo(f"pgrouter: {said(error)}", err=True)
@@ -48,10 +46,8 @@ class Command(TyperGroup):
 
 def said(error: Exception) -> str:
     """An error as one sentence for people."""
-    if isinstance(error, RouterError):
+    if isinstance(error, RouterError | DatabaseError):
         return error.message
-    if isinstance(error, asyncpg.PostgresError):
-        return refusals.said(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return str(error)

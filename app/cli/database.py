@@ -29,7 +29,7 @@ def psql(
     """Run psql on the database; everything after `psql` is psql's own."""
     url, environment = _without_password(dsn())
     # Of several servers the one where everything works; `target_session_attrs` of the DSN or the environment wins.
-    if len(servers.each(url)) > 1:
+    if len(servers.split_dsn(url)) > 1:
         environment.setdefault("PGTARGETSESSIONATTRS", "read-write")
     program = _psql()
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
-from app.cli.policies import checked_option
+from app.cli.setting_options import setting_option
 from app.dialects import prompt as signal
 from app.errors import NotFound
 from app.memory.embedders import EmbeddingFailed
@@ -37,7 +37,7 @@ def explain(
 ) -> None:
     """Who would serve a prompt and why; sends nothing. Candidates are not narrowed by what a request needs."""
 
-    price = None if alpha is None else float(checked_option("alpha", alpha))
+    price = None if alpha is None else float(setting_option("alpha", alpha))
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)

@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.store import models as registry
 from app.store import spaces
 from app.store.database import Database
-from app.store.memory_files import AHEAD, export, staging
+from app.store.memory_files import FETCH_SIZE, export, staging
 from app.store.reals import short
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def export_file(
                     if line["prompt"] is not None and line["scores"]:
                         file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                         written += 1
-                    if seen % AHEAD == 0:
-                        advance(AHEAD)
-            advance(seen % AHEAD)
+                    if seen % FETCH_SIZE == 0:
+                        advance(FETCH_SIZE)
+            advance(seen % FETCH_SIZE)
         return written, seen - written
 
     written, textless = with_database(work)

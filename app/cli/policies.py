@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.common import AsJson, note, options, show, tenant_of, with_database
+from app.cli.setting_options import with_settings
 from app.cli.tenants import TenantArgument
-from app.errors import ConfigurationError, NotFound
+from app.errors import NotFound
 from app.operations import policies as administered
-from app.operations.policy_defaults import Granularity, checked, names_in
+from app.operations.policy_defaults import names_in
 from app.settings import Backend
 from app.store import policies as policies_store
 from app.store.database import Database
@@ -20,12 +22,8 @@ policies = typer.Typer(no_args_is_help=True, help="Say how a tenant's requests a
 PolicyArgument = Annotated[str, typer.Argument(metavar="NAME", help="What requests say in `model`, such as auto.")]
 
 
-def _number(explained: str, *names: str) -> Any:
-    # Read as text: the ranges are those of the environment variables, and are checked by the same code.
-    return typer.Option(*names, metavar="NUMBER", help=explained)
-
-
 @policies.command("put")
+@with_settings()
 def put_policy(
     tenant: TenantArgument,
     name: PolicyArgument,
@@ -33,41 +31,10 @@ def put_policy(
     default: Annotated[str | None, typer.Option(help="Model that serves when the decision is declined.")] = None,
     models: Annotated[str | None, typer.Option(help="Candidates, commas between.")] = None,
     weights: Annotated[str | None, typer.Option(help="Shares of --models under `weighted`, commas between.")] = None,
-    granularity: Annotated[Granularity | None, typer.Option(help="Embed the first user message or the latest.")] = None,
-    alpha: Annotated[str | None, _number("Quality given up to save the dearest candidate's cost.")] = None,
-    k: Annotated[str | None, _number("Neighbours consulted.", "--k")] = None,
-    tau: Annotated[str | None, _number("Kernel width; inf makes all neighbours weigh 1.")] = None,
-    n0: Annotated[str | None, _number("Weight of the prior, in neighbours.")] = None,
-    n0_task: Annotated[str | None, _number("The same when the request names a task.")] = None,
-    n1: Annotated[str | None, _number("Weight of the tenant's mean in a task's prior, in labels.")] = None,
-    seed_count: Annotated[str | None, _number("Memories needed before it decides.")] = None,
-    confidence_floor: Annotated[str | None, _number("Least share of neighbours in an estimate, 0 to 1.")] = None,
-    switch_penalty: Annotated[str | None, _number("Quality lost for leaving a conversation's model.")] = None,
-    sticky_seconds: Annotated[str | None, _number("How long a conversation stays with its model.")] = None,
-    explore_share: Annotated[str | None, _number("Share of requests for candidates short of labels, 0 to 0.2.")] = None,
-    explore_labels: Annotated[str | None, _number("Labels at which a candidate is no longer short of them.")] = None,
-    base_weight: Annotated[
-        str | None, _number("Weight of a shared memory that the tenant leans on, in memories of its own.")
-    ] = None,
+    *,
+    settings: Mapping[str, Any],
 ) -> None:
     """Add a policy, or change one; what is not given stays, or for a new one comes from ROUTER_* and the prices."""
-    texts = {
-        "granularity": granularity,
-        "alpha": alpha,
-        "k": k,
-        "tau": tau,
-        "n0": n0,
-        "n0_task": n0_task,
-        "n1": n1,
-        "seed_count": seed_count,
-        "confidence_floor": confidence_floor,
-        "switch_penalty": switch_penalty,
-        "sticky_seconds": sticky_seconds,
-        "explore_share": explore_share,
-        "explore_labels": explore_labels,
-        "base_weight": base_weight,
-    }
-    settings = {setting: checked_option(setting, text) for setting, text in texts.items() if text is not None}
     shares = None if weights is None else _shares(weights)
     wanted = None if models is None else names_in(models)
     if wanted == ():
@@ -126,15 +93,6 @@ def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
 
     with_database(work)
     typer.echo(f"Deleted policy {name} of {tenant}.")
-
-
-def checked_option(setting: str, text: str) -> str | int | float:
-    """A policy's setting given as an option. Raises `typer.BadParameter` naming it."""
-    option = f"--{setting.replace('_', '-')}"
-    try:
-        return checked(setting, text, option)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _shares(text: str) -> list[float]:

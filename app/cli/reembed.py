@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show_json, tenant_of, with_database
+from app.cli.common import AsJson, note, options, progress, show_json, tenant_of, with_database
 from app.entities import Tenant
 from app.errors import ConfigurationError
 from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
-from app.operations.reembed import Reembedding, drop
+from app.operations.reembed import Dialogue, Reembedding, drop
 from app.settings import Settings
 from app.store import spaces, tenants
 from app.store.database import Database
@@ -51,13 +51,15 @@ def reembed(
             return [await _stop(db, each) for each in found]
         async with _target(db, to) as (embedding, space_id):
             note(_what_proxies_need(to, embedding.space))
-            moving = Reembedding(db, embedding, space_id, yes=yes, ask=not as_json)
+            dialogue = Dialogue(note, progress, lambda: not as_json and typer.confirm("Continue?", err=True))
+            moving = Reembedding(db, embedding, space_id, yes=yes, dialogue=dialogue)
             try:
                 return [await moving.move(each, skip=everybody) for each in found]
             finally:
                 await moving.settle(0)
 
-    done = with_database(work)
+    with options("yes"):
+        done = with_database(work)
     if as_json:
         show_json(done if everybody else done[0])
         return

@@ -95,7 +95,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
 
     wanted = settings.workers * (settings.pool_size + 2) + SPARE
     more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
-    postgres = EmbeddedPostgres(settings.home, settings=more, say=_say)
+    postgres = EmbeddedPostgres(settings.home, settings=more, report=_say)
     try:
         postgres.start()
         before, after = migrate(postgres.dsn)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.accounting.usage_report import dimensions, shown, total
+from app.accounting.usage_report import parse_dimensions, report_row, total
 from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent, usd
 from app.cli.table import aligned
@@ -28,7 +28,7 @@ def usage(
     """Requests, tokens and USD as the ledger has them, and what the policies' default models would have cost."""
     now = datetime.now(UTC)
     try:
-        begin, wanted = moment_since(since, now), dimensions(by)
+        begin, wanted = moment_since(since, now), parse_dimensions(by)
     except BadRequest as error:
         raise typer.BadParameter(error.message.split(": ", 1)[1], param_hint=f"--{error.param}") from None
 
@@ -44,7 +44,7 @@ def usage(
     wanted = wanted if tenant is not None else ["tenant", *wanted]
     if as_json:
         show_json(
-            {"since": begin, "until": now, "by": wanted, "data": [shown(row, wanted) for row in rows],
+            {"since": begin, "until": now, "by": wanted, "data": [report_row(row, wanted) for row in rows],
              "total": total(rows)}
         )  # fmt: skip
     elif not rows:

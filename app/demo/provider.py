@@ -17,6 +17,7 @@ from app.demo import shapes
 from app.demo.recordings import MODELS, by_prompt, recordings
 from app.demo.shapes import Reply
 from app.dialects import MESSAGES, RESPONSES, Dialect
+from app.dialects.base import text_of
 from app.errors import BadRequest, NotFound, RouterError, TooLarge
 from app.http.validation import parse_object
 
@@ -169,14 +170,14 @@ def _reply(body: dict[str, Any]) -> Reply:
         text, completion_tokens = text[: limit * 4], limit
     count = body.get("n")
     choices = min(max(count, 1), MAX_CHOICES) if isinstance(count, int) else 1
-    prompt_tokens = max(1, sum(len(_text(message)) for message in messages) // 4)
+    prompt_tokens = max(1, sum(len(text_of(message)) for message in messages) // 4)
     return Reply(model, text, finish_reason, prompt_tokens, completion_tokens, choices)
 
 
 def _answer(model: str, messages: list[dict[str, Any]]) -> tuple[str, int]:
-    asked = [_text(message) for message in messages if message.get("role") == "user"]
+    asked = [text_of(message) for message in messages if message.get("role") == "user"]
     recording = by_prompt().get(asked[-1].strip()) if asked else None
-    recording = recording or by_prompt().get("\n".join(map(_text, messages)).strip())
+    recording = recording or by_prompt().get("\n".join(map(text_of, messages)).strip())
     if recording is not None:
         answer = recording.answers[model]
         return answer.text, answer.completion_tokens
@@ -186,15 +187,6 @@ def _answer(model: str, messages: list[dict[str, Any]]) -> tuple[str, int]:
         "For real answers, set OPENAI_API_KEY and restart pgrouter."
     )
     return text, max(1, len(text) // 4)
-
-
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _envelope(kind: str, reply: Reply) -> dict[str, Any]:

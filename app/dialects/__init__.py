@@ -1,4 +1,4 @@
-"""The APIs that clients speak to models in."""
+"""Reads the bytes of the APIs: requests, answers, streams, usage, tokens."""
 
 from app.dialects.base import Dialect, ParsedRequest
 from app.dialects.chat import Chat

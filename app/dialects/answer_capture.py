@@ -1,4 +1,4 @@
-"""Keeps as much of an answer that passes by as it takes to say what it cost, and looks at it once it is through."""
+"""Captures the part of a forwarded answer that is needed to compute its cost."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 import orjson
 
 from app.dialects import CHAT, Dialect
-from app.dialects.base import inner
-from app.dialects.sse import data_of
+from app.dialects.base import object_at
+from app.dialects.sse import data_of, split_events
 from app.dialects.tokens import estimate
 from app.dialects.usage import UNKNOWN, TokenUsage
 
-#: Of a stream the last so many bytes are kept, where the usage is; what it said is estimated from them.
+#: Bytes kept from the end of a stream: the usage is there, and the length of the text is estimated from them.
 TAIL = 128 * 1024
-#: Of a stream the first so many bytes are kept too: Anthropic counts the prompt there, and OpenAI names the answer.
+#: Bytes kept from the start of a stream: it has Anthropic's prompt tokens and the id of OpenAI's answers.
 HEAD = 4 * 1024
-#: Events of those that are read for that, some 8 us each: the others are taken to say as much.
-READ = 300
-#: Of a whole answer the last so many bytes are kept.
+#: Events parsed to estimate the output tokens of a stream, about 8 us each; the others count as much on average.
+SAMPLE = 300
+#: Bytes kept from the end of an answer that is no stream.
 WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
-_NAME = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
+_ID = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
 
 
 class AnswerCapture:
-    """Remembers an answer's bytes at no cost but a reference for each chunk."""
+    """Keeps the bytes of an answer, by reference and not by copy; parses them only when asked, after the last chunk."""
 
     __slots__ = ("_chunks", "_dialect", "_encoding", "_head", "_limit", "_size", "_streamed", "_total", "_truncated")
 
@@ -43,11 +43,11 @@ class AnswerCapture:
         self._size = 0
         self._total = 0
         self._truncated = False
-        # Compressed bytes can only be read from their beginning.
+        # A compressed body can only be decompressed from its start.
         self._limit = TAIL if streamed and encoding is None else WHOLE
 
     def feed(self, chunk: bytes) -> None:
-        """Another piece of the body, as it came."""
+        """Add a chunk of the body."""
         if self._total < HEAD and self._streamed:
             self._head += chunk[: HEAD - self._total]
         self._chunks.append(chunk)
@@ -58,49 +58,49 @@ class AnswerCapture:
             self._truncated = True
 
     def usage(self) -> TokenUsage:
-        """What the body reported; `UNKNOWN` when it is cut off, compressed beyond reading, or says nothing."""
+        """Return the reported usage; `UNKNOWN` if there is none, or if the body cannot be decompressed."""
         body = self._body()
         if not self._streamed:
-            return self._dialect.usage(_cut_off(body)) if self._truncated else self._said(body)
+            return self._dialect.usage(_last_usage(body)) if self._truncated else self._usage_in(body)
         found = UNKNOWN
         for part in (body, self._head) if self._truncated else (body,):
-            for event in reversed(_events(part)):
+            for event in reversed(split_events(part)):
                 if _USAGE in event:
-                    found = found.or_else(self._said(data_of(event)))
+                    found = found.or_else(self._usage_in(data_of(event)))
                     if found.prompt_tokens is not None and found.completion_tokens is not None:
                         return found
-        return found if found != UNKNOWN or not self._truncated else self._dialect.usage(_cut_off(body))
+        return found if found != UNKNOWN or not self._truncated else self._dialect.usage(_last_usage(body))
 
     def response_id(self) -> str | None:
-        """The answer's `id`, by which the Responses API goes on from it."""
+        """Return the `id` of the answer, which a later request to the Responses API may refer to; None if absent."""
         if not self._streamed:
-            said = _object(self._body())
+            answer = _parse_object(self._body())
         else:
             start = self._head if self._encoding is None else self._body()
-            data = next(filter(None, map(data_of, _events(start))), b"")
-            said = _object(data)
-            if not said:
-                # An event that repeats long instructions or tools, cut off; the name comes before them.
-                named = _NAME.search(data)
-                return named[1].decode("utf-8", "replace") if named else None
-            said = inner(said, "response") or said
-        found = said.get("id")
+            data = next(filter(None, map(data_of, split_events(start))), b"")
+            answer = _parse_object(data)
+            if not answer:
+                # The first event repeats instructions or tools and is longer than HEAD. The id comes before them.
+                match = _ID.search(data)
+                return match[1].decode("utf-8", "replace") if match else None
+            answer = object_at(answer, "response") or answer
+        found = answer.get("id")
         return found if isinstance(found, str) else None
 
     def estimated_output_tokens(self) -> int | None:
-        """An estimate of the tokens that a stream has brought so far, from its text; None when there was none.
+        """Return the estimated output tokens of a stream so far, from its text; None if it is no stream or is empty.
 
-        Of a long stream the kept end stands for all of it.
+        For a stream longer than `TAIL`, extrapolate from the bytes that were kept.
         """
         if not self._streamed or not self._total:
             return None
         body = self._body()
-        events = _events(body)
-        read = events[:: 1 + len(events) // READ]
-        text = "".join(self._dialect.text(_object(data_of(event))) for event in read)
+        events = split_events(body)
+        sample = events[:: 1 + len(events) // SAMPLE]
+        text = "".join(self._dialect.text(_parse_object(data_of(event))) for event in sample)
         if not text and self._truncated:
             return None
-        return round(estimate(text) * len(events) / len(read) * max(1.0, self._total / max(1, len(body))))
+        return round(estimate(text) * len(events) / len(sample) * max(1.0, self._total / max(1, len(body))))
 
     def _body(self) -> bytes:
         body = b"".join(self._chunks)
@@ -111,17 +111,11 @@ class AnswerCapture:
         except zlib.error:
             return b""
 
-    def _said(self, text: bytes) -> TokenUsage:
-        return self._dialect.usage(_object(text))
+    def _usage_in(self, text: bytes) -> TokenUsage:
+        return self._dialect.usage(_parse_object(text))
 
 
-def _events(body: bytes) -> list[bytes]:
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return body.split(b"\n\n")
-
-
-def _object(text: bytes) -> dict[str, Any]:
+def _parse_object(text: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -129,8 +123,8 @@ def _object(text: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _cut_off(body: bytes) -> dict[str, Any]:
-    """The usage in an event whose beginning is gone; a quoted `"usage"` in a text would have its quotes escaped."""
+def _last_usage(body: bytes) -> dict[str, Any]:
+    """Return the last `usage` of a body without its start. In a JSON string, the quotes of "usage" are escaped."""
     at = body.rfind(_USAGE)
     if at < 0:
         return {}

@@ -1,4 +1,4 @@
-"""What a request says, whatever API it came by: its messages, what it needs, and how that API's answers are read."""
+"""The interface of a dialect (one API of models), the parsed request, and what OpenAI's dialects share."""
 
 from __future__ import annotations
 
@@ -11,128 +11,147 @@ import orjson
 from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import RouterError
 
-#: More tokens than this nobody reports in earnest; four of them fit an int of Postgres.
-MOST = 2**28
+#: The largest token count that is believed. The sum of four of them fits an int of Postgres.
+MAX_TOKENS = 2**28
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """A request as the router looks at it.
+    """The parts of a request body that routing needs, the same for every dialect."""
 
-    `messages` are in the shape of chat, system prompt included; `schemas`: what else the model reads, of tools and of
-    the answer; `limit`: tokens allowed to all of the `answers` together, None: nothing was said; `previous`: the answer
-    or conversation of the provider's that this request goes on from.
-    """
-
+    #: Messages in the format of Chat Completions, system prompt included.
     messages: Sequence[Mapping[str, Any]]
+    #: JSON that the model reads besides the messages: definitions of tools, the schema of the answer.
     schemas: tuple[Any, ...] = ()
+    #: Maximum tokens of all `answers` together; None: the request sets none.
     limit: int | None = None
+    #: Number of answers requested.
     answers: int = 1
+    #: Whether the client requests a stream of server-sent events.
     streamed: bool = False
+    #: Whether the model must support function calling.
     tools: bool = False
+    #: Whether the model must support several function calls in one answer.
     parallel_tools: bool = False
+    #: Whether a message has an image.
     vision: bool = False
+    #: Whether a message has sound, or the answer is to be spoken.
     audio: bool = False
+    #: Whether the answer must match a JSON schema.
     json_schema: bool = False
+    #: Whether the request asks for reasoning.
     reasoning: bool = False
+    #: Id of the response or conversation, stored by the provider, that this request continues.
     previous: str | None = None
 
 
 class Dialect(Protocol):
-    """One API: how its requests are read, its answers understood and its errors said."""
+    """One API: parses its requests and answers, and formats errors for its clients."""
 
-    #: As `router.providers.speaks` names it, and its path below a provider's base URL.
+    #: Name of the API, a value of the column `router.providers.speaks`.
     name: ClassVar[str]
+    #: Path below the base URL of a provider.
     path: ClassVar[str]
-    #: What OpenTelemetry's gen_ai conventions call it.
+    #: Value of `gen_ai.operation.name` in OpenTelemetry's conventions.
     operation: ClassVar[str]
-    #: Whether policies route it.
+    #: Whether policies may route its requests.
     routed: ClassVar[bool]
-    #: Whether a request costs anything, so that it belongs into the ledger.
+    #: Whether its requests cost money and are recorded in the ledger.
     billed: ClassVar[bool]
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """The request. Raises `BadRequest` naming the field that is wrong."""
+        """Parse a request body. Raises `BadRequest` naming the invalid field."""
         ...
 
-    def usage(self, said: dict[str, Any]) -> TokenUsage:
-        """The tokens that an answer, or an event of a stream, reports; `UNKNOWN` when it reports none."""
+    def usage(self, answer: dict[str, Any]) -> TokenUsage:
+        """Return the token usage in an answer, or in an event of a stream; `UNKNOWN` if it has none."""
         ...
 
-    def text(self, said: dict[str, Any]) -> str:
-        """What an answer, or an event of a stream, has the model say: text, thoughts, calls of tools."""
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return the model's output in an answer, or in an event of a stream: text, reasoning, tool calls."""
         ...
 
     def error(self, error: RouterError) -> dict[str, Any]:
-        """The body of an error."""
+        """Return the response body for an error."""
         ...
 
-    def broken_off(self, error: RouterError) -> bytes:
-        """The event that ends a stream which cannot go on."""
+    def error_event(self, error: RouterError) -> bytes:
+        """Return the event that reports an error to the client of a stream that has begun."""
         ...
 
 
 class OpenAI:
-    """What OpenAI's APIs have in common."""
+    """Base class of OpenAI's dialects."""
 
     billed: ClassVar = True
 
     def error(self, error: RouterError) -> dict[str, Any]:
-        """`{"error": {"message", "type", "param", "code"}}`."""
+        """Return `{"error": {"message", "type", "param", "code"}}`."""
         return error.body()
 
-    def broken_off(self, error: RouterError) -> bytes:
-        """The same as an event without a name, as OpenAI's own clients expect it."""
+    def error_event(self, error: RouterError) -> bytes:
+        """Return the error body as an event without a name, the format that OpenAI's clients expect."""
         return b"data: " + orjson.dumps(error.body()) + b"\n\n"
 
-    def usage(self, said: dict[str, Any]) -> TokenUsage:
-        """`usage` with `prompt_tokens`, `completion_tokens` and their details."""
-        reported = said.get("usage")
+    def usage(self, answer: dict[str, Any]) -> TokenUsage:
+        """Return the member `usage`, with `prompt_tokens`, `completion_tokens` and their details."""
+        reported = answer.get("usage")
         if not isinstance(reported, dict):
             return UNKNOWN
         return TokenUsage(
-            count(reported.get("prompt_tokens")),
+            token_count(reported.get("prompt_tokens")),
             _cached(reported),
-            count(reported.get("completion_tokens")),
-            count(inner(reported, "completion_tokens_details").get("reasoning_tokens")),
+            token_count(reported.get("completion_tokens")),
+            token_count(object_at(reported, "completion_tokens_details").get("reasoning_tokens")),
         )
 
 
 def _cached(reported: dict[str, Any]) -> int | None:
-    """Tokens read from the provider's cache: as OpenAI says it, DeepSeek, or hosts of Anthropic's models."""
-    for said in (
-        inner(reported, "prompt_tokens_details").get("cached_tokens"),
+    """Return the tokens read from the provider's cache; the fields are OpenAI's, DeepSeek's and Anthropic's."""
+    for value in (
+        object_at(reported, "prompt_tokens_details").get("cached_tokens"),
         reported.get("prompt_cache_hit_tokens"),
         reported.get("cache_read_input_tokens"),
     ):
-        found = count(said)
+        found = token_count(value)
         if found is not None:
             return found
     return None
 
 
-def inner(said: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """An object within another; empty when it is none."""
-    found = said.get(name)
+def object_at(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the member `name` if it is an object, else an empty object."""
+    found = parent.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def count(value: Any) -> int | None:
-    """A number of tokens; None when it is none, or so many that sums of a few would not fit the ledger's columns."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
+def token_count(value: Any) -> int | None:
+    """Return `value` if it is a whole number from 0 to `MAX_TOKENS`, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS else None
 
 
-def positive(*values: Any) -> int | None:
-    """The first of these that is a positive whole number."""
+def first_positive(*values: Any) -> int | None:
+    """Return the first value that is a positive whole number, else None."""
     return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and v > 0), None)
 
 
-def parts(messages: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The types of the parts that messages are made of, besides plain text."""
-    return {str(part.get("type")) for message in messages for part in blocks(message)}
+def part_types(messages: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the types of all content parts of the messages."""
+    return {str(part.get("type")) for message in messages for part in content_parts(message)}
 
 
-def blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The parts of one message; none where its content is plain text."""
+def content_parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the content parts of a message; empty if its content is plain text."""
     content = message.get("content")
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a message: its content, or its text parts joined by line breaks. Images have none."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "\n".join(part for part in parts if isinstance(part, str))

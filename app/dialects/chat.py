@@ -1,15 +1,15 @@
-"""OpenAI's Chat Completions: messages in, choices out."""
+"""The dialect of OpenAI's Chat Completions API."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, ParsedRequest, inner, parts, positive
+from app.dialects.base import OpenAI, ParsedRequest, first_positive, object_at, part_types
 from app.errors import BadRequest
 
 
 class Chat(OpenAI):
-    """`/chat/completions`."""
+    """The dialect of `/chat/completions`."""
 
     name: ClassVar = "chat"
     path: ClassVar = "/chat/completions"
@@ -17,55 +17,55 @@ class Chat(OpenAI):
     routed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """As `Dialect.read`; a body without any of the fields that need something costs a look at each."""
-        messages = checked(body.get("messages"), "messages")
+        """Parse a request body. Raises `BadRequest` naming the invalid field."""
+        messages = validate_messages(body.get("messages"), "messages")
         tools = body.get("tools") or body.get("functions")
-        answer = inner(body, "response_format")
-        kinds = parts(messages)
+        response_format = object_at(body, "response_format")
+        kinds = part_types(messages)
         modalities = body.get("modalities")
         return ParsedRequest(
             messages,
-            schemas=tuple(filter(None, (body.get("tools"), body.get("functions"), answer.get("json_schema")))),
-            limit=times(positive(body.get("max_completion_tokens"), body.get("max_tokens")), body.get("n")),
-            answers=positive(body.get("n")) or 1,
+            schemas=tuple(filter(None, (body.get("tools"), body.get("functions"), response_format.get("json_schema")))),
+            limit=total_limit(first_positive(body.get("max_completion_tokens"), body.get("max_tokens")), body.get("n")),
+            answers=first_positive(body.get("n")) or 1,
             streamed=body.get("stream") is True,
             tools=bool(tools),
             parallel_tools=bool(tools) and body.get("parallel_tool_calls") is True,
             vision="image_url" in kinds,
             audio="input_audio" in kinds or (isinstance(modalities, list) and "audio" in modalities),
-            json_schema=answer.get("type") == "json_schema",
+            json_schema=response_format.get("type") == "json_schema",
             reasoning=body.get("reasoning_effort") not in (None, "none"),
         )
 
-    def text(self, said: dict[str, Any]) -> str:
-        """Of every choice: content, refusal, thoughts, and the calls of tools."""
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return content, refusal, reasoning and tool calls of all choices."""
         found: list[str] = []
-        choices = said.get("choices")
+        choices = answer.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
-            spoken = inner(choice, "delta") or inner(choice, "message")
+            message = object_at(choice, "delta") or object_at(choice, "message")
             found += [
-                spoken[name]
+                message[name]
                 for name in ("content", "refusal", "reasoning_content")
-                if isinstance(spoken.get(name), str)
+                if isinstance(message.get(name), str)
             ]
-            calls = spoken.get("tool_calls")
+            calls = message.get("tool_calls")
             for call in calls if isinstance(calls, list) else ():
-                function = inner(call, "function") if isinstance(call, dict) else {}
+                function = object_at(call, "function") if isinstance(call, dict) else {}
                 found += [
                     value for value in (function.get("name"), function.get("arguments")) if isinstance(value, str)
                 ]
         return "".join(found)
 
 
-def times(limit: int | None, choices: Any) -> int | None:
-    """The tokens of so many answers of up to `limit` each."""
-    return None if limit is None else limit * (positive(choices) or 1)
+def total_limit(limit: int | None, choices: Any) -> int | None:
+    """Return the tokens that `choices` answers of up to `limit` tokens each may have; None if there is no limit."""
+    return None if limit is None else limit * (first_positive(choices) or 1)
 
 
-def checked(messages: Any, field: str) -> list[dict[str, Any]]:
-    """`messages`, once they are a list of objects with roles. Raises `BadRequest` naming the field."""
+def validate_messages(messages: Any, field: str) -> list[dict[str, Any]]:
+    """Return `messages` if they are a list of objects with roles. Raises `BadRequest` naming the invalid field."""
     if not isinstance(messages, list) or not messages:
         raise BadRequest(f"`{field}` must be a list of at least one message.", param=field)
     for position, message in enumerate(messages):

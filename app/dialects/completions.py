@@ -1,16 +1,16 @@
-"""OpenAI's APIs that are passed on and not routed: the old completions, and embeddings."""
+"""The dialects of OpenAI's legacy Completions API and Embeddings API, which are forwarded and not routed."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, ParsedRequest, positive
-from app.dialects.chat import times
+from app.dialects.base import OpenAI, ParsedRequest, first_positive
+from app.dialects.chat import total_limit
 from app.dialects.usage import TokenUsage
 
 
 class Completions(OpenAI):
-    """`/completions`."""
+    """The dialect of `/completions`."""
 
     name: ClassVar = "completions"
     path: ClassVar = "/completions"
@@ -18,20 +18,20 @@ class Completions(OpenAI):
     routed: ClassVar = False
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """As `Dialect.read`: the prompts are one message."""
+        """Parse a request body; all prompts become one message."""
         prompt = body.get("prompt")
         prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
-        answers = prompts * max(positive(body.get("n")) or 1, positive(body.get("best_of")) or 1)
+        answers = prompts * max(first_positive(body.get("n")) or 1, first_positive(body.get("best_of")) or 1)
         return ParsedRequest(
             [{"role": "user", "content": _texts(prompt)}],
-            limit=times(positive(body.get("max_tokens")) or 16, answers),
+            limit=total_limit(first_positive(body.get("max_tokens")) or 16, answers),
             answers=answers,
             streamed=body.get("stream") is True,
         )
 
-    def text(self, said: dict[str, Any]) -> str:
-        """Of every choice."""
-        choices = said.get("choices")
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return the text of all choices."""
+        choices = answer.get("choices")
         found = (
             [choice.get("text") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
         )
@@ -39,7 +39,7 @@ class Completions(OpenAI):
 
 
 class Embeddings(OpenAI):
-    """`/embeddings`."""
+    """The dialect of `/embeddings`."""
 
     name: ClassVar = "embeddings"
     path: ClassVar = "/embeddings"
@@ -47,16 +47,16 @@ class Embeddings(OpenAI):
     routed: ClassVar = False
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """As `Dialect.read`: the inputs are one message, and nothing is said in return."""
+        """Parse a request body; all inputs become one message, and the answer has no tokens."""
         return ParsedRequest([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
 
-    def usage(self, said: dict[str, Any]) -> TokenUsage:
-        """Of the prompt alone; of an answer's tokens it is known that there are none."""
-        found = super().usage(said)
+    def usage(self, answer: dict[str, Any]) -> TokenUsage:
+        """Return the usage of the prompt; the completion tokens are 0, because an embedding has none."""
+        found = super().usage(answer)
         return found if found.prompt_tokens is None else found._replace(completion_tokens=0)
 
-    def text(self, said: dict[str, Any]) -> str:
-        """Vectors are no text."""
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return an empty string: vectors have no text."""
         return ""
 
 
@@ -64,5 +64,5 @@ def _texts(given: Any) -> str:
     if isinstance(given, str):
         return given
     found = given if isinstance(given, list) else []
-    # Tokens that were counted already are numbers; a word for each comes near enough.
+    # The input may be token numbers instead of text; one word per token is a good enough estimate.
     return "\n".join(text if isinstance(text, str) else "a" for text in found)

@@ -1,4 +1,4 @@
-"""Puts another value into a request's bytes and leaves every other byte alone."""
+"""Replaces a member of a JSON object in its bytes and preserves every other byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 
-# A JSON text is a row of these: strings, brackets, colons and commas; numbers and words lie between.
+# The tokens of JSON that matter here: strings, brackets, colons and commas. Numbers and literals lie between them.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]')
 _BLANK = b" \t\n\r"
 _KEY = b'"model"'
@@ -16,18 +16,18 @@ _VALUE = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
 
 def with_model(raw: bytes, name: str) -> bytes:
-    """`raw`, a JSON object with a string `model`, with `name` in its place; of two such keys the last counts."""
+    """Return the JSON object `raw` with its string member `model` set to `name`; of duplicate keys the last counts."""
     at = raw.find(_KEY)
-    # The object has this key, so where there is one, and none with an escaped letter (\u006d to \u006f), that is it.
+    # `raw` has this key, so if it occurs once and no letter of it may be escaped (\u006d to \u006f), this is the one.
     if at >= 0 and b"\\u006" not in raw and raw.find(_KEY, at + len(_KEY)) < 0:
         value = _VALUE.match(raw, at)
         if value is not None:
             return raw[: value.start(1)] + orjson.dumps(name) + raw[value.end(1) :]
-    return _scanned(raw, name)
+    return _with_model_by_scan(raw, name)
 
 
-def _scanned(raw: bytes, name: str) -> bytes:
-    """The same for every text: token by token, which takes the longer the more of them there are."""
+def _with_model_by_scan(raw: bytes, name: str) -> bytes:
+    """Do the same for any JSON, token by token; the time grows with the number of tokens."""
     depth = 0
     before = b""
     is_model = False
@@ -49,7 +49,10 @@ def _scanned(raw: bytes, name: str) -> bytes:
 
 
 def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
-    """`raw`, a JSON object, with `value`, itself JSON, for `name`, which is `there` or not; of two the last counts."""
+    """Return the JSON object `raw` with its member `name` set to `value`, which is JSON.
+
+    `there`: whether `raw` has the member already. Of duplicate keys the last counts.
+    """
     if there:
         (_, _, start, end) = list(_members(raw, name))[-1]
         return raw[:start] + value + raw[end:]
@@ -59,25 +62,25 @@ def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
 
 
 def member(raw: bytes, name: str) -> bytes:
-    """The bytes of the last value that `raw`, a JSON object, has for `name`."""
+    """Return the value of the last member `name` of the JSON object `raw`, as bytes."""
     (_, _, start, end) = list(_members(raw, name))[-1]
     return raw[start:end]
 
 
 def without_member(raw: bytes, name: str) -> bytes:
-    """`raw`, which has a JSON object in it, without its member `name`, however often it is there."""
+    """Return `raw`, which contains a JSON object, without every member `name` of that object."""
     for before, key, _, end in reversed(list(_members(raw, name))):
         if raw[before : before + 1] == b",":
             raw = raw[:before] + raw[end:]
         else:
-            # The first one's comma comes after it.
+            # The first member is followed by its comma.
             rest = raw[end:].lstrip(_BLANK)
             raw = raw[:key] + (rest.removeprefix(b",").lstrip(_BLANK) if rest.startswith(b",") else raw[end:])
     return raw
 
 
 def _members(raw: bytes, name: str) -> Iterator[tuple[int, int, int, int]]:
-    """Of each member `name` of the object in `raw`: the brace or comma before it, its key, and its value's ends."""
+    """Yield for each member `name` the positions of the brace or comma before it, its key, its value and its end."""
     depth = separator = key = value = 0
     before = b""
     is_name = valued = False

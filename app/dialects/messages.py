@@ -1,4 +1,4 @@
-"""Anthropic's Messages: the system prompt beside the messages, blocks of content, events with names."""
+"""The dialect of Anthropic's Messages API."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import ParsedRequest, blocks, count, inner, parts, positive
-from app.dialects.chat import checked
+from app.dialects.base import ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
+from app.dialects.chat import validate_messages
 from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import RouterError
 
-#: Anthropic's word for each status, as its clients know them.
+#: Anthropic's error type for each HTTP status.
 _TYPES = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
     404: "not_found_error", 409: "conflict_error", 413: "request_too_large", 422: "invalid_request_error",
@@ -20,7 +20,7 @@ _TYPES = {
 
 
 class Messages:
-    """`/messages`."""
+    """The dialect of `/messages`."""
 
     name: ClassVar = "messages"
     path: ClassVar = "/messages"
@@ -29,48 +29,50 @@ class Messages:
     billed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """As `Dialect.read`: `system` is the system prompt."""
-        messages = checked(body.get("messages"), "messages")
+        """Parse a request body; `system` becomes the first message. Raises `BadRequest` naming the invalid field."""
+        messages = validate_messages(body.get("messages"), "messages")
         system = body.get("system")
-        kinds = parts(messages)
+        kinds = part_types(messages)
         if "tool_result" in kinds:
-            # What a tool answered may be images too.
-            kinds |= parts([block for message in messages for block in blocks(message)])
-        thinking = inner(body, "thinking").get("type")
+            # The result of a tool may contain images.
+            kinds |= part_types([block for message in messages for block in content_parts(message)])
+        thinking = object_at(body, "thinking").get("type")
         return ParsedRequest(
             [{"role": "system", "content": system}, *messages] if isinstance(system, str | list) else messages,
             schemas=tuple(filter(None, (body.get("tools"),))),
-            limit=positive(body.get("max_tokens")),
+            limit=first_positive(body.get("max_tokens")),
             streamed=body.get("stream") is True,
             tools=bool(body.get("tools")),
             vision="image" in kinds,
-            json_schema=inner(inner(body, "output_config"), "format").get("type") == "json_schema",
+            json_schema=object_at(object_at(body, "output_config"), "format").get("type") == "json_schema",
             reasoning=thinking in ("enabled", "adaptive"),
         )
 
-    def usage(self, said: dict[str, Any]) -> TokenUsage:
-        """Of a whole answer, of the event that begins one, or of a delta, which counts from the beginning.
+    def usage(self, answer: dict[str, Any]) -> TokenUsage:
+        """Return the usage in an answer, in a `message_start` event, or in a `message_delta` event.
 
-        Anthropic leaves what is read from its cache or written to it out of `input_tokens`; here it is among them.
-        What an answer that begins counts of itself is no count of what it came to.
+        Counts of a delta are totals since the start. Anthropic does not count tokens read from or written to its cache
+        as `input_tokens`; here they are part of the prompt tokens. `message_start` also has an `output_tokens`, which
+        is ignored because the answer has only begun.
         """
-        begins = inner(said, "message")
-        reported = inner(begins or said, "usage")
+        start = object_at(answer, "message")
+        reported = object_at(start or answer, "usage")
         if not reported:
             return UNKNOWN
-        read, written = count(reported.get("cache_read_input_tokens")), reported.get("cache_creation_input_tokens")
-        fresh = count(reported.get("input_tokens"))
+        read = token_count(reported.get("cache_read_input_tokens"))
+        written = token_count(reported.get("cache_creation_input_tokens"))
+        fresh = token_count(reported.get("input_tokens"))
         return TokenUsage(
-            None if fresh is None else fresh + (read or 0) + (count(written) or 0),
+            None if fresh is None else fresh + (read or 0) + (written or 0),
             read,
-            None if begins else count(reported.get("output_tokens")),
-            count(inner(reported, "output_tokens_details").get("thinking_tokens")),
+            None if start else token_count(reported.get("output_tokens")),
+            token_count(object_at(reported, "output_tokens_details").get("thinking_tokens")),
         )
 
-    def text(self, said: dict[str, Any]) -> str:
-        """Of an event its delta; of a whole answer the text, thoughts and calls of its blocks."""
-        content = said.get("content")
-        blocks = content if isinstance(content, list) else [inner(said, "delta"), inner(said, "content_block")]
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return the delta of an event, or the text, thinking and tool calls of an answer's content blocks."""
+        content = answer.get("content")
+        blocks = content if isinstance(content, list) else [object_at(answer, n) for n in ("delta", "content_block")]
         found: list[str] = []
         for block in blocks:
             if isinstance(block, dict):
@@ -84,18 +86,18 @@ class Messages:
         return "".join(found)
 
     def error(self, error: RouterError) -> dict[str, Any]:
-        """`{"type": "error", "error": {"type", "message"}}`."""
+        """Return `{"type": "error", "error": {"type", "message"}}`."""
         kind = _TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
         where = f"{error.param}: " if error.param and error.param not in error.message else ""
         return {"type": "error", "error": {"type": kind, "message": where + error.message}}
 
-    def broken_off(self, error: RouterError) -> bytes:
-        """An event `error` of the same."""
+    def error_event(self, error: RouterError) -> bytes:
+        """Return the error body as an event `error`."""
         return b"event: error\ndata: " + orjson.dumps(self.error(error)) + b"\n\n"
 
 
 class CountTokens(Messages):
-    """`/messages/count_tokens`: nothing is said, and nothing is paid for."""
+    """The dialect of `/messages/count_tokens`, which calls no model and costs nothing."""
 
     path: ClassVar = "/messages/count_tokens"
     routed: ClassVar = False

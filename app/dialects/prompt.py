@@ -1,4 +1,4 @@
-"""What of a request the router looks at: the text to embed, the conversation it belongs to, its size."""
+"""Derives from a parsed request what routing needs: the text to embed, the conversation key, the prompt's tokens."""
 
 from __future__ import annotations
 
@@ -9,34 +9,23 @@ from typing import Any
 
 import orjson
 
-from app.dialects import ParsedRequest
+from app.dialects.base import ParsedRequest, text_of
 from app.dialects.tokens import Count, estimate
 
-#: What a message's frame takes beside the line break that joins it to the next here, and what a request's takes: OpenAI
-#: counts 4 a message and 3 a request.
+#: Tokens added per message and per request. OpenAI counts 4n + 3 for n messages; here n - 1 line breaks join them,
+#: one token each.
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_REQUEST = 4
-#: What an image takes, by OpenAI's rule for one of 1024 x 1024 pixels; and one of low detail.
+#: Tokens of an image, by OpenAI's rule for 1024 x 1024 pixels, and of an image of low detail.
 TOKENS_PER_IMAGE = 765
 TOKENS_PER_SMALL_IMAGE = 85
-#: Parts of a message: images, as each API calls them, and what Anthropic has in the place of calls of tools.
+#: Types of content parts: images in each API, and Anthropic's parts for tool calls, which are counted as JSON.
 _IMAGES = ("image_url", "input_image", "image")
-_WORDLESS = ("tool_use", "tool_result")
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message: its content, or the text parts of it; images and sound have none."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "\n".join(part for part in parts if isinstance(part, str))
+_TOOL_PARTS = ("tool_use", "tool_result")
 
 
 def task_signal(messages: Sequence[Mapping[str, Any]], granularity: str) -> str:
-    """The text that stands for the task: the first user message, or the latest for granularity `step`."""
+    """Return the text to embed: the first user message, or the latest one for granularity `step`; may be empty."""
     ordered = reversed(messages) if granularity == "step" else messages
     for message in ordered:
         if message.get("role") == "user":
@@ -45,30 +34,31 @@ def task_signal(messages: Sequence[Mapping[str, Any]], granularity: str) -> str:
 
 
 def continues(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the request already carries an answer, so that there is a model to stay with."""
+    """Whether the request contains an answer, so that it continues a conversation."""
     return any(message.get("role") == "assistant" for message in messages)
 
 
 def conversation_key(messages: Sequence[Mapping[str, Any]], named: str | None, task: str | None) -> bytes:
-    """16 bytes that name the conversation within a tenant's policy.
+    """Return a hash of 16 bytes that identifies the conversation within a tenant's policy.
 
-    `named` is the caller's own name for it; without one it is everything before the first answer.
+    It is made of `named`, the client's own name for the conversation, or if that is None, of all messages before the
+    first answer.
     """
     if named is not None:
         opening = b"named\0" + named.encode("utf-8", "surrogatepass")
     else:
         end = next((i for i, message in enumerate(messages) if message.get("role") == "assistant"), len(messages))
-        opening = b"opens\0" + _written(list(messages[:end]))
+        opening = b"opens\0" + _serialize(list(messages[:end]))
     return blake2b((task or "").encode("utf-8", "surrogatepass") + b"\0" + opening, digest_size=16).digest()
 
 
 def tokens_of(text: str) -> int:
-    """An estimate of the tokens of one prompt, as `prompt_tokens` counts a request of that one message."""
+    """Return the estimated tokens of a request with `text` as its one message; as `prompt_tokens`."""
     return round(estimate(text)) + TOKENS_PER_MESSAGE + TOKENS_PER_REQUEST
 
 
 def prompt_tokens(reading: ParsedRequest, count: Count = estimate) -> int:
-    """The prompt's tokens: its text by `count`, with the tools' and the answer's schemas and frames; images by a rule.
+    """Return the prompt's tokens: texts and schemas by `count`, constants per message, request and image.
 
     Sound and files are not counted.
     """
@@ -76,14 +66,14 @@ def prompt_tokens(reading: ParsedRequest, count: Count = estimate) -> int:
     tokens = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * len(texts)
     for message in reading.messages:
         if message.get("tool_calls"):
-            texts.append(_written(message["tool_calls"]).decode())
+            texts.append(_serialize(message["tool_calls"]).decode())
         if isinstance(message.get("content"), list):
             for part in message["content"]:
                 if isinstance(part, dict):
                     tokens += _image_tokens(part)
-                    if part.get("type") in _WORDLESS:
-                        texts.append(_written(part).decode())
-    texts.extend(_written(schema).decode() for schema in reading.schemas)
+                    if part.get("type") in _TOOL_PARTS:
+                        texts.append(_serialize(part).decode())
+    texts.extend(_serialize(schema).decode() for schema in reading.schemas)
     return tokens + round(count("\n".join(texts)))
 
 
@@ -95,9 +85,9 @@ def _image_tokens(part: dict[str, Any]) -> int:
     return TOKENS_PER_SMALL_IMAGE if detail == "low" else TOKENS_PER_IMAGE
 
 
-def _written(value: Any) -> bytes:
+def _serialize(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        # What orjson does not read it does not write either: half a surrogate pair, numbers past 64 bits.
+        # orjson rejects lone surrogates and integers over 64 bits, which json.loads has accepted.
         return json.dumps(value).encode()

@@ -1,4 +1,4 @@
-"""OpenAI's Responses: items in, items out, and answers that the provider keeps to be gone on from."""
+"""The dialect of OpenAI's Responses API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import OpenAI, ParsedRequest, count, inner, parts, positive
+from app.dialects.base import OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
 from app.dialects.usage import UNKNOWN, TokenUsage
 from app.errors import BadRequest, RouterError
 
-#: Tools that the provider runs itself need no function calling of the model.
-_CALLED = ("function", "custom")
+#: Types of tools that the client runs. The others are run by the provider and need no function calling.
+_CLIENT_TOOLS = ("function", "custom")
 
 
 class Responses(OpenAI):
-    """`/responses`."""
+    """The dialect of `/responses`."""
 
     name: ClassVar = "responses"
     path: ClassVar = "/responses"
@@ -24,7 +24,7 @@ class Responses(OpenAI):
     routed: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
-        """As `Dialect.read`: `instructions` are the system prompt, items become messages."""
+        """Parse a request body; `instructions` and items become messages. Raises `BadRequest` naming the field."""
         messages = _messages(body.get("input"))
         instructions = body.get("instructions")
         if isinstance(instructions, str) and instructions:
@@ -33,45 +33,45 @@ class Responses(OpenAI):
         if previous is not None and not isinstance(previous, str):
             raise BadRequest("`previous_response_id` must be text.", param="previous_response_id")
         if previous is None:
-            talk = body.get("conversation")
-            previous = talk if isinstance(talk, str) else inner(body, "conversation").get("id")
+            conversation = body.get("conversation")
+            previous = conversation if isinstance(conversation, str) else object_at(body, "conversation").get("id")
             previous = previous if isinstance(previous, str) else None
         tools = body.get("tools")
         tools = tools if isinstance(tools, list) else []
-        answer = inner(inner(body, "text"), "format")
-        kinds = parts(messages)
+        response_format = object_at(object_at(body, "text"), "format")
+        kinds = part_types(messages)
         return ParsedRequest(
             messages,
-            schemas=tuple(filter(None, (tools, answer.get("schema")))),
-            limit=positive(body.get("max_output_tokens")),
+            schemas=tuple(filter(None, (tools, response_format.get("schema")))),
+            limit=first_positive(body.get("max_output_tokens")),
             streamed=body.get("stream") is True,
-            tools=any(isinstance(tool, dict) and tool.get("type") in _CALLED for tool in tools),
+            tools=any(isinstance(tool, dict) and tool.get("type") in _CLIENT_TOOLS for tool in tools),
             parallel_tools=bool(tools) and body.get("parallel_tool_calls") is True,
             vision="input_image" in kinds,
             audio="input_audio" in kinds,
-            json_schema=answer.get("type") == "json_schema",
-            reasoning=inner(body, "reasoning").get("effort") not in (None, "none"),
+            json_schema=response_format.get("type") == "json_schema",
+            reasoning=object_at(body, "reasoning").get("effort") not in (None, "none"),
             previous=previous or None,
         )
 
-    def usage(self, said: dict[str, Any]) -> TokenUsage:
-        """Of a whole answer, or of the event that brings it."""
-        reported = inner(inner(said, "response") or said, "usage")
+    def usage(self, answer: dict[str, Any]) -> TokenUsage:
+        """Return the usage in an answer, or in the event `response.completed`."""
+        reported = object_at(object_at(answer, "response") or answer, "usage")
         if not reported:
             return UNKNOWN
         return TokenUsage(
-            count(reported.get("input_tokens")),
-            count(inner(reported, "input_tokens_details").get("cached_tokens")),
-            count(reported.get("output_tokens")),
-            count(inner(reported, "output_tokens_details").get("reasoning_tokens")),
+            token_count(reported.get("input_tokens")),
+            token_count(object_at(reported, "input_tokens_details").get("cached_tokens")),
+            token_count(reported.get("output_tokens")),
+            token_count(object_at(reported, "output_tokens_details").get("reasoning_tokens")),
         )
 
-    def text(self, said: dict[str, Any]) -> str:
-        """Of an event its delta; of a whole answer the text and the calls of its items."""
-        delta = said.get("delta")
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return the delta of an event, or the text and function calls of an answer's items."""
+        delta = answer.get("delta")
         if isinstance(delta, str):
             return delta
-        output = said.get("output")
+        output = answer.get("output")
         found: list[str] = []
         for item in output if isinstance(output, list) else ():
             if not isinstance(item, dict):
@@ -83,8 +83,8 @@ class Responses(OpenAI):
                     found.append(part["text"])
         return "".join(found)
 
-    def broken_off(self, error: RouterError) -> bytes:
-        """An event `error` in the shape of this API's."""
+    def error_event(self, error: RouterError) -> bytes:
+        """Return an event `error` with the fields of this API."""
         event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
         return b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": 0}) + b"\n\n"
 
@@ -93,7 +93,7 @@ def _messages(given: Any) -> list[Mapping[str, Any]]:
     if isinstance(given, str) and given:
         return [{"role": "user", "content": given}]
     if given is None:
-        # A stored prompt, or a conversation that the provider keeps, may be all there is.
+        # `input` is optional: the request may refer to a prompt or conversation that the provider stores.
         return []
     if not isinstance(given, list) or not given:
         raise BadRequest("`input` must be text or a list of at least one item.", param="input")
@@ -112,12 +112,12 @@ def _message(item: Any, position: int) -> Mapping[str, Any]:
         return item
     if str(kind).endswith("_output"):
         return {"role": "tool", "content": item["output"] if isinstance(item.get("output"), str | list) else None}
-    # What the model did before: calls, thoughts, searches. There is an answer, then, to go on from.
+    # Calls, reasoning and searches are earlier output of the model, so that the conversation has an answer.
     return {"role": "assistant", "content": None, "tool_calls": [item]}
 
 
 class InputTokens(Responses):
-    """`/responses/input_tokens`: nothing is said, and nothing is paid for."""
+    """The dialect of `/responses/input_tokens`, which calls no model and costs nothing."""
 
     path: ClassVar = "/responses/input_tokens"
     routed: ClassVar = False

@@ -1,4 +1,4 @@
-"""Asks for the usage of a stream on behalf of a client that did not, and takes it out of what that client sees."""
+"""Requests the usage of a stream for a client that did not, and removes it from the events sent to that client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import orjson
 from app.dialects.json_splice import member, with_member, without_member
 from app.dialects.sse import data_of
 
-#: What a chunk says of usage until the last one, where it was asked for.
+#: Spellings of the empty usage that providers put in every chunk but the last.
 _NONE_YET = (b',"usage":null', b', "usage": null', b', "usage":null')
 
 
 def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
-    """`raw`, a request whose parsed form is `body`, with `stream_options.include_usage`; its other options stay."""
+    """Return the request `raw` with `stream_options.include_usage` set; `body` is `raw` parsed.
+
+    Other stream options stay.
+    """
     options = body.get("stream_options")
     wanted = b'{"include_usage":true}'
     if isinstance(options, dict):
@@ -30,14 +33,14 @@ def without_usage(event: bytes) -> bytes:
     if b'"usage"' not in event and not escaped:
         return event
     try:
-        said = orjson.loads(data_of(event))
+        chunk = orjson.loads(data_of(event))
     except orjson.JSONDecodeError:
         return event
-    if not isinstance(said, dict) or "usage" not in said:
+    if not isinstance(chunk, dict) or "usage" not in chunk:
         return event
-    if said.get("choices") == [] and said["usage"] is not None:
+    if chunk.get("choices") == [] and chunk["usage"] is not None:
         return b""
-    if said["usage"] is None and not escaped and event.count(b'"usage"') == 1:
+    if chunk["usage"] is None and not escaped and event.count(b'"usage"') == 1:
         # The one occurrence is the event's own member: within a text its quotes would be escaped.
         for none in _NONE_YET:
             if none in event:

@@ -1,4 +1,4 @@
-"""How many tokens a text has: by its model's own tokenizer where that is at hand, else estimated from its bytes."""
+"""Counts the tokens of a text with the tokenizer of its model, or estimates them from its bytes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-#: Tokens of a text.
+#: A function that returns the tokens of a text.
 Count = Callable[[str], float]
 
-#: Characters that a tokenizer reads of one text, at 0.1 us each and on the event loop; what is longer is counted in
-#: pieces and extrapolated, 1.5% off on average.
-COUNTED = 4 * 1024
-#: Characters that the estimate reads, at 0.001 us each.
-ESTIMATED = 64 * 1024
-#: A tokenizer is given no longer piece than this, for one endless word takes it time that grows with its square.
+#: Characters of one text that a tokenizer reads, at 0.1 us each and on the event loop. Longer texts are counted in
+#: pieces and extrapolated, with a mean error of 1.5%.
+COUNT_CHARS = 4 * 1024
+#: Characters of one text that the estimate reads, at 0.001 us each. Longer texts are extrapolated from pieces.
+ESTIMATE_CHARS = 64 * 1024
+#: Characters of a piece. The time of a tokenizer grows with the square of the length of a word without end.
 PIECE = 1024
-#: After so many seconds of loading the log says that tokens are estimated; a tokenizer that comes later is still used.
+#: Seconds of loading after which a warning is logged; a tokenizer that is loaded later is still used.
 LOAD_SECONDS = 30.0
 
 log = logging.getLogger("pgrouter.tokens")
 
-# What a byte of UTF-8 adds, and what a run of bytes of one group adds where it starts. `python scripts/bench_tokens.py
-# --fit` finds these numbers: least squares of the relative error against the mean of OpenAI's cl100k and o200k and
-# DeepSeek's tokenizer on prompts, code, JSON and prose in ten languages.
+# Tokens that each byte of UTF-8 adds, and that the start of a run of bytes of one group adds. `python
+# scripts/bench_tokens.py --fit` computes these numbers: least squares of the relative error against the mean of
+# OpenAI's cl100k and o200k and DeepSeek's tokenizer on prompts, code, JSON and prose in ten languages.
 _LETTER, _DIGIT, _SPACE, _BREAK, _MARK = range(5)
 _KINDS: tuple[tuple[Iterable[int], int, float], ...] = (
     (range(0x80), _MARK, 0.04),
@@ -35,7 +35,7 @@ _KINDS: tuple[tuple[Iterable[int], int, float], ...] = (
     (b"0123456789", _DIGIT, 0.0),
     (b" ", _SPACE, 0.08),
     (b"\n\r\t", _BREAK, 0.70),
-    (range(0x80, 0xC0), _LETTER, 0.09),  # all bytes of a character but its first
+    (range(0x80, 0xC0), _LETTER, 0.09),  # continuation bytes
     (range(0xC0, 0xCE), _LETTER, 1.31),  # Latin beyond ASCII
     (range(0xCE, 0xD4), _LETTER, 0.19),  # Greek, Cyrillic
     (range(0xD4, 0xE2), _LETTER, 0.12),  # Hebrew, Arabic, scripts of India and South East Asia
@@ -49,7 +49,7 @@ _STARTS = {_LETTER: 0.19, _DIGIT: 1.73, _SPACE: 0.36, _BREAK: 0.68, _MARK: 0.68}
 
 
 def _tables() -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Of each byte its group, what it adds at the beginning of a text, and behind another: at 256 * that + this."""
+    """Return for each byte its group, its tokens at the start of a text, and its tokens after byte b, at 256 * b."""
     groups, weights = np.zeros(256, np.uint8), np.zeros(256)
     for members, group, weight in _KINDS:
         at = list(members)
@@ -63,15 +63,15 @@ _GROUP, _FIRST, _BEHIND = _tables()
 
 
 def estimate(text: str) -> float:
-    """Tokens of `text` for a tokenizer that is not here: 6 to 8% off for English and code, mostly 5 to 25% elsewhere.
+    """Return the estimated tokens of `text`, without a tokenizer.
 
-    Four characters a token are 17% off for English and 57 to 65% for Chinese (`scripts/bench_tokens.py`). Past
-    `ESTIMATED` characters it is extrapolated from pieces.
+    The mean error is 6 to 8% for English and code and mostly 5 to 25% for other languages; that of four characters per
+    token is 17% for English and 57 to 65% for Chinese (`scripts/bench_tokens.py`).
     """
-    if len(text) <= ESTIMATED:
+    if len(text) <= ESTIMATE_CHARS:
         return _estimate(text)
-    read = list(_pieces(text, ESTIMATED))
-    return sum(map(_estimate, read)) * len(text) / sum(map(len, read))
+    pieces = list(_pieces(text, ESTIMATE_CHARS))
+    return sum(map(_estimate, pieces)) * len(text) / sum(map(len, pieces))
 
 
 def _estimate(text: str) -> float:
@@ -84,52 +84,57 @@ def _estimate(text: str) -> float:
     return float(_FIRST[data[0]] + np.add.reduce(_BEHIND.take(pairs)))
 
 
-def _pieces(text: str, most: int) -> Iterator[str]:
-    """Pieces of `text` of `PIECE` characters, `most` together, evenly from its beginning to its end."""
-    number = most // PIECE
+def _pieces(text: str, chars: int) -> Iterator[str]:
+    """Yield pieces of `PIECE` characters, `chars` in all, spread evenly over `text`."""
+    number = chars // PIECE
     for position in range(number):
         start = position * (len(text) - PIECE) // (number - 1)
         yield text[start : start + PIECE]
 
 
 def counter(encode: Callable[[str], Any]) -> Count:
-    """Counts by a tokenizer's `encode`, a text longer than `COUNTED` by what its pieces are to their estimate."""
+    """Return a function that counts tokens with a tokenizer's `encode`.
+
+    For a text longer than `COUNT_CHARS`, it counts pieces and scales the estimate by their ratio of count to estimate.
+    """
 
     def count(text: str) -> float:
-        if len(text) <= COUNTED:
+        if len(text) <= COUNT_CHARS:
             return sum(len(encode(text[start : start + PIECE])) for start in range(0, len(text), PIECE))
-        read = list(_pieces(text, COUNTED))
-        return estimate(text) * sum(len(encode(piece)) for piece in read) / sum(map(_estimate, read))
+        pieces = list(_pieces(text, COUNT_CHARS))
+        return estimate(text) * sum(len(encode(piece)) for piece in pieces) / sum(map(_estimate, pieces))
 
     return count
 
 
 @final
 class Tokenizers:
-    """The tokenizers of OpenAI's models, by `tiktoken` if that is installed.
+    """The tokenizers of OpenAI's models, from the package `tiktoken` if it is installed.
 
-    tiktoken reads a vocabulary from its cache (`TIKTOKEN_CACHE_DIR`) or fetches it. That is done on a thread of its
-    own, which nobody waits for: until it is done, and if it cannot be, tokens are estimated.
+    tiktoken reads a vocabulary from its cache (`TIKTOKEN_CACHE_DIR`) or downloads it. A background thread does this;
+    until it has finished, or if it fails, tokens are estimated.
     """
 
     def __init__(self) -> None:
         self._counters: dict[str, Count | None] = {}
-        self._said = False
+        self._logged = False
 
     def prepare(self, models: Iterable[str]) -> None:
-        """Begin to load the tokenizers of these models, by the provider's names for them."""
+        """Start to load the tokenizers of these models, given by their providers' names."""
         new = [model for model in models if model not in self._counters]
         if not new:
             return
         self._counters |= dict.fromkeys(new)
-        # Daemons: a download that hangs must not keep the process from ending.
-        late = threading.Timer(LOAD_SECONDS, self._say, (logging.WARNING, f"none was loaded in {LOAD_SECONDS:g} s"))
-        late.daemon = True
-        late.start()
-        threading.Thread(target=self._load, args=(new, late), name="tokenizers", daemon=True).start()
+        # Daemon threads, so that a download that hangs does not keep the process from ending.
+        timer = threading.Timer(
+            LOAD_SECONDS, self._log_once, (logging.WARNING, f"no tokenizer was loaded within {LOAD_SECONDS:g} s")
+        )
+        timer.daemon = True
+        timer.start()
+        threading.Thread(target=self._load, args=(new, timer), name="tokenizers", daemon=True).start()
 
     def of(self, models: Iterable[str]) -> Count:
-        """What counts the tokens of a request that any of these models may serve: the first tokenizer that is there."""
+        """Return the first loaded tokenizer of these models, or `estimate` if none is loaded yet."""
         names = list(models)
         for name in names:
             known = self._counters.get(name)
@@ -138,30 +143,30 @@ class Tokenizers:
         self.prepare(names)
         return estimate
 
-    def _load(self, models: list[str], late: threading.Timer) -> None:
+    def _load(self, models: list[str], timer: threading.Timer) -> None:
         try:
             import tiktoken
 
             self._fill(tiktoken, models)
         except ImportError:
-            self._say(logging.INFO, "pip install 'pgrouter[tiktoken]' counts those of OpenAI's models")
+            self._log_once(logging.INFO, "to count those of OpenAI's models, pip install 'pgrouter[tiktoken]'")
         finally:
-            late.cancel()
+            timer.cancel()
 
     def _fill(self, tiktoken: Any, models: list[str]) -> None:
         for model in models:
             try:
-                # A host of many makers' models calls them openai/gpt-4o.
+                # Hosts of several vendors' models prefix the vendor: openai/gpt-4o.
                 name = tiktoken.encoding_name_for_model(model.rsplit("/", 1)[-1])
             except KeyError:
                 continue
             try:
                 self._counters[model] = counter(tiktoken.get_encoding(name).encode_ordinary)
             except Exception as error:
-                why = f"{name} could not be loaded ({type(error).__name__}); TIKTOKEN_CACHE_DIR may hold it"
-                self._say(logging.WARNING, why)
+                reason = f"{name} could not be loaded ({type(error).__name__}); TIKTOKEN_CACHE_DIR may hold it"
+                self._log_once(logging.WARNING, reason)
 
-    def _say(self, level: int, why: str) -> None:
-        if not self._said:
-            self._said = True
-            log.log(level, "tokens are estimated: %s", why)
+    def _log_once(self, level: int, reason: str) -> None:
+        if not self._logged:
+            self._logged = True
+            log.log(level, "tokens are estimated: %s", reason)

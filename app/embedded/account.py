@@ -1,4 +1,4 @@
-"""The system account Postgres runs as: ours, or an unprivileged one when we are root, whom Postgres refuses."""
+"""The system account of Postgres: that of this process, or an unprivileged one if this process is root."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from pathlib import Path
 
 from app.errors import ConfigurationError
 
+#: Accounts to use instead of root, which Postgres refuses, in order of preference.
 CANDIDATES = ("postgres", "nobody")
 
-# The API keys in our environment are none of Postgres's business, and PGOPTIONS and its kin must not steer it.
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+# Environment variables for Postgres: no API keys, and no PGOPTIONS or other PG* that would configure it.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom child processes run as; `switched` when that is somebody else than us (only root can)."""
+    """An account for child processes; `switched`: it is another than this process's, which requires root."""
 
     name: str
     uid: int
     gid: int
     switched: bool
 
-    def give(self, path: Path) -> None:
-        """Make this account the owner of `path`, a file or folder that we have just created."""
+    def chown(self, path: Path) -> None:
+        """Make this account the owner of `path`, a file or folder that this process has just created."""
         if self.switched:
             os.chown(path, self.uid, self.gid)
 
     def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end as this account. Its output is captured; a program out of reach is exit code 126."""
+        """Run a program as this account and capture its output. The exit code is 126 if it cannot be started."""
         try:
             return subprocess.run(
                 command,
@@ -44,7 +45,7 @@ class Account:
                 text=True,
                 errors="replace",
                 check=False,
-                # Our working directory may be one that the account cannot enter.
+                # The account may lack access to the current working directory.
                 cwd="/",
                 env=environment(),
                 umask=0o077,
@@ -53,7 +54,7 @@ class Account:
             return subprocess.CompletedProcess(command, 126, "", str(error))
 
     def spawn(self, command: Sequence[str | Path], log: int) -> subprocess.Popen[bytes]:
-        """Start a program that stays, in a session of its own, writing to the file descriptor `log`."""
+        """Start a program in the background, in its own session, with its output to the file descriptor `log`."""
         return subprocess.Popen(
             command,
             user=self.uid if self.switched else None,
@@ -65,20 +66,20 @@ class Account:
             cwd="/",
             env=environment(),
             umask=0o077,
-            # Ctrl-C reaches the terminal's whole process group, but the proxy still needs the database while it drains.
+            # Ctrl-C signals the terminal's whole process group, but the proxy needs the database until it has stopped.
             start_new_session=True,
         )
 
     def can_write(self, folder: Path) -> bool:
-        """Whether this account really gets into `folder` and may write there: tried, not computed from modes."""
+        """Whether this account can enter `folder` and write there: tried, not derived from permissions."""
         return self.run(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", folder]).returncode == 0
 
 
 def account_for(data: Path) -> Account:
-    """Choose the account for the data folder `data`, which need not exist yet.
+    """Select the account for the data folder `data`, which need not exist yet.
 
-    Not root: ourselves. Root: the owner of an existing cluster unless that is root too, else the first of `CANDIDATES`
-    that this system has. Raises `ConfigurationError` where there is none, or where we may not become it.
+    If this process is not root, its own account. If it is root, the owner of an existing cluster, else the first of
+    `CANDIDATES` that this system has. Raises `ConfigurationError` if there is none or if switching to it fails.
     """
     if os.geteuid() != 0:
         return Account(str(os.geteuid()), os.geteuid(), os.getegid(), switched=False)
@@ -95,15 +96,15 @@ def account_for(data: Path) -> Account:
         reason = str(error)
     if reason is not None:
         raise ConfigurationError(
-            f"Postgres refuses to run as root, and this process may not become the user {account.name} ({reason}): "
+            f"Postgres refuses to run as root, and this process cannot switch to the user {account.name} ({reason}): "
             "start pgrouter as an ordinary user, or set DATABASE_URL."
         )
     return account
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of Postgres's programs: what they need of ours, messages in English, and `extra`."""
-    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {"LC_ALL": "C"} | dict(extra or {})
+    """Return the environment for Postgres's programs: a few inherited variables, English messages, and `extra`."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ} | {"LC_ALL": "C"} | dict(extra or {})
 
 
 def _owner(data: Path) -> Account | None:

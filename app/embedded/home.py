@@ -1,4 +1,4 @@
-"""The state folder as Postgres uses it: its lock, password, port and log."""
+"""Postgres's files in the state folder: lock, password, port and log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOG_LIMIT = 10 * 1024 * 1024  # bytes
 
 
 class Home:
-    """The files in the folder `path`. Postgres's own account need not be able to read any of them."""
+    """The files in the folder `path`. Postgres's account needs no access to them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -27,10 +27,10 @@ class Home:
         self._port_file = self.path / "postgres-port"
 
     def own(self) -> None:
-        """Make the folder if it is not there, and lock it; `ConfigurationError` when another process has it."""
+        """Create the folder if absent, and lock it. Raises `ConfigurationError` if another process has the lock."""
         if not self.path.exists():
             self.path.mkdir(parents=True)
-            # When we are root, Postgres is somebody else who has to pass through; the files in it are ours alone.
+            # If this process is root, Postgres's account must pass through the folder; it cannot read the files.
             self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         if not self.lock.acquire():
             owner = self.lock.owner()
@@ -42,9 +42,9 @@ class Home:
             self.log.replace(self.log.with_suffix(".log.1"))
 
     def make_password(self) -> None:
-        """Write a random password for the superuser, unless there is one already."""
+        """Write a random password for the superuser, unless there is one."""
         if not self.password_file.exists():
-            # Complete or not at all: an empty password on a full disk would spoil every later start.
+            # Written atomically: an empty file on a full disk would make every later start fail.
             new = self.password_file.with_name("postgres-password.new")
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
@@ -75,7 +75,7 @@ class Home:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def log_tail(self, offset: int = 0, lines: int = 12) -> str:
-        """The last `lines` of what was written to the log since it had `offset` bytes."""
+        """Return the last `lines` lines of the log after its first `offset` bytes."""
         with contextlib.suppress(FileNotFoundError), self.log.open("rb") as file:
             file.seek(max(offset, self.log_size() - 16_384))
             return "\n".join(file.read().decode(errors="replace").strip().splitlines()[-lines:])

@@ -1,4 +1,4 @@
-"""A lock file: held by one process, given up by the kernel however that process ends."""
+"""A lock file, which the kernel releases when its process ends in any way."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import TracebackType
 class FileLock:
     """An exclusive lock on the file `path`, which holds the owner's process id while it is locked.
 
-    `flock`, not `lockf`: it also keeps two owners within one process apart. Python opens files close-on-exec, so a
-    Postgres that outlives us does not keep the lock.
+    Uses `flock` and not `lockf`, because it also excludes a second owner in the same process. Python opens files
+    close-on-exec, so a Postgres that outlives this process does not keep the lock.
     """
 
     def __init__(self, path: Path, *, wait: bool = False) -> None:
@@ -26,7 +26,7 @@ class FileLock:
         return self._file is not None
 
     def acquire(self) -> bool:
-        """Take the lock; False when another process has it (with `wait`, only returns once it is ours)."""
+        """Take the lock and return True; return False if another process has it, or with `wait`, wait for it."""
         if self._file is not None:
             return True
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,13 +44,13 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock up; nothing happens when it is not held."""
+        """Release the lock, if it is held."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def owner(self) -> int | None:
-        """The process id that the holder wrote, or None when it has not written one."""
+        """Return the process id of the owner, or None if the file has none."""
         with contextlib.suppress(OSError, ValueError):
             return int(self.path.read_text())
         return None

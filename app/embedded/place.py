@@ -1,4 +1,4 @@
-"""Where the cluster of a home lies: in it, or, where Postgres's account cannot get there, in a place both can reach."""
+"""The data folder of a home: in the home, or in a shared folder if Postgres's account cannot access the home."""
 
 from __future__ import annotations
 
@@ -15,57 +15,60 @@ from app.embedded.account import Account
 from app.embedded.postmaster import Postmaster
 from app.errors import ConfigurationError
 
-_WORKSHOP = "postgres.new-"
+_TEMPORARY = "postgres.new-"
 
 
 def data_of(home: Path) -> Path:
-    """The data folder of `home`: home/postgres, or what that links to. It need not exist yet."""
+    """Return the data folder of `home`: home/postgres, or the target of that link. It need not exist yet."""
     return (home / "postgres").resolve()
 
 
-def elsewhere(home: Path) -> Path:
-    """The data folder of a `home` that Postgres's account cannot enter; the same for the same home."""
+def shared_data_of(home: Path) -> Path:
+    """Return the data folder in `programs.SHARED` for a `home`, derived from its path."""
     return programs.SHARED.resolve() / hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12] / "postgres"
 
 
-def found_elsewhere(home: Path) -> Path | None:
-    """The cluster that lies at `elsewhere(home)`, if one does; only root puts one there."""
-    data = elsewhere(home)
+def shared_cluster_of(home: Path) -> Path | None:
+    """Return the cluster of `home` in `programs.SHARED`, if there is one; only root creates them there."""
+    data = shared_data_of(home)
     return data if os.geteuid() == 0 and is_cluster(data) else None
 
 
-def workshop(home: Path, account: Account, say: Callable[[str], None]) -> tuple[Path, Path]:
-    """Where the data folder can be, and a new folder beside it that `account` owns; whether it gets there is tried."""
-    made = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=home))
+def temporary_folder(home: Path, account: Account, report: Callable[[str], None]) -> tuple[Path, Path]:
+    """Return a data folder that `account` can access, and a new temporary folder beside it that `account` owns.
+
+    Access is tried, not derived from permissions. Raises `ConfigurationError` if there is no such folder.
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=home))
     try:
-        account.give(made)
-        reached = account.can_write(made)
+        account.chown(temporary)
+        reached = account.can_write(temporary)
     except PermissionError:
-        reached = False  # a file system on which root cannot give files away
+        reached = False  # a file system on which root cannot change owners
     if reached:
-        return home.resolve() / "postgres", made
-    made.rmdir()
-    data = elsewhere(home)
+        return home.resolve() / "postgres", temporary
+    temporary.rmdir()
+    data = shared_data_of(home)
     if account.switched:
-        say(f"The user {account.name}, as whom Postgres runs, cannot enter {home}; the database goes to {data}.")
+        report(f"The user {account.name}, under which Postgres runs, cannot enter {home}; its data goes to {data}.")
         programs.shared_folder()
         data.parent.mkdir(exist_ok=True)
         sweep(data.parent)
-        # Passing through is all that anybody else may do there.
+        # Other users may only pass through.
         data.parent.chmod(0o711)
-        made = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=data.parent))
-        account.give(made)
-        if account.can_write(made):
-            return data, made
-        made.rmdir()
+        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=data.parent))
+        account.chown(temporary)
+        if account.can_write(temporary):
+            return data, temporary
+        temporary.rmdir()
     raise ConfigurationError(
-        f"The user {account.name}, as whom Postgres would run, cannot write in {home}: "
+        f"The user {account.name}, under which Postgres runs, cannot write in {home}: "
         "set PGROUTER_HOME to another folder, or DATABASE_URL to a Postgres of your own."
     )
 
 
-def make_way(data: Path, say: Callable[[str], None]) -> None:
-    """Move away what lies at `data`, deleting nothing: it may be the database of a home that was deleted."""
+def move_aside(data: Path, report: Callable[[str], None]) -> None:
+    """Rename what exists at `data`, without deleting it: it may be the database of a home that was deleted."""
     if data.is_symlink():
         data.unlink()
     if data.exists() and any(data.iterdir()):
@@ -73,7 +76,7 @@ def make_way(data: Path, say: Callable[[str], None]) -> None:
         names = (data.with_name(f"postgres.kept-{n}") for n in itertools.count(1))
         kept = next(path for path in names if not path.exists())
         os.rename(data, kept)
-        say(f"{data} held something else; it is kept as {kept} until you delete it.")
+        report(f"{data} contained other files; they are kept in {kept} until you delete them.")
 
 
 def is_cluster(data: Path) -> bool:
@@ -82,13 +85,13 @@ def is_cluster(data: Path) -> bool:
 
 def stop(data: Path) -> None:
     if server := Postmaster.find(data):
-        server.stop(patience=30.0)
+        server.stop(timeout=30.0)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what an interrupted creation left in `folder`."""
-    for left in folder.glob(f"{_WORKSHOP}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Delete the temporary folders of interrupted creations in `folder`."""
+    for leftover in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def link(home: Path, data: Path) -> None:

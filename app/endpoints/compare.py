@@ -21,11 +21,11 @@ from app.dialects.answer_capture import AnswerCapture
 from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import TokenUsage
 from app.endpoints.requests import called, parsed
-from app.entities import Caller, Model
+from app.entities import Caller, Model, cost_usd
 from app.errors import BadRequest, DatabaseUnavailable, RouterError
-from app.http.disconnect import CLIENT_GONE, until_gone
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, until_disconnect
 from app.http.responses import answer
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.routing import candidates
 from app.routing.plan import Plan
 from app.services import Services
@@ -34,7 +34,7 @@ from app.store.prices import prices
 _JSON = ((b"content-type", b"application/json"),)
 
 
-class Comparison(Prompted):
+class Comparison(PromptIn):
     """A prompt and the models whose answers are wanted; `blind` keeps names apart from the answers, in `labels`."""
 
     models: list[str] = Field(min_length=2, max_length=8)
@@ -48,14 +48,14 @@ async def compare(request: Request) -> Response:
     wanted = await parsed(request, Comparison)
     prompt = wanted.text()
     catalog = await services.directory.catalog()
-    models = [catalog.taught(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
+    models = [catalog.resolve(name, f"models[{i}]") for i, name in enumerate(wanted.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("Each model once.", param="models")
     question: dict[str, Any] = {"messages": wanted.messages or [{"role": "user", "content": prompt}]}
     if wanted.max_tokens is not None:
         question["max_tokens"] = wanted.max_tokens
     paid = await _prices(services, caller)
-    results = await until_gone(
+    results = await until_disconnect(
         request.receive,
         asyncio.gather(*(_ask(services, caller, model, question, paid.get(model.name)) for model in models)),
     )
@@ -98,7 +98,7 @@ async def _ask(
         reason="off",
         model_id=model.model_id,
         attempts=0,
-        status=CLIENT_GONE,
+        status=CLIENT_CLOSED_REQUEST,
     )
     result: dict[str, Any] = {"text": None, "finish_reason": None, "error": None}
     try:
@@ -150,15 +150,16 @@ def _read(raw: bytes, status: int) -> dict[str, Any]:
 
 
 def _cost(price: Mapping[str, Any] | None, usage: TokenUsage) -> float | None:
-    """USD, as the ledger counts it (`router._price`)."""
-    if price is None or price["input_price"] is None or price["output_price"] is None:
+    if price is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    if usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-    cached_price = price["input_price"] if price["cached_input_price"] is None else price["cached_input_price"]
-    paid_in = (usage.prompt_tokens - cached) * price["input_price"] + cached * cached_price
-    return float(paid_in + usage.completion_tokens * price["output_price"]) / 1e6
+    return cost_usd(
+        price["input_price"],
+        price["output_price"],
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached_tokens=usage.cached_tokens or 0,
+        cached_input_price=price["cached_input_price"],
+    )
 
 
 def _shuffle(prompt: str, model: str) -> bytes:

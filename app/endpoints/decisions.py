@@ -16,7 +16,7 @@ from app.errors import NotFound
 from app.http.fields import Tag
 from app.http.responses import answer
 from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import Prompted
+from app.memory.examples import PromptIn
 from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
@@ -46,7 +46,7 @@ _WHY = {
 }
 
 
-class Question(Prompted):
+class Question(PromptIn):
     """A prompt whose routing is wanted without sending it anywhere."""
 
     model: str = "auto"

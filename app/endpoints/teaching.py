@@ -50,7 +50,7 @@ async def _teach(
     services: Services, caller: Caller, lessons: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
 ) -> list[tuple[int, bool]]:
     try:
-        space = await services.spaces.of(caller, patiently=True)
+        space = await services.spaces.of(caller, wait=True)
         examples = await examples_of(lessons, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None

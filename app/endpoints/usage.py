@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.accounting.usage_report import dimensions, shown, total
+from app.accounting.usage_report import parse_dimensions, report_row, total
 from app.endpoints.requests import called
 from app.errors import BadRequest
 from app.http.responses import answer
@@ -46,11 +46,11 @@ class Asked(NamedTuple):
         end = now if until is None else past(until, now, "until")
         if end <= begin:
             raise BadRequest("until: it has to be after since.", param="until")
-        return cls(begin, end, dimensions(request.query_params.get("by", "")))
+        return cls(begin, end, parse_dimensions(request.query_params.get("by", "")))
 
     def answered(self, rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> Response:
         """The rows, with the columns that they are by, and their sums."""
-        data = [shown(row, by) for row in rows]
+        data = [report_row(row, by) for row in rows]
         return answer({"object": "router.usage", **self._asdict(), "by": by, "data": data, "total": total(rows)})
 
 

@@ -1,1 +1,1 @@
-"""ASGI helpers that know no service."""
+"""ASGI helpers that depend on no service."""

@@ -1,4 +1,4 @@
-"""Client disconnects: notice them, and stop the work that nobody waits for."""
+"""Cancels the work for a request when its client disconnects."""
 
 from __future__ import annotations
 
@@ -10,43 +10,72 @@ from starlette.types import Receive, Scope
 
 T = TypeVar("T")
 
-#: The status the ledger gives to a client that left before its answer was through (nginx's convention).
-CLIENT_GONE = 499
+#: Status in the ledger of a request whose client disconnected before the end of the answer (nginx's convention).
+CLIENT_CLOSED_REQUEST = 499
+#: Key of the client's `Disconnect` in the `extensions` of an ASGI scope.
+DISCONNECT = "pgrouter.disconnect"
 
 
-class ClientGone(Exception):
-    """The client closed its connection; there is nobody to answer."""
+class ClientDisconnected(Exception):
+    """The client closed its connection, so that no response can be sent."""
 
 
-async def until_gone(receive: Receive, work: Awaitable[T], scope: Scope | None = None) -> T:
-    """The result of `work`. A client that leaves meanwhile ends it, and with it the provider's work: `ClientGone`.
+async def until_disconnect(receive: Receive, work: Awaitable[T], scope: Scope | None = None) -> T:
+    """Return the result of `work`, or cancel it when the client disconnects and raise `ClientDisconnected`.
 
-    Given the request's `scope` it costs no task, where the server runs `app.server.protocol`.
+    Needs no task of its own if `scope` is that of a server that runs `app.server.protocol`.
     """
     task = asyncio.current_task()
     assert task is not None
-    gone = False
+    disconnected = False
 
-    def leave() -> None:
-        nonlocal gone
-        gone = True
+    def cancel() -> None:
+        nonlocal disconnected
+        disconnected = True
         task.cancel()
 
-    departure = (scope or {}).get("extensions", {}).get(GONE) or _Watched(receive)
-    departure.add(leave)
+    disconnect = (scope or {}).get("extensions", {}).get(DISCONNECT) or _ReceiveWatcher(receive)
+    disconnect.add(cancel)
     try:
         return await work
     except asyncio.CancelledError:
-        if not gone:
+        if not disconnected:
             raise
         task.uncancel()
-        raise ClientGone from None
+        raise ClientDisconnected from None
     finally:
-        departure.discard(leave)
+        disconnect.discard(cancel)
 
 
-class _Watched:
-    """The same as a `Disconnect`, at the price of a task, where the server's protocol does not tell."""
+class Disconnect:
+    """Calls callbacks when a client has closed its connection; cheaper than a task that awaits `http.disconnect`."""
+
+    __slots__ = ("_callbacks", "_disconnected")
+
+    def __init__(self) -> None:
+        self._callbacks: set[Callable[[], object]] = set()
+        self._disconnected = False
+
+    def add(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once at the disconnect; immediately if the client has disconnected already."""
+        if self._disconnected:
+            callback()
+        else:
+            self._callbacks.add(callback)
+
+    def discard(self, callback: Callable[[], object]) -> None:
+        """Remove `callback`, if it has not been called."""
+        self._callbacks.discard(callback)
+
+    def notify(self) -> None:
+        """Call all callbacks: the client has disconnected."""
+        self._disconnected = True
+        while self._callbacks:
+            self._callbacks.pop()()
+
+
+class _ReceiveWatcher:
+    """The interface of `Disconnect` for a server without our protocol: a task awaits `http.disconnect`."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -61,34 +90,3 @@ class _Watched:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         callback()
-
-
-#: The name in a scope's `extensions` of the `Disconnect` of its client.
-GONE = "pgrouter.gone"
-
-
-class Disconnect:
-    """Calls back when the client has closed its connection: what a task that waits for `http.disconnect` would cost."""
-
-    __slots__ = ("_callbacks", "_gone")
-
-    def __init__(self) -> None:
-        self._callbacks: set[Callable[[], object]] = set()
-        self._gone = False
-
-    def add(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called, once; at once if the client is gone already."""
-        if self._gone:
-            callback()
-        else:
-            self._callbacks.add(callback)
-
-    def discard(self, callback: Callable[[], object]) -> None:
-        """Do not call `callback` any more, if it still was to be."""
-        self._callbacks.discard(callback)
-
-    def tell(self) -> None:
-        """The client is gone."""
-        self._gone = True
-        while self._callbacks:
-            self._callbacks.pop()()

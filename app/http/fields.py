@@ -1,4 +1,4 @@
-"""Field types that request bodies share."""
+"""Field types of request bodies."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from pydantic import AfterValidator, Field
 
 
 def storable(text: str) -> str:
+    """Return `text` if Postgres can store it and it is not blank, else raise `ValueError`."""
     if "\0" in text:
-        raise ValueError("the text holds a NUL character, which Postgres cannot store")
+        raise ValueError("the text contains a NUL character, which Postgres cannot store")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the text holds half a surrogate pair, which is no character") from None
+        raise ValueError("the text contains a lone surrogate, which is no valid character") from None
     if not text.strip():
         raise ValueError("the text is empty")
     return text
 
 
+#: Text that Postgres can store.
 Text = Annotated[str, AfterValidator(storable)]
-
-
+#: The name of a task.
 Tag = Annotated[str, Field(max_length=100), AfterValidator(storable)]
-
-
+#: The quality of an answer, 0 to 1.
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-
-
+#: The length of an answer in tokens.
 Tokens = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]

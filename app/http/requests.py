@@ -1,4 +1,4 @@
-"""The few things every endpoint does with ASGI: read a body within its limit, find the key, answer, refuse."""
+"""Reads the body and the API key of an ASGI request."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TypeVar
 from starlette.types import Receive
 
 from app.errors import TooLarge, Unauthorized
-from app.http.disconnect import ClientGone
+from app.http.disconnect import ClientDisconnected
 
 Headers = Mapping[bytes, bytes]
 T = TypeVar("T")
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole request body. Raises `TooLarge` past `limit` bytes, `ClientGone` when the client leaves."""
+    """Return the request body. Raises `TooLarge` over `limit` bytes, and `ClientDisconnected`."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The request body is over {limit} bytes.")
@@ -24,7 +24,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
@@ -35,7 +35,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
 
 
 def bearer(headers: Headers) -> str:
-    """The API key of a request, as OpenAI's clients send it, or Anthropic's. Raises `Unauthorized`."""
+    """Return the API key in `Authorization: Bearer` or `x-api-key`. Raises `Unauthorized` if there is none."""
     value = headers.get(b"authorization", b"")
     bearer = value[:7].lower() == b"bearer "
     value = value[7:].strip() if bearer else headers.get(b"x-api-key", b"").strip()

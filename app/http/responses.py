@@ -1,4 +1,4 @@
-"""Responses as ASGI messages and as Starlette objects, errors in OpenAI's shape."""
+"""Builds responses, as ASGI messages and as Starlette objects; errors have OpenAI's format."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from starlette.types import Send
 from app.errors import RouterError, ShuttingDown
 
 
-def told(caught: RouterError | asyncio.CancelledError) -> RouterError:
-    """What the client is told of an error. The server cancels a request when it stops and has waited long enough."""
+def as_router_error(caught: RouterError | asyncio.CancelledError) -> RouterError:
+    """Return the error to send to the client. A request that the server cancels at its stop gets `ShuttingDown`."""
     return caught if isinstance(caught, RouterError) else ShuttingDown("The router is shutting down.")
 
 
 async def send_bytes(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    """A whole response at once."""
+    """Send a complete response."""
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
 
 
 async def send_error(send: Send, error: RouterError, content: Any = None) -> None:
-    """An error as `content` has it, or in OpenAI's shape."""
+    """Send an error with the body `content`, by default that in OpenAI's format."""
     body = orjson.dumps(content or error.body())
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
@@ -33,5 +33,5 @@ async def send_error(send: Send, error: RouterError, content: Any = None) -> Non
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """A JSON response; uuids, dates and mappings included."""
+    """Return a JSON response; `content` may include UUIDs, dates and mappings."""
     return Response(orjson.dumps(content), status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Reads what came from outside as JSON or as a model, and names the first field that is wrong."""
+"""Parses and validates request bodies, and names the first invalid field."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """`raw` as a JSON object. Raises `BadRequest` when it is none."""
+    """Parse `raw` as a JSON object. Raises `BadRequest` if it is none."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        # Half a surrogate pair, 1e400, a byte order mark: clients send them, and it is the provider who may refuse.
+        # Clients send lone surrogates, 1e400 and byte order marks, which orjson rejects; the provider may accept them.
         try:
-            # UTF-8 alone: json.loads would take UTF-16 too, in which no field is found later.
+            # Decoded here as UTF-8, because json.loads also detects UTF-16, in whose bytes no field is found later.
             body = json.loads(raw.decode("utf-8-sig", "surrogatepass"))
         except (ValueError, RecursionError):
             raise BadRequest(f"The request body is not JSON: {error}.") from None
@@ -31,7 +31,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def validated(model: type[M], body: dict[str, Any]) -> M:
-    """`body` as `model`. Raises `BadRequest` naming the first field that is wrong."""
+    """Validate `body` as `model`. Raises `BadRequest` naming the first invalid field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -42,7 +42,7 @@ def validated(model: type[M], body: dict[str, Any]) -> M:
 
 
 def field_path(location: Iterable[str | int]) -> str | None:
-    """`("examples", 3, "scores", "gpt-4o")` as `examples[3].scores.gpt-4o`."""
+    """Format a location: `("examples", 3, "scores", "gpt-4o")` becomes `examples[3].scores.gpt-4o`."""
     path = ""
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)

@@ -1,4 +1,4 @@
-"""A backtest in one object: what a policy gets for its money at every alpha, and what it has to be compared with."""
+"""The result of a backtest: quality and cost of a policy at each alpha, and the references to compare with."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: What a line of the curve says, as `router.backtest` names it.
-_OF_POINT = ("quality", "quality_low", "quality_high", "cost_usd", "cost_ratio", "quality_ratio", "quality_ratio_low")
-_OF_CURVE = (*_OF_POINT, "blend_quality", "gain", "gain_low", "gain_high")
+#: Columns of `router.backtest` for a point, and for a point of the curve.
+_POINT_COLUMNS = (
+    "quality",
+    "quality_low",
+    "quality_high",
+    "cost_usd",
+    "cost_ratio",
+    "quality_ratio",
+    "quality_ratio_low",
+)
+_CURVE_COLUMNS = (*_POINT_COLUMNS, "blend_quality", "gain", "gain_low", "gain_high")
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A way to serve the same held-out requests, means a request: quality 0 to 1, cost in USD.
+    """One way to serve the held-out requests. Quality (0 to 1) and cost are means per request; ratios are to the
+    default model; `low` and `high` are bounds at the backtest's confidence."""
 
-    `low` and `high` are bounds of the backtest's confidence, ratios are to the default model, `gain` is quality beyond
-    the static blend of single models at equal cost. `shares` of the requests by model, none for the oracle.
-    """
-
+    #: `policy`, `always` (one model), `cheapest`, `default`, `best_single` or `oracle`.
     rule: str
+    #: The policy's alpha; None for other rules.
     alpha: float | None
+    #: The model of a rule with one model.
     model: str | None
     quality: float
     quality_low: float | None
@@ -29,31 +37,44 @@ class Point:
     cost_ratio: float | None
     quality_ratio: float | None
     quality_ratio_low: float | None
+    #: Quality of the static blend of single models at equal cost.
     blend_quality: float | None
+    #: Quality minus `blend_quality`.
     gain: float | None
     gain_low: float | None
     gain_high: float | None
+    #: Share of the requests by model; empty for the oracle.
     shares: Mapping[str, float]
+    #: Whether this is the policy at its own alpha.
     in_use: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """The policy at each alpha (ascending), each model alone (cheapest first), and the references."""
+    """A policy at each alpha, each of its models alone, and the references."""
 
+    #: Memories that were used as requests.
     rows: int
+    #: Memories that were left out.
     skipped: int
+    #: Whether the rows are a random sample of the memory.
     sampled: bool
+    #: The policy at each alpha, ascending.
     curve: tuple[Point, ...]
+    #: Each model alone, cheapest first.
     always: tuple[Point, ...]
+    #: The model with the lowest cost.
     cheapest: Point
+    #: The policy's default model.
     default: Point
+    #: The single model with the highest quality.
     best_single: Point
+    #: The best model for each request, which no policy can know in advance.
     oracle: Point
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Backtest:
-        """Rows of `router.backtest`."""
+        """Create a backtest from the rows of `router.backtest`."""
         points = [_point(row) for row in rows]
         by_rule = {point.rule: point for point in points}
         return cls(
@@ -67,7 +88,7 @@ class Backtest:
 
     @property
     def in_use(self) -> Point:
-        """The policy at its own alpha."""
+        """The point of the policy at its own alpha."""
         return next(point for point in self.curve if point.in_use)
 
     @property
@@ -76,8 +97,10 @@ class Backtest:
         return tuple(point.model or "" for point in self.always)
 
     def blend(self) -> list[tuple[float, float]]:
-        """The static blend as a line: cost and quality of the single models on the upper hull, from the cheapest to
-        the best; a mixture of two neighbours lies between them."""
+        """Return the static blend as a line of costs and qualities: the upper hull of the single models.
+
+        It goes from the cheapest to the best; a random mixture of two neighbours lies between them.
+        """
         hull: list[tuple[float, float]] = []
         for cost, quality in ((point.cost_usd, point.quality) for point in self.always):
             if hull and quality <= hull[-1][1]:
@@ -88,29 +111,29 @@ class Backtest:
         return hull
 
     def body(self) -> dict[str, Any]:
-        """As the API and `--json` give it."""
+        """Return the JSON of the API and of `--json`."""
         references = {rule: getattr(self, rule) for rule in ("cheapest", "default", "best_single", "oracle")}
         return {
             "rows": self.rows,
             "skipped": self.skipped,
             "sampled": self.sampled,
             "curve": [
-                {"alpha": point.alpha, "in_use": point.in_use, **_fields(point, _OF_CURVE), "shares": point.shares}
+                {"alpha": point.alpha, "in_use": point.in_use, **_fields(point, _CURVE_COLUMNS), "shares": point.shares}
                 for point in self.curve
             ],
             "references": {
                 **{
-                    rule: {**({"model": point.model} if point.model else {}), **_fields(point, _OF_POINT)}
+                    rule: {**({"model": point.model} if point.model else {}), **_fields(point, _POINT_COLUMNS)}
                     for rule, point in references.items()
                 },
-                "always": [{"model": point.model, **_fields(point, _OF_POINT)} for point in self.always],
+                "always": [{"model": point.model, **_fields(point, _POINT_COLUMNS)} for point in self.always],
                 "blend": [{"cost_usd": cost, "quality": quality} for cost, quality in self.blend()],
             },
         }
 
 
 def saved(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `router.savings`, the shares by model."""
+    """Return a row of `router.savings` with its shares by model."""
     body = {name: value for name, value in row.items() if name not in ("models", "shares", "expected_shares")}
     return {
         **body,
@@ -120,13 +143,13 @@ def saved(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shares_of(models: Iterable[str] | None, shares: Iterable[float | None] | None) -> dict[str, float]:
-    """Shares by model; what has none is left out."""
+    """Return shares by model, without models that have none."""
     pairs = zip(models or (), shares or (), strict=False)
     return {model: share for model, share in pairs if share is not None}
 
 
 def _point(row: Mapping[str, Any]) -> Point:
-    numbers = {name: row[name] for name in _OF_CURVE}
+    numbers = {name: row[name] for name in _CURVE_COLUMNS}
     return Point(
         rule=row["rule"],
         alpha=row["alpha"],

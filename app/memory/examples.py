@@ -1,4 +1,4 @@
-"""Turns what a request or a file wants taught into examples, or says which field is wrong."""
+"""Validates taught examples and converts them for the store."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.catalog import Catalog
-from app.dialects import prompt as signal
-from app.dialects.chat import checked
+from app.dialects import prompt
+from app.dialects.chat import validate_messages
 from app.errors import BadRequest
 from app.http.fields import Score, Tag, Text, Tokens, storable
 from app.memory.embedders import CachedEmbedder
 from app.store.memories import Example
 
-MOST = 1000
-#: Models that one example may score; the table holds no more.
-MODELS = 64
+#: Maximum examples of one request.
+MAX_EXAMPLES = 1000
+#: Maximum models that one example may score, as in the table.
+MAX_MODELS = 64
 
 
-class Prompted(BaseModel):
-    """A prompt as text, or as the messages of a chat request whose task signal is the prompt."""
+class PromptIn(BaseModel):
+    """A prompt, given as text or as the messages of a chat request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,13 +36,13 @@ class Prompted(BaseModel):
         return self
 
     def text(self, param: str = "", granularity: str = "conversation") -> str:
-        """The text that is embedded. Raises `BadRequest` when the messages have none; `param` leads its path."""
+        """Return the text to embed. Raises `BadRequest` if the messages have none; `param` prefixes its path."""
         if self.prompt is not None:
             return self.prompt.strip()
         try:
-            text = signal.task_signal(checked(self.messages, "messages"), granularity)
+            text = prompt.task_signal(validate_messages(self.messages, "messages"), granularity)
             if not text:
-                raise BadRequest("The messages have no text of a user.", param="messages")
+                raise BadRequest("The messages contain no text of a user.", param="messages")
             storable(text)
         except ValueError as error:
             raise BadRequest(f"{param}messages: {error}.", param=f"{param}messages") from None
@@ -50,44 +51,44 @@ class Prompted(BaseModel):
         return text
 
 
-class ExampleIn(Prompted):
-    """One example: how good each model's answer to the prompt was, 0 to 1; ties are worth teaching too."""
+class ExampleIn(PromptIn):
+    """One example: a prompt and the score of each model's answer, 0 to 1. Equal scores are useful too."""
 
-    scores: dict[str, Score] = Field(min_length=1, max_length=MODELS)
-    completion_tokens: dict[str, Tokens] = Field(default_factory=dict, max_length=MODELS)
+    scores: dict[str, Score] = Field(min_length=1, max_length=MAX_MODELS)
+    completion_tokens: dict[str, Tokens] = Field(default_factory=dict, max_length=MAX_MODELS)
     task: Tag | None = None
     source: Literal["human", "judge", "import", "feedback"] = "human"
 
 
 class ExamplesIn(BaseModel):
-    """A batch of them."""
+    """A batch of examples."""
 
     model_config = ConfigDict(extra="forbid")
 
-    examples: list[ExampleIn] = Field(min_length=1, max_length=MOST)
+    examples: list[ExampleIn] = Field(min_length=1, max_length=MAX_EXAMPLES)
 
 
 async def examples_of(
-    lessons: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool
+    examples: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool
 ) -> list[Example]:
-    """Lessons with their models looked up and their prompts embedded.
+    """Look up the models and embed the prompts of `examples`.
 
-    Raises `BadRequest` naming the field (led by `examples[i].` in a `batch`) and `EmbeddingFailed`.
+    Raises `BadRequest` naming the field, with the prefix `examples[i].` in a `batch`, and `EmbeddingFailed`.
     """
-    leads = [f"examples[{position}]." if batch else "" for position in range(len(lessons))]
-    texts = [lesson.text(lead) for lesson, lead in zip(lessons, leads, strict=True)]
-    labels = [labels_of(lesson, catalog, lead) for lesson, lead in zip(lessons, leads, strict=True)]
+    prefixes = [f"examples[{position}]." if batch else "" for position in range(len(examples))]
+    texts = [example.text(prefix) for example, prefix in zip(examples, prefixes, strict=True)]
+    labels = [labels_of(example, catalog, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
     vectors = await embedder.embed_many(texts)
     found = []
-    for lesson, lead, text, (scores, tokens), vector in zip(lessons, leads, texts, labels, vectors, strict=True):
+    for example, prefix, text, (scores, tokens), vector in zip(examples, prefixes, texts, labels, vectors, strict=True):
         if vector is None:
-            raise BadRequest("The prompt has nothing to embed.", param=f"{lead}prompt")
+            raise BadRequest("The prompt contains nothing to embed.", param=f"{prefix}prompt")
         found.append(
             Example(
                 prompt=text,
-                source=lesson.source,
-                task=lesson.task and lesson.task.strip(),
-                prompt_tokens=signal.tokens_of(text),
+                source=example.source,
+                task=example.task and example.task.strip(),
+                prompt_tokens=prompt.tokens_of(text),
                 scores=scores,
                 completion_tokens=tokens,
                 embedding=vector,
@@ -96,20 +97,22 @@ async def examples_of(
     return found
 
 
-def labels_of(lesson: ExampleIn, catalog: Catalog, lead: str = "") -> tuple[dict[int, float], dict[int, float]]:
-    """Scores and completion tokens by model number. Raises `BadRequest` naming the field, led by `lead`."""
+def labels_of(example: ExampleIn, catalog: Catalog, prefix: str = "") -> tuple[dict[int, float], dict[int, float]]:
+    """Return scores and completion tokens by `model_id`. Raises `BadRequest` naming the field, prefixed by `prefix`."""
     return (
-        _by_model(lesson.scores, catalog, f"{lead}scores"),
-        _by_model(lesson.completion_tokens, catalog, f"{lead}completion_tokens"),
+        _by_model(example.scores, catalog, f"{prefix}scores"),
+        _by_model(example.completion_tokens, catalog, f"{prefix}completion_tokens"),
     )
 
 
 def _by_model(values: Mapping[str, float], catalog: Catalog, param: str) -> dict[int, float]:
-    """`values` by model number; a model spelled two ways at once is refused."""
+    """Return `values` by `model_id`. Raises `BadRequest` if two names are the same model."""
     found: dict[int, float] = {}
     for name, value in values.items():
-        model_id = catalog.taught(name, f"{param}.{name}").model_id
+        model_id = catalog.resolve(name, f"{param}.{name}").model_id
         if model_id in found:
-            raise BadRequest(f"{name!r} names a model that is named already.", param=f"{param}.{name}")
+            raise BadRequest(
+                f"{name!r} is another name of a model that this object names already.", param=f"{param}.{name}"
+            )
         found[model_id] = float(value)
     return found

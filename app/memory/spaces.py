@@ -1,4 +1,4 @@
-"""Which embedder speaks for a tenant: the process's own, or the one that its memory's space asks for."""
+"""Selects the embedder of a tenant: the process's default, or that of the tenant's embedding space."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from app.caching import SingleFlight
 from app.entities import Caller, Space
 from app.errors import ConfigurationError
 from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create_for
@@ -23,10 +24,10 @@ class Embedding:
 
 
 class Spaces:
-    """The embedders of one process, each made when a tenant first needs it and kept while the process lasts.
+    """The embedders of a process, each loaded when a tenant first needs it and kept until the process ends.
 
-    A space that is being built for a tenant is made ready before it serves. What cannot be made, because a package, a
-    key or a folder is missing, is logged once and not tried again.
+    The embedder of a space that is being built for a tenant is loaded in advance. If loading fails, because a package,
+    a key or a folder is missing, the error is logged once and loading is not tried again.
     """
 
     def __init__(self, settings: Settings, width: int, own: Embedding) -> None:
@@ -34,80 +35,68 @@ class Spaces:
         self._settings = settings
         self._width = width
         self._ready = {own.space_id: own}
-        self._loading: dict[int, asyncio.Task[Embedding]] = {}
-        self._impossible: dict[int, str] = {}
+        self._loading = SingleFlight[int, Embedding]()
+        self._failed: dict[int, str] = {}
 
-    async def of(self, caller: Caller, *, patiently: bool = False) -> Embedding:
-        """What embeds the prompts of `caller`.
+    async def of(self, caller: Caller, *, wait: bool = False) -> Embedding:
+        """Return the embedder of `caller`'s prompts.
 
-        Raises `EmbeddingFailed` when this process cannot have it, or, unless `patiently`, not within the deadline.
+        Raises `EmbeddingFailed` if this process cannot load it, or, unless `wait`, if that takes longer than the
+        deadline.
         """
-        wanted = caller.space
-        if wanted is None:
+        space = caller.space
+        if space is None:
             return self.own
         if caller.next_space is not None and caller.next_space.space_id not in self._ready:
-            self._begin(caller.next_space)
-        found = self._ready.get(wanted.space_id)
+            self._start(caller.next_space)
+        found = self._ready.get(space.space_id)
         if found is not None:
             return found
-        loading = self._begin(wanted)
+        loading = self._start(space)
         if loading is None:
-            raise EmbeddingFailed(self._impossible[wanted.space_id])
+            raise EmbeddingFailed(self._failed[space.space_id])
         try:
-            async with asyncio.timeout(None if patiently else self._settings.embedding_deadline):
-                # One caller hanging up must not fail the others that wait for the same embedder.
+            async with asyncio.timeout(None if wait else self._settings.embedding_deadline):
+                # Shielded: the load continues for other requests if this one's client disconnects.
                 return await asyncio.shield(loading)
         except TimeoutError:
-            raise EmbeddingFailed(f"{wanted.name} is being loaded") from None
+            raise EmbeddingFailed(f"{space.name} is still loading") from None
 
     def name_of(self, caller: Caller) -> str:
-        """The space that serves `caller`."""
+        """Return the name of the embedding space of `caller`."""
         return self.own.embedder.space if caller.space is None else caller.space.name
 
     @property
     def hits(self) -> int:
-        """Prompts whose vectors were remembered, of all embedders."""
+        """Prompts found in the caches of all embedders."""
         return sum(each.embedder.hits for each in self._ready.values())
 
     @property
     def misses(self) -> int:
-        """Prompts that had to be embedded."""
+        """Prompts not found in the caches of all embedders."""
         return sum(each.embedder.misses for each in self._ready.values())
 
     async def close(self) -> None:
-        """Release every embedder but the process's own."""
-        loading = list(self._loading.values())
-        for task in loading:
-            task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        """Close every embedder but the process's default one."""
+        await self._loading.close()
         for each in self._ready.values():
             if each is not self.own:
                 await each.embedder.close()
 
-    def _begin(self, space: Space) -> asyncio.Task[Embedding] | None:
-        """The loading of a space that is not ready; None when it is known to be impossible."""
-        if space.space_id in self._impossible:
+    def _start(self, space: Space) -> asyncio.Task[Embedding] | None:
+        """Start to load the embedder of a space and return the task; None if loading has failed before."""
+        if space.space_id in self._failed:
             return None
-        task = self._loading.get(space.space_id)
-        if task is None:
-            task = asyncio.create_task(self._load(space))
-            self._loading[space.space_id] = task
-            task.add_done_callback(lambda done: self._loaded(space, done))
-        return task
+        return self._loading.start(space.space_id, lambda: self._load(space))
 
     async def _load(self, space: Space) -> Embedding:
         try:
-            # In a thread: reading a model's files takes up to seconds, and requests go on meanwhile.
-            made = await asyncio.to_thread(create_for, space.name, self._settings, self._width)
+            # In a thread, because reading a model's files takes up to seconds.
+            embedder = await asyncio.to_thread(create_for, space.name, self._settings, self._width)
         except ConfigurationError as error:
             reason = f"{space.name} cannot be used in this process: {error}"
-            self._impossible[space.space_id] = reason
-            log.error("%s Its tenants are served by their default models until it can, and after a restart.", reason)
+            self._failed[space.space_id] = reason
+            log.error("%s Its tenants get their default models until this is corrected and pgrouter restarted.", reason)
             raise EmbeddingFailed(reason) from None
-        self._ready[space.space_id] = found = Embedding(space.space_id, made)
+        self._ready[space.space_id] = found = Embedding(space.space_id, embedder)
         return found
-
-    def _loaded(self, space: Space, task: asyncio.Task[Embedding]) -> None:
-        del self._loading[space.space_id]
-        if not task.cancelled():
-            task.exception()  # Retrieved, so that a failure nobody waits for is not reported as lost.

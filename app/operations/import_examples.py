@@ -109,7 +109,7 @@ async def _checked(lesson: ExampleIn, catalog: Catalog, embedding: CachedEmbedde
     text = lesson.text()
     # Only a text without a letter or a digit may come out of an embedder empty; embedding all takes too long.
     if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
-        raise BadRequest("the prompt has nothing to embed.")
+        raise BadRequest("the prompt contains nothing to embed.")
     return text
 
 

@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import asyncpg
-
-from app.errors import ConfigurationError, DatabaseUnavailable, NotFound
+from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
 from app.settings import Settings
 from app.store import maintenance
 from app.store.database import Database
+from app.store.errors import reported_by_server
 from app.store.maintenance import Busy, Chore
 from app.telemetry import metrics
 
@@ -109,21 +108,21 @@ async def _step(db: Database, owner: Database | None, chore: Chore) -> Step:
     except NotFound:
         outcome, note = "busy", "the tenant is gone"
     except DatabaseUnavailable as error:
-        cause = error.__cause__
-        if not isinstance(cause, asyncpg.PostgresError) or isinstance(cause, asyncpg.PostgresConnectionError):
+        reported = reported_by_server(error)
+        if reported is None:
             raise
-        # The server is there, and gave up this chore alone.
-        outcome, note = "failed", _said(cause)
-    except asyncpg.PostgresError as error:
-        outcome, note = "failed", _said(error)
+        # The server is reachable and ended only this call.
+        outcome, note = "failed", _described(reported)
+    except DatabaseError as error:
+        outcome, note = "failed", _described(error)
     seconds = time.monotonic() - began
     metrics.upkeep.labels(chore.chore, outcome).inc()
     metrics.upkeep_seconds.labels(chore.chore).inc(seconds)
     return Step(chore, outcome, count, seconds, note)
 
 
-def _said(error: asyncpg.PostgresError) -> str:
-    return f"SQLSTATE {error.sqlstate}: {str(error).splitlines()[0]}"
+def _described(error: DatabaseError) -> str:
+    return f"SQLSTATE {error.sqlstate}: {error.reported}"
 
 
 async def _do(db: Database, chore: Chore) -> int:

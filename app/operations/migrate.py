@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import ConfigurationError
-from app.store import servers
+from app.store import schema
+from app.store.errors import configuration_errors
 
 
 def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
@@ -22,17 +22,15 @@ def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
     when the database cannot be reached or its login may not do what is needed. Not to be called inside a running
     event loop.
     """
-    url = _primary_of(url)
-    before = _revision_of(url)
+    url = asyncio.run(schema.primary_of(url))
+    before = asyncio.run(schema.revision_of(url))
     config = configuration(url)
     try:
-        if revision == "base" or (revision != "head" and before is not None and revision < before):
-            command.downgrade(config, revision)
-        else:
-            command.upgrade(config, revision)
-    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, SQLAlchemyError, CommandError) as error:
+        with configuration_errors("The database could not be migrated"):
+            _run(config, revision, before)
+    except (SQLAlchemyError, CommandError) as error:
         raise ConfigurationError(f"The database could not be migrated: {error}") from error
-    return before, _revision_of(url)
+    return before, asyncio.run(schema.revision_of(url))
 
 
 def configuration(url: str | None = None) -> Config:
@@ -50,25 +48,8 @@ def configuration(url: str | None = None) -> Config:
     return config
 
 
-def _primary_of(url: str) -> str:
-    try:
-        return asyncio.run(servers.primary_of(url))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError(f"The database of DATABASE_URL has no primary to migrate: {error}") from error
-
-
-def _revision_of(url: str) -> str | None:
-    async def read() -> str | None:
-        connection = await asyncpg.connect(url, timeout=10)
-        try:
-            if await connection.fetchval("select to_regclass('router.alembic_version')") is None:
-                return None
-            found: str | None = await connection.fetchval("select version_num from router.alembic_version")
-            return found
-        finally:
-            await connection.close()
-
-    try:
-        return asyncio.run(read())
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
+def _run(config: Config, revision: str, before: str | None) -> None:
+    if revision == "base" or (revision != "head" and before is not None and revision < before):
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)

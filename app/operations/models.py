@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A model as it is now, as `router.inventory` shows it, and what people should know of how it came to be so."""
+    """A model as it is now, as `router.list_models` shows it, and what people should know of how it came to be so."""
 
     row: Row
     notes: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ async def enable(db: Database, name: str, *, enabled: bool) -> None:
 
 
 async def find(db: Database, name: str) -> Row | None:
-    """A model as `router.inventory` shows it, or None."""
+    """A model as `router.list_models` shows it, or None."""
     return next((row for row in await models.inventory(db) if row["name"] == name), None)
 
 

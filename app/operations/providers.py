@@ -50,7 +50,7 @@ async def remove(db: Database, name: str) -> None:
 
 
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
-    """A provider as `router.upstreams` shows it, or None."""
+    """A provider as `router.list_providers` shows it, or None."""
     return next((row for row in await providers.upstreams(db) if row["name"] == name), None)
 
 

@@ -35,8 +35,8 @@ async def create(
     """A tenant with policy `auto`, unless no model has a price, and a key: all of it, or nothing is made.
 
     Without `candidates` they are those of ROUTER_CANDIDATES, else chosen by price. Returns `tenant`, `tenant_id`,
-    `policy` (None: there is none) and `api_key`. Raises `ConfigurationError` for a model that is not there, asyncpg's
-    UniqueViolationError when the name is taken.
+    `policy` (None: there is none) and `api_key`. Raises `ConfigurationError` for a model that does not exist,
+    `RowConflict` when the name is taken.
     """
     defaults = policy_defaults()
     # Before anything is made, so that a misspelt model leaves no tenant behind.

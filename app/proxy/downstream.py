@@ -110,7 +110,7 @@ class Downstream:
             self.started = True
             await send_error(self._send, error, self._dialect.error(error))
         elif self.streamed and self._plain:
-            event = self._dialect.broken_off(error)
+            event = self._dialect.error_event(error)
             await self._body(event if self._between else b"\n\n" + event)
             await self._send({"type": "http.response.body", "body": b""})
 

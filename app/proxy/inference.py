@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
 from app.errors import RouterError
-from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
-from app.http.responses import told
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
+from app.http.responses import as_router_error
 from app.proxy.exchange import Exchange
 from app.services import services_of
 
@@ -30,12 +30,12 @@ class Inference:
         status, code = 500, None
         try:
             await exchange.prepare(receive)
-            await until_gone(receive, exchange.serve(), scope)
+            await until_disconnect(receive, exchange.serve(), scope)
             status = exchange.status
-        except ClientGone:
-            status = CLIENT_GONE
+        except ClientDisconnected:
+            status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
-            error = told(caught)
+            error = as_router_error(caught)
             status, code = error.status, error.code
             await exchange.down.break_off(error, exchange.router_headers())
             # Its traceback holds this frame.

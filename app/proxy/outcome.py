@@ -10,7 +10,7 @@ from app.dialects.prompt import prompt_tokens
 from app.dialects.usage import NOTHING, UNKNOWN, TokenUsage
 from app.entities import Caller, Model
 from app.errors import BadRequest
-from app.http.disconnect import CLIENT_GONE
+from app.http.disconnect import CLIENT_CLOSED_REQUEST
 from app.routing.affinity import key_of
 from app.routing.plan import Timings
 from app.telemetry.logs import REQUEST_ID
@@ -25,7 +25,7 @@ def usage(exchange: Exchange, status: int) -> tuple[TokenUsage, bool]:
     passed = exchange.down.passed
     if passed is None:
         asked = exchange.attempts is not None and exchange.attempts.asked
-        if status == CLIENT_GONE and asked and exchange.body.get("stream") is True:
+        if status == CLIENT_CLOSED_REQUEST and asked and exchange.body.get("stream") is True:
             # It left before the first word, so that all there was is the prompt.
             return TokenUsage(prompt_tokens=_prompt_tokens(exchange), completion_tokens=0), True
         return UNKNOWN, False
@@ -57,7 +57,7 @@ def write_down(exchange: Exchange, status: int, usage: TokenUsage, estimated: bo
         model = exchange.models[0]
     if plan is None or caller is None or model is None or attempts is None:
         return
-    if status == CLIENT_GONE and exchange.answer is None and attempts.idle:
+    if status == CLIENT_CLOSED_REQUEST and exchange.answer is None and attempts.idle:
         # Whoever was asked had refused already: nothing was under way that might have to be paid for.
         usage, estimated = NOTHING, False
     response = _kept(exchange, caller, model, status)

@@ -14,9 +14,9 @@ from app.catalog import Catalog
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from app.entities import Caller, Provider
 from app.errors import BadRequest, Forbidden, NotFound, RouterError
-from app.http.disconnect import CLIENT_GONE, ClientGone, until_gone
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from app.http.requests import bearer
-from app.http.responses import told
+from app.http.responses import as_router_error
 from app.http.scope import PASSED_ON, STATUS, TENANT
 from app.proxy.downstream import Downstream
 from app.proxy.upload import Upload
@@ -35,11 +35,11 @@ class Elsewhere:
         down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
         try:
             upload = Upload(receive)
-            await until_gone(upload.receive, _pass_through(services_of(scope), scope, upload, down))
-        except ClientGone:
-            scope[STATUS] = CLIENT_GONE
+            await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+        except ClientDisconnected:
+            scope[STATUS] = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
-            await down.break_off(told(caught), {})
+            await down.break_off(as_router_error(caught), {})
 
 
 async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:

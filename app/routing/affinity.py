@@ -1,44 +1,43 @@
-"""Which model gave an answer that its provider keeps, so that a request that goes on from it finds the way."""
+"""Finds the model of a stored response, so that a request that continues it goes to the same model."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import suppress
 from hashlib import blake2b
 
+from app.caching import LRU
 from app.errors import DatabaseUnavailable
 from app.store import ledger
 from app.store.database import Database
 
-#: Answers remembered in the process, each some 150 bytes.
-REMEMBERED = 50_000
+#: Responses cached in the process, about 150 bytes each.
+CAPACITY = 50_000
 
 
-def key_of(name: str) -> bytes:
-    """16 bytes that stand for an answer's name."""
-    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def key_of(response_id: str) -> bytes:
+    """Return a hash of 16 bytes for the id of a response."""
+    return blake2b(response_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class ResponseAffinity:
-    """Models by the answers they gave, as this process saw them, or as the ledger has them."""
+    """A cache of the models of responses, with the ledger behind it."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._known: OrderedDict[tuple[int, bytes], int] = OrderedDict()
+        self._known = LRU[tuple[int, bytes], int](CAPACITY)
 
     def keep(self, tenant_id: int, key: bytes, model_id: int) -> None:
-        """A model gave that answer. The ledger is told too, a moment later."""
-        self._known[tenant_id, key] = model_id
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        """Cache the model of a response. The ledger records it with the request."""
+        self._known.put((tenant_id, key), model_id)
 
-    async def find(self, tenant_id: int, name: str) -> int | None:
-        """The number of the model that gave the answer; None when nobody knows, or the database is away."""
-        key = key_of(name)
-        known = self._known.get((tenant_id, key))
-        if known is None:
-            with suppress(DatabaseUnavailable):
-                known = await ledger.holder(self._db, tenant_id, key)
+    async def find(self, tenant_id: int, response_id: str) -> int | None:
+        """Return the `model_id` of a response; None if it is unknown or Postgres cannot be reached."""
+        key = key_of(response_id)
+        known = self._known.get((tenant_id, key), None)
+        if known is not None:
+            return known
+        with suppress(DatabaseUnavailable):
+            known = await ledger.holder(self._db, tenant_id, key)
         if known is not None:
             self.keep(tenant_id, key, known)
         return known

@@ -1,16 +1,15 @@
-"""Who is calling and what there is to call: remembered in the process, forgotten at the database's word."""
+"""The authentication cache: callers by API key, and the catalog; invalidated by notifications of the database."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from app.api_keys import hash_of, is_key
+from app.caching import LRU, SingleFlight
 from app.catalog import Catalog
 from app.entities import Caller
 from app.errors import DatabaseUnavailable, Unauthorized
@@ -19,20 +18,20 @@ from app.store import providers as providers_store
 from app.store.database import Database
 
 CHANNEL = "router_changed"
-#: With the database away, a key that was valid this many seconds ago still is.
+#: Seconds that a valid key stays valid while the database cannot be reached.
 GRACE = 3600.0
-#: With notifications working nothing goes stale; this bounds the harm if one is ever missed.
-FRESH = 300.0
-#: Callers remembered, and keys that were refused.
-REMEMBERED = 100_000
-UNKNOWN = 10_000
+#: Seconds after which entries are reloaded even without a notification, in case one is lost.
+MAX_AGE = 300.0
+#: Cached callers.
+CALLERS = 100_000
+#: Cached hashes of invalid keys.
+INVALID_KEYS = 10_000
+#: Seconds between two attempts to listen for notifications.
 RECONNECT = 1.0
-#: Without notifications what was loaded serves for so long, seconds: with no primary there are none, and few changes.
-UNWATCHED = 1.0
+#: The same while no notifications arrive; without a primary there are none, but changes are rare then.
+MAX_AGE_UNWATCHED = 1.0
 
-_WRONG_KEY = "Incorrect API key provided: it is unknown, revoked or expired."
-
-V = TypeVar("V")
+_INVALID_KEY = "Incorrect API key provided: it is unknown, revoked or expired."
 
 log = logging.getLogger("pgrouter.directory")
 
@@ -45,114 +44,95 @@ class _Entry:
 
 
 class Directory:
-    """Callers by key and the catalogue of models, served from memory while the database's notifications arrive.
+    """A cache of callers and of the catalog.
 
-    `watch` runs beside the server. A change in the database makes everything stale at once; what is stale is loaded
-    anew at its next use, or used as it was for up to `GRACE` seconds while the database is away.
+    `watch` runs as a task of the server. A notification of the database makes all entries stale; a stale entry is
+    reloaded at its next use. While the database cannot be reached, a caller's stale entry is used for up to `GRACE`
+    seconds.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._callers: OrderedDict[bytes, _Entry] = OrderedDict()
-        # Apart from the callers, whom a flood of made-up keys must not push out.
-        self._unknown: OrderedDict[bytes, int] = OrderedDict()
-        self._loading: dict[bytes, asyncio.Task[_Entry]] = {}
-        self._catalogue: Catalog | None = None
-        self._catalogue_loaded = (0.0, -1)
+        self._callers = LRU[bytes, _Entry](CALLERS)
+        # A cache of its own, so that many invalid keys do not evict the callers.
+        self._invalid = LRU[bytes, int](INVALID_KEYS)
+        self._loading = SingleFlight[bytes, _Entry]()
+        self._catalog: Catalog | None = None
+        self._catalog_loaded = (0.0, -1)
         self._generation = 0
         self._watching = False
 
     async def caller(self, key: str) -> Caller:
-        """Whom `key` belongs to. Raises `Unauthorized`, or `DatabaseUnavailable` for a key not seen within the hour."""
+        """Return the caller of `key`. Raises `Unauthorized`, or `DatabaseUnavailable` for a key that is not cached."""
         if not is_key(key):
-            raise Unauthorized(_WRONG_KEY)
+            raise Unauthorized(_INVALID_KEY)
         key_hash = hash_of(key)
-        entry = self._callers.get(key_hash)
+        entry = self._callers.get(key_hash, None)
         if entry is None or not self._is_fresh(entry.loaded_at, entry.generation):
             entry = await self._load(key_hash, entry)
-        else:
-            self._callers.move_to_end(key_hash)
         caller = entry.caller
         if caller.expires_at is not None and caller.expires_at <= datetime.now(UTC):
-            raise Unauthorized(_WRONG_KEY)
+            raise Unauthorized(_INVALID_KEY)
         return caller
 
     async def catalog(self) -> Catalog:
-        """The models there are. Raises `DatabaseUnavailable` only if they were never read."""
-        loaded_at, generation = self._catalogue_loaded
-        if self._catalogue is not None and self._is_fresh(loaded_at, generation):
-            return self._catalogue
+        """Return the catalog. Raises `DatabaseUnavailable` only if it has never been loaded."""
+        loaded_at, generation = self._catalog_loaded
+        if self._catalog is not None and self._is_fresh(loaded_at, generation):
+            return self._catalog
         before = self._generation
         try:
             providers = await providers_store.providers(self._db)
-            self._catalogue = Catalog(await models.models(self._db, providers), providers)
-            self._catalogue_loaded = (time.monotonic(), before)
+            self._catalog = Catalog(await models.models(self._db, providers), providers)
+            self._catalog_loaded = (time.monotonic(), before)
         except DatabaseUnavailable:
-            if self._catalogue is None:
+            if self._catalog is None:
                 raise
-        return self._catalogue
+        return self._catalog
 
     def invalidate(self) -> None:
-        """Everything remembered is stale from now on."""
+        """Mark all entries as stale."""
         self._generation += 1
 
     async def watch(self) -> None:
-        """Keep listening for changes until cancelled; a connection that is lost is made again."""
+        """Listen for changes until cancelled, and reconnect if the connection is lost."""
         while True:
             try:
-                async with self._db.listening(CHANNEL, self.invalidate) as lost:
-                    # What changed while nobody listened is unknown.
+                async with self._db.listen(CHANNEL, self.invalidate) as lost:
+                    # Changes before the connection was made are unknown.
                     self.invalidate()
                     self._watching = True
                     await lost.wait()
             except DatabaseUnavailable:
                 pass
             if self._watching:
-                log.warning("lost the database; serving from what is remembered")
+                log.warning("lost the connection to the database; serving from the cache")
             self._watching = False
             await asyncio.sleep(RECONNECT)
 
     def _is_fresh(self, loaded_at: float, generation: int) -> bool:
         return generation == self._generation and time.monotonic() - loaded_at < (
-            FRESH if self._watching else UNWATCHED
+            MAX_AGE if self._watching else MAX_AGE_UNWATCHED
         )
 
     async def _load(self, key_hash: bytes, known: _Entry | None) -> _Entry:
-        if self._watching and self._unknown.get(key_hash) == self._generation:
-            raise Unauthorized(_WRONG_KEY)
-        loading = self._loading.get(key_hash)
-        if loading is None:
-            # After a change everybody's next request comes here; of those with one key, one asks.
-            loading = asyncio.create_task(self._ask(key_hash))
-            self._loading[key_hash] = loading
-            loading.add_done_callback(lambda task: self._loaded(key_hash, task))
+        if self._watching and self._invalid.get(key_hash, None) == self._generation:
+            raise Unauthorized(_INVALID_KEY)
         try:
-            return await asyncio.shield(loading)
+            # After a change, the next request of every key comes here; the requests of one key share one query.
+            return await self._loading.run(key_hash, lambda: self._authenticate(key_hash))
         except DatabaseUnavailable:
             if known is not None and time.monotonic() - known.loaded_at < GRACE:
                 return known
             raise
 
-    def _loaded(self, key_hash: bytes, task: asyncio.Task[_Entry]) -> None:
-        del self._loading[key_hash]
-        if not task.cancelled():
-            # Looked at here in case everybody who waited has left: asyncio complains of errors that nobody saw.
-            task.exception()
-
-    async def _ask(self, key_hash: bytes) -> _Entry:
+    async def _authenticate(self, key_hash: bytes) -> _Entry:
         before = self._generation
         caller = await keys.authenticate(self._db, key_hash)
         if caller is None:
-            self._callers.pop(key_hash, None)
-            _keep(self._unknown, key_hash, before, UNKNOWN)
-            raise Unauthorized(_WRONG_KEY)
+            self._callers.discard(key_hash)
+            self._invalid.put(key_hash, before)
+            raise Unauthorized(_INVALID_KEY)
         entry = _Entry(caller, time.monotonic(), before)
-        _keep(self._callers, key_hash, entry, REMEMBERED)
+        self._callers.put(key_hash, entry)
         return entry
-
-
-def _keep(cache: OrderedDict[bytes, V], key: bytes, value: V, most: int) -> None:
-    cache[key] = value
-    cache.move_to_end(key)
-    if len(cache) > most:
-        cache.popitem(last=False)

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import NotFound, RouterError
-from app.http.disconnect import CLIENT_GONE, ClientGone
+from app.errors import DatabaseError, NotFound, RouterError
+from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
 from app.http.responses import answer
 from app.server.middleware import HEADER
 from app.telemetry.logs import REQUEST_ID
@@ -39,7 +38,7 @@ async def no_such_path(request: Request, error: Exception) -> Response:
 
 async def nobody(request: Request, error: Exception) -> Response:
     """The client has left; whatever is said is not heard."""
-    return Response(status_code=CLIENT_GONE)
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
@@ -55,7 +54,7 @@ async def unexpected(request: Request, error: Exception) -> Response:
 handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     RouterError: refuse,
     HTTPException: no_such_path,
-    ClientGone: nobody,
-    asyncpg.PostgresError: unexpected,
+    ClientDisconnected: nobody,
+    DatabaseError: unexpected,
     Exception: unexpected,
 }

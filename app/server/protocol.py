@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.http.disconnect import GONE, Disconnect
+from app.http.disconnect import DISCONNECT, Disconnect
 
 #: A head is copied in front of so much of a body rather than written by itself, bytes.
 COPIED = 64 * 1024
@@ -28,7 +28,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._extensions = {GONE: Disconnect()}
+        self._extensions = {DISCONNECT: Disconnect()}
         self._in_head = True
         self._head_size = 0
 
@@ -39,7 +39,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request of the connection, also one that others were sent behind."""
         super().connection_lost(exc)
-        self._extensions[GONE].tell()
+        self._extensions[DISCONNECT].notify()
 
     def data_received(self, data: bytes) -> None:
         """Take in what came, within the limit of a head."""

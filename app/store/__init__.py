@@ -1,1 +1,1 @@
-"""Everything the process says to Postgres: each function here is one statement, which calls one function of `sql/`."""
+"""The SQL of the process: each function executes one statement, which calls one function of `sql/`."""

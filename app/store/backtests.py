@@ -1,4 +1,4 @@
-"""How good routing is and what it saves: backtest, calibration, and both held against the ledger."""
+"""Backtests, calibration, and the savings in the ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from app.entities import POLICY_SETTINGS
 from app.store.database import Database
 
-#: What a call may take beyond the seconds it was given to measure in: for what it reads first and works out at the end.
+#: Seconds of a call's timeout beyond those for measuring: for reading at its start and computing at its end.
 SLACK = 30.0
 
 
@@ -25,10 +25,10 @@ async def backtest(
     confidence: float,
     seconds: float,
 ) -> list[Mapping[str, Any]]:
-    """The cost-quality curve of a policy by leave-one-out, as rows of `router.backtest`; only reads.
+    """Return the cost-quality curve of a policy by leave-one-out, as rows of `router.backtest`; changes nothing.
 
-    `sample` memories at most are asked, for `seconds` at most. `settings` (alpha, k, tau, n0, n0_task, n1) stand in for
-    the policy's own. Raises `NotFound` for an unknown policy, `InsufficientMemory` for too little memory.
+    At most `sample` memories are used as requests, for at most `seconds`. `settings` (alpha, k, tau, n0, n0_task, n1)
+    override those of the policy. Raises `NotFound` for an unknown policy, `InsufficientMemory` for too few memories.
     """
     return await db.read(
         "select * from router.backtest($1, $2, $3, p_sample => $4, p_alphas => $5, p_settings => $6, "
@@ -58,10 +58,10 @@ async def calibrate(
     tune: bool,
     write: bool,
 ) -> Mapping[str, Any]:
-    """The settings that keep `target` of the default model's quality at the least cost, as the row of
-    `router.calibrate`; with `write` the policy has them from now on. Needs the owner's rights.
+    """Return the settings that keep `target` of the default model's quality at the lowest cost.
 
-    Raises `NotFound` for an unknown policy, `InsufficientMemory` for too little memory or a target out of its reach.
+    The result is the row of `router.calibrate`; with `write` the policy is changed. Requires the owner's rights. Raises
+    `NotFound` for an unknown policy, `InsufficientMemory` for too few memories or too high a target.
     """
     rows = await db.fetch(
         "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -83,8 +83,8 @@ async def calibrate(
 async def savings(
     db: Database, tenant_id: int, policy_id: int | None, since: datetime | None
 ) -> list[Mapping[str, Any]]:
-    """What each policy (None: every) was expected to save, beside what the ledger says, as rows of `router.savings`.
+    """Return the expected and the actual savings of a policy (None: of each), as rows of `router.savings`.
 
-    `since` None: since its last calibration, or for 30 days.
+    `since` None: since the last calibration of the policy, else in the last 30 days.
     """
     return await db.read("select * from router.savings($1, $2, $3)", tenant_id, policy_id, since, timeout=60)

@@ -1,4 +1,4 @@
-"""A stack of connections: the one that was used last is handed out first, and whoever finds none waits in line."""
+"""A stack of connections, last in, first out, with a queue of the calls that wait for one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import asyncpg
 
-#: A connection is closed after so many calls, so that its server process gives up what it has gathered.
-CALLS = 50_000
-#: What a connection may take to show that it is of use again, and one that is not wanted to say goodbye, seconds.
-MENDING = 1.0
+#: Calls after which a connection is closed, so that its server process frees the memory it has cached.
+MAX_CALLS = 50_000
+#: Timeout for the validation of a suspect connection, and for closing a connection, seconds.
+CLOSE_TIMEOUT = 1.0
 
 
 class Connections:
-    """Up to `size` connections, each made by `connect` when it is needed.
+    """Up to `size` connections, each created by `connect` when it is needed.
 
-    To take one and to give it back are plain calls, because asyncpg's own pool costs more than most statements do: a
-    task, a shield and two time-outs a call. Few connections at work, each warm, serve more than many do.
+    `take` and `give` are synchronous, because asyncpg's own pool costs more than most statements: a task, a shield and
+    two timeouts per call. Last in, first out, because few connections with warm caches serve more than many.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int) -> None:
@@ -29,24 +29,24 @@ class Connections:
         self._connect = connect
         self._idle: list[asyncpg.Connection] = []
         self._open: set[asyncpg.Connection] = set()
-        self._doubtful: set[asyncpg.Connection] = set()
-        # How many calls are left to each; one that has expired is not among them.
+        self._suspect: set[asyncpg.Connection] = set()
+        # Calls left to each connection; expired connections are absent.
         self._left: dict[asyncpg.Connection, int] = {}
-        # Connections that are open, being made, or about to be made by one who was waiting.
+        # Connections that are open, connecting, or about to be created by a call that waited.
         self._places = 0
         self._waiters: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
-        self._chores: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._emptied = asyncio.Event()
 
     @property
     def open(self) -> int:
-        """Connections that are open or being made."""
+        """Connections that are open or connecting."""
         return self._places
 
     @property
     def in_use(self) -> int:
-        """Connections that are at work, being made, or being mended."""
+        """Connections that are in use, connecting, or being validated."""
         return self._places - len(self._idle)
 
     @property
@@ -55,7 +55,7 @@ class Connections:
         return len(self._waiters)
 
     def take(self) -> asyncpg.Connection | None:
-        """An idle connection, to be given back; None: there is none, so `wait`."""
+        """Return an idle connection, which must be given back; None if there is none, then call `wait`."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -64,9 +64,9 @@ class Connections:
         return None
 
     async def wait(self, within: float) -> asyncpg.Connection:
-        """The next connection that is free or can be made, to be given back.
+        """Return the next connection that is idle or can be created; it must be given back.
 
-        Raises `TimeoutError` after `within` seconds, what `connect` raises, and `InterfaceError` once closed.
+        Raises `TimeoutError` after `within` seconds, the errors of `connect`, and `InterfaceError` after `close`.
         """
         ends = time.monotonic() + within
         if self._closing:
@@ -79,7 +79,7 @@ class Connections:
         return connection or await self._make(ends - time.monotonic())
 
     def give(self, connection: asyncpg.Connection) -> None:
-        """Take back a connection on which nothing is under way, for the one who has waited longest."""
+        """Give back a connection without a running statement; the call that has waited longest gets it."""
         left = self._left.get(connection, 0)
         if left <= 1 or connection.is_closed() or self._closing:
             self._remove(connection)
@@ -91,25 +91,25 @@ class Connections:
         else:
             waiter.set_result(connection)
 
-    def doubt(self, connection: asyncpg.Connection) -> None:
-        """Take back a connection after a call that did not come to its end: nobody gets it before it answers again."""
+    def mark_suspect(self, connection: asyncpg.Connection) -> None:
+        """Give back a connection whose call did not complete; it is used again after it has been validated."""
         if connection not in self._left or connection.is_closed() or self._closing:
             self._remove(connection)
             return
-        self._doubtful.add(connection)
-        self._begin(self._mend(connection))
+        self._suspect.add(connection)
+        self._start(self._validate(connection))
 
     def expire(self) -> None:
-        """Replace all connections: those that are idle or doubtful now, those at work when they are given back."""
-        # A new one, because a connection that is being made belongs to the old.
+        """Replace all connections: idle and suspect ones now, those in use when they are given back."""
+        # A new dict, because a connection that is being created refers to the old one.
         self._left = {}
-        for connection in self._doubtful:
+        for connection in self._suspect:
             connection.terminate()
         while self._idle:
             self._remove(self._idle.pop())
 
     async def close(self, within: float) -> None:
-        """Close all, those at work when they are done; what is left after `within` seconds is cut."""
+        """Close all connections, those in use when they are given back; after `within` seconds, terminate the rest."""
         self._closing = True
         while waiter := self._next():
             waiter.set_exception(asyncpg.InterfaceError("the connections are closed"))
@@ -120,21 +120,21 @@ class Connections:
             await asyncio.wait_for(self._emptied.wait(), within)
         for connection in list(self._open):
             connection.terminate()
-        await asyncio.gather(*self._chores)
+        await asyncio.gather(*self._tasks)
 
     async def _queue(self, within: float) -> asyncpg.Connection | None:
-        """A connection that is given back, or None: the place of one that is gone."""
+        """Wait for a connection that is given back, or for None: the right to create one."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[asyncpg.Connection | None] = loop.create_future()
         self._waiters.append(waiter)
-        timer = loop.call_later(within, _late, waiter)
+        timer = loop.call_later(within, _time_out, waiter)
         try:
             return await waiter
         except BaseException:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif not waiter.cancelled() and waiter.exception() is None:
-                # It was cancelled at the very moment.
+                # Cancelled after a connection was assigned.
                 connection = waiter.result()
                 self._vacate() if connection is None else self.give(connection)
             raise
@@ -156,7 +156,7 @@ class Connections:
         except BaseException:
             self._vacate()
             raise
-        left[connection] = CALLS
+        left[connection] = MAX_CALLS
         self._open.add(connection)
         if self._closing:
             self._remove(connection)
@@ -172,22 +172,22 @@ class Connections:
             waiter.set_result(None)
 
     def _remove(self, connection: asyncpg.Connection) -> None:
-        """Let another have its place at once: a server that is gone does not say goodbye."""
+        """Free its place at once, before it is closed: a server that is gone does not answer."""
         self._left.pop(connection, None)
         self._vacate()
         if connection.is_closed():
             self._forget(connection)
         else:
-            self._begin(self._goodbye(connection))
+            self._start(self._close_connection(connection))
 
-    async def _goodbye(self, connection: asyncpg.Connection) -> None:
-        # A call that was given up is taken back from the server first.
+    async def _close_connection(self, connection: asyncpg.Connection) -> None:
+        # asyncpg first cancels a running statement in the server.
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            await connection.close(timeout=MENDING)
+            await connection.close(timeout=CLOSE_TIMEOUT)
         self._forget(connection)
 
     def _forget(self, connection: asyncpg.Connection) -> None:
-        # What asyncpg keeps about it, also where the server has closed it.
+        # Frees what asyncpg holds for it, even if the server has closed it.
         connection.terminate()
         self._open.discard(connection)
         self._settle()
@@ -196,21 +196,21 @@ class Connections:
         if not self._open and not self._places:
             self._emptied.set()
 
-    async def _mend(self, connection: asyncpg.Connection) -> None:
-        # asyncpg has asked the server to give the call up and waits for that before it sends anything else.
+    async def _validate(self, connection: asyncpg.Connection) -> None:
+        # asyncpg has requested the cancellation of the call, and waits for it before it sends anything else.
         try:
-            await connection.execute("select 1", timeout=MENDING)
+            await connection.execute("select 1", timeout=CLOSE_TIMEOUT)
         except Exception:
             connection.terminate()
-        self._doubtful.discard(connection)
+        self._suspect.discard(connection)
         self.give(connection)
 
-    def _begin(self, chore: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(chore)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+    def _start(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-def _late(waiter: asyncio.Future[Any]) -> None:
+def _time_out(waiter: asyncio.Future[Any]) -> None:
     if not waiter.done():
         waiter.set_exception(TimeoutError())

@@ -1,4 +1,4 @@
-"""What the process asks Postgres through: reads that a standby may answer, writes that find the primary."""
+"""The database of the process: statements for the primary, and reads that a standby may answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from app.errors import (
     BadRequest,
     ConfigurationError,
     Conflict,
+    DatabaseError,
     DatabaseUnavailable,
     InsufficientMemory,
     NotFound,
@@ -23,21 +24,24 @@ from app.errors import (
 )
 from app.store import servers
 from app.store.connections import Connections
-from app.store.pool import AWAY, GAVE_UP, NO_SERVER, Pool, gave_up, prepare
+from app.store.errors import translate
+from app.store.pool import ABORTED, NO_SERVER, UNREACHABLE, Pool, aborted_error, prepare
 from app.store.servers import Servers
 
-#: The schema this version speaks to: the last revision of `migrations/`.
-REVISION = "0015"
+#: The schema revision of this version, the last one of `migrations/`.
+REVISION = "0105"
 APP_ROLE = "router_app"
-#: Whoever may create functions in a schema on the login's path could else have ours call theirs.
+#: SQLSTATEs of a missing function and a missing schema.
+NO_SCHEMA = {"42883", "3F000"}
+#: search_path. With other schemas, a user who may create functions there could have our statements call them.
 PATH = "pg_catalog, pg_temp"
-#: What closing the connections may take, seconds.
-CLOSING = 2.0
-#: With standbys at hand the primary gets so long to say how a tenant is set up, seconds.
-HURRY = 1.0
+#: Timeout for closing the connections, seconds.
+CLOSE_TIMEOUT = 2.0
+#: Timeout of `read_newest` for the primary, if there are standbys, seconds.
+PRIMARY_TIMEOUT = 1.0
 
 NO_PRIMARY = (
-    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back, "
+    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back "
     "or another server is promoted."
 )
 
@@ -45,16 +49,16 @@ Rows = Coroutine[Any, Any, list[asyncpg.Record]]
 
 log = logging.getLogger("pgrouter.store")
 
-# One generic plan per function is right for every tenant (each tier lacks the index that would mislead it), and
-# planning anew costs more than the functions do. JIT and parallel workers only add latency to calls this short.
+# One generic plan per function suits every tenant (each tier lacks the index that would mislead the planner), and
+# planning costs more than executing. JIT and parallel workers only add latency to calls this short.
 SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
-    # Twice a policy's usual k; what is forgotten but still in the index, or a larger k, is searched on for.
+    # Twice the default k of a policy. For a larger k, or with deleted rows in the index, the scan continues.
     "hnsw.ef_search": "200",
     "hnsw.iterative_scan": "relaxed_order",
-    # A plan made while there is one tenant, whose rows are the table, must still be right when there are thousands.
+    # A plan made for a single tenant, whose rows are the whole table, must still suit thousands of tenants.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "timezone": "UTC",
@@ -77,18 +81,19 @@ REFUSALS: dict[str, type[RouterError]] = {
 
 
 class Database:
-    """Connections as one role, to the primary and, with `standbys`, to a standby for what only reads.
+    """Connections as one role to the primary, and with `standbys` also to a standby for reads.
 
-    `role` is taken on at connection, so that the login of `dsn` may have more rights than the process uses; `None`
-    keeps the login's own (the command line's administration). Every failure to reach a server, its pool's exhaustion
-    included, is `DatabaseUnavailable`; what `sql/` raises comes as the class in `REFUSALS`. With one server in `dsn`
-    there is one pool, of up to `size` connections; with several there may be a second one for reads.
+    `role` is set at connection, so that the process has fewer rights than the login of `dsn`; None keeps the login's
+    (for administration by the command line). If a server cannot be reached, or its pool is exhausted, calls raise
+    `DatabaseUnavailable`; errors of `sql/` are raised as the classes in `REFUSALS`, other
+    errors of Postgres as `DatabaseError`. With one server in `dsn` there is
+    one pool of up to `size` connections; with several there may be a second one for reads.
     """
 
     def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
         self.dsn = dsn
         self.role = role
-        several = len(servers.each(dsn)) > 1
+        several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
             Pool,
             dsn,
@@ -101,7 +106,7 @@ class Database:
             },
             refusals=REFUSALS,
         )
-        self._writes = pool(servers=Servers(dsn, servers.PRIMARY), away=NO_PRIMARY) if several else pool()
+        self._writes = pool(servers=Servers(dsn, servers.PRIMARY), message=NO_PRIMARY) if several else pool()
         wanted = servers.readers(dsn) if several and standbys else servers.PRIMARY
         self._reads = self._writes if wanted == servers.PRIMARY else pool(servers=Servers(dsn, wanted))
 
@@ -112,24 +117,24 @@ class Database:
 
     @property
     def connections(self) -> Mapping[str, Connections]:
-        """The connections by what they are for: `writes`, and `reads` where those may go to a standby."""
+        """The connections of each pool: `writes`, and `reads` if those may go to a standby."""
         reads = {"reads": self._reads.connections} if self.replicated else {}
         return {"writes": self._writes.connections, **reads}
 
     @property
     def available(self) -> bool:
-        """Whether the last call that only reads reached a server."""
+        """Whether the last read reached a server."""
         return self._reads.available
 
     @property
     def writable(self) -> bool:
-        """Whether the last call to the primary reached it."""
+        """Whether the last write reached the primary."""
         return self._writes.available
 
     async def open(self) -> None:
-        """Connect. Raises `ConfigurationError` when no server can be reached, or when it refuses the role.
+        """Connect. Raises `ConfigurationError` if no server can be reached, or if it refuses the role.
 
-        With a standby at hand it is enough if that is reached.
+        With `standbys`, a standby is enough.
         """
         try:
             await self._open()
@@ -144,35 +149,35 @@ class Database:
                 try:
                     await self._writes.open()
                 except OSError as error:
-                    log.warning("no primary can be reached (%s); decisions are made, teaching has to wait", error)
+                    log.warning("no primary can be reached (%s): decisions work, teaching does not", error)
         except asyncpg.InsufficientPrivilegeError as error:
             hint = f"; as an administrator: grant {self.role} to its login" if self.role else ""
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}{hint}.") from error
         except asyncpg.InvalidParameterValueError as error:
-            # The role is made by the migrations.
+            # The migrations create the role.
             raise ConfigurationError(f"The database is not ready ({error}): run `pgrouter migrate`.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
 
     async def close(self) -> None:
-        """Close the connections; one that does not close within two seconds is cut."""
-        await asyncio.gather(*(pool.close(CLOSING) for pool in {self._writes, self._reads}))
+        """Close the connections; after two seconds, terminate the rest."""
+        await asyncio.gather(*(pool.close(CLOSE_TIMEOUT) for pool in {self._writes, self._reads}))
 
     def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
-        """The rows of one statement, from the primary; with the wait for a connection `timeout` seconds at most."""
+        """Return the rows of a statement from the primary; `timeout`: seconds, including the wait for a connection."""
         return self._writes.fetch(statement, *arguments, timeout=timeout)
 
     def read(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
-        """As `fetch`, but a standby may answer, which learns of every change a moment late."""
+        """Return the rows of a read, like `fetch`, but possibly from a standby, which lags behind a little."""
         if self.replicated:
             return self._read(statement, *arguments, timeout=timeout)
         return self._reads.fetch(statement, *arguments, timeout=timeout)
 
     async def read_newest(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        """As `read`, but from the primary while that answers: for what its notifications say has changed."""
+        """Return the rows of a read, from the primary if it can be reached: for data whose changes it notifies."""
         if self.replicated and self._writes.available:
             with suppress(DatabaseUnavailable):
-                return await self._writes.fetch(statement, *arguments, timeout=HURRY)
+                return await self._writes.fetch(statement, *arguments, timeout=PRIMARY_TIMEOUT)
         return await self._reads.fetch(statement, *arguments)
 
     async def _read(self, statement: str, *arguments: Any, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109
@@ -180,65 +185,67 @@ class Database:
         try:
             return await self._reads.fetch(statement, *arguments, timeout=timeout)
         except NotFound:
-            # What was made a moment ago is not on the standby yet.
-            again = self._writes
+            # A row that has just been inserted may be missing on the standby.
+            retry = self._writes
         except DatabaseUnavailable as error:
             if isinstance(error.__cause__, (TimeoutError, asyncpg.QueryCanceledError)) or not self._reads.available:
                 raise
-            # The connection broke under the call, as when its server ends; reading again does no harm.
-            again = self._reads
-        return await again.fetch(statement, *arguments, timeout=max(0.001, ends - time.monotonic()))
+            # The connection was lost during the call, for example because its server stopped. A read can be repeated.
+            retry = self._reads
+        return await retry.fetch(statement, *arguments, timeout=max(0.001, ends - time.monotonic()))
 
     async def check_revision(self) -> None:
-        """Raise `ConfigurationError` naming the command to run unless the schema is the one this version knows."""
+        """Raise `ConfigurationError` naming the command to run, unless the schema has the revision of this version."""
         try:
             found = (await self.read("select router.revision()"))[0][0]
-        except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
+        except DatabaseError as error:
+            if error.sqlstate not in NO_SCHEMA:
+                raise
             found = None
         if found != REVISION:
-            stands = "has no schema `router`" if found is None else f"is at schema revision {found}"
+            state = "has no schema `router`" if found is None else f"is at schema revision {found}"
             hint = "upgrade pgrouter" if found is not None and found > REVISION else "run `pgrouter migrate`"
-            raise ConfigurationError(f"The database {stands}, this version needs {REVISION}: {hint}.")
+            raise ConfigurationError(f"The database {state}, but this version needs {REVISION}: {hint}.")
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
-        """Call `heard` at every NOTIFY on `channel`; the event yielded is set when the connection is lost.
+    async def listen(self, channel: str, on_notify: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `on_notify` at every NOTIFY on `channel`, and yield an event that is set if the connection is lost.
 
-        Only a primary passes notifications on; without one this is `DatabaseUnavailable`.
+        Raises `DatabaseUnavailable` without a primary, because standbys send no notifications.
         """
         lost = asyncio.Event()
         connection = await self._writes.connect()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(channel, lambda *_: heard())
+            await connection.add_listener(channel, lambda *_: on_notify())
             yield lost
         finally:
             connection.terminate()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of its own, to the primary, for work that spans statements; what they left goes with it.
+        """Yield a separate connection to the primary, for several statements; it is closed with all its session state.
 
-        What fails in it is wrapped by `translated`. Raises `DatabaseUnavailable` when the server cannot be reached.
+        Wrap its statements in `translate_errors`. Raises `DatabaseUnavailable` if the server cannot be reached.
         """
         connection = await self._writes.connect()
         try:
-            with translated():
+            with translate_errors():
                 await prepare(connection)
             yield connection
         finally:
-            # Nobody waits for a goodbye; the server rolls back what is open.
+            # Without waiting for the server, which rolls back an open transaction.
             connection.terminate()
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """What Postgres refuses as the class in `REFUSALS`, and its absence as `DatabaseUnavailable`."""
+def translate_errors() -> Iterator[None]:
+    """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
     try:
         yield
-    except GAVE_UP as error:
-        raise gave_up(error) from error
-    except AWAY as error:
+    except ABORTED as error:
+        raise aborted_error(error) from error
+    except UNREACHABLE as error:
         if isinstance(error, ValueError):
             raise
         raise DatabaseUnavailable(NO_SERVER) from error
@@ -247,14 +254,14 @@ def translated() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:
-            raise
+            raise translate(error) from error
         raise refusal(f"{error.message}.", param=error.column_name) from error
 
 
 async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
-    """Await a query that routing can do without: every database error becomes `DatabaseUnavailable` and is logged."""
+    """Await a query that routing can do without: log every database error and raise `DatabaseUnavailable`."""
     try:
         return await answer
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
         raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error

@@ -1,4 +1,4 @@
-"""The decision and its ledger: the one question of a routed request, and what is written down afterwards."""
+"""Routing decisions: decides, explains, and reads decisions of the ledger."""
 
 from __future__ import annotations
 
@@ -13,37 +13,41 @@ from pgvector import HalfVector
 
 from app.errors import DatabaseUnavailable
 from app.store.database import Database, or_unavailable
-from app.store.decision_batches import ARGUMENTS, Questions
+from app.store.decision_batches import ARGUMENTS, DecisionBatcher
 
 log = logging.getLogger("pgrouter.store")
 
 _EXPLAIN = f"select * from router.explain{ARGUMENTS}"
 
-_questions: WeakKeyDictionary[Database, Questions] = WeakKeyDictionary()
+_batchers: WeakKeyDictionary[Database, DecisionBatcher] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a decision is made of but the embedding: the arguments of `router.decide`, in its order.
-
-    `prompt_tokens` is an estimate; `models`: who can serve it, None: every candidate; `alpha` None: the policy's;
-    `conversation`: 16 bytes; `random`: 0 to 1.
-    """
+    """The arguments of `router.decide` in its order, without the embedding."""
 
     tenant_id: int
     policy_id: int
     space_id: int
+    #: Name of the task; None: no task.
     task: str | None
+    #: Estimated tokens of the prompt.
     prompt_tokens: int
+    #: `model_id` of the default model.
     default_model: int
+    #: `model_id` of each model that can serve the request; None: every candidate.
     models: Sequence[int] | None = None
+    #: None: that of the policy.
     alpha: float | None = None
+    #: Hash of the conversation, 16 bytes.
     conversation: bytes | None = None
+    #: Whether the request contains an answer, so that it continues a conversation.
     continues: bool = False
+    #: Random number from 0 to 1, for exploration.
     random: float = 1.0
 
     def arguments(self, embedding: HalfVector | None) -> tuple[Any, ...]:
-        """In the order of the SQL functions."""
+        """Return the arguments in the order of the SQL functions."""
         return (
             self.tenant_id, self.policy_id, self.space_id, embedding, self.task, self.prompt_tokens,
             self.default_model, self.models, self.alpha, self.conversation, self.continues, self.random,
@@ -53,34 +57,34 @@ class Question:
 async def decide(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
-    """The candidates best first, as rows of `router.decide`, which is asked along with whoever asks at the same moment.
+    """Return the candidates, best first, as rows of `router.decide`; concurrent calls share statements.
 
-    Raises `DatabaseUnavailable` past `deadline` (seconds), and for any other database error: the request is then served
+    Raises `DatabaseUnavailable` after `deadline` seconds, and for any other database error: the request is then served
     without a decision.
     """
-    asked = _questions.get(db)
-    if asked is None:
-        asked = _questions[db] = Questions(db)
-    return await _decided(asked.decide(question.arguments(embedding), deadline))
+    batcher = _batchers.get(db)
+    if batcher is None:
+        batcher = _batchers[db] = DecisionBatcher(db)
+    return await _decided(batcher.decide(question.arguments(embedding), deadline))
 
 
 async def explain(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
-    """The same decision with every number it is made of, as rows of `router.explain`; raises as `decide` does."""
+    """Make the same decision and return all its numbers, as rows of `router.explain`; raises as `decide` does."""
     return await _decided(db.read(_EXPLAIN, *question.arguments(embedding), timeout=deadline))
 
 
 async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:
     rows = await or_unavailable("router.decide", answer)
     if not rows:
-        # The default model was disabled a moment ago, and nothing else is left.
-        raise DatabaseUnavailable("Postgres knows no candidate.")
+        # The default model has just been disabled, and it was the only candidate.
+        raise DatabaseUnavailable("Postgres returned no candidate.")
     return rows
 
 
 class Ask(Protocol):
-    """`decide` or `explain`."""
+    """The type of `decide` and `explain`."""
 
     async def __call__(
         self, db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
@@ -90,13 +94,13 @@ class Ask(Protocol):
 async def evidence(
     db: Database, tenant_id: int, policy_id: int, space_id: int, embedding: HalfVector, limit: int
 ) -> list[Mapping[str, Any]]:
-    """The memories nearest to an embedding with what they say, as rows of `router.evidence`."""
+    """Return the memories nearest to an embedding with their labels, as rows of `router.evidence`."""
     return await db.read(
         "select * from router.evidence($1, $2, $3, $4, $5)", tenant_id, policy_id, space_id, embedding, limit
     )
 
 
 async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[str, Any] | None:
-    """One decision of the ledger; None when this tenant has none of that number."""
+    """Return a decision of the ledger; None if this tenant has none with that id."""
     rows = await db.read("select * from router.decision($1, $2)", tenant_id, decision_id)
     return rows[0] if rows else None

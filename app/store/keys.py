@@ -1,4 +1,4 @@
-"""API keys as the database has them, by their hashes: made, changed, put in the place of another, and refused."""
+"""API keys, stored as hashes: creates, changes, rotates, revokes, lists and authenticates them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def create_key(
     expires_at: datetime | None = None,
     models: Sequence[str] | None = None,
 ) -> int:
-    """Store the SHA-256 of a new key; returns the key's number. `models` alone may serve it, None: all."""
+    """Store the SHA-256 of a new key; return its number. `models`: the models it may use, None: all."""
     rows = await db.fetch(
         "select router.create_key($1, $2, $3, $4, $5, $6)", tenant_id, key_hash, hint, name, expires_at, models
     )
@@ -37,11 +37,11 @@ async def change_key(
     expires_at: datetime | Literal["infinity"] | None = None,
     models: Sequence[str] | None = None,
 ) -> bool:
-    """Change what is not None: `expires_at` "infinity" is never, no `models` are all. False when there is no such key.
+    """Change the values that are not None; return False if there is no such key.
 
-    Raises `BadRequest` for a model that does not exist.
+    `expires_at` "infinity": never; empty `models`: all. Raises `BadRequest` for an unknown model.
     """
-    # The driver writes the last moment it can as infinity.
+    # asyncpg encodes datetime.max as infinity.
     until = datetime.max.replace(tzinfo=UTC) if expires_at == "infinity" else expires_at
     rows = await db.fetch("select router.change_key($1, $2, $3, $4, $5)", tenant_id, key_id, name, until, models)
     return bool(rows[0][0])
@@ -50,26 +50,26 @@ async def change_key(
 async def rotate_key(
     db: Database, tenant_id: int, key_id: int, key_hash: bytes, hint: str, until: datetime | None = None
 ) -> int | None:
-    """Put a new key in the place of one, which is refused from `until` on, None: at once; the new key's number.
+    """Replace a key, which stays valid until `until` (None: becomes invalid now); return the new key's number.
 
-    None when the tenant has no such key, or it is revoked or expired.
+    Return None if the tenant has no such key, or if it is revoked or expired.
     """
     rows = await db.fetch("select router.rotate_key($1, $2, $3, $4, $5)", tenant_id, key_id, key_hash, hint, until)
     return None if rows[0][0] is None else int(rows[0][0])
 
 
 async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
-    """Refuse a key from now on; False when the tenant has none of that number."""
+    """Revoke a key; False if the tenant has none with that number."""
     return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
 
 
 async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The keys of a tenant, revoked ones too; never their hashes."""
-    return await db.fetch("select * from router.credentials($1)", tenant_id)
+    """Return the keys of a tenant, including revoked ones, without their hashes."""
+    return await db.fetch("select * from router.list_keys($1)", tenant_id)
 
 
 async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
-    """The caller of a key's SHA-256, or None for a key that is unknown, revoked or expired. Two round trips."""
+    """Return the caller of a key's SHA-256; None if it is unknown, revoked or expired. Takes two round trips."""
     rows = await db.read_newest("select * from router.authenticate($1)", key_hash)
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""What may be spent and what was: admission of a request, limits, and usage as the ledger has it."""
+"""Limits of tenants and keys, and the admission of a request."""
 
 from __future__ import annotations
 
@@ -12,24 +12,30 @@ from app.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer of `router.admit`: seconds and USD, None where there is no such limit.
-
-    Refused: `refused` is `requests`, `tokens`, `day` or `month`, `whose` is `key` or `tenant`; of that limit `bound` is
-    what it allows, `remaining` what is left, `retry_after` the seconds until it is not in the way, None: never.
-    """
+    """The result of `router.admit`, in seconds and USD. Fields of a limit that does not exist are None."""
 
     admitted: bool
+    #: For each candidate whether the budgets have enough left for it.
     affordable: list[bool]
+    #: The limit that refused the request: `requests`, `tokens`, `day` or `month`.
     refused: str | None
+    #: The owner of that limit: `key` or `tenant`.
     whose: str | None
+    #: The value of that limit.
     bound: float | None
+    #: What is left of that limit.
     remaining: float | None
+    #: Seconds until that limit admits the request; None: never.
     retry_after: float | None
+    #: Requests per minute.
     requests_limit: int | None
     requests_remaining: int | None
+    #: Seconds until all requests per minute are available again.
     requests_reset: float | None
+    #: Tokens per minute.
     tokens_limit: int | None
     tokens_remaining: int | None
+    #: Seconds until all tokens per minute are available again.
     tokens_reset: float | None
 
 
@@ -43,9 +49,9 @@ async def admit(
     *,
     deadline: float,
 ) -> Admission:
-    """Ask for a request that may take `tokens`, by candidates that may cost so many USD each (None: unpriced).
+    """Check a request of up to `tokens` tokens against the limits; `costs`: USD of each candidate (None: no price).
 
-    An admitted request stays reserved until the ledger has the decision. Raises `DatabaseUnavailable` after `deadline`
+    An admitted request is reserved until the ledger has its decision. Raises `DatabaseUnavailable` after `deadline`
     seconds.
     """
     rows = await db.fetch(
@@ -70,10 +76,10 @@ async def put_limits(
     day_usd: float | None = None,
     month_usd: float | None = None,
 ) -> bool:
-    """Limit a tenant, or one of its keys: requests and tokens a minute, USD a day and a month; None: no limit.
+    """Set the limits of a tenant or of one of its keys: requests and tokens per minute, USD per day and month.
 
-    All None takes the limits away. Returns whether there were any. Needs the owner's rights; `NotFound` for an unknown
-    tenant or key.
+    None: no limit; all None removes the limits. Return whether there were limits before. Requires the owner's rights.
+    Raises `NotFound` for an unknown tenant or key.
     """
     rows = await db.fetch(
         "select router.put_limits($1, $2, $3, $4, $5, $6)",
@@ -83,12 +89,12 @@ async def put_limits(
         tokens,
         day_usd,
         month_usd,
-        # The month's ledger is added up once.
+        # The usage of this month is summed from the ledger.
         timeout=60,
     )
     return bool(rows[0][0])
 
 
 async def limits(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The limits of a tenant, its own first, and of its keys, with what is used and left. Needs the owner's rights."""
-    return await db.fetch("select * from router.limits_of($1)", tenant_id)
+    """Return the limits of a tenant and of its keys, with what is used and left. Requires the owner's rights."""
+    return await db.fetch("select * from router.list_limits($1)", tenant_id)

@@ -1,4 +1,4 @@
-"""What keeps the store in shape: the chores that are due, and each of them as one call."""
+"""Maintenance jobs of the store: those that are due, and a function for each."""
 
 from __future__ import annotations
 
@@ -8,102 +8,102 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import asyncpg
+from app.errors import DatabaseError
+from app.store.database import Database, translate_errors
 
-from app.store.database import Database, translated
-
-#: A tenant of a million memories takes a quarter of an hour to be moved, or to be indexed anew.
+#: Timeout of a job, seconds. To move or index a tenant of a million memories takes a quarter of an hour.
 LONG = 4 * 3600.0
-#: What ending a build that was given up may take, seconds.
-ENDING = 2.0
+#: Timeout for cancelling an index build, seconds.
+CLOSE_TIMEOUT = 2.0
 
 _BUSY = {
     "RT006",  # another session moves memories
-    "55P03",  # readers or a teacher did not let go within the lock's time
-    "40P01",  # chosen to end a deadlock
+    "55P03",  # lock_timeout: readers or a teaching call held the lock
+    "40P01",  # selected as the victim of a deadlock
 }
 
 
 class Busy(Exception):
-    """Somebody else is at it, or in the way: the chore is tried again in the next round."""
+    """Another session runs the job or holds its locks: it is retried in the next round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """One thing that is due, as `router.chores` names it. `amount`: rows it is about, None: not known before.
+    """A maintenance job that is due, a row of `router.chores`."""
 
-    `churn`: those of them that were replaced since the index was built.
-    """
-
+    #: Name of the job.
     chore: str
     tenant_id: int | None
     tenant: str | None
     space_id: int | None
+    #: Day of a partition of the ledger (UTC).
     day: date | None
+    #: Number of rows; None: not known in advance.
     amount: int | None
+    #: Rows that were replaced since the index was built.
     churn: int | None
 
     @property
     def index(self) -> str:
-        """The vector index of the graduated space it is about."""
+        """Name of the vector index of the graduated space."""
         return f"memories_large_{self.tenant_id}_{self.space_id}_hnsw"
 
 
 async def chores(db: Database, *, graduate_at: int, ledger_days: int) -> list[Chore]:
-    """What is due, in the order to do it; nothing on a standby."""
+    """Return the jobs that are due, in the order to run them; empty on a standby."""
     rows = await db.fetch("select * from router.chores($1, $2)", graduate_at, ledger_days, timeout=60)
     return [Chore(**row) for row in rows]
 
 
 async def graduate(db: Database, tenant_id: int, space_id: int) -> int:
-    """Move a space of a tenant to a partition of its own; returns how many memories. Raises `Busy`."""
+    """Move a tenant's space to a partition of its own; return the number of memories. Raises `Busy`."""
     return int(await _call(db, "select router.graduate($1, $2)", tenant_id, space_id))
 
 
 async def shrink(db: Database, tenant_id: int, space_id: int) -> int:
-    """Move it back to the exact scan; returns how many memories. Raises `Busy`."""
+    """Move a tenant's space back to the shared partition; return the number of memories. Raises `Busy`."""
     return int(await _call(db, "select router.shrink($1, $2)", tenant_id, space_id))
 
 
 async def sweep(db: Database, tenant_id: int, space_id: int) -> int:
-    """Drop the empty partition a tenant has left; returns how many. Raises `Busy`."""
+    """Drop the empty partition of a tenant's space; return how many were dropped. Raises `Busy`."""
     return int(await _call(db, "select router.sweep($1, $2)", tenant_id, space_id))
 
 
 async def open_day(db: Database, day: date) -> int:
-    """Make the ledger's partition of a day (UTC). Raises `Busy`."""
-    await _call(db, "select router._open_day($1)", day)
+    """Create the ledger's partition of a day (UTC). Raises `Busy`."""
+    await _call(db, "select router_internal._open_day($1)", day)
     return 1
 
 
 async def drop_day(db: Database, day: date) -> int:
-    """Drop the ledger's partition of a day (UTC); returns how many. Raises `Busy`."""
+    """Drop the ledger's partition of a day (UTC); return how many were dropped. Raises `Busy`."""
     return int(await _call(db, "select router.drop_day($1)", day))
 
 
 async def expire_conversations(db: Database, limit: int) -> int:
-    """Forget up to `limit` conversations that have ended; returns how many."""
+    """Delete up to `limit` conversations that have ended; return how many."""
     return int(await _call(db, "select router.expire_conversations($1)", limit))
 
 
 async def expire_reservations(db: Database, tenant_id: int) -> int:
-    """Give back what a tenant's requests of more than an hour ago have reserved; returns how many there were."""
+    """Release a tenant's reservations that are older than an hour; return how many."""
     return int(await _call(db, "select router.expire_reservations($1)", tenant_id))
 
 
 async def settle_churn(db: Database, tenant_id: int, space_id: int, churn: int) -> bool:
-    """Take `churn` replaced memories off a graduated space's count; False when somebody else did. The owner's."""
+    """Subtract `churn` from a space's count of replaced memories; False if another session did. Owner only."""
     return bool(await _call(db, "select router.settle_churn($1, $2, $3)", tenant_id, space_id, churn))
 
 
 async def owns(db: Database) -> bool:
-    """Whether this login may build the memory's indexes anew."""
+    """Whether this login may rebuild the memory's indexes."""
     rows = await db.fetch("select pg_has_role(relowner, 'usage') from pg_class where oid = 'router.memories'::regclass")
     return bool(rows[0][0])
 
 
 async def invalid_indexes(db: Database, chore: Chore) -> list[str]:
-    """What an index build that broke off has left of the chore's partition."""
+    """Return the invalid indexes that an interrupted build left on the partition of the job."""
     rows = await db.fetch(
         "select c.relname from pg_index as i join pg_class as c on c.oid = i.indexrelid"
         " where i.indrelid = to_regclass($1) and not i.indisvalid",
@@ -112,39 +112,39 @@ async def invalid_indexes(db: Database, chore: Chore) -> list[str]:
     return [row[0] for row in rows]
 
 
-# CONCURRENTLY and VACUUM run in no function and no transaction, so these are statements of their own.
+# CONCURRENTLY and VACUUM cannot run in a function or transaction, so these are separate statements.
 
 
 async def drop_index(db: Database, name: str) -> None:
-    """Drop an index, keeping nobody waiting. The owner's."""
+    """Drop an index without blocking queries. Owner only."""
     await _call(db, f'drop index concurrently if exists router."{name}"')
 
 
 async def reindex(db: Database, chore: Chore) -> None:
-    """Build the chore's vector index anew while it is used. The owner's. Raises `Busy`."""
+    """Rebuild the vector index of the job without blocking queries. Owner only. Raises `Busy`."""
     memory = min(32_768 + 2 * (chore.amount or 0), 2_097_151)
     steps: list[tuple[str, ...]] = [
         ("select set_config('maintenance_work_mem', $1, false)", f"{memory}kB"),
-        # Nobody waits for it, and a container's shared memory is too small for the workers' share of a build.
+        # The build is not urgent, and the shared memory of a container is too small for parallel workers.
         ("select set_config('max_parallel_maintenance_workers', '0', false)",),
         (f"reindex index concurrently router.{chore.index}",),
-        # With an index that holds no dead rows this is quick, and gives their places in the table back.
+        # Fast after the rebuild, whose index has no dead rows; frees their space in the table.
         (f"vacuum (index_cleanup on) router.{chore.index.removesuffix('_hnsw')}",),
     ]
-    # A connection of its own, for the settings outlive the statement that makes them.
+    # A connection of its own, because the settings stay in effect after their statement.
     async with db.session() as connection:
         try:
-            with _busy(), translated():
+            with _busy(), translate_errors():
                 for statement, *arguments in steps:
                     await connection.execute(statement, *arguments, timeout=LONG)
         finally:
-            # A build that is given up would go on, for nobody, unless the server is told.
+            # If the build was cancelled, closing the connection also cancels it in the server.
             with suppress(Exception):
-                await connection.close(timeout=ENDING)
+                await connection.close(timeout=CLOSE_TIMEOUT)
 
 
 async def built(db: Database) -> int | None:
-    """How many rows the index has that is being built in this database; None: none is, or one may not look."""
+    """Return the rows in the index that is being built in this database; None: no build, or no permission."""
     rows = await db.fetch(
         "select max(tuples_done) from pg_stat_progress_create_index where datname = current_database()"
     )
@@ -161,7 +161,7 @@ async def _call(db: Database, statement: str, *arguments: object) -> Any:
 def _busy() -> Iterator[None]:
     try:
         yield
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         if error.sqlstate in _BUSY:
-            raise Busy(str(error)) from error
+            raise Busy(error.reported) from error
         raise

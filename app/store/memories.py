@@ -1,4 +1,4 @@
-"""What tenants taught: recording, listing, forgetting, and how far they have come."""
+"""Memories: records, lists and deletes them, and reports their status."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from app.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One thing to teach: `scores` (0 to 1) and `completion_tokens` by model number; `embedding` fills the column."""
+    """An example to teach."""
 
     prompt: str
+    #: Origin of the scores: `human`, `judge`, `import` or `feedback`.
     source: str
+    #: Name of the task.
     task: str | None
+    #: Estimated tokens of the prompt.
     prompt_tokens: int
+    #: Quality of each model's answer by `model_id`, 0 to 1.
     scores: Mapping[int, float]
+    #: Tokens of each model's answer by `model_id`.
     completion_tokens: Mapping[int, float]
+    #: Embedding of the prompt, with the dimensions of the column.
     embedding: HalfVector
 
     def composite(self) -> tuple[Any, ...]:
-        """In the order of the SQL type `example`."""
+        """Return the fields in the order of the SQL type `example`."""
         size = max(self.scores.keys() | self.completion_tokens.keys())
         return (
             sha256(self.prompt.encode()).digest(),
@@ -42,7 +48,7 @@ class Example:
 async def record(
     db: Database, tenant_id: int, space_id: int, key_id: int | None, examples: Sequence[Example]
 ) -> list[tuple[int, bool]]:
-    """Teach all examples or none: for each, in order, its memory's number and whether it is a new one."""
+    """Teach all examples or none; return for each its memory's number and whether it is new, in order."""
     rows = await db.fetch(
         "select memory, created from router.record($1, $2, $3, $4)",
         tenant_id,
@@ -55,7 +61,7 @@ async def record(
 
 
 async def forget(db: Database, tenant_id: int, memory_ids: Sequence[int] | None) -> int:
-    """Forget these memories, or all for None; returns how many there were."""
+    """Delete memories, None: all; return how many."""
     rows = await db.fetch("select router.forget($1, $2, $3)", tenant_id, memory_ids, memory_ids is None, timeout=60)
     return int(rows[0][0])
 
@@ -63,10 +69,10 @@ async def forget(db: Database, tenant_id: int, memory_ids: Sequence[int] | None)
 async def recall(
     db: Database, tenant_id: int, *, search: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Mapping[str, Any]]:
-    """Memories in order of their number, from `after` on; `search`: those whose prompt contains it."""
+    """Return memories ordered by number, from `after` on; `search`: only those whose prompt contains it."""
     return await db.read("select * from router.recall($1, $2, $3, $4)", tenant_id, search, after, limit, timeout=30)
 
 
 async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
-    """How warm each policy is: a row per policy and task."""
+    """Return how much each policy has learned, a row per policy and task."""
     return await db.read("select * from router.status($1, $2)", tenant_id, space_id)

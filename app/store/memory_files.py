@@ -1,4 +1,4 @@
-"""A whole file of examples on its way into a memory, and a whole memory on its way into a file."""
+"""Bulk import and export of memories."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncpg
 
-from app.store.database import Database, translated
+from app.store.database import Database, translate_errors
 from app.store.memories import Example
 
-#: The columns of staged_examples that are filled, in the order of `Example.composite`.
+#: Columns of staged_examples to copy, in the order of `Example.composite`.
 COLUMNS = (
     "prompt_hash",
     "prompt",
@@ -24,13 +24,13 @@ COLUMNS = (
     "completion_tokens",
     "embedding",
 )
-#: Rows that an export has in flight.
-AHEAD = 1000
+#: Rows that an export fetches at once.
+FETCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class StagingResult:
-    """What became of a file: its `examples`, how many memories are new, and how many had to go for the cap."""
+    """The result of an import: its examples, and how many memories were created, and evicted by the cap."""
 
     examples: int
     created: int
@@ -38,15 +38,15 @@ class StagingResult:
 
 
 class Staging:
-    """Examples copied to the server that no one sees: `teach` makes memories of all of them, or of none."""
+    """Examples in a temporary table on the server; `teach` converts all of them to memories, or none."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
-        """`connection` has a table staged_examples, as `router.stage` makes it."""
+        """`connection` must have the table staged_examples, which `router.stage` creates."""
         self._connection = connection
 
     async def add(self, examples: Sequence[Example]) -> None:
-        """Copy some more; the order of all is the order of their ages."""
-        with translated():
+        """Copy examples to the table. Memories are as old as the order of their examples."""
+        with translate_errors():
             await self._connection.copy_records_to_table(
                 "staged_examples",
                 schema_name="pg_temp",
@@ -55,52 +55,53 @@ class Staging:
             )
 
     async def teach(self, tenant_id: int, space_id: int, advance: Callable[[int], None]) -> StagingResult:
-        """Teach what was added; `advance` hears how many more are done. Cancelled in time, it leaves nothing.
+        """Teach the added examples; `advance` is called with the number of further examples that are done.
 
-        The tenant's other writers wait meanwhile: about 0.1 ms an example, 3 ms where an HNSW has to take it.
+        If cancelled before the commit, it changes nothing. The tenant's other writers wait: about 0.1 ms per example,
+        3 ms with an HNSW index.
         """
         done = 0
 
-        def hear(_: object, notice: asyncpg.PostgresLogMessage) -> None:
+        def on_notice(_: object, notice: asyncpg.PostgresLogMessage) -> None:
             nonlocal done
             if notice.detail and notice.detail.isdecimal():
                 advance(int(notice.detail) - done)
                 done = int(notice.detail)
 
-        self._connection.add_log_listener(hear)
+        self._connection.add_log_listener(on_notice)
         transaction = self._connection.transaction()
-        with translated():
-            # One statement would do, but cancelling one does not say whether it came to its end.
+        with translate_errors():
+            # An explicit transaction: after cancelling a single statement it is unknown whether it was committed.
             await transaction.start()
             row = await self._connection.fetchrow("select * from router.record_staged($1, $2)", tenant_id, space_id)
             commit = asyncio.ensure_future(transaction.commit())
             try:
                 await asyncio.shield(commit)
             except asyncio.CancelledError:
-                # Too late: it is being kept.
+                # Too late to cancel: the commit is under way.
                 await commit
         return StagingResult(**row)
 
 
 @asynccontextmanager
 async def staging(db: Database) -> AsyncIterator[Staging]:
-    """An empty place to copy examples to; it is gone afterwards, whatever happened."""
+    """Create an empty `Staging`, which is dropped at the end of the context."""
     async with db.session() as connection:
-        with translated():
+        with translate_errors():
             await connection.execute("select router.stage()")
         yield Staging(connection)
 
 
 async def export(db: Database, tenant_id: int) -> AsyncGenerator[Mapping[str, Any], None]:
-    """All memories of a tenant as one moment saw them, the oldest first; no more than `AHEAD` are held here."""
+    """Yield all memories of a tenant, oldest first, from one snapshot; at most `FETCH_SIZE` are in memory."""
     async with db.session() as connection:
-        with translated():
+        with translate_errors():
             transaction = connection.transaction(readonly=True)
             await transaction.start()
             cursor = await connection.cursor("select * from router.export($1)", tenant_id)
         while True:
-            with translated():
-                rows = await cursor.fetch(AHEAD)
+            with translate_errors():
+                rows = await cursor.fetch(FETCH_SIZE)
             if not rows:
                 break
             for row in rows:

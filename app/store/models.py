@@ -1,4 +1,4 @@
-"""Who serves models, and which models there are: what the catalogue is made of, and the commands that change it."""
+"""Models: lists, puts and updates them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.providers import providers
 
 
 async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
-    """Every enabled model by name; `known` are the providers, None: they are asked for first."""
+    """Return every enabled model, ordered by name. `known`: all providers, None: read them first."""
     by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
     rows = await db.read_newest("select * from router.catalogue()")
     return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
@@ -38,7 +38,7 @@ async def put_model(
     reasoning: bool | None = None,
     max_output: int | None = None,
 ) -> int:
-    """Add or change a model; None keeps what is known. Returns its number; `BadRequest` for an unknown provider."""
+    """Add or change a model; return its number. None keeps a value. Raises `BadRequest` for an unknown provider."""
     rows = await db.fetch(
         "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         name,
@@ -61,17 +61,17 @@ async def put_model(
     return int(rows[0][0])
 
 
-async def fill_model(db: Database, name: str, abilities: Mapping[str, Any], *, force: bool = False) -> bool:
-    """Fill in what is unknown of a model's abilities, with `force` also what is known; whether anything changed."""
+async def fill_model(db: Database, name: str, capabilities: Mapping[str, Any], *, force: bool = False) -> bool:
+    """Set unknown capabilities of a model, with `force` also known ones; return whether any changed."""
     rows = await db.fetch(
         "select router.fill_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         name,
-        *(abilities.get(ability) for ability in CAPABILITIES),
+        *(capabilities.get(capability) for capability in CAPABILITIES),
         force,
     )
     return bool(rows[0][0])
 
 
 async def inventory(db: Database) -> list[Mapping[str, Any]]:
-    """Every model by name, disabled ones too."""
-    return await db.fetch("select * from router.inventory()")
+    """Return every model, ordered by name, including disabled ones."""
+    return await db.fetch("select * from router.list_models()")

@@ -1,4 +1,4 @@
-"""Policies in the database: list, put and delete them."""
+"""Policies: lists, puts and deletes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.store.database import Database
 
 
 async def policies(db: Database, tenant_id: int) -> list[Policy]:
-    """The policies of a tenant by name."""
+    """Return the policies of a tenant, ordered by name."""
     rows = await db.read_newest("select * from router.candidates($1)", tenant_id)
     return [
         Policy(
@@ -37,7 +37,7 @@ async def put_policy(
     weights: Sequence[float] | None = None,
     settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Add or change a policy; returns its number. `BadRequest` for an unknown model, or one without a price."""
+    """Add or change a policy; return its number. Raises `BadRequest` for a model that is unknown or has no price."""
     rows = await db.fetch(
         "select router.put_policy($1, $2, $3, $4, $5, $6, $7)",
         tenant_id,
@@ -52,10 +52,10 @@ async def put_policy(
 
 
 async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
-    """Delete a policy; False when the tenant has none of that name."""
+    """Delete a policy; False if the tenant has none of that name."""
     return bool((await db.fetch("select router.delete_policy($1, $2)", tenant_id, name))[0][0])
 
 
 async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The policies of a tenant with every setting, and their candidates with weights."""
-    return await db.fetch("select * from router.settings($1)", tenant_id)
+    """Return the policies of a tenant with all settings, and their candidates with weights."""
+    return await db.fetch("select * from router.list_policies($1)", tenant_id)

@@ -1,4 +1,4 @@
-"""What a tenant pays for models, where that is not what everybody pays. Changing it needs the owner's rights."""
+"""Prices of a tenant that differ from list prices; changing them requires the owner's rights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.store.database import Database
 
 
 async def prices(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """What a tenant pays for each enabled model, as rows of `router.prices`: USD per million tokens, date, origin."""
+    """Return a tenant's prices (USD per million tokens, date, origin) of enabled models, rows of `router.prices`."""
     return await db.read("select * from router.prices($1)", tenant_id)
 
 
@@ -24,7 +24,7 @@ async def put_price(
     output_price: float,
     priced_on: date,
 ) -> bool:
-    """Let a tenant pay these instead of the model's own prices; whether it had none. `BadRequest`: no such model."""
+    """Set a tenant's prices of a model; return whether it had none. Raises `BadRequest` for an unknown model."""
     rows = await db.fetch(
         "select router.put_price($1, $2, $3, $4, $5, $6)",
         tenant_id,
@@ -38,8 +38,8 @@ async def put_price(
 
 
 async def drop_price(db: Database, tenant_id: int, model: str) -> bool:
-    """Let a tenant pay the model's own prices again; False when it did.
+    """Delete a tenant's prices of a model, so that list prices apply; False if it has none.
 
-    `BadRequest` for an unknown model, `Conflict` where the model has none of its own and a policy weighs its cost.
+    Raises `BadRequest` for an unknown model, `Conflict` if the model has no list price and a policy needs its cost.
     """
     return bool((await db.fetch("select router.drop_price($1, $2)", tenant_id, model))[0][0])

@@ -1,4 +1,4 @@
-"""Providers in the database: list, put and delete them."""
+"""Providers: lists, puts and deletes them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from app.store.database import Database
 
 
 async def providers(db: Database) -> list[Provider]:
-    """Every provider by name."""
+    """Return every provider, ordered by name."""
     return [
         Provider(row["name"], row["base_url"], row["key_variable"], frozenset(row["speaks"]), row["key_header"])
-        for row in await db.read_newest("select * from router.upstreams()")
+        for row in await db.read_newest("select * from router.list_providers()")
     ]
 
 
@@ -26,7 +26,7 @@ async def put_provider(
     speaks: Sequence[str] | None = None,
     key_header: str | None = None,
 ) -> int:
-    """Add or change a provider; returns its number. None keeps what it speaks, and its key's header."""
+    """Add or change a provider; return its number. None keeps its supported APIs, or the header of its key."""
     rows = await db.fetch(
         "select router.put_provider($1, $2, $3, $4, $5)", name, base_url, key_variable, speaks, key_header
     )
@@ -34,10 +34,10 @@ async def put_provider(
 
 
 async def delete_provider(db: Database, name: str) -> bool:
-    """Delete a provider; False when there is none of that name. asyncpg's ForeignKeyViolationError: it has models."""
+    """Delete a provider; False if there is none. Raises asyncpg's ForeignKeyViolationError if it has models."""
     return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
 
 
 async def upstreams(db: Database) -> list[Mapping[str, Any]]:
-    """Every provider by name."""
-    return await db.fetch("select * from router.upstreams()")
+    """Return the rows of every provider, ordered by name."""
+    return await db.fetch("select * from router.list_providers()")

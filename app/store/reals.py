@@ -1,4 +1,4 @@
-"""Writes a number of single precision with the digits that it has."""
+"""Rounds a single-precision number to its significant digits."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import numpy as np
 
 
 def short(value: float) -> float:
-    """A `real` of Postgres as Postgres writes it: 0.1, which nobody has taught as 0.10000000149011612."""
+    """Return a `real` with the digits that Postgres prints: 0.1 instead of 0.10000000149011612."""
     return float(str(np.float32(value)))

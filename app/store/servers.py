@@ -1,4 +1,4 @@
-"""Which server of a DSN that names several a connection goes to: the primary, or rather a standby."""
+"""Selects a server of a DSN that names several: the primary, or preferably a standby."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 
-#: What one server gets to take a connection, seconds.
-PATIENCE = 5.0
-#: An attempt that was given up by its caller speaks against the server once it has taken this long, seconds.
+#: Timeout for connecting to one server, seconds.
+CONNECT_TIMEOUT = 5.0
+#: Seconds after which an attempt that its caller cancels counts as a failure of the server.
 SLOW = 0.1
-#: A server that failed is not waited for until so many seconds have passed, while another will do.
-AVOIDED = 10.0
+#: Seconds in which a server that failed is not tried, while another one is suitable.
+AVOID_SECONDS = 10.0
 
-#: Who may answer, by libpq's `target_session_attrs`, best first.
+#: Suitable servers, by libpq's `target_session_attrs`, best first.
 PRIMARY = ("read-write",)
 READERS = ("standby", "any")
 
-# With any of these the next server may do better; a wrong password is wrong on each.
+# Errors after which the next server is tried. A wrong password is wrong on every server.
 _NEXT = (
     OSError,
     TimeoutError,
@@ -33,31 +33,31 @@ _NEXT = (
 
 
 class Servers:
-    """The servers of a DSN in the order in which they are asked; those that failed last come last.
+    """The servers of a DSN in the order in which they are tried; those that failed most recently come last.
 
-    `wanted` are values of `target_session_attrs`: for each in turn all servers are tried. Each has `PATIENCE` seconds,
-    so that one whose machine is gone, which refuses nothing, does not keep anybody from the others.
+    `wanted`: values of `target_session_attrs`; for each in turn all servers are tried. Each attempt takes at most
+    `CONNECT_TIMEOUT` seconds, because a machine that is gone does not refuse a connection.
     """
 
     def __init__(self, dsn: str, wanted: Sequence[str]) -> None:
-        self._dsns = each(dsn)
+        self._dsns = split_dsn(dsn)
         self._wanted = wanted
         self._failed: dict[str, float] = {}
         self.latest: str | None = None
 
     async def connect(self, *_: Any, **options: Any) -> asyncpg.Connection:
-        """Connect to the first that will do; `latest` is its DSN. Raises `ConnectionError` saying why each does not.
+        """Connect to the first suitable server, and set `latest` to its DSN.
 
-        `options` are those of `asyncpg.connect`, whose own DSN is passed over.
+        `options` are those of `asyncpg.connect`; its DSN is ignored. Raises `ConnectionError` with each server's error.
         """
         return await self._connect(self._wanted, options)
 
     async def moved(self, **options: Any) -> bool:
-        """Whether the best that now answers is another than `latest`, which it becomes; asked by connecting to it."""
+        """Connect to the best server, set `latest` to it, and return whether it is another one than before."""
         before = self.latest
         try:
             connection = await self._connect(self._wanted[:1], options)
-            await connection.close(timeout=PATIENCE)
+            await connection.close(timeout=CONNECT_TIMEOUT)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return self.latest != before
@@ -67,7 +67,7 @@ class Servers:
         for attribute in wanted:
             for dsn in list(self._order(avoiding=attribute != wanted[-1])):
                 began = time.monotonic()
-                chosen = {**options, "target_session_attrs": attribute, "timeout": PATIENCE}
+                chosen = {**options, "target_session_attrs": attribute, "timeout": CONNECT_TIMEOUT}
                 try:
                     connection = await asyncpg.connect(dsn, **chosen)
                 except asyncpg.TargetServerAttributeNotMatched:
@@ -86,21 +86,21 @@ class Servers:
         raise ConnectionError("; ".join(f"{_host(dsn)}: {reason}" for dsn, reason in reasons.items()))
 
     def suspect(self) -> None:
-        """Ask others first from now on: the server of the latest connection no longer answers."""
+        """Record a failure of the latest server, so that the others are tried first."""
         if self.latest is not None:
             self._failed[self.latest] = time.monotonic()
 
     def _order(self, *, avoiding: bool) -> Iterator[str]:
-        since = time.monotonic() - AVOIDED
+        since = time.monotonic() - AVOID_SECONDS
         for dsn in sorted(self._dsns, key=lambda dsn: self._failed.get(dsn, 0.0)):
             if not avoiding or dsn not in self._failed or self._failed[dsn] < since:
                 yield dsn
 
 
-def each(dsn: str) -> list[str]:
-    """A DSN for each server that `dsn` names, in its order: `h1:1,h2:2` before the path, or `?host=h1,h2&port=1,2`.
+def split_dsn(dsn: str) -> list[str]:
+    """Return a DSN for each server that `dsn` names: `h1:1,h2:2` before the path, or `?host=h1,h2&port=1,2`.
 
-    One that makes no sense is its own; asyncpg says what is wrong with it.
+    An invalid DSN is returned as it is; asyncpg reports the error.
     """
     try:
         parts = urlsplit(dsn)
@@ -125,7 +125,7 @@ def each(dsn: str) -> list[str]:
 
 
 def readers(dsn: str) -> Sequence[str]:
-    """Who may answer reads among several servers, by the DSN's `target_session_attrs`: rather a standby, if none."""
+    """Return the suitable servers for reads, by the DSN's `target_session_attrs`; default: prefer a standby."""
     given = parse_qs(urlsplit(dsn).query).get("target_session_attrs", ["prefer-standby"])[-1]
     if given == "primary":
         return PRIMARY
@@ -133,8 +133,8 @@ def readers(dsn: str) -> Sequence[str]:
 
 
 async def primary_of(dsn: str) -> str:
-    """The DSN of the primary among the servers of `dsn`; `dsn` itself, and nothing is asked, where it names one."""
-    if len(each(dsn)) == 1:
+    """Return the DSN of the primary among the servers of `dsn`; `dsn` itself, without a check, if it names one."""
+    if len(split_dsn(dsn)) == 1:
         return dsn
     servers = Servers(dsn, PRIMARY)
     connection = await servers.connect()
@@ -144,7 +144,7 @@ async def primary_of(dsn: str) -> str:
 
 
 def _host(dsn: str) -> str:
-    """The server as people may read it: no login."""
+    """Return the server of a DSN for messages, without login."""
     parts = urlsplit(dsn)
     return parts.netloc.rpartition("@")[2] or ":".join(
         parse_qs(parts.query).get(name, [""])[-1] for name in ("host", "port")

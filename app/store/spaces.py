@@ -1,4 +1,4 @@
-"""Embedding spaces of a tenant: building another one from the stored prompts while the old one serves."""
+"""Embedding spaces of a tenant: builds a new one from the stored prompts while the old one is in use."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from pgvector import HalfVector
 from app.errors import DatabaseUnavailable
 from app.store.database import Database
 
-#: Reading or writing at most one batch, and what looks through all of a tenant's memories, seconds.
+#: Timeouts of calls on one batch, and of calls on all memories of a tenant, seconds.
 BATCH_TIMEOUT = 120
 WHOLE_TIMEOUT = 1800
 
 
 class Left(NamedTuple):
-    """Memories that the new space has not got: those that can be rewritten, and those that cannot."""
+    """Memories that are missing in the new space: those that can be rewritten, and those without a stored prompt."""
 
     outdated: int
     lost: int
 
 
 async def spaces_of(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
-    """The spaces a tenant has anything in, as rows of `router.spaces_of`."""
+    """Return the spaces in which a tenant has memories, as rows of `router.spaces_of`."""
     return await db.fetch("select * from router.spaces_of($1)", tenant_id)
 
 
 async def build(db: Database, tenant_id: int, space_id: int) -> int:
-    """Begin to build a space or go on with it; returns the space that serves meanwhile.
+    """Start or continue to build a space; return the space in use.
 
-    Raises `Conflict` while a third one is being built.
+    Raises `Conflict` if another one is being built.
     """
     return int((await db.fetch("select router.build_space($1, $2)", tenant_id, space_id))[0][0])
 
 
 async def give_up(db: Database, tenant_id: int) -> None:
-    """Build no space any more; what was written of it stays until it is dropped."""
+    """Stop building a space; its memories stay until it is dropped."""
     await db.fetch("select router.build_space($1, null)", tenant_id)
 
 
 async def left(db: Database, tenant_id: int, from_space: int, to_space: int) -> Left:
-    """How much of one space another has not got."""
+    """Return how many memories of one space are missing in another."""
     rows = await db.fetch(
         "select count(*) filter (where stored), count(*) filter (where not stored) from router.outdated($1, $2, $3)",
         tenant_id,
@@ -55,9 +55,9 @@ async def left(db: Database, tenant_id: int, from_space: int, to_space: int) -> 
 async def outdated(
     db: Database, tenant_id: int, from_space: int, to_space: int, *, after: int, limit: int
 ) -> list[tuple[int, bool]]:
-    """Memories of one space that another has not got, by number from `after` on, and whether their prompts are stored.
+    """Return the memories of one space that are missing in another, and whether their prompts are stored.
 
-    Goes through all of both spaces, however few are asked for.
+    Ordered by number, from `after` on. Reads both spaces completely, whatever the limit.
     """
     rows = await db.fetch(
         "select memory_id, stored from router.outdated($1, $2, $3, $4, $5)",
@@ -72,7 +72,7 @@ async def outdated(
 
 
 async def prompts(db: Database, tenant_id: int, memories: Sequence[int]) -> dict[int, str]:
-    """The stored prompts of these memories; one that is gone meanwhile is not among them."""
+    """Return the stored prompts of these memories, without memories that no longer exist."""
     rows = await db.fetch("select * from router.prompts($1, $2)", tenant_id, memories, timeout=BATCH_TIMEOUT)
     return {row["memory_id"]: row["prompt"] for row in rows}
 
@@ -80,9 +80,9 @@ async def prompts(db: Database, tenant_id: int, memories: Sequence[int]) -> dict
 async def reembed(
     db: Database, tenant_id: int, from_space: int, to_space: int, vectors: Mapping[int, HalfVector]
 ) -> int:
-    """Copy memories, given their new vectors, into the space that is being built; returns how many.
+    """Copy memories with new vectors into the space that is being built; return how many.
 
-    Raises `Conflict` when it is not being built any more.
+    Raises `Conflict` if the space is no longer being built.
     """
     rows = await db.fetch(
         "select router.reembed($1, $2, $3, $4, $5)",
@@ -97,9 +97,9 @@ async def reembed(
 
 
 async def switch(db: Database, tenant_id: int, space_id: int, *, lost: int, unfit: Sequence[int]) -> Left:
-    """Let the built space serve, if nothing is outdated and at most `lost` memories are lost; else nothing changes.
+    """Put the new space in use if no memory is outdated and at most `lost` memories are lost; else change nothing.
 
-    `unfit` are memories whose prompts the new embedder has no vector for. Returns what kept it from switching, if any.
+    `unfit`: memories whose prompts the new embedder cannot embed. Return the counts that prevented the switch, if any.
     """
     rows = await db.fetch(
         "select outdated, lost from router.switch_space($1, $2, $3, $4)",
@@ -113,13 +113,13 @@ async def switch(db: Database, tenant_id: int, space_id: int, *, lost: int, unfi
 
 
 async def drop(db: Database, tenant_id: int, space_id: int, limit: int) -> int:
-    """Forget up to `limit` memories of a space that is not in use; returns how many. Raises `Conflict` if it is."""
+    """Delete up to `limit` memories of an unused space; return how many. Raises `Conflict` if it is in use."""
     rows = await db.fetch("select router.drop_space($1, $2, $3)", tenant_id, space_id, limit, timeout=BATCH_TIMEOUT)
     return int(rows[0][0])
 
 
 async def register_space(db: Database, name: str, dimensions: int) -> int:
-    """The number of an embedding space, made at its first use; one that is known is found on a standby, too."""
+    """Return the number of an embedding space, and register a new one; a standby can return a registered one."""
     statement = "select router.register_space($1, $2)"
     try:
         rows = await db.read(statement, name, dimensions)
@@ -131,6 +131,6 @@ async def register_space(db: Database, name: str, dimensions: int) -> int:
 
 
 async def width(db: Database) -> int:
-    """Dimensions of the embedding column, as chosen at the first migration."""
+    """Return the dimensions of the embedding column, which the first migration sets."""
     rows = await db.read("select router.embedding_width()")
     return int(rows[0][0])

@@ -1,9 +1,8 @@
-"""How the process logs: lines of text or of JSON, with the request they belong to, and nothing that a client said.
+"""Configures logging: lines of text or JSON with the request id, and without text of clients.
 
-Prompts and keys do not get into what the router logs itself. What other packages log at debug level is theirs to
-choose (some versions of the `openai` package log whole requests), and so is the message of an error that passes through
-(asyncpg quotes the argument it cannot encode): the former is left out at every level, of the latter the kind is shown,
-not the message, unless it is of a kind that never quotes anybody.
+The router never logs prompts or keys. Other packages may: some versions of `openai` log whole requests at debug level,
+so other packages' records below warning are dropped. Error messages may quote an argument (asyncpg quotes one that it
+cannot encode), so an error is logged by its class; its message is logged only for classes that quote no arguments.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ import orjson
 from app.errors import ConfigurationError
 from app.telemetry.request_record import RequestRecord
 
-#: The request that is being served; empty outside of any.
+#: Id of the current request; empty outside of requests.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
-#: Errors whose messages are about the machine or the code.
-_HARMLESS = (OSError, ImportError, AttributeError, NameError, MemoryError, RecursionError, ConfigurationError)
-#: What every record has; the rest was given as `extra`.
-_OWN = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "request_id"))
+#: Errors whose messages are about the machine or the code and never quote a client.
+_SAFE = (OSError, ImportError, AttributeError, NameError, MemoryError, RecursionError, ConfigurationError)
+#: Attributes of every log record; all others were given as `extra`.
+_STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "request_id"))
 
 _access = logging.getLogger("pgrouter.access")
 
@@ -34,23 +33,23 @@ ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tu
 
 
 def configure(level: str, form: str, *, access: bool) -> None:
-    """Log to stderr from now on: what pgrouter says from `level` on, what others say from warnings on.
+    """Log to stderr: pgrouter's records from `level` on, other packages' from warning on.
 
-    `access`: a line for each request in `pgrouter.access`, whatever `level` is.
+    `form`: json or text. `access`: log a line per request to `pgrouter.access`, whatever `level` is.
     """
     handler = logging.StreamHandler()
-    handler.addFilter(_tell_request)
+    handler.addFilter(_add_request_id)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
-    wanted = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(handlers=[handler], level=max(wanted, logging.WARNING), force=True)
-    logging.getLogger("pgrouter").setLevel(wanted)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    logging.getLogger("pgrouter").setLevel(number)
     _access.setLevel(logging.INFO if access else logging.CRITICAL)
 
 
 def access(finished: RequestRecord) -> None:
-    """The line of a request that is over."""
+    """Log the line of a request that has ended."""
     if _access.isEnabledFor(logging.INFO):
-        said = {
+        fields = {
             "request_id": finished.request_id,
             "route": finished.route,
             "status": finished.status,
@@ -69,37 +68,37 @@ def access(finished: RequestRecord) -> None:
             "error": finished.error,
         }
         _access.info(
-            "%s %d", finished.route, finished.status, extra={key: v for key, v in said.items() if v is not None}
+            "%s %d", finished.route, finished.status, extra={key: v for key, v in fields.items() if v is not None}
         )
 
 
 class TextLines(logging.Formatter):
-    """A line for people; what belongs to it follows as `name=value`."""
+    """Formats a record as a line of text, with its `extra` as `name=value`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
-        """The line without an error's trace."""
+        """Return the line without the traceback."""
         line = super().formatMessage(record)
-        return line + "".join(f" {name}={_plain(value)}" for name, value in _belonging(record).items())
+        return line + "".join(f" {name}={_quoted(value)}" for name, value in _extra(record).items())
 
     def formatException(self, ei: ErrorInfo) -> str:  # noqa: N802
-        """An error's trace, with the messages that quote nobody."""
+        """Return the traceback, with messages of safe errors only."""
         return trace(ei[1])
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: time (UTC), level, logger, message, request_id, what belongs to it, and an error's trace."""
+    """Formats a record as a JSON object: time (UTC), level, logger, message, request_id, `extra`, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_belonging(record),
+            **_extra(record),
         }
         if record.exc_info:
             line["error"] = trace(record.exc_info[1])
@@ -107,12 +106,12 @@ class JsonLines(logging.Formatter):
 
 
 def trace(error: BaseException | None) -> str:
-    """Where an error came from, and of what kind it and its causes are; messages only where they quote nobody."""
+    """Return the traceback and class of an error and its causes, with the messages of safe errors only."""
     parts: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        message = f": {error}" if isinstance(error, _HARMLESS) else ""
+        message = f": {error}" if isinstance(error, _SAFE) else ""
         state = getattr(error, "sqlstate", None)
         message += f" (SQLSTATE {state})" if isinstance(state, str) else ""
         frames = "".join(traceback.format_tb(error.__traceback__))
@@ -121,18 +120,18 @@ def trace(error: BaseException | None) -> str:
     return "\ncaused by\n".join(parts)
 
 
-def _tell_request(record: logging.LogRecord) -> bool:
+def _add_request_id(record: logging.LogRecord) -> bool:
     if not hasattr(record, "request_id"):
         record.request_id = REQUEST_ID.get()
     return True
 
 
-def _belonging(record: logging.LogRecord) -> dict[str, Any]:
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
     request_id = getattr(record, "request_id", "")
-    extra = {name: value for name, value in vars(record).items() if name not in _OWN}
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     return {"request_id": request_id, **extra} if request_id else extra
 
 
-def _plain(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return f'"{text}"' if " " in text else text

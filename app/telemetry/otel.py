@@ -1,7 +1,8 @@
-"""Traces and metrics for an OpenTelemetry collector, by the gen_ai conventions, where an OTLP endpoint is set.
+"""Sends traces and metrics to an OpenTelemetry collector by the gen_ai conventions, if an OTLP endpoint is set.
 
-A span is begun when a request arrives, so that its providers can be told of it; all else is made from the record of a
-request that is over. Prompts and answers are in neither. Without an endpoint the packages are not even imported.
+The span of a request starts at its arrival, so that providers receive its `traceparent`; everything else is created
+from the record of a request that has ended. Traces and metrics contain no prompts or answers. Without an endpoint,
+OpenTelemetry's packages are not imported.
 """
 
 from __future__ import annotations
@@ -21,44 +22,44 @@ if TYPE_CHECKING:
     from app.telemetry.spans import Trace
 
 TRACEPARENT = b"traceparent"
-#: What the last spans and metrics may take to be delivered at the end, seconds.
+#: Seconds to deliver the last spans and metrics when the process ends.
 DELIVERY = 2.0
 
 _ENDPOINT, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def create(environ: Mapping[str, str] = os.environ) -> Telemetry | None:
-    """What OpenTelemetry's own variables ask for; None: nothing.
+    """Return the telemetry that OpenTelemetry's environment variables configure; None: none.
 
-    `OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT` or `…_METRICS_ENDPOINT` for one of them, turns it on;
-    `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` turn it off. The packages
-    read the others (headers, sampler, batches) themselves. Raises `ConfigurationError` where the extra is missing or
-    the protocol is another than `http/protobuf`.
+    `OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT` or `…_METRICS_ENDPOINT` for one of the two, enables it;
+    `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` and `OTEL_METRICS_EXPORTER=none` disable it. OpenTelemetry's
+    packages read the other variables (headers, sampler, batches). Raises `ConfigurationError` if the extra `otel` is
+    not installed, or if the protocol is not `http/protobuf`.
     """
-    said = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
-    if said.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    variables = {name: value.strip() for name, value in environ.items() if name.startswith("OTEL_") and value.strip()}
+    if variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
-    wanted = {signal for signal in ("TRACES", "METRICS") if _wanted(said, signal)}
-    if not wanted:
+    enabled = {signal for signal in ("TRACES", "METRICS") if _is_enabled(variables, signal)}
+    if not enabled:
         return None
-    for name in (_PROTOCOL, *(_PROTOCOL.replace("OTLP_", f"OTLP_{signal}_") for signal in sorted(wanted))):
-        if said.get(name, "http/protobuf") != "http/protobuf":
-            raise ConfigurationError(f"{name}={said[name]!r}: pgrouter sends http/protobuf.")
+    for name in (_PROTOCOL, *(_PROTOCOL.replace("OTLP_", f"OTLP_{signal}_") for signal in sorted(enabled))):
+        if variables.get(name, "http/protobuf") != "http/protobuf":
+            raise ConfigurationError(f"{name}={variables[name]!r} is not supported: use http/protobuf.")
     try:
-        return Telemetry(traces="TRACES" in wanted, metrics="METRICS" in wanted, environ=said)
+        return Telemetry(traces="TRACES" in enabled, metrics="METRICS" in enabled, environ=variables)
     except ImportError as error:
         raise ConfigurationError(
             f"{_ENDPOINT} is set, but {error.name} is not installed: pip install 'pgrouter[otel]'."
         ) from error
 
 
-def _wanted(said: Mapping[str, str], signal: str) -> bool:
-    endpoint = said.get(_ENDPOINT) or said.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
-    return endpoint is not None and said.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
+def _is_enabled(variables: Mapping[str, str], signal: str) -> bool:
+    endpoint = variables.get(_ENDPOINT) or variables.get(_ENDPOINT.replace("OTLP_", f"OTLP_{signal}_"))
+    return endpoint is not None and variables.get(f"OTEL_{signal}_EXPORTER", "otlp").lower() != "none"
 
 
 class Telemetry:
-    """The pipelines of one process; `close` delivers what is left."""
+    """The trace and metric pipelines of a process."""
 
     def __init__(self, *, traces: bool, metrics: bool, environ: Mapping[str, str]) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -71,7 +72,7 @@ class Telemetry:
 
         from app.telemetry import spans
 
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over these; several workers are several instances.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence. Each worker is an instance of the service.
         named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         own = {"service.version": __version__, "service.instance.id": str(uuid.uuid4())}
         resource = Resource(own).merge(Resource.create({} if named else {"service.name": "pgrouter"}))
@@ -88,33 +89,33 @@ class Telemetry:
             self._duration = meter.create_histogram(
                 "gen_ai.client.operation.duration",
                 "s",
-                "From a request's arrival to the last byte out.",
+                "Time from the arrival of a request to the last byte of its answer.",
                 explicit_bucket_boundaries_advisory=OPERATION_BUCKETS,
             )
             self._tokens = meter.create_histogram(
                 "gen_ai.client.token.usage",
                 "{token}",
-                "Tokens of a request as its provider reports them.",
+                "Tokens of a request, as reported by its provider.",
                 explicit_bucket_boundaries_advisory=TOKEN_BUCKETS,
             )
             self._first_token = meter.create_histogram(
                 "gen_ai.server.time_to_first_token",
                 "s",
-                "From sending upstream to the first byte of the answer.",
+                "Time from the sending upstream to the first byte of the answer.",
                 explicit_bucket_boundaries_advisory=FIRST_TOKEN_BUCKETS,
             )
 
     def begin(self, headers: Mapping[bytes, bytes], arrived_ns: int) -> Trace | None:
-        """A request has arrived: its trace goes on with the client's `traceparent`, or begins here.
+        """Start the trace of a request, or continue that of the client's `traceparent`; None if traces are disabled.
 
-        None: nobody wants traces. Give it to `RequestRecord`, whose attempts may take their header from it.
+        The result belongs into the `RequestRecord`; each attempt takes its `traceparent` from it.
         """
         if self._tracers is None:
             return None
         return self._spans.Trace(self._tracer, headers, arrived_ns)
 
     def finished(self, finished: RequestRecord) -> None:
-        """A request is over."""
+        """Record a request that has ended."""
         if finished.trace is not None:
             finished.trace.end(finished)
         if self._meters is not None and finished.served is not None:
@@ -132,7 +133,7 @@ class Telemetry:
         self._duration.record(finished.duration, {**attributes, "error.type": error} if error else attributes)
 
     def close(self, within: float = DELIVERY) -> None:
-        """Deliver what is left, for so many seconds; a collector that is away is not waited for any longer."""
+        """Deliver the remaining spans and metrics, for `within` seconds at most."""
         ending = threading.Thread(target=self._shut_down, name="telemetry", daemon=True)
         ending.start()
         ending.join(within)

@@ -1,6 +1,6 @@
-"""Makes the spans of a request, by OpenTelemetry's conventions for generative AI; imported where they are wanted.
+"""Creates the spans of a request by OpenTelemetry's conventions for generative AI; imported only if traces are enabled.
 
-The names are written out: the module of `opentelemetry.semconv` that had them says that they have moved.
+Attribute names are literals, because `opentelemetry.semconv` has deprecated its module of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Attributes = dict[str, str | int | float | bool]
 
 
 class Trace:
-    """The span of a request on its way, and those of its attempts."""
+    """The span of a running request and the spans of its attempts."""
 
     def __init__(self, tracer: Tracer, headers: Mapping[bytes, bytes], arrived_ns: int) -> None:
         carrier = {
@@ -37,7 +37,7 @@ class Trace:
         self._attempts: list[Span] = []
 
     def attempt(self, started: float) -> bytes:
-        """The `traceparent` for a provider that is asked `started` seconds after the arrival; one call an attempt."""
+        """Start the span of an attempt, `started` seconds after the arrival, and return its `traceparent`."""
         span = self._tracer.start_span("attempt", self._inside, SpanKind.CLIENT, start_time=self._at(started))
         self._attempts.append(span)
         carrier: dict[str, str] = {}
@@ -45,7 +45,7 @@ class Trace:
         return carrier["traceparent"].encode()
 
     def end(self, finished: RequestRecord) -> None:
-        """Make and end all spans of a request that is over."""
+        """Create and end all spans of a request that has ended."""
         span = self._span
         if span.is_recording():
             span.update_name(f"{finished.operation} {_requested(finished)}".rstrip())
@@ -56,8 +56,11 @@ class Trace:
                 self._end_attempt(position, attempt, finished.operation)
             for attempt in finished.attempts:
                 if not attempt.asked:
-                    about = {"gen_ai.request.model": attempt.model.name, "pgrouter.outcome": attempt.outcome}
-                    span.add_event("passed over", about, self._at(attempt.started))
+                    attributes: Attributes = {
+                        "gen_ai.request.model": attempt.model.name,
+                        "pgrouter.outcome": attempt.outcome,
+                    }
+                    span.add_event("passed over", attributes, self._at(attempt.started))
             if finished.status >= 500:
                 span.set_status(StatusCode.ERROR)
         for left in self._attempts:
@@ -66,14 +69,14 @@ class Trace:
         span.end(self._at(finished.duration))
 
     def _steps(self, finished: RequestRecord) -> None:
-        """What came before the departure, the decision last and its embedding before it: only how long is known."""
+        """Create the spans of embedding and decision from their durations; the second ends when the request is sent."""
         decided = finished.duration if finished.overhead is None else finished.overhead
         embedded = decided - (finished.deciding or 0.0)
         if finished.embedding is not None:
             self._step("embed", embedded - finished.embedding, embedded, SpanKind.INTERNAL, {})
         if finished.deciding is not None:
-            called: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
-            self._step("router.decide", embedded, decided, SpanKind.CLIENT, called)
+            attributes: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
+            self._step("router.decide", embedded, decided, SpanKind.CLIENT, attributes)
 
     def _step(self, name: str, began: float, ended: float, kind: SpanKind, attributes: Attributes) -> None:
         span = self._tracer.start_span(name, self._inside, kind, attributes, start_time=self._at(began))
@@ -105,7 +108,7 @@ class Trace:
 
 
 def common(finished: RequestRecord) -> Attributes:
-    """What spans and metrics of a request have in common; all of it from small sets of names."""
+    """Return the attributes that spans and metrics of a request share; each has a small set of values."""
     attributes: Attributes = {"gen_ai.operation.name": finished.operation}
     if finished.served is not None:
         attributes["gen_ai.request.model"] = _requested(finished)
@@ -116,12 +119,12 @@ def common(finished: RequestRecord) -> Attributes:
 
 
 def error_of(finished: RequestRecord) -> str | None:
-    """The `error.type` of a request: the code of the router's error, else the status."""
+    """Return the `error.type` of a request: the code of the router's error, else the status; None without an error."""
     return finished.error or (str(finished.status) if finished.status >= 400 else None)
 
 
 def _requested(finished: RequestRecord) -> str:
-    """The requested name where it is one that exists: any other is a client's text."""
+    """Return the requested model if it exists; any other name is arbitrary client text."""
     return finished.requested or "" if finished.served is not None else ""
 
 

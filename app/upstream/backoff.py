@@ -1,4 +1,4 @@
-"""How long to wait before a provider is asked again: as it says, else a while that grows, with jitter."""
+"""Computes the wait before a retry: that of `Retry-After`, else exponential back-off with jitter."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: The first wait, seconds; each next one is twice as long, up to the longest.
+#: The first and the longest wait, seconds; each wait is twice as long as the one before.
 FIRST = 0.25
 LONGEST = 8.0
 
 
 def backoff(repeated: int) -> float:
-    """Seconds before the next attempt after so many repeated ones: half to all of a wait that doubles."""
+    """Return the seconds to wait after `repeated` retries: random, from half of the exponential wait to all of it."""
     return min(LONGEST, FIRST * 2.0**repeated) * random.uniform(0.5, 1.0)  # noqa: S311  (spreads load; no secret)
 
 
 def retry_after(headers: Mapping[bytes, bytes], now: datetime | None = None) -> float | None:
-    """Seconds that an answer asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date (RFC 9110).
+    """Return the seconds in `retry-after-ms`, or in `Retry-After`, a number or a date (RFC 9110).
 
-    None when it says nothing that can be understood.
+    None if neither header is present and valid.
     """
-    said = headers.get(b"retry-after-ms")
-    if said is not None:
-        found = _number(said)
-        if found is not None:
-            return found / 1000
-    said = headers.get(b"retry-after")
-    if said is None:
+    value = headers.get(b"retry-after-ms")
+    if value is not None:
+        milliseconds = _number(value)
+        if milliseconds is not None:
+            return milliseconds / 1000
+    value = headers.get(b"retry-after")
+    if value is None:
         return None
-    found = _number(said)
-    if found is not None:
-        return found
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
     try:
-        at = parsedate_to_datetime(said.decode("latin-1"))
+        at = parsedate_to_datetime(value.decode("latin-1"))
     except (ValueError, OverflowError):
         return None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at

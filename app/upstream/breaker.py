@@ -1,4 +1,4 @@
-"""Remembers which models fail again and again, so that they are passed over while another can serve."""
+"""Circuit breakers, which keep requests from models that fail repeatedly."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-#: Failures in a row from which on a model is passed over.
+#: Consecutive failures that open a breaker.
 FAILURES = 5
-#: For how long at first, seconds; it doubles each time that the probe fails too, up to the longest.
+#: Seconds that a breaker stays open at first, and at most; the time doubles with each probe that fails.
 PAUSE = 10.0
 LONGEST = 120.0
 
@@ -24,10 +24,11 @@ class _State:
 
 
 class Breakers:
-    """A circuit breaker for each model of each provider, of this process.
+    """The circuit breakers of a process, one for each model of each provider.
 
-    Closed, a model is asked. Open, it is not, until its time is up; then one request is let through, half-open, and
-    what comes of it closes the breaker or opens it for twice as long. (M. Nygard, Release It!, 2007.)
+    A closed breaker lets requests through, an open one does not. After its pause it is half-open: one request, the
+    probe, is let through; its success closes the breaker, its failure opens it for twice as long. (M. Nygard, Release
+    It!, 2007.)
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +36,7 @@ class Breakers:
         self._states: dict[tuple[str, str], _State] = {}
 
     def allows(self, provider: str, model: str) -> bool:
-        """Whether to ask a model now; a True of a breaker that was open is for one request alone."""
+        """Whether a request may be sent to a model; if its breaker was open, the caller's request is the probe."""
         state = self._states.get((provider, model))
         if state is None or state.until == 0.0:
             return True
@@ -44,13 +45,13 @@ class Breakers:
         state.probing = True
         return True
 
-    def succeeded(self, provider: str, model: str) -> None:
-        """It answered, be it that the request is wrong."""
+    def record_success(self, provider: str, model: str) -> None:
+        """Record an answer; one that reports a faulty request counts too."""
         if self._states:
             self._states.pop((provider, model), None)
 
-    def failed(self, provider: str, model: str, retry_after: float | None = None) -> None:
-        """It did not answer, or said that it cannot; for `retry_after` seconds, at most `LONGEST`, it is believed."""
+    def record_failure(self, provider: str, model: str, retry_after: float | None = None) -> None:
+        """Record a failure. If the answer has `Retry-After`, open for `retry_after` seconds, `LONGEST` at most."""
         state = self._states.setdefault((provider, model), _State())
         state.failures += 1
         if state.probing:
@@ -62,14 +63,14 @@ class Breakers:
         elif state.failures >= FAILURES:
             state.until = self._clock() + state.pause
 
-    def left(self, provider: str, model: str) -> None:
-        """Nobody knows what would have come of it, as the client left: the next request may probe."""
+    def record_abort(self, provider: str, model: str) -> None:
+        """Record a request without a result, because its client disconnected: the next request may be the probe."""
         state = self._states.get((provider, model))
         if state is not None:
             state.probing = False
 
     def states(self) -> Iterator[tuple[str, str, int]]:
-        """Provider, model and `CLOSED`, `HALF_OPEN` or `OPEN` of those that failed lately."""
+        """Yield provider, model and `CLOSED`, `HALF_OPEN` or `OPEN` of each model whose last request failed."""
         now = self._clock()
         for (provider, model), state in list(self._states.items()):
             closed = state.until == 0.0

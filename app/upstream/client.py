@@ -1,4 +1,4 @@
-"""Carries bytes to a provider and back: connections kept, time-outs kept, nothing decoded."""
+"""The HTTP client of providers: sends requests and returns answers as bytes, with timeouts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yarl import URL
 from app.entities import Provider
 from app.errors import UpstreamUnavailable
 
-#: Headers that belong to one connection (RFC 9110, 7.6.1), or that the hop writes itself.
+#: Headers of a single connection (RFC 9110, 7.6.1), which must not be forwarded.
 HOP_BY_HOP = frozenset(
     (
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -25,16 +25,16 @@ _CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-a
 _NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
 _ROUTER_HEADERS = b"x-router"
 
-#: A body over this many bytes is written in pieces.
+#: Bytes from which on a body is written in pieces.
 LARGE = 1024 * 1024
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
-#: A body at hand, or one that is passed on as it comes.
+#: A complete body, or one that is forwarded as it arrives.
 Body = bytes | AsyncIterator[bytes] | None
 
 
 class Reply:
-    """A provider's answer whose first byte has arrived; `close` when done with it, read or not."""
+    """A provider's answer whose first byte has arrived; must be closed, whether it was read or not."""
 
     __slots__ = ("_begun", "_response", "headers", "status")
 
@@ -45,7 +45,7 @@ class Reply:
         self.headers = [(name.lower(), value) for name, value in response.raw_headers if name.lower() not in HOP_BY_HOP]
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header called `name` (lower case)."""
+        """Return the first header `name` (lower case), else None."""
         return next((value for key, value in self.headers if key == name), None)
 
     @property
@@ -55,35 +55,35 @@ class Reply:
 
     @property
     def arrived(self) -> bool:
-        """Whether all of the body is here, so that nobody waits for it."""
+        """Whether the whole body has arrived."""
         return self._response.content.is_eof()
 
     async def begin(self) -> None:
-        """Wait for the first of the body. Raises as `chunks` does, where the provider breaks off before it too."""
+        """Wait for the first bytes of the body. Raises `UpstreamUnavailable` if the provider aborts the answer."""
         try:
             self._begun = await self._response.content.readany()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+            raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives. Raises `UpstreamUnavailable` when the provider breaks off."""
+        """Yield the body as it arrives. Raises `UpstreamUnavailable` if the provider aborts the answer."""
         try:
             if self._begun:
                 yield self._begun
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+            raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
 
     async def read(self) -> bytes:
-        """The whole body. Raises as `chunks` does."""
+        """Return the whole body. Raises `UpstreamUnavailable` if the provider aborts the answer."""
         try:
             return self._begun + await self._response.content.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise UpstreamUnavailable("The provider broke off its answer.", timed_out=_timed_out(error)) from error
+            raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else cut it, which stops the provider's work."""
+        """Release the connection if the body was read to its end, else close it, which stops the provider's work."""
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -91,7 +91,7 @@ class Reply:
 
 
 class Upstream:
-    """The HTTP client of the process; `open` and `close` it inside the event loop."""
+    """The HTTP client of a process; `open` and `close` run inside the event loop."""
 
     def __init__(
         self,
@@ -107,11 +107,11 @@ class Upstream:
         self._environ = environ
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[tuple[str, str, bytes], URL] = {}
-        # The headers that clients send are the same ones again and again; None: not sent on.
+        # Header names of clients, decoded once; None: not forwarded.
         self._names: dict[bytes, str | None] = {}
 
     async def open(self) -> None:
-        """Make ready to send."""
+        """Create the connection pool."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=self._idle_timeout),
@@ -121,7 +121,7 @@ class Upstream:
         )
 
     async def close(self) -> None:
-        """Cut what is still open."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -138,19 +138,19 @@ class Upstream:
         extra: Iterable[tuple[str, str]] = (),
         plain: bool = True,
     ) -> Reply:
-        """Send `body` to a provider at `path` below its base URL; returns once the answer has begun.
+        """Send a request to a provider at `path` below its base URL, and return the answer once it has begun.
 
-        The client's headers go along, its credentials and the router's own do not; `extra` are sent too. `plain`: the
-        answer must come uncompressed, for what passes by is read. `within`: seconds for it to begin, if that is less
-        than what every attempt has; of a body that is passed on they count from its last piece. Raises
-        `UpstreamUnavailable`.
+        The client's `headers` are forwarded without its credentials and without `x-router-*`; `extra` headers are
+        added. `plain`: request an uncompressed answer, because it will be parsed. `within`: seconds until the answer
+        begins, if less than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count
+        from its last piece. Raises `UpstreamUnavailable`.
         """
         assert self._session is not None, "open() comes first"
         sent = self._forwarded(headers, plain)
         sent += extra
         sent += credentials(provider.key_variable, provider.key_header, self._environ)
         if isinstance(body, bytes):
-            # A large body goes in pieces, so that others get a turn in between.
+            # A large body is written in pieces, so that other requests run in between.
             data: object = body if len(body) <= LARGE else io.BytesIO(body)
         else:
             data = body
@@ -159,7 +159,7 @@ class Upstream:
         try:
             async with asyncio.timeout(longest) as timer:
                 if isinstance(body, AsyncIterator):
-                    data = _timed(body, timer, longest)
+                    data = _restart_timeout(body, timer, longest)
                 response = await self._session.request(
                     method,
                     self._url(provider.base_url, path, query),
@@ -169,7 +169,7 @@ class Upstream:
                 )
                 reply = Reply(response)
                 if plain and reply.streamed:
-                    # A head alone is no beginning: what dies before its first word can still be another model's.
+                    # If the provider fails before the first event, another model can still serve the request.
                     await reply.begin()
         except BaseException as error:
             if response is not None:
@@ -177,10 +177,10 @@ class Upstream:
             if not isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
                 raise
             timed_out = _timed_out(error)
-            what = "did not answer in time" if timed_out else "cannot be reached"
-            raise UpstreamUnavailable(f"The provider {provider.name!r} {what}.", timed_out=timed_out) from error
+            failure = "did not answer in time" if timed_out else "cannot be reached"
+            raise UpstreamUnavailable(f"The provider {provider.name!r} {failure}.", timed_out=timed_out) from error
         if not 200 <= response.status < 600:
-            # Another protocol, which nobody asked for, or what no client could be told.
+            # 1xx switches protocols, which no client requested; 600 and over is no HTTP status.
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return reply
@@ -194,11 +194,11 @@ class Upstream:
             except KeyError:
                 name = self._name(raw)
             if name is not None and not (plain and raw == b"accept-encoding"):
-                sent.append((name, _wired(value)))
+                sent.append((name, _header_text(value)))
             elif raw == b"connection":
                 hop = value
         if hop and hop.lower() not in (b"keep-alive", b"close"):
-            # RFC 9110, 7.6.1: what the client's connection names is for this hop alone.
+            # RFC 9110, 7.6.1: headers listed in `connection` are for this hop only.
             dropped = {name.strip() for name in hop.decode("latin-1").lower().split(",")}
             sent = [(name, value) for name, value in sent if name not in dropped]
         if plain:
@@ -220,17 +220,17 @@ class Upstream:
         return url
 
 
-async def _timed(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
-    """`body`, each piece of which gives the answer `seconds` from then on."""
+async def _restart_timeout(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
+    """Yield the pieces of `body`; each one restarts the timeout of the answer."""
     async for piece in body:
-        # Where the answer has begun already, nobody waits for it any more.
+        # If the answer has begun already, the timeout has ended.
         with suppress(RuntimeError):
             timer.reschedule(asyncio.get_running_loop().time() + seconds)
         yield piece
 
 
-def _wired(value: bytes) -> str:
-    """`value` as text that aiohttp, which writes UTF-8, sends as the same bytes; Latin-1 where it is not UTF-8."""
+def _header_text(value: bytes) -> str:
+    """Decode a header for aiohttp, which encodes as UTF-8: from UTF-8, or from Latin-1 if it is not UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -238,7 +238,7 @@ def _wired(value: bytes) -> str:
 
 
 def credentials(variable: str | None, header: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The header that carries a provider's key; none where `variable` holds none."""
+    """Return the header with a provider's API key; empty if the environment variable `variable` is not set."""
     key = environ.get(variable) if variable else None
     if not key:
         return ()

@@ -163,17 +163,17 @@ class Failover:
             whole = await self._whole(reply)
         except UpstreamUnavailable as error:
             attempt.end("timeout" if error.timed_out else "unreachable")
-            self._breakers.failed(provider, model.name)
+            self._breakers.record_failure(provider, model.name)
             return Answer(attempt, error=error)
         except BaseException:
             attempt.end("cancelled")
-            self._breakers.left(provider, model.name)
+            self._breakers.record_abort(provider, model.name)
             raise
         attempt.end(str(reply.status))
         if reply.status in _UNWELL:
-            self._breakers.failed(provider, model.name, retry_after(dict(reply.headers)))
+            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)))
         else:
-            self._breakers.succeeded(provider, model.name)
+            self._breakers.record_success(provider, model.name)
         return Answer(attempt, reply, whole)
 
     async def _whole(self, reply: Reply) -> bytes | None:

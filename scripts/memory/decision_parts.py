@@ -39,7 +39,7 @@ async def parts(report: Report, dsn: str, tenant: Tenant, embeddings: Sequence[H
         backend = await connection.fetchval("select pg_backend_pid()")
         # Entered for all parts: being inside a transaction costs the same for each.
         async with connection.transaction():
-            await connection.execute(f"select router._enter({tenant.number})")
+            await connection.execute(f"select router_internal._enter({tenant.number})")
             for number, embedding in enumerate(islice(cycle(embeddings), WARM + len(embeddings))):
                 for part, statement in PARTS.items():
                     arguments = _arguments(part, tenant, embedding)

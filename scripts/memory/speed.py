@@ -118,7 +118,7 @@ async def similarities(
     connection = await connect(dsn, **settings)
     try:
         async with connection.transaction():
-            await connection.execute("select router._enter($1)", tenant.number)
+            await connection.execute("select router_internal._enter($1)", tenant.number)
             query = "select similarity from router.neighbours($1, $2, $3, $4)"
             return [
                 [row["similarity"] for row in await connection.fetch(query, tenant.number, tenant.space, embedding, k)]

@@ -100,7 +100,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Base:
-    """A shared memory as router._lean has it: sums over its neighbours of the questions, and its means by model."""
+    """A shared memory as router_internal._base_sums has it: sums over its neighbours of the questions, and means."""
 
     sums: Sums
     quality: Floats
@@ -284,7 +284,7 @@ def _prior(
 
 
 def _shrunk(total: Floats, many: Floats, weight: float, wider: Floats) -> Floats:
-    """As router._prior."""
+    """As router_internal._prior."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shrunk = np.where(many + weight > 0, (total + weight * wider) / (many + weight), wider)
     return np.where(np.isnan(wider), _mean(total, many), shrunk)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from app.accounting.admission import Admission, Admitted, duration
+from app.accounting.admission import Admission, AdmissionResult, format_duration
 from app.entities import Caller
 from app.errors import BudgetSpent, RateLimited
 from app.store import limits as money
@@ -38,7 +38,7 @@ class Asking:
         finally:
             await db.close()
 
-    async def admit(self, costs: tuple[float | None, ...] = (0.1,), tokens: int = 10) -> Admitted:
+    async def admit(self, costs: tuple[float | None, ...] = (0.1,), tokens: int = 10) -> AdmissionResult:
         """Ask for a new request."""
         decision: UUID = await self.world.owner.fetchval("select uuidv7()")
         return await self.admission.admit(self.caller, decision, tokens, costs)
@@ -58,7 +58,7 @@ async def asking(world: World) -> AsyncIterator[Asking]:
 async def test_an_answer_says_what_is_left_of_the_limits_there_are(asking: Asking) -> None:
     await asking.limit(requests=120)
     admitted = await asking.admit((0.2, None))
-    assert admitted == Admitted(
+    assert admitted == AdmissionResult(
         (True, True),
         {
             "x-ratelimit-limit-requests": "120",
@@ -142,7 +142,7 @@ async def test_a_budget_says_why_it_is_in_the_way(asking: Asking) -> None:
         BudgetSpent, match=r"monthly budget of 0.25 USD of this account.* has 0\.05 USD left, less than"
     ):
         await asking.admit((0.2, 0.1))
-    with pytest.raises(BudgetSpent, match="no model that could serve this request has one"):
+    with pytest.raises(BudgetSpent, match="no model that could serve this request has a price"):
         await asking.admit((None,))
 
 
@@ -157,7 +157,7 @@ async def test_with_postgres_not_answering_everybody_is_admitted_uncounted(askin
             admitted = await Admission(db, deadline=0.1).admit(asking.caller, decision, 10, (0.1, None))
     finally:
         await db.close()
-    assert admitted == Admitted((True, True), counted=False)
+    assert admitted == AdmissionResult((True, True), counted=False)
 
 
 @pytest.mark.parametrize(
@@ -168,4 +168,4 @@ async def test_with_postgres_not_answering_everybody_is_admitted_uncounted(askin
     ],
 )  # fmt: skip
 def test_durations_read_like_openais(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

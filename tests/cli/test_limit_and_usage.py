@@ -134,6 +134,6 @@ def test_nothing_used_is_said(acme: Command) -> None:
     assert "acme has used nothing since" in acme("usage", "--tenant", "acme").stderr
 
 
-@pytest.mark.parametrize(("option", "said"), [("--by=weather", "'weather' is none of"), ("--since=soon", "'soon'")])
+@pytest.mark.parametrize(("option", "said"), [("--by=weather", "'weather' is not one of"), ("--since=soon", "'soon'")])
 def test_what_usage_cannot_be_asked_is_said(acme: Command, option: str, said: str) -> None:
     assert said in acme("usage", "--tenant", "acme", option, code=2).stderr

@@ -52,7 +52,7 @@ def test_a_bad_setting_in_the_environment_is_named(acme: Command, monkeypatch: p
 
 
 def test_a_tenant_of_a_name_that_is_taken_is_refused(acme: Command) -> None:
-    assert "there is a tenant of that name already" in complaint(acme("tenant", "create", "acme", code=1))
+    assert "A tenant of this name already exists" in complaint(acme("tenant", "create", "acme", code=1))
 
 
 def test_a_misspelt_candidate_leaves_no_tenant_behind(acme: Command) -> None:
@@ -80,7 +80,7 @@ def test_a_tenant_is_changed_and_what_is_not_given_stays(acme: Command, tmp_path
     acme("tenant", "set", "acme", "--memory-cap", "7")
     acme("tenant", "set", "acme", "--no-store-prompts", "--shared")
     told = complaint(acme("tenant", "set", "acme", "--base", "acme", code=1))
-    assert told == "pgrouter: a tenant leans on another's memory, not on its own."
+    assert told == "pgrouter: A tenant cannot be its own base: name another tenant."
     (tenant,) = [each for each in printed(acme("tenant", "list", "--json")) if each["name"] == "acme"]
     assert (tenant["memory_cap"], tenant["store_prompts"], tenant["route_explicit"]) == (7, False, False)
     assert acme("export", "--tenant", "acme").stdout == "", "the prompts that were stored are erased"

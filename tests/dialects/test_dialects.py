@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.accounting.reservation import ANSWER, tokens
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, ParsedRequest, prompt
+from app.dialects.base import text_of
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
 from app.routing.candidates import MARGIN, able
 from app.routing.plan import Plan
@@ -241,7 +242,7 @@ def test_instructions_are_the_system_prompt_and_items_become_messages() -> None:
     assert list(reading.messages) == [{"role": "system", "content": "Be brief."}, *HI]
     assert reading.previous == "resp_1"
     system = MESSAGES.read({"system": [{"type": "text", "text": "Be brief."}], "messages": HI}).messages
-    assert [prompt.text_of(message) for message in system] == ["Be brief.", "hi"]
+    assert [text_of(message) for message in system] == ["Be brief.", "hi"]
 
 
 @pytest.mark.parametrize(

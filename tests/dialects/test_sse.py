@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.json_splice import with_member, without_member
-from app.dialects.sse import EventSplitter, data_of
+from app.dialects.sse import EventSplitter, data_of, split_events
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
@@ -58,6 +58,7 @@ def test_every_event_has_the_data_that_went_into_it(datas: list[list[str]], wher
     found, rest = cut(chunks(stream, where))
     assert rest == b""
     assert [data_of(event).decode() for event in found] == ["\n".join(data) for data in datas]
+    assert [data_of(event) for event in split_events(stream) if event] == [data_of(event) for event in found]
 
 
 def test_data_is_what_follows_the_colon_and_one_blank() -> None:

@@ -65,12 +65,12 @@ def test_a_tokenizer_never_sees_more_than_a_part_of_a_long_text() -> None:
 
     text = "one two three four five six seven eight nine ten. " * 20_000
     assert tokens.counter(encode)(text) == pytest.approx(200_000, rel=0.02)
-    assert sum(map(len, seen)) <= tokens.COUNTED
+    assert sum(map(len, seen)) <= tokens.COUNT_CHARS
     assert max(map(len, seen)) <= tokens.PIECE
 
 
 def test_a_text_within_the_bound_is_counted_whole() -> None:
-    assert tokens.counter(list)("x" * tokens.COUNTED) == tokens.COUNTED
+    assert tokens.counter(list)("x" * tokens.COUNT_CHARS) == tokens.COUNT_CHARS
 
 
 # Loading. `tiktoken` is the network's edge: it fetches what its cache does not have.

@@ -13,9 +13,12 @@ import typer.main
 from starlette.routing import Match
 
 from app import cli
+from app.entities import POLICY_SETTINGS
 from app.operations.policy_defaults import policy_defaults
 from app.server.app import routes
 from app.settings import Settings
+from app.settings.others import OTHERS
+from app.settings.process import variables
 from app.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +115,9 @@ def read_variables() -> set[str]:
     Settings.from_environment(environ)
     policy_defaults(environ)
     # These it looks for among all that begin so, some by names that it puts together; its docstring has those.
-    traced = set(re.findall(r"\bOTEL_[A-Z_]*[A-Z]\b", (ROOT / "app" / "telemetry.py").read_text(encoding="utf-8")))
+    traced = set(
+        re.findall(r"\bOTEL_[A-Z_]*[A-Z]\b", (ROOT / "app" / "telemetry" / "otel.py").read_text(encoding="utf-8"))
+    )
     assert len(traced) > 3
     return (environ.asked | source_names() | traced | OF_PACKAGES) - INTERNAL
 
@@ -121,38 +126,23 @@ def test_every_variable_that_is_read_is_in_the_table_and_no_other() -> None:
     assert said_in_tables(section("Settings")) == read_variables()
 
 
-def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
+def test_the_tables_of_variables_have_every_variable_that_is_read_and_no_other() -> None:
+    names = [variable.name for variable in (*variables().values(), *OTHERS)]
+    names += [setting.variable for setting in POLICY_SETTINGS.values()]
+    assert len(names) == len(set(names))
+    assert set(names) == read_variables()
+
+
+def test_the_defaults_in_the_readme_are_those_of_the_code() -> None:
     defaults = Settings()
     rows = [line.split("|") for line in section("Settings").splitlines() if line.startswith("| `")]
     said = {name: value for row in rows for name, value in zip(code(row[1]), code(row[2]), strict=False)}
-    for name, field in {
-        "HOST": "host",
-        "PORT": "port",
-        "ROUTER_WORKERS": "workers",
-        "ROUTER_EMBEDDER": "embedder",
-        "ROUTER_EMBEDDING_CACHE": "embedding_cache",
-        "ROUTER_EMBEDDING_DEADLINE": "embedding_deadline",
-        "ROUTER_DECISION_DEADLINE": "decision_deadline",
-        "ROUTER_CONNECT_TIMEOUT": "connect_timeout",
-        "ROUTER_FIRST_BYTE_TIMEOUT": "first_byte_timeout",
-        "ROUTER_IDLE_TIMEOUT": "idle_timeout",
-        "ROUTER_TOTAL_TIMEOUT": "total_timeout",
-        "ROUTER_RETRIES": "retries",
-        "ROUTER_RETRY_WAIT": "retry_wait",
-        "ROUTER_HEDGE_SECONDS": "hedge",
-        "ROUTER_KEEPALIVE_SECONDS": "keepalive",
-        "ROUTER_MAX_BODY_BYTES": "max_body",
-        "ROUTER_POOL_SIZE": "pool_size",
-        "ROUTER_LEDGER_QUEUE": "ledger_queue",
-        "ROUTER_DRAIN": "drain",
-        "ROUTER_MAINTAIN_SECONDS": "maintain_seconds",
-        "ROUTER_GRADUATE_AT": "graduate_at",
-        "ROUTER_LEDGER_DAYS": "ledger_days",
-        "LOG_LEVEL": "log_level",
-        "LOG_FORMAT": "log_format",
-    }.items():
+    assert len(said) > 20
+    for field, variable in variables().items():
         value: Any = getattr(defaults, field)
-        assert said[name] == (value if isinstance(value, str) else f"{value:.10g}"), name
+        if variable.default is None and variable.name in said and value is not None:
+            shown = f"{value:.10g}" if isinstance(value, bool | int | float) else str(value)
+            assert said[variable.name] == shown, variable.name
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:

@@ -48,7 +48,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def postgres(home: Path, said: list[str]) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(home, settings=QUICK, say=said.append) as started:
+    with EmbeddedPostgres(home, settings=QUICK, report=said.append) as started:
         yield started
 
 

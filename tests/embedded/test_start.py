@@ -166,4 +166,4 @@ def _write_pid_file(home: Path, text: str, pid: int) -> None:
     data = home / "postgres"
     file = data / "postmaster.pid"
     file.write_text(text and "\n".join([str(pid), *text.splitlines()[1:]]) + "\n")
-    account_for(data).give(file)
+    account_for(data).chown(file)

@@ -26,13 +26,13 @@ def test_a_taken_port_is_replaced_and_said(postgres: EmbeddedPostgres, said: lis
         postgres.start()
         assert f":{port}/" not in postgres.dsn
         assert sql(postgres.dsn, "select 1") == "1"
-    assert any(f"Port {port} is taken" in sentence for sentence in said)
+    assert any(f"Port {port} is in use" in sentence for sentence in said)
 
 
 def test_a_taken_port_that_was_asked_for_is_an_error(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 is taken"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 is in use"):
             EmbeddedPostgres(home, port=port, settings=QUICK).start()
 
 
@@ -42,7 +42,7 @@ def test_a_cluster_of_another_major_version_is_an_error_naming_both(postgres: Em
     ours = file.read_text()
     file.write_text("16\n")
     try:
-        with pytest.raises(ConfigurationError, match=r"PostgreSQL 16, and .* PostgreSQL 18.*PGROUTER_HOME"):
+        with pytest.raises(ConfigurationError, match=r"PostgreSQL 16, but .* PostgreSQL 18.*PGROUTER_HOME"):
             postgres.start()
     finally:
         file.write_text(ours)

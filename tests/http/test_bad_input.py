@@ -224,7 +224,7 @@ async def test_a_flood_of_made_up_keys_costs_the_database_nothing_twice(proxy: P
     for key in ("rk-short", "x" * 46, made_up, made_up):
         with pytest.raises(Unauthorized):
             await directory.caller(key)
-    assert len(directory._unknown) == 1
+    assert len(directory._invalid) == 1
     await keys.create_key(proxy.admin, proxy.tenant_id, hash_of(made_up), hint_of(made_up))
     await asyncio.sleep(0.3)
     assert (await directory.caller(made_up)).tenant_id == proxy.tenant_id

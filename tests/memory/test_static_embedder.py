@@ -70,7 +70,7 @@ async def test_a_long_prompts_surface_is_counted_as_a_short_ones(
 @given(tokens=st.lists(st.integers(0, 60), min_size=1, max_size=80))
 def test_a_surface_is_to_the_bit_what_it_was_when_memories_were_stored(tokens: list[int]) -> None:
     names = np.arange(61, dtype=np.uint64) % 40
-    hashed = surface._mixed(names)
+    hashed = surface._hash(names)
     expected = np.zeros(7)
     for token in sorted(set(tokens)):
         sign = -1.0 if int(hashed[token]) >> 63 == 0 else 1.0

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 
 from app.embedded import psql
+from app.errors import ConfigurationError
 from app.operations.migrate import configuration, migrate
 from app.store import limits
 from app.store.database import REVISION
@@ -52,7 +54,7 @@ def test_every_revision_can_be_stopped_at(empty_database: str, database: str) ->
         assert migrate(empty_database, revision)[1] == revision
 
 
-def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_again(
+def test_a_database_in_use_goes_down_to_each_revision_with_a_memory_and_up_again(
     empty_database: str, upstream: Running
 ) -> None:
     async def use() -> None:
@@ -71,7 +73,7 @@ def test_a_database_in_use_goes_down_to_the_last_revision_without_limits_and_up_
             assert float(meter["day_usd"]) == pytest.approx(sum(row["spent_usd"] for row in rows))
             assert meter["reserved_usd"] == 0
 
-    for between in ("0009", "0010", "0012"):
+    for between in ("0102", "0103", "0104"):
         migrate(empty_database)
         blocking(use)
         assert migrate(empty_database, between)[1] == between
@@ -110,3 +112,30 @@ def test_a_migration_that_fails_leaves_nothing(empty_database: str, monkeypatch:
     with pytest.raises(SystemExit):
         migrate(empty_database)
     assert fetch(empty_database, "select to_regnamespace('router')")[0][0] is None
+
+
+@pytest.mark.parametrize("revision", ["0001", "0015"])
+def test_the_schema_of_a_pre_release_is_refused_with_what_to_do(empty_database: str, revision: str) -> None:
+    blocking(lambda: _pre_release(empty_database, revision))
+    for target in ("head", "base"):
+        with pytest.raises(ConfigurationError, match=f"revision {revision}.*pgrouter export.*pgrouter import"):
+            migrate(empty_database, target)
+    process = alembic("upgrade", "head", url=empty_database)
+    output = "".join(process.communicate(timeout=60))
+    assert process.returncode != 0
+    assert "of a pre-release" in output
+    assert fetch(empty_database, "select version_num from router.alembic_version")[0][0] == revision
+    assert fetch(empty_database, "select to_regclass('router.tenants')")[0][0] is None
+
+
+async def _pre_release(dsn: str, revision: str) -> None:
+    """Leave what a pre-release's migrations left at `revision`, as far as ours look at it."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "create schema router;"
+            "create table router.alembic_version (version_num varchar(32) primary key);"
+            f"insert into router.alembic_version (version_num) values ('{revision}');"
+        )
+    finally:
+        await connection.close()

@@ -53,7 +53,7 @@ async def work(dsn: str) -> None:
         assert ("shrink", 2) in {tuple(row) for row in due}
         decision = await world.owner.fetchval("select uuidv7()")
         assert await world.log({"tenant_id": tenant, "policy_id": policy, "decision_id": decision}) == 1
-        assert [row["name"] for row in await world.owner.fetch("select * from router.tenancies()")] == ["acme"]
+        assert [row["name"] for row in await world.owner.fetch("select * from router.list_tenants()")] == ["acme"]
         (overview,) = await world.owner.fetch("select * from router.overview")
         assert (overview["memories"], overview["decisions"]) == (2, 1)
         assert await world.owner.fetchval("select router.revoke_key($1, $2)", tenant, key)
@@ -81,7 +81,7 @@ def test_an_owner_who_is_no_superuser_has_readers(ordinary: str, databases: Data
             tenant = await world.tenant()
             assert await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
             assert not await world.owner.fetchval("select router.grant_tenant($1, $2)", reader, tenant)
-            rows = await world.owner.fetch("select role, tenants from router.readers() where role = $1", reader)
+            rows = await world.owner.fetch("select role, tenants from router.list_readers() where role = $1", reader)
             assert [tuple(row) for row in rows] == [(reader, ["acme"])]
             with pytest.raises(
                 asyncpg.PostgresError, match=f"an administrator has to: grant router_reader to {stranger}"

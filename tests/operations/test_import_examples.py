@@ -9,12 +9,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import orjson
 import pytest
 
 from app.catalog import Catalog
-from app.errors import BadRequest, NotFound
+from app.errors import BadRequest, InvalidValue, NotFound
 from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create
 from app.operations.example_file import ExampleFile
 from app.operations.import_examples import Contents, check, stage
@@ -103,7 +102,7 @@ async def test_a_file_with_one_example_that_the_table_refuses_leaves_nothing(wor
     await world.teach(tenant, Taught("0", {world.small: 0.5}))
     before = await memories(world, tenant)
     lessons = [Taught(f"{i}", {world.small: 1.0}, task="t") for i in range(BATCH)]
-    with pytest.raises(asyncpg.CheckViolationError):
+    with pytest.raises(InvalidValue):
         await teach(db, tenant, world.space, [*lessons, Taught("bad", {world.small: 2.0})])
     assert await memories(world, tenant) == before
     assert await world.owner.fetchval("select count(*) from router.tasks") == 0
@@ -271,7 +270,7 @@ async def test_a_prompt_that_cannot_be_embedded_is_named_by_its_lines(tmp_path: 
     file = file_of(tmp_path / "a.jsonl", [*prompts, "fail"])
     with pytest.raises(EmbeddingFailed, match="lines 1001 to 1006: "):
         await stage(file, 0, catalog, hasty(), add, lambda _: None)
-    with pytest.raises(BadRequest, match="line 2: the prompt has nothing to embed"):
+    with pytest.raises(BadRequest, match="line 2: the prompt contains nothing to embed"):
         await check(file_of(tmp_path / "b.jsonl", ["a", "!"]), catalog, hasty(), lambda _: None)
 
 

@@ -45,7 +45,7 @@ async def test_days_past_retention_are_dropped_and_no_others(world: World, app: 
     now = await today(world)
     ages = (1, 2, 9, 10, 11, 400)
     for age in ages:
-        await world.owner.execute("select router._open_day($1)", now - timedelta(days=age))
+        await world.owner.execute("select router_internal._open_day($1)", now - timedelta(days=age))
     await world.owner.execute(
         """
         create table if not exists router.decisions_by_hand partition of router.decisions
@@ -68,7 +68,7 @@ async def test_days_past_retention_are_dropped_and_no_others(world: World, app: 
 @pytest.mark.parametrize("age", [-1, 0, 1])
 async def test_the_days_of_now_cannot_be_dropped(world: World, age: int) -> None:
     day = await today(world) - timedelta(days=age)
-    await world.owner.execute("select router._open_day($1)", day)
+    await world.owner.execute("select router_internal._open_day($1)", day)
     with pytest.raises(asyncpg.PostgresError) as caught:
         await world.app.fetchval("select router.drop_day($1)", day)
     assert caught.value.sqlstate == "RT006"
@@ -77,7 +77,7 @@ async def test_the_days_of_now_cannot_be_dropped(world: World, age: int) -> None
 
 async def test_a_day_that_is_being_read_is_dropped_another_time(world: World, app: Database) -> None:
     day = await today(world) - timedelta(days=50)
-    await world.owner.execute("select router._open_day($1)", day)
+    await world.owner.execute("select router_internal._open_day($1)", day)
     async with in_transaction(world) as busy:
         await busy.fetch("select count(*) from router.decisions")
         found = [step for step in await kept(app, ledger_days=49) if step.chore.day == day]
@@ -88,7 +88,7 @@ async def test_a_day_that_is_being_read_is_dropped_another_time(world: World, ap
 async def test_a_day_is_opened_while_the_ledger_is_read(world: World) -> None:
     async with in_transaction(world) as busy:
         await busy.fetch("select count(*) from router.decisions")
-        await asyncio.wait_for(world.app.execute("select router._open_day('2031-05-06')"), 5)
+        await asyncio.wait_for(world.app.execute("select router_internal._open_day('2031-05-06')"), 5)
     assert "20310506" in await days(world)
     await world.owner.execute("drop table router.decisions_20310506")
 

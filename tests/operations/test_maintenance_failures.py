@@ -9,7 +9,7 @@ import pytest
 from app.errors import DatabaseUnavailable
 from app.operations.maintenance import Step, maintain
 from app.store import maintenance as store
-from app.store.database import Database, translated
+from app.store.database import Database, translate_errors
 from tests.support.graduation import lessons
 from tests.support.maintenance import kept, talk, told
 from tests.support.sql_world import World
@@ -68,7 +68,7 @@ async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_bei
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Database, code: str) -> None:
     for _ in range(5):
-        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"):
+        with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"):
             await app.fetch(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
         assert app.available
     assert (await app.fetch("select 1"))[0][0] == 1
@@ -77,7 +77,7 @@ async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Da
 @pytest.mark.parametrize("code", GIVEN_UP)
 async def test_a_session_says_so_too(app: Database, code: str) -> None:
     async with app.session() as connection:
-        with pytest.raises(DatabaseUnavailable, match=r"gave the call up \(no more\): try again"), translated():
+        with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"), translate_errors():
             await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
 
 

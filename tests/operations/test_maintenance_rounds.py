@@ -7,12 +7,11 @@ import json
 import logging
 from typing import Any
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, DatabaseError
 from app.operations.maintenance import Maintenance, Step
 from app.settings import Settings
 from app.store import maintenance as store
@@ -73,7 +72,7 @@ async def test_a_failed_chore_does_not_keep_the_others_from_being_done(
         await world.teach(await world.tenant(name), *lessons(25, world))
 
     async def broken(db: Database, limit: int) -> int:
-        raise asyncpg.DivisionByZeroError("oh\nmore")
+        raise DatabaseError("Postgres: oh more.", "22012", "oh")
 
     await talk(world, await world.tenant("three"), 1, seconds=1)
     monkeypatch.setattr(store, "expire_conversations", broken)

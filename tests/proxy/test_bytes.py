@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.answer_capture import TAIL, AnswerCapture
-from app.dialects.json_splice import _scanned, with_model
+from app.dialects.json_splice import _with_model_by_scan, with_model
 from app.dialects.usage import UNKNOWN, TokenUsage
 from tests.support.json_text import spelled
 
@@ -65,7 +65,7 @@ def test_the_short_cut_to_the_models_name_finds_what_reading_every_token_does(
 ) -> None:
     raw = spelled({**fields, "model": asked}, chance).encode()
     assert orjson.loads(raw)["model"] == asked
-    assert with_model(raw, name) == _scanned(raw, name)
+    assert with_model(raw, name) == _with_model_by_scan(raw, name)
     assert orjson.loads(with_model(raw, name)) == {**orjson.loads(raw), "model": name}
 
 

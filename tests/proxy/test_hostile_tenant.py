@@ -234,7 +234,7 @@ async def test_the_proxys_role_may_not_become_another(attack: Attack) -> None:
         "alter role router_app bypassrls",
         "grant router_reader to router_app",
         "create policy mine on router.memories using (true)",
-        "alter function router._enter owner to router_app",
+        "alter function router_internal._enter owner to router_app",
         "select pg_read_file('postgresql.conf')",
         "select * from pg_authid",
     ):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.http.disconnect import ClientGone, Disconnect, until_gone
+from app.http.disconnect import ClientDisconnected, Disconnect, until_disconnect
 from tests.support.protocol import GET, answering, connected, read_answer, served
 
 
@@ -53,8 +53,8 @@ async def test_work_ends_when_its_client_leaves(started: bool, behind: int) -> N
         if started:
             await send({"type": "http.response.start", "status": 200, "headers": []})
         try:
-            await until_gone(_never, work(), scope)
-        except ClientGone:
+            await until_disconnect(_never, work(), scope)
+        except ClientDisconnected:
             seen.append("gone")
         over.set()
 
@@ -74,8 +74,8 @@ async def test_a_client_that_left_before_the_work_began_ends_it() -> None:
         began.set()
         await asyncio.sleep(0.2)
         try:
-            await until_gone(_never, asyncio.sleep(60), scope)
-        except ClientGone:
+            await until_disconnect(_never, asyncio.sleep(60), scope)
+        except ClientDisconnected:
             seen.append("gone")
 
     async with served(app) as port:
@@ -90,8 +90,8 @@ async def test_work_that_is_done_hears_nothing_of_a_client_that_leaves_later() -
     left: list[Disconnect] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        left.append(scope["extensions"]["pgrouter.gone"])
-        assert await until_gone(_never, asyncio.sleep(0, "done"), scope) == "done"
+        left.append(scope["extensions"]["pgrouter.disconnect"])
+        assert await until_disconnect(_never, asyncio.sleep(0, "done"), scope) == "done"
         await answering(b"ok")(scope, receive, send)
 
     async with served(app) as port:
@@ -106,9 +106,9 @@ async def test_work_that_is_done_hears_nothing_of_a_client_that_leaves_later() -
 
 
 async def test_work_cancelled_by_another_is_not_taken_for_a_client_that_left() -> None:
-    departure = Disconnect()
-    scope = {"extensions": {"pgrouter.gone": departure}}
-    task = asyncio.create_task(until_gone(_never, asyncio.sleep(60), scope))
+    disconnect = Disconnect()
+    scope = {"extensions": {"pgrouter.disconnect": disconnect}}
+    task = asyncio.create_task(until_disconnect(_never, asyncio.sleep(60), scope))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -119,8 +119,8 @@ async def test_a_server_without_the_extension_is_watched_for_the_disconnect() ->
     async def receive() -> dict[str, str]:
         return {"type": "http.disconnect"}
 
-    with pytest.raises(ClientGone):
-        await until_gone(receive, asyncio.sleep(60), {"type": "http"})
+    with pytest.raises(ClientDisconnected):
+        await until_disconnect(receive, asyncio.sleep(60), {"type": "http"})
 
 
 async def _never() -> Any:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Busy, NotFound
-from app.http.disconnect import ClientGone
+from app.errors import Busy, DatabaseError, NotFound
+from app.http.disconnect import ClientDisconnected
 from app.http.responses import send_bytes
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
@@ -89,8 +88,8 @@ async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[M
         None,
         NotFound("no"),
         Busy("later", seconds=3),
-        ClientGone(),
-        asyncpg.PostgresError("x"),
+        ClientDisconnected(),
+        DatabaseError("x", "22012", "x"),
         ValueError("y"),
     ],
     ids=lambda fault: type(fault).__name__,
@@ -106,7 +105,7 @@ async def test_answers_and_errors_are_starlettes(
     assert (b"x-request-id", b"its-name") in expected[0]["headers"]
 
 
-@pytest.mark.parametrize("fault", [NotFound("no"), asyncpg.PostgresError("x"), ValueError("y")])
+@pytest.mark.parametrize("fault", [NotFound("no"), DatabaseError("x", "22012", "x"), ValueError("y")])
 async def test_an_answer_that_has_begun_is_followed_by_no_other(
     endpoint: Endpoint, starlette: Starlette, fault: Exception
 ) -> None:

@@ -164,9 +164,9 @@ def test_a_schema_that_is_not_known_is_refused_naming_the_command(home: Path, em
 
 def test_an_older_schema_is_refused_naming_the_command(databases: Databases) -> None:
     with databases.fresh() as dsn:
-        migrate(dsn, "0002")
+        migrate(dsn, "0102")
         output = Serve(DATABASE_URL=dsn).fails()
-    assert "0002" in output
+    assert "0102" in output
     assert "pgrouter migrate" in output
 
 

@@ -57,7 +57,7 @@ async def test_every_rule_is_there_and_adds_up(world: World) -> None:
 
 async def test_a_mixture_of_single_models_gains_nothing(world: World) -> None:
     found = await world.owner.fetch(
-        "select c, router._static_blend(array[1, 3, 2, 5], array[0.5, 0.9, 0.55, 0.7], c)"
+        "select c, router_internal._static_blend(array[1, 3, 2, 5], array[0.5, 0.9, 0.55, 0.7], c)"
         " from unnest(array[0.5, 1, 2, 3, 4, 9]::float8[]) as c"
     )
     assert [row[1] for row in found] == pytest.approx([0.5, 0.5, 0.7, 0.9, 0.9, 0.9])

@@ -16,11 +16,11 @@ from tests.support.sql_world import Taught, World, vector
 
 HELD_OUT = """
     with setup as materialized (
-        select s.* from router._setup($1, $2, $3, null, 16000, 0.9, 60) as s
+        select s.* from router_internal._setup($1, $2, $3, null, 16000, 0.9, 60) as s
     ),
     trials as materialized (
         select t from setup as s
-        cross join lateral router._trials(
+        cross join lateral router_internal._trials(
             $1, $3, s.models, s.ledger_tokens, array[s.k], array[s.tau], s.n1, s.base, s.base_weight, s.seed_count,
             16000, 60, $4
         ) as t
@@ -33,7 +33,7 @@ HELD_OUT = """
     )
     select d.memory_id, s.models[j.model] as model_id, j.*
     from setup as s
-    cross join lateral router._judged(
+    cross join lateral router_internal._outcomes(
         array(select t from trials), s.input, s.output, s.ratio, s.n0, s.n0_task
     ) as j
     inner join drawn as d on d.row_number = j.row_number
@@ -75,7 +75,7 @@ async def has_a_ledger(world: World, *tenants: int) -> None:
     """Prices of the tenants' own, and what their ledgers say of two models."""
     for tenant in tenants:
         async with world.owner.transaction():
-            await world.owner.execute(f"select router._enter({tenant})")
+            await world.owner.execute(f"select router_internal._enter({tenant})")
             await world.owner.execute(
                 "insert into router.tenant_prices (tenant_id, model_id, input_price, output_price, priced_on)"
                 " values ($1, $2, 7, 31, '2026-01-01')",
@@ -116,7 +116,7 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
     if graduated:
         await world.app.fetch("select router.graduate($1)", tenant)
     async with world.app.transaction():
-        await world.app.execute(f"select router._enter({tenant})")
+        await world.app.execute(f"select router_internal._enter({tenant})")
         found = await world.app.fetch(HELD_OUT, tenant, policy, world.space, 1)
     by_memory: dict[int, dict[int, asyncpg.Record]] = {}
     for row in found:

@@ -191,5 +191,5 @@ async def test_the_proxy_cannot_calibrate(world: World) -> None:
 
 
 async def test_noise_on_a_falling_curve_is_averaged_away(world: World) -> None:
-    found = await world.owner.fetchval("select router._antitonic(array[1, 0.8, 0.9, 0.7, 0.2, 0.4, 0.3])")
+    found = await world.owner.fetchval("select router_internal._antitonic_fit(array[1, 0.8, 0.9, 0.7, 0.2, 0.4, 0.3])")
     assert found == pytest.approx([1, 0.85, 0.85, 0.7, 0.3, 0.3, 0.3])

@@ -63,7 +63,7 @@ async def test_in_psql_a_graduated_tenant_has_as_many_neighbours(world: World) -
     psql = await connect(world.dsn, None, **{"hnsw.ef_search": "40", "hnsw.iterative_scan": "off"})
     try:
         async with psql.transaction():
-            await psql.execute("select router._enter($1)", tenant)
+            await psql.execute("select router_internal._enter($1)", tenant)
             found = await psql.fetchval(
                 "select count(*) from router.neighbours($1, $2, $3, 100)", tenant, world.space, direction(0)
             )

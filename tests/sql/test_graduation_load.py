@@ -32,7 +32,7 @@ async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
     await world.teach(tenant, *lessons(20, world))
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
         async with in_transaction(world) as busy:
-            await busy.execute(f"select router._enter({tenant}), router._lock({tenant})")
+            await busy.execute(f"select router_internal._enter({tenant}), router_internal._lock_memory({tenant})")
             waiting = asyncio.create_task(world.teach(tenant, Taught(f"late for {move}", {world.small: 1.0})))
             await asyncio.sleep(0.1)
             assert not waiting.done()
@@ -52,16 +52,16 @@ async def test_what_is_taught_and_forgotten_while_the_partition_is_built_is_kept
         taught = await world.teach(tenant, *lessons(count, world))
         late = [Taught("1", {world.small: 0.125}), *lessons(new, world, "late ")]
         async with in_transaction(world) as building:
-            await building.execute(f"select router._enter({tenant})")
-            await building.fetch("select router._build_partition($1, $2)", tenant, world.space)
+            await building.execute(f"select router_internal._enter({tenant})")
+            await building.fetch("select router_internal._build_partition($1, $2)", tenant, world.space)
             # Nobody waits for it.
             await asyncio.wait_for(world.teach(tenant, *late), 5)
             assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[2][0]]) == 1
             before = await world.app.fetch("select * from router.recall($1)", tenant)
-            await building.fetch("select router._catch_up($1, $2)", tenant, world.space)
+            await building.fetch("select router_internal._catch_up($1, $2)", tenant, world.space)
             await building.execute("delete from router.memories_small where tenant_id = $1", tenant)
             await building.fetch("update router.memory_counts set tier = 1 where tenant_id = $1", tenant)
-            await building.fetch("select router._attach_partition($1, $2)", tenant, world.space)
+            await building.fetch("select router_internal._attach_partition($1, $2)", tenant, world.space)
         assert await world.app.fetch("select * from router.recall($1)", tenant) == before
         assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": count + new - 1}
         assert len(await similar(world, tenant)) == 10

@@ -115,7 +115,9 @@ async def test_a_tenant_is_deleted_while_its_requests_are_settled(world: World) 
     try:
         async with world.app.transaction():
             # Where it begins: with the meters, and their locks.
-            await world.app.fetch("select count(*) from router._enter($1), router._standing($1, '{}', now())", tenant)
+            await world.app.fetch(
+                "select count(*) from router_internal._enter($1), router_internal._meters_now($1, '{}', now())", tenant
+            )
             deleting = asyncio.create_task(world.owner.fetchval("select router.delete_tenant($1)", tenant))
             while not deleting.done() and not await watcher.fetchval(waiting):
                 await asyncio.sleep(0.01)
@@ -158,7 +160,7 @@ async def test_a_reader_sees_the_budgets_of_its_tenants(world: World) -> None:
             "batch", 1.25, None, None,
         )  # fmt: skip
         assert 900 <= part["tokens_left"] < 1000
-        rows = await world.owner.fetch("select * from router.limits_of($1)", tenant)
+        rows = await world.owner.fetch("select * from router.list_limits($1)", tenant)
         assert [(row["key_id"], row["day_usd"]) for row in rows] == [(None, 1), (key, None)]
     finally:
         await reader.close()

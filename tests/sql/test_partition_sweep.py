@@ -38,7 +38,7 @@ async def test_a_partition_is_left_for_those_who_began_to_read_before_the_shrink
             assert await reader.fetchval("select count(*) from router.tenants") > 0
             await shrink(world, tenant)
             assert not await world.app.fetchval("select router.sweep($1, $2)", tenant, world.space)
-            await reader.execute(f"select router._enter({tenant})")
+            await reader.execute(f"select router_internal._enter({tenant})")
             near = "select count(*) from router.neighbours($1, $2, $3, 10)"
             assert await reader.fetchval(near, tenant, world.space, direction(0.5)) == 10
     finally:

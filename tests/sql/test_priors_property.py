@@ -141,7 +141,7 @@ async def test_every_sum_is_a_recount_after_all_of_it_at_once(shared_world: Worl
                         await connection.fetch("select router.forget($1, $2)", tenant, some)
                     case "sweep":
                         async with connection.transaction():
-                            await connection.execute(f"select router._enter({tenant})")
+                            await connection.execute(f"select router_internal._enter({tenant})")
                             await connection.execute(
                                 "update router.memory_counts set moved_at = null where space_id = $1", space
                             )

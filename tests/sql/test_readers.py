@@ -70,7 +70,7 @@ async def granted(world: World, name: str, tenant: int | None) -> bool:
 
 async def listed(world: World, *names: str) -> list[tuple[str, bool, list[str], bool]]:
     """What `readers` says of these roles; the server's others are not ours."""
-    rows = await world.owner.fetch("select * from router.readers() where role = any($1)", names)
+    rows = await world.owner.fetch("select * from router.list_readers() where role = any($1)", names)
     return [tuple(row) for row in rows]
 
 
@@ -102,7 +102,7 @@ async def test_entering_a_tenant_shows_a_reader_nothing_more(world: World, reade
     await enter(reader, theirs)
     assert await seen(world, reader) == {mine}
     async with reader.transaction():
-        await reader.fetch("select router._enter($1)", theirs)
+        await reader.fetch("select router_internal._enter($1)", theirs)
         assert await seen(world, reader) == {mine}
 
 
@@ -162,7 +162,7 @@ async def test_readers_write_nothing(world: World, readers: Readers) -> None:
     assert {row["privilege_type"] for row in rows} == {"SELECT"}
     tenant = await inhabit(world, "a")
     reader = await readers("all", None)
-    for call in (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "readers()"):
+    for call in (f"forget({tenant})", f"grant_tenant('all', {tenant})", "revoke_tenant('all', null)", "list_readers()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await reader.fetch(f"select router.{call}")
 
@@ -241,7 +241,9 @@ async def test_a_grant_follows_the_role_and_not_its_name(world: World, readers: 
             await namesake.close()
     finally:
         await world.owner.execute("drop role uno")
-    assert await world.owner.fetchval("select count(*) from router.readers() where role like 'dropped role %'") == 1
+    assert (
+        await world.owner.fetchval("select count(*) from router.list_readers() where role like 'dropped role %'") == 1
+    )
     assert await world.owner.fetchval("select router.revoke_tenant('one', null)") == 0
     assert await world.owner.fetchval("select count(*) from router.reader_grants") == 0
 

@@ -11,32 +11,30 @@ from app.store.database import APP_ROLE
 from tests.support.sql_world import START, World
 from tests.support.tenancy import FUNCTIONS, READER, inhabit
 
-# What the roles may call; the rest is for the owner alone. `_count_memories` and `_announce` are triggers.
-FOR_THE_APP = {
-    "_blend", "_count_memories", "_enter", "_evict", "_labels", "_lean", "_lock", "_measure", "_open_day", "_plus",
-    "_price", "_prices", "_prior", "_scan", "_search", "_task", "_why", "authenticate", "candidates", "catalogue",
-    "chores", "decide", "decision", "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations",
-    "explain", "export", "forget", "graduate", "log_decisions", "neighbours", "prices", "recall", "record",
-    "register_space", "revision", "shrink", "spaces_of", "status", "sweep",
-}  # fmt: skip
-FOR_READERS = {
-    "_blend", "_enter", "_labels", "_lean", "_plus", "_prices", "_prior", "_reads", "_scan", "_search", "_why",
-    "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain", "export", "neighbours",
-    "prices", "recall", "revision", "spaces_of", "status",
-}  # fmt: skip
-#: What backtest and savings are made of, which either role may ask.
+#: What backtest and savings are made of, which either role may call.
 WORTH = {
-    "_alphas", "_blend", "_curve", "_judged", "_picks", "_pool", "_prior", "_served", "_setup", "_static_blend",
-    "_trial", "_trials", "_verdict", "backtest", "savings",
+    "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
+    "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
 #: What a decision is made of.
-PARTS = {"_basis", "_estimates", "_filled", "_informed", "_nearest", "decide_many"}
-FOR_THE_APP |= WORTH | PARTS
-FOR_READERS |= WORTH | PARTS
-FOR_THE_APP |= {"holder", "upstreams"}
-#: Budgets and rate limits.
-FOR_THE_APP |= {"_refilled", "_settle", "_standing", "admit", "expire_reservations", "usage"}
-FOR_READERS |= {"_refilled", "usage"}
+PARTS = {
+    "_context", "_conversation", "_estimates", "_nearest", "_sort_keys", "_with_lengths", "_with_task_and_base",
+    "decide_many",
+}  # fmt: skip
+# What the roles may call; the rest is for the owner alone. `_count_memories` and `_notify_change` are triggers.
+FOR_THE_APP = {
+    "_add_known", "_add_tasks", "_base_sums", "_bucket_level", "_cost", "_count_memories", "_enter", "_evict",
+    "_explanation", "_labels", "_lock_memory", "_meters_now", "_open_day", "_prices", "_refusal", "_scan", "_search",
+    "_settle", "_update_speeds", "admit", "authenticate", "candidates", "catalogue", "chores", "decide", "decision",
+    "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain",
+    "export", "forget", "graduate", "holder", "list_providers", "log_decisions", "neighbours", "prices", "recall",
+    "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
+} | WORTH | PARTS  # fmt: skip
+FOR_READERS = {
+    "_add_known", "_base_sums", "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
+    "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain",
+    "export", "neighbours", "prices", "recall", "revision", "spaces_of", "status", "usage",
+} | WORTH | PARTS  # fmt: skip
 
 
 async def test_the_proxy_cannot_read_keys(world: World) -> None:
@@ -67,7 +65,7 @@ async def test_each_role_may_call_what_it_needs(world: World) -> None:
         assert {row["proname"] for row in rows} == allowed, role
 
 
-@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "tenancies()"])
+@pytest.mark.parametrize("call", ["create_tenant('x')", "delete_tenant(1)", "create_key(1, '', '')", "list_tenants()"])
 async def test_the_proxy_does_not_administer(world: World, call: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await world.app.fetch(f"select router.{call}")

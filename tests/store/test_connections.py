@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable, InvalidValue
 from app.store import connections
 from app.store.connections import Connections
 from app.store.database import Database
@@ -86,7 +86,7 @@ async def test_a_call_given_up_ends_on_the_server_before_its_connection_serves_a
 async def test_a_connection_that_does_not_answer_any_more_is_replaced(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MENDING", 0.1)
+    monkeypatch.setattr(connections, "CLOSE_TIMEOUT", 0.1)
 
     class Deaf(asyncpg.Connection):  # type: ignore[misc]
         async def execute(self, *_: object, **__: object) -> str:
@@ -99,7 +99,7 @@ async def test_a_connection_that_does_not_answer_any_more_is_replaced(
         return made[-1]
 
     stack = Connections(connect, 1)
-    stack.doubt(await stack.wait(5))
+    stack.mark_suspect(await stack.wait(5))
     stack.give(await stack.wait(5))
     assert len(made) == 2
     assert made[0].is_closed()
@@ -219,10 +219,10 @@ async def test_what_the_server_refuses_leaves_the_connection_at_hand(dsn: str) -
     async with opened(dsn, 1) as pool:
         pid = await pid_of(pool)
         for statement in ("select 1 / 0", "select nonsense"):
-            with pytest.raises(asyncpg.PostgresError):
+            with pytest.raises(DatabaseError):
                 await pool.fetch(statement)
             assert pool.connections.in_use == 0
-        with pytest.raises(asyncpg.DataError):
+        with pytest.raises(InvalidValue):
             await pool.fetch("select $1::int", "a word")
         assert await pid_of(pool) == pid
 
@@ -239,7 +239,7 @@ async def test_expired_connections_are_replaced_those_at_work_when_they_are_done
 
 
 async def test_a_connection_is_replaced_after_so_many_calls(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "CALLS", 3)
+    monkeypatch.setattr(connections, "MAX_CALLS", 3)
     async with opened(dsn, 1) as pool:
         # Opening it was the first.
         assert len({await pid_of(pool) for _ in range(9)}) == 4

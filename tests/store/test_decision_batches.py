@@ -97,18 +97,18 @@ async def test_what_is_asked_meanwhile_waits_for_a_statement_to_end(world: World
     (question,) = await asked(world, 1)
     db.open_gate.clear()
     tasks = []
-    for _ in range(decision_batches.LANES + 3):
+    for _ in range(decision_batches.STATEMENTS + 3):
         tasks += ask(db, [question])
         await queued(db)
-    assert db.statements == [decision_batches.DECIDE] * decision_batches.LANES
+    assert db.statements == [decision_batches.DECIDE] * decision_batches.STATEMENTS
     db.open_gate.set()
     assert len({str(rows) for rows in await asyncio.gather(*tasks)}) == 1
-    assert db.statements == [decision_batches.DECIDE] * decision_batches.LANES + [decision_batches.DECIDE_MANY]
+    assert db.statements == [decision_batches.DECIDE] * decision_batches.STATEMENTS + [decision_batches.DECIDE_MANY]
 
 
 async def test_a_statement_has_so_many_questions_and_no_more(world: World, db: Watched) -> None:
     (question,) = await asked(world, 1)
-    await asyncio.gather(*ask(db, [question] * (4 * decision_batches.MOST)))
+    await asyncio.gather(*ask(db, [question] * (4 * decision_batches.BATCH_SIZE)))
     assert db.statements == [decision_batches.DECIDE_MANY] * 4
 
 
@@ -145,10 +145,10 @@ async def test_whoever_goes_away_takes_nobody_along(world: World, db: Watched, s
     db.statements.clear()
     db.open_gate.clear()
     tasks = []
-    for _ in range(decision_batches.LANES):
+    for _ in range(decision_batches.STATEMENTS):
         tasks += ask(db, several[:1])
         await queued(db)
-    assert len(db.statements) == decision_batches.LANES
+    assert len(db.statements) == decision_batches.STATEMENTS
     db.open_gate.set()
     await asyncio.gather(*tasks)
 
@@ -162,7 +162,7 @@ async def test_waiting_ends_at_the_deadline(world: World, db: Watched) -> None:
         await queued(db)
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, DatabaseUnavailable | TimeoutError) for answer in answers)
-    assert all(isinstance(answer, DatabaseUnavailable) for answer in answers[decision_batches.LANES :])
+    assert all(isinstance(answer, DatabaseUnavailable) for answer in answers[decision_batches.STATEMENTS :])
     db.open_gate.set()
     assert len(await decide(db, several[0])) == 2
 

@@ -13,7 +13,7 @@ import pytest
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.store import servers, spaces
 from app.store.database import Database
-from app.store.servers import PRIMARY, READERS, Servers, each, primary_of, readers
+from app.store.servers import PRIMARY, READERS, Servers, primary_of, readers, split_dsn
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from app.store.servers import PRIMARY, READERS, Servers, each, primary_of, reade
     ],
 )
 def test_a_dsn_names_its_servers_in_order(dsn: str, found: list[str]) -> None:
-    assert each(dsn) == found
+    assert split_dsn(dsn) == found
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def opened(dsn: str, *, standbys: bool = True) -> AsyncIterator[Database]:
 async def test_a_server_that_says_nothing_keeps_nobody_from_the_others(
     database: str, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "PATIENCE", 2.0)
+    monkeypatch.setattr(servers, "CONNECT_TIMEOUT", 2.0)
     async with opened(beside(database, silent)) as db:
         assert await spaces.width(db) == 384
         assert await spaces.register_space(db, "space", 8) > 0
@@ -100,14 +100,14 @@ async def test_a_server_that_held_one_call_up_does_not_hold_up_the_next(database
     wanted = Servers(beside(database, silent), READERS)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(wanted.connect(), 0.3)
-    connection = await asyncio.wait_for(wanted.connect(), servers.PATIENCE)
+    connection = await asyncio.wait_for(wanted.connect(), servers.CONNECT_TIMEOUT)
     await connection.close()
 
 
 async def test_with_no_server_there_the_error_names_each_and_tells_no_password(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "PATIENCE", 0.3)
+    monkeypatch.setattr(servers, "CONNECT_TIMEOUT", 0.3)
     db = Database(f"postgresql://me:secret@{silent},127.0.0.1:1/db", standbys=True)
     with pytest.raises(ConfigurationError) as caught:
         await db.open()

@@ -38,7 +38,7 @@ async def limit(
     )
     # The clock of the tests stands still, and is long past.
     await world.owner.execute(
-        "update router.meters set refilled_at = $2, day = $3 from router._enter($1) where tenant_id = $1",
+        "update router.meters set refilled_at = $2, day = $3 from router_internal._enter($1) where tenant_id = $1",
         tenant, since, since.date(),
     )  # fmt: skip
     return had
@@ -72,9 +72,9 @@ async def settle(
     """Book requests: each one's number, key, USD and tokens."""
     connection = by or world.app
     async with connection.transaction():
-        await connection.execute("select router._enter($1)", tenant)
-        columns = [list(column) for column in zip(*entries, strict=True)]
-        await connection.execute("select router._settle($1, $2, $3, $4, $5, $6)", tenant, *columns, now)
+        await connection.execute("select router_internal._enter($1)", tenant)
+        usages = [(tenant, *entry) for entry in entries]
+        await connection.execute("select router_internal._settle($1, $2, $3)", tenant, usages, now)
 
 
 async def meter(world: World, tenant: int, key: int | None = None) -> dict[str, Any]:

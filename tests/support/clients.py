@@ -31,7 +31,7 @@ class Front:
         if self.proxy is not None:
             breakers = self.proxy.services.breakers
             for provider, model, _ in list(breakers.states()):
-                breakers.succeeded(provider, model)
+                breakers.record_success(provider, model)
 
     def model(self, name: str) -> str:
         """`name`, unless it is a policy's and nobody is there who has one."""

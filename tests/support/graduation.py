@@ -69,7 +69,7 @@ async def similar(world: World, tenant: int, by: asyncpg.Connection | None = Non
     """The numbers of the memories nearest to a direction, as the decision reads them."""
     connection = by or world.app
     async with connection.transaction():
-        await connection.execute(f"select router._enter({tenant})")
+        await connection.execute(f"select router_internal._enter({tenant})")
         rows = await connection.fetch(
             "select memory_id from router.neighbours($1, $2, $3, 10)", tenant, world.space, direction(0.5)
         )

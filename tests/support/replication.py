@@ -82,7 +82,7 @@ class Server:
         home.chmod(0o711)
         (home / "postgres-password").write_bytes((self.home / "postgres-password").read_bytes())
         (home / "postgres").mkdir(mode=0o700)
-        account_for(self.data).give(home / "postgres")
+        account_for(self.data).chown(home / "postgres")
         self._run(
             "pg_basebackup", "-R", "-X", "stream", "--no-sync", "-c", "fast", "-d", self.dsn, "-D", home / "postgres"
         )

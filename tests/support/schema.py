@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = """
 with relations as (
     select c.oid, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relacl, c.relpartbound
-    from pg_class as c where c.relnamespace = 'router'::regnamespace
+    from pg_class as c where c.relnamespace::regnamespace::text like 'router%'
 )
 select format('relation %s %s %s %s %s %s %s %s', relname, relkind, relrowsecurity, relforcerowsecurity, reloptions,
     pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid), obj_description(oid, 'pg_class')) as line from relations
@@ -34,27 +34,29 @@ select format('column grant %s.%s %s %s', r.relname, a.attname, g.grantee::regro
 from relations as r join pg_attribute as a on a.attrelid = r.oid cross join lateral aclexplode(a.attacl) as g
 union all
 select format('constraint %s %s %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
-from pg_constraint as c where c.connamespace = 'router'::regnamespace
+from pg_constraint as c where c.connamespace::regnamespace::text like 'router%'
 union all
 select format('index %s', pg_get_indexdef(oid)) from relations where relkind in ('i', 'I')
 union all
 select format('trigger %s', pg_get_triggerdef(t.oid))
 from pg_trigger as t join relations as r on r.oid = t.tgrelid where not t.tgisinternal
 union all
-select format('policy %s', p) from pg_policies as p where p.schemaname = 'router'
+select format('policy %s', p) from pg_policies as p where p.schemaname in ('router', 'router_internal')
 union all
 select format('function %s %s', pg_get_functiondef(p.oid), obj_description(p.oid, 'pg_proc'))
-from pg_proc as p where p.pronamespace = 'router'::regnamespace
+from pg_proc as p where p.pronamespace::regnamespace::text like 'router%'
 union all
-select format('function grant %s %s %s', p.proname, g.grantee::regrole, g.privilege_type)
-from pg_proc as p cross join lateral aclexplode(p.proacl) as g where p.pronamespace = 'router'::regnamespace
+select format('function grant %s %s %s %s', p.pronamespace::regnamespace, p.proname, g.grantee::regrole,
+    g.privilege_type)
+from pg_proc as p cross join lateral aclexplode(p.proacl) as g
+where p.pronamespace::regnamespace::text like 'router%'
 union all
 select format('type %s %s %s', t.typname, obj_description(t.oid, 'pg_type'),
     (select string_agg(e.enumlabel, ' ' order by e.enumsortorder) from pg_enum as e where e.enumtypid = t.oid))
-from pg_type as t where t.typnamespace = 'router'::regnamespace
+from pg_type as t where t.typnamespace::regnamespace::text like 'router%'
 union all
-select format('schema %s %s', obj_description(n.oid, 'pg_namespace'), g)
-from pg_namespace as n cross join lateral aclexplode(n.nspacl) as g where n.nspname = 'router'
+select format('schema %s %s %s', n.nspname, obj_description(n.oid, 'pg_namespace'), g)
+from pg_namespace as n cross join lateral aclexplode(n.nspacl) as g where n.nspname in ('router', 'router_internal')
 union all
 select format('extension %s', extname) from pg_extension
 order by line

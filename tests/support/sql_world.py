@@ -123,7 +123,7 @@ class World:
         """What a tenant pays for a model; USD per million tokens."""
         await self.owner.execute(
             "insert into router.tenant_prices select $1, $2, $3, $4, $5, date '2026-02-01'"
-            " from router._enter($1)",
+            " from router_internal._enter($1)",
             tenant, model, input_price, cached, output_price,
         )  # fmt: skip
 
@@ -132,7 +132,7 @@ class World:
         await self.owner.execute(
             "insert into router.speeds"
             " (tenant_id, model_id, samples, completion_tokens, completions, token_ratio, updated_at)"
-            " select $1, $2, 0, $3, 1, $4, now() from router._enter($1)"
+            " select $1, $2, 0, $3, 1, $4, now() from router_internal._enter($1)"
             " on conflict on constraint speeds_pkey do update set"
             " completion_tokens = excluded.completion_tokens, token_ratio = excluded.token_ratio",
             tenant, model, completion_tokens, token_ratio,

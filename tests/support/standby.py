@@ -60,7 +60,7 @@ async def a_pair(upstream: Running) -> AsyncIterator[Pair]:
     """A warm pair."""
     upstream.clear()
     with folder() as path, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "LOOK", 0.3)
+        patch.setattr(pool, "POLL_INTERVAL", 0.3)
         primary = Server(path / "one", fsync="off")
         await asyncio.to_thread(primary.start)
         await asyncio.to_thread(migrate, primary.dsn)

@@ -11,7 +11,7 @@ READER = "router_reader"
 NOTHING = "jsonb_populate_record(null::router.policy_settings, '{}')"
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
 UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
-FUNCTIONS = "pg_proc as p where p.pronamespace = 'router'::regnamespace"
+FUNCTIONS = "pg_proc as p where p.pronamespace::regnamespace::text like 'router%'"
 TABLES = """
     select c.oid::regclass::text as name, c.oid
     from pg_class as c

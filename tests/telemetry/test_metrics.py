@@ -158,7 +158,7 @@ def test_breakers_are_read_when_metrics_are_and_one_that_is_no_longer_named_is_c
     def shown(model: str) -> float:
         return parsed(metrics.exposition().decode())["pgrouter_breaker_state", (("model", model), ("provider", "fake"))]
 
-    with metrics.following_breakers(lambda: states):
+    with metrics.track_breakers(lambda: states):
         assert (shown("cheap"), shown("strong")) == (2, 1)
         states.remove(("fake", "cheap", 2))
         assert (shown("cheap"), shown("strong")) == (0, 1)

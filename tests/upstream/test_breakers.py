@@ -30,7 +30,7 @@ def broken(clock: Clock) -> Breakers:
     breakers = Breakers(clock)
     for _ in range(FAILURES):
         assert breakers.allows("p", "a")
-        breakers.failed("p", "a")
+        breakers.record_failure("p", "a")
     return breakers
 
 
@@ -47,7 +47,7 @@ def test_a_breaker_opens_lets_one_through_and_closes() -> None:
     clock.now += 1
     assert [breakers.allows("p", "a") for _ in range(3)] == [True, False, False], "one probe"
     assert state(breakers) == HALF_OPEN
-    breakers.succeeded("p", "a")
+    breakers.record_success("p", "a")
     assert state(breakers) == CLOSED
     assert [breakers.allows("p", "a") for _ in range(3)] == [True] * 3
 
@@ -61,7 +61,7 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_the_longest() -> No
         assert not breakers.allows("p", "a"), pauses
         clock.now += 0.001
         assert breakers.allows("p", "a"), pauses
-        breakers.failed("p", "a")
+        breakers.record_failure("p", "a")
         pauses.append(pause)
 
 
@@ -70,14 +70,14 @@ def test_a_probe_whose_client_left_is_given_to_the_next() -> None:
     breakers = broken(clock)
     clock.now += PAUSE
     assert breakers.allows("p", "a")
-    breakers.left("p", "a")
+    breakers.record_abort("p", "a")
     assert breakers.allows("p", "a")
 
 
 def test_who_says_when_to_come_again_is_left_alone_until_then() -> None:
     clock = Clock()
     breakers = Breakers(clock)
-    breakers.failed("p", "a", 30)
+    breakers.record_failure("p", "a", 30)
     clock.now += 29
     assert not breakers.allows("p", "a")
     clock.now += 1
@@ -89,7 +89,7 @@ def test_nobody_is_left_alone_for_ever_because_a_probe_was_told_so() -> None:
     breakers = broken(clock)
     clock.now += PAUSE
     assert breakers.allows("p", "a")
-    breakers.failed("p", "a", 1e8)
+    breakers.record_failure("p", "a", 1e8)
     clock.now += LONGEST_PAUSE
     assert breakers.allows("p", "a")
 
@@ -106,7 +106,7 @@ async def test_a_model_that_is_not_well_is_passed_over() -> None:
 async def test_where_nobody_is_well_the_first_serves() -> None:
     breakers = broken(Clock())
     for _ in range(FAILURES):
-        breakers.failed("p", "b")
+        breakers.record_failure("p", "b")
     it = world(breakers=breakers, a=[200])
     assert status(await it.answer(A, B)) == 200
     assert it.made == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]

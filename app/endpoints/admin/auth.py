@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from app.entities import Tenant
 from app.errors import BadRequest, NotFound, Unauthorized
 from app.http.requests import bearer
-from app.operations.refusals import answered
+from app.operations.refusals import http_errors
 from app.operations.tenants import tenant_of
 from app.services import services_of
 from app.store.database import Database
@@ -65,7 +65,7 @@ def route(path: str, endpoint: Endpoint, method: str) -> Route:
         if any("\0" in value for value in request.path_params.values()):
             raise NotFound("No name holds a NUL character.")
         db = await services_of(request.scope).owner.database()
-        with answered():
+        with http_errors():
             return await endpoint(request, db)
 
     whole = Route(PREFIX + path, handle, methods=[method])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 from starlette.requests import Request
@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from app.endpoints.admin.auth import Body, route, tenant_in
 from app.endpoints.requests import parsed
-from app.entities import POLICY_SETTINGS
+from app.entities import POLICY_SETTINGS, PolicySetting
 from app.errors import NotFound
 from app.http.fields import Text
 from app.http.responses import answer
 from app.operations import policies as administered
-from app.operations.policy_defaults import RANGES, WHOLE, Granularity
 from app.settings import Backend
 from app.store import policies
 from app.store.database import Database
@@ -34,16 +33,17 @@ class Chosen(Body):
     default_model: Text | None = None
     models: Annotated[list[Text], Field(min_length=1, max_length=64)] | None = None
     weights: Annotated[list[Weight], Field(min_length=1, max_length=64)] | None = None
-    granularity: Granularity | None = None
 
 
 def _infinite(value: object) -> object:
     return float("inf") if value == INFINITY else value
 
 
-def _number(setting: str) -> Any:
-    low, high = RANGES[setting]
-    if setting in WHOLE:
+def _field(setting: PolicySetting) -> Any:
+    if setting.choices:
+        return Literal[setting.choices] | None
+    low, high = setting.low, setting.high
+    if setting.kind is int:
         return Annotated[int, Field(ge=low, le=high)] | None
     if high == float("inf"):
         shown = {"anyOf": [{"type": "number", "minimum": low}, {"const": INFINITY}]}
@@ -51,7 +51,7 @@ def _number(setting: str) -> Any:
     return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)] | None
 
 
-_SETTINGS: dict[str, Any] = {setting: (_number(setting), None) for setting in POLICY_SETTINGS if setting in RANGES}
+_SETTINGS: dict[str, Any] = {setting.name: (_field(setting), None) for setting in POLICY_SETTINGS.values()}
 PutPolicy = create_model(
     "PutPolicy",
     __base__=Chosen,

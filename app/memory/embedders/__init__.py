@@ -1,4 +1,4 @@
-"""Embedding: which embedder the settings name, ready to use behind its cache."""
+"""Creates the embedder that the settings select, behind its cache."""
 
 from __future__ import annotations
 
@@ -13,39 +13,43 @@ __all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "create", "create_fo
 
 
 def create(settings: Settings, dimensions: int) -> CachedEmbedder:
-    """The embedder of `settings.embedder`, for a halfvec column of `dimensions`.
+    """Create the embedder of `settings.embedder`, for a halfvec column of `dimensions`.
 
-    `static`, `minilm`, `minilm:FOLDER` or `openai:MODEL`. Raises `ConfigurationError` when the name is none of these,
-    its packages, files or key are missing, or its vectors do not fit the column.
+    It is `static`, `minilm`, `minilm:FOLDER` or `openai:MODEL`. Raises `ConfigurationError` if the name is another,
+    if a package, file or key is missing, or if the vectors have too many dimensions for the column.
     """
     embedder = _embedder(settings, dimensions)
     if embedder.dimensions > dimensions:
         raise ConfigurationError(
-            f"ROUTER_EMBEDDER={settings.embedder}: its vectors have {embedder.dimensions} dimensions, the database's "
-            f"column holds {dimensions}. Choose another embedder, or a database migrated for that size."
+            f"ROUTER_EMBEDDER={settings.embedder}: its vectors have {embedder.dimensions} dimensions, but the "
+            f"database's column has {dimensions}. Choose another embedder, or a database migrated for that size."
         )
     return CachedEmbedder(embedder, dimensions, settings.embedding_cache, settings.embedding_deadline)
 
 
 def create_for(space: str, settings: Settings, dimensions: int) -> CachedEmbedder:
-    """The embedder whose vectors are those of `space`, for a halfvec column of `dimensions`.
+    """Create the embedder of a space, for a halfvec column of `dimensions`.
 
-    Raises `ConfigurationError` when nothing in this process or its environment makes them.
+    Raises `ConfigurationError` if the process or its environment lacks it.
     """
     setting = setting_of(space)
     if setting is None:
-        made = create(settings, dimensions)
-        if made.space == space:
-            return made
-        raise ConfigurationError(f"{space} is of a folder: set ROUTER_EMBEDDER=minilm:/path/to/that/folder.")
-    made = create(replace(settings, embedder=setting), dimensions)
-    if made.space != space:
-        raise ConfigurationError(f"ROUTER_EMBEDDER={setting} makes {made.space} here, not {space}.")
-    return made
+        embedder = create(settings, dimensions)
+        if embedder.space == space:
+            return embedder
+        raise ConfigurationError(
+            f"{space} is the space of a model in a folder: set ROUTER_EMBEDDER=minilm:/path/to/that/folder."
+        )
+    embedder = create(replace(settings, embedder=setting), dimensions)
+    if embedder.space != space:
+        raise ConfigurationError(
+            f"ROUTER_EMBEDDER={setting} has the space {embedder.space} in this process, not {space}."
+        )
+    return embedder
 
 
 def setting_of(space: str) -> str | None:
-    """What `ROUTER_EMBEDDER` says for a space, judged by its name; None for that of a folder or of nothing known."""
+    """Return the `ROUTER_EMBEDDER` of a space, by its name; None for the space of a folder or an unknown one."""
     model, _, dimensions = space.rpartition("@")
     if model.startswith("openai:") and dimensions.isdecimal():
         return model
@@ -53,7 +57,7 @@ def setting_of(space: str) -> str | None:
 
 
 def _embedder(settings: Settings, dimensions: int) -> Embedder:
-    # Imported when chosen: each brings packages that cost start-up time and memory, or are not installed.
+    # Imported when selected, because each needs packages that cost start-up time and memory or are not installed.
     kind, _, argument = settings.embedder.partition(":")
     if settings.embedder == "static":
         from app.memory.embedders.static import StaticEmbedder

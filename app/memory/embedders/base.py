@@ -1,4 +1,4 @@
-"""What every embedder promises, the error it raises, and how a text too long for it is cut."""
+"""The interface of embedders, their error, and helpers for texts that are too long or malformed."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from numpy.typing import NDArray
 STATIC_SPACE = "wordllama-surface-354"
 MINILM_SPACE = "minilm-l6-v2-int8-384"
 QUICK_CHARS = 2048
-"""A quick embedder takes a text of this many characters without yielding: about 0.5 ms, 5 ms at worst."""
+"""Characters that a quick embedder reads without yielding to the event loop: about 0.5 ms, 5 ms at worst."""
 
 
 class EmbeddingFailed(Exception):
-    """No embedding could be made; the message is the reason and never holds any of the text."""
+    """Embedding failed; the message is the reason and contains no part of the text."""
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors of one space; the cache in front of it is what the rest of the app uses."""
+    """Converts texts to unit vectors of one space. The application uses it through `CachedEmbedder`."""
 
     @property
     def name(self) -> str:
-        """The space's stable name, such as `wordllama-surface-354`; it changes iff vectors are not comparable."""
+        """Name of the space, such as `wordllama-surface-354`; vectors of two spaces are not comparable."""
 
     @property
     def dimensions(self) -> int:
-        """Native size of a vector, before it is padded to the database's column."""
+        """Dimensions of a vector, before it is padded to those of the database's column."""
 
     @property
     def quick(self) -> bool:
-        """True: runs on the event loop, `QUICK_CHARS` characters well under a millisecond. False: waits for others."""
+        """Whether it runs on the event loop, at less than 1 ms for `QUICK_CHARS` characters."""
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Array of shape (len(texts), dimensions), rows of length 1; a row of zeros: the text has nothing to embed.
+        """Return an array of shape (len(texts), dimensions): rows of length 1, or of zeros for an empty text.
 
         Raises `EmbeddingFailed`.
         """
 
     async def close(self) -> None:
-        """Release threads and connections; the embedder is not used afterwards."""
+        """Release threads and connections. The embedder cannot be used afterwards."""
 
 
 def head_and_tail(text: str, size: int, joint: str = "\n") -> str:
-    """`text`, or when it is longer than `size` characters its first and last `size // 2` joined by `joint`.
+    """Return `text`; if it is longer than `size` characters, its first and last `size // 2` joined by `joint`.
 
-    Never the head alone: few-shot prompts share their head and differ in their tail.
+    The head alone is not enough: few-shot prompts share their head and differ in their tail.
     """
     if len(text) <= size:
         return text
@@ -55,7 +55,7 @@ def head_and_tail(text: str, size: int, joint: str = "\n") -> str:
 
 
 def well_formed(text: str) -> str:
-    """`text` with lone surrogates, which are not Unicode and no tokenizer or encoder takes, replaced by `?`."""
+    """Return `text` with each lone surrogate, which no encoder or tokenizer accepts, replaced by `?`."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,8 @@
-"""What the app embeds with: an embedder behind a bounded cache and a deadline, padded for the database."""
+"""The embedder that the application uses: with a cache, a deadline, and vectors padded for the database."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -11,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
+from app.caching import LRU, SingleFlight
 from app.memory.embedders.base import QUICK_CHARS, Embedder, EmbeddingFailed
 
+#: Texts per call of the embedder in `embed_many`.
 CHUNK = 64
 
 
 class CachedEmbedder:
-    """Embeds texts as `HalfVector`s of `width` dimensions, remembering the last `capacity` single ones.
+    """Embeds texts as `HalfVector`s of `width` dimensions, with a cache of `capacity` vectors.
 
-    `hits` and `misses` count `embed_one`. A text is remembered by its digest, never by itself; an entry takes about
-    1.2 kB at width 384. `deadline` is in seconds and holds for `embed_one`.
+    `hits` and `misses` count look-ups of `embed_one`. The key of an entry is a digest of the text, never the text; an
+    entry takes about 1.2 kB at width 384. `deadline` is in seconds and applies to `embed_one`.
     """
 
     def __init__(self, embedder: Embedder, width: int, capacity: int, deadline: float) -> None:
@@ -30,41 +31,31 @@ class CachedEmbedder:
         self.hits = 0
         self.misses = 0
         self._embedder = embedder
-        self._capacity = capacity
         self._deadline = deadline
-        self._vectors: OrderedDict[bytes, HalfVector | None] = OrderedDict()
-        self._running: dict[bytes, asyncio.Task[HalfVector | None]] = {}
+        self._vectors = LRU[bytes, HalfVector | None](capacity)
+        self._running = SingleFlight[bytes, HalfVector | None]()
 
     async def embed_one(self, text: str) -> HalfVector | None:
-        """The vector of `text`, or None when it has nothing to embed. The vector is shared: do not change it.
+        """Return the vector of `text`, which callers share and must not change; None if it has nothing to embed.
 
-        Raises `EmbeddingFailed` with the reason, also when the deadline passes.
+        Raises `EmbeddingFailed` with the reason, also after the deadline.
         """
         key = _digest(text)
-        try:
-            vector = self._vectors[key]
-        except KeyError:
-            self.misses += 1
-        else:
-            self._vectors.move_to_end(key)
+        if key in self._vectors:
             self.hits += 1
-            return vector
+            return self._vectors.get(key, None)
+        self.misses += 1
         if not text or text.isspace():
             return None
         if self._embedder.quick and len(text) <= QUICK_CHARS:
             return await self._compute(key, text)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(self._compute_in_time(key, text))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
-        # One caller hanging up must not fail the others that wait for the same text.
-        return await asyncio.shield(task)
+        # Requests with the same text share one computation, which continues if one of their clients disconnects.
+        return await self._running.run(key, lambda: self._compute_in_time(key, text))
 
     async def embed_many(self, texts: Sequence[str]) -> list[HalfVector | None]:
-        """The vectors of `texts`, in order, without a deadline; None where there is nothing to embed.
+        """Return the vectors of `texts`, in order; None for a text with nothing to embed. There is no deadline.
 
-        Uses what is remembered but remembers nothing new: a bulk load would push out what requests need. Raises
+        Reads the cache but adds nothing to it, because a bulk load would evict the entries of requests. Raises
         `EmbeddingFailed` naming the positions that failed.
         """
         vectors: list[HalfVector | None] = [None] * len(texts)
@@ -72,7 +63,7 @@ class CachedEmbedder:
             missing: list[int] = []
             for position in range(start, min(start + CHUNK, len(texts))):
                 text = texts[position]
-                known = self._vectors.get(_digest(text))
+                known = self._vectors.peek(_digest(text), None)
                 if known is not None:
                     vectors[position] = known
                 elif text and not text.isspace():
@@ -88,19 +79,14 @@ class CachedEmbedder:
         return vectors
 
     async def close(self) -> None:
-        """Give up what is still being computed and release the embedder."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Cancel running computations and close the embedder."""
+        await self._running.close()
         await self._embedder.close()
 
     async def _compute(self, key: bytes, text: str) -> HalfVector | None:
         rows = await self._embedder.embed([text])
         vector = self._pad(rows[0])
-        self._vectors[key] = vector
-        if len(self._vectors) > self._capacity:
-            self._vectors.popitem(last=False)
+        self._vectors.put(key, vector)
         return vector
 
     async def _compute_in_time(self, key: bytes, text: str) -> HalfVector | None:
@@ -109,11 +95,6 @@ class CachedEmbedder:
                 return await self._compute(key, text)
         except TimeoutError:
             raise EmbeddingFailed(f"{self.space} did not answer within {self._deadline:g} s") from None
-
-    def _forget(self, key: bytes, task: asyncio.Task[HalfVector | None]) -> None:
-        del self._running[key]
-        if not task.cancelled():
-            task.exception()  # Retrieved, so that a failure nobody waits for any more is not reported as lost.
 
     def _pad(self, row: NDArray[np.float32]) -> HalfVector | None:
         if not row.any():

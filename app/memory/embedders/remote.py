@@ -1,4 +1,4 @@
-"""The embedder behind an OpenAI-compatible endpoint, through the `openai` package."""
+"""The embedder that calls an OpenAI-compatible endpoint with the `openai` package."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from app.errors import ConfigurationError
 from app.memory.embedders.base import EmbeddingFailed, well_formed
 
 NATIVE = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
-# Trained so that a prefix of a vector is a vector: cutting one short is what the endpoint's `dimensions` does.
+# Models trained so that a prefix of a vector is a vector too; the endpoint's `dimensions` truncates in the same way.
 MATRYOSHKA = "text-embedding-3-"
 READ_BYTES = 24_000
-"""A longer text is read as head and tail: under 8,191 tokens unless tokens average less than 3 bytes."""
+"""Bytes of a text that are sent, head and tail of a longer one; under 8,191 tokens of 3 bytes on average."""
 TIMEOUT = 30.0
 
 
 class RemoteEmbedder:
-    """Embedder over the network; one request takes up to 2,048 texts, is tried twice and given 30 s a try.
+    """Embedder over the network: up to 2,048 texts per request, two attempts of 30 s each.
 
-    Asks for `dimensions` = the database's width, or the model's size where that is smaller. The key is
-    `ROUTER_EMBEDDING_API_KEY`, else `OPENAI_API_KEY`; the address `url`, else `OPENAI_BASE_URL`, else OpenAI's.
+    Requests vectors of the database's width, or of the model's dimensions if those are fewer. The key is
+    `ROUTER_EMBEDDING_API_KEY`, else `OPENAI_API_KEY`; the URL is `url`, else `OPENAI_BASE_URL`, else OpenAI's.
     """
 
     quick = False
@@ -35,24 +35,24 @@ class RemoteEmbedder:
         if not key and url is None:
             raise ConfigurationError(
                 f"ROUTER_EMBEDDER=openai:{model} needs a key: set ROUTER_EMBEDDING_API_KEY or OPENAI_API_KEY, "
-                "or ROUTER_EMBEDDING_URL to a server that wants none."
+                "or ROUTER_EMBEDDING_URL to a server that needs none."
             )
         self.dimensions = min(NATIVE.get(model, width), width)
         self.name = f"openai:{model}@{self.dimensions}"
         self._model = model
         self._width = width
         self._sends_dimensions = True
-        # Local servers want no key, but the client insists on one.
+        # The client requires a key, even for a local server that needs none.
         self._client = AsyncOpenAI(api_key=key or "none", base_url=url, max_retries=1, timeout=TIMEOUT)
-        # Taken now because the client imports it on first use: half a second that a request's deadline would pay.
+        # Accessed here, because the first access imports it: half a second of the first request's deadline.
         self._embeddings = self._client.embeddings
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), dimensions), shorter ones filled up with zeros. Raises `EmbeddingFailed`."""
+        """Return unit vectors, shape (len(texts), dimensions), padded with zeros. Raises `EmbeddingFailed`."""
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         try:
-            vectors = await self._request([_cut(text) for text in texts])
+            vectors = await self._request([_truncate(text) for text in texts])
         except APITimeoutError:
             raise EmbeddingFailed(f"{self.name}: no answer from {self._host} within {TIMEOUT:g} s") from None
         except APIConnectionError as error:
@@ -60,13 +60,13 @@ class RemoteEmbedder:
                 f"{self.name}: cannot reach {self._host} ({type(error.__cause__).__name__})"
             ) from None
         except APIStatusError as error:
-            # The endpoint's own message may quote the text, so only its status goes on.
+            # The endpoint's message may quote the text, so only the status is reported.
             raise EmbeddingFailed(f"{self.name}: {self._host} answered {error.status_code}") from None
         except (OpenAIError, ValueError, TypeError) as error:
             raise EmbeddingFailed(f"{self.name}: {self._host} sent no embeddings ({type(error).__name__})") from None
         if len(vectors) != len(texts):
             raise EmbeddingFailed(f"{self.name}: {self._host} sent {len(vectors)} vectors for {len(texts)} texts")
-        return np.stack([self._fit(vector) for vector in vectors])
+        return np.stack([self._to_unit_vector(vector) for vector in vectors])
 
     async def close(self) -> None:
         """Close the client's connections."""
@@ -78,13 +78,13 @@ class RemoteEmbedder:
                 reply = await self._embeddings.create(model=self._model, input=texts, dimensions=self.dimensions)
                 return [item.embedding for item in sorted(reply.data, key=lambda item: item.index)]
             except BadRequestError:
-                # Some servers refuse the parameter; if the request was bad for another reason it fails again.
+                # Some servers reject the parameter. If the request has another fault, it fails again below.
                 pass
         reply = await self._embeddings.create(model=self._model, input=texts)
         self._sends_dimensions = False
         return [item.embedding for item in sorted(reply.data, key=lambda item: item.index)]
 
-    def _fit(self, values: list[float]) -> NDArray[np.float32]:
+    def _to_unit_vector(self, values: list[float]) -> NDArray[np.float32]:
         vector = np.asarray(values, np.float32)
         if vector.ndim != 1 or not np.isfinite(vector).all():
             raise EmbeddingFailed(f"{self.name}: {self._host} sent a vector that is not a list of finite numbers")
@@ -105,8 +105,8 @@ class RemoteEmbedder:
         return self._client.base_url.host
 
 
-def _cut(text: str) -> str:
-    # Bytes, not characters: a character outside ASCII takes a token or more, and two to four bytes.
+def _truncate(text: str) -> str:
+    # In bytes, because a character outside ASCII has two to four bytes and takes a token or more.
     data = well_formed(text).encode()
     if len(data) <= READ_BYTES:
         return data.decode()

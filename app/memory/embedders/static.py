@@ -1,8 +1,8 @@
-"""The default embedder: what a prompt is about and what it looks like, offline and on the event loop.
+"""The default embedder: topic and form of a prompt as numbers, computed offline and on the event loop.
 
-The first 256 numbers are the mean of wordllama's token vectors, that of its `WordLlama.load().embed(text, norm=True)`;
-`surface.py` has the others. Table and tokenizer are read straight from the installed wordllama package (MIT); importing
-the package itself would configure logging and load four C extensions that are not needed.
+The first 256 numbers are the mean of wordllama's token vectors, the same as `WordLlama.load().embed(text, norm=True)`;
+`surface.py` computes the others. Table and tokenizer are read from the files of the installed package wordllama (MIT);
+importing the package would configure logging and load four C extensions that are not needed.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from app.memory.embedders import surface
 from app.memory.embedders.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, well_formed
 
 READ_CHARS = 256 * 1024
-"""A longer text is read as head and tail: about 65,000 tokens, whose mean a longer text hardly moves."""
+"""Characters that are read, head and tail of a longer text: about 65,000 tokens; more hardly change the mean."""
 MEANING = 256
-#: Each part's share of the cosine of two prompts: meaning, words, format, length.
+#: Weights of the parts in the cosine of two prompts: meaning, words, format, length.
 SHARES = (0.4, 0.2, 0.2, 0.2)
 WORDS_KEPT = 32_768
 SPACE = "▁"
 PART_CHARS = len(SPACE) + QUICK_CHARS
-# No token of this vocabulary holds a newline, or a space after something else, so byte-pair merges never cross these
-# borders: words can be looked up one by one, 2 to 4 times as fast as the tokenizer takes the whole text. The bound
-# of 64 characters keeps one endless word from holding up the event loop.
+# No token of this vocabulary contains a newline, or a space after another character, so byte-pair merges never cross
+# these borders: words can be looked up one by one, 2 to 4 times as fast as by tokenizing the whole text. The bound of
+# 64 characters keeps a very long word from blocking the event loop.
 WORD = re.compile(f"{SPACE}{{1,64}}[^{SPACE}\n]{{0,64}}|\n|[^{SPACE}\n]{{1,64}}")
 
 
 class StaticEmbedder:
-    """Embedder without a network: one table look-up a token, mean, length 1. Reads up to `READ_CHARS` characters."""
+    """Offline embedder: one table look-up per token, mean, length 1. Reads up to `READ_CHARS` characters."""
 
     name = STATIC_SPACE
     dimensions = MEANING + surface.DIMENSIONS
     quick = True
 
     def __init__(self) -> None:
-        """Load tokenizer and table: about 0.15 s and 60 MB. Raises `ConfigurationError` if a file is not there."""
+        """Load tokenizer and table: about 0.15 s and 60 MB. Raises `ConfigurationError` if a file is missing."""
         tokenizer, self._table = _load(_package())
         model = tokenizer.model
 
@@ -58,9 +58,9 @@ class StaticEmbedder:
         self._roots = np.repeat(np.sqrt(SHARES), (MEANING, surface.WORDS, surface.FORMAT, surface.LENGTH))
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), 354); yields to the event loop about every `QUICK_CHARS` characters.
+        """Return unit vectors, shape (len(texts), 354); yield to the event loop about every `QUICK_CHARS` characters.
 
-        What a text looks like is counted at once at its end: 10 ms for the million tokens of the rarest signs.
+        The form of a text is computed at its end without yielding: 10 ms for a million tokens, the longest text.
         """
         rows = np.zeros((len(texts), self.dimensions), np.float32)
         unyielded = 0
@@ -82,11 +82,11 @@ class StaticEmbedder:
         return rows
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the embedder holds no resources."""
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The text as the tokenizer's normaliser writes it, in parts of at most `PART_CHARS`, cut before a space."""
+    """Yield the text as the tokenizer normalises it, in parts of at most `PART_CHARS`, split before a space."""
     if not text:
         return
     text = SPACE + well_formed(head_and_tail(text, READ_CHARS)).replace(" ", SPACE)
@@ -124,5 +124,5 @@ def _load(package: Path) -> tuple[Tokenizer, NDArray[np.float32]]:
         raise ConfigurationError(f"ROUTER_EMBEDDER=static: {weights} cannot be read: {error}") from error
     if table.shape != (tokenizer.get_vocab_size(), MEANING):
         raise ConfigurationError(f"ROUTER_EMBEDDER=static: {weights} holds {table.shape}, not (32000, 256).")
-    # float32 although the file is float16: 16 MB more, and summing is 7 times as fast.
+    # float32 although the file has float16: 16 MB more, and 7 times as fast to sum.
     return tokenizer, table.astype(np.float32)

@@ -61,7 +61,7 @@ async def test_a_login_that_does_not_own_the_schema_is_told_so(admin: Operator, 
     owner._dsn = urlunsplit(parts._replace(netloc=f"{name}:p@{address}"))
     try:
         said = await admin("GET", "/tenants", code=403)
-        assert "own the schema" in said["error"]["message"]
+        assert "a login that owns the schema `router`" in said["error"]["message"]
         assert said["error"]["code"] == "forbidden"
     finally:
         await owner.close()

@@ -1,0 +1,64 @@
+"""Translates errors of asyncpg into the classes of `app.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from app.errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
+
+#: What a violated constraint means, by its name.
+CONSTRAINTS = {
+    "tenants_name_key": "A tenant of this name already exists; `pgrouter tenant list` lists the tenants.",
+    "tenants_name_check": (
+        "A tenant's name has 1 to 100 letters, digits, spaces or any of _.@- and begins with a letter or digit."
+    ),
+    "tenants_base_check": "A tenant cannot be its own base: name another tenant.",
+    "policies_name_check": (
+        "A policy's name has 1 to 100 letters, digits or any of _.:/- and begins with a letter or digit."
+    ),
+    "policies_tenant_fkey": "The tenant no longer exists.",
+    "providers_name_check": "The provider's name is empty: a provider needs a name.",
+    "providers_base_url_check": "A base URL begins with http:// or https:// and ends before /chat/completions.",
+    "models_name_check": "A model's name has 1 to 200 characters, no control characters and no surrounding spaces.",
+    "models_upstream_name_check": "The model's upstream name is empty: a model needs an upstream name.",
+    "models_provider_fkey": (
+        "The provider still serves models, perhaps disabled ones: move them to another provider first."
+    ),
+}
+
+
+def translate(error: asyncpg.PostgresError) -> DatabaseError:
+    """The class of `app.errors` for a statement that Postgres rejected, with its SQLSTATE and a sentence for people."""
+    reported = (str(error).splitlines() or [type(error).__name__])[0]
+    state = error.sqlstate or ""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        sentence = f"{reported}: set DATABASE_URL to a login that owns the schema `router`."
+        return PermissionDenied(sentence, state, reported)
+    kind = DatabaseError
+    if isinstance(error, asyncpg.UniqueViolationError | asyncpg.ForeignKeyViolationError):
+        kind = RowConflict
+    elif isinstance(error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError):
+        kind = InvalidValue
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError) and error.constraint_name:
+        return kind(CONSTRAINTS.get(error.constraint_name, f"{reported}."), state, reported)
+    return kind(f"Postgres: {' '.join(str(error).split())}.", state, reported)
+
+
+def reported_by_server(error: BaseException) -> DatabaseError | None:
+    """What the server reported when it ended the call that raised `error`; None if the server was not reached."""
+    cause = error.__cause__
+    if isinstance(cause, asyncpg.PostgresError) and not isinstance(cause, asyncpg.PostgresConnectionError):
+        return translate(cause)
+    return None
+
+
+@contextmanager
+def configuration_errors(problem: str) -> Iterator[None]:
+    """Raise a failure to reach or use the database as `ConfigurationError`: `problem`, then what was reported."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise ConfigurationError(f"{problem}: {error}") from error

@@ -1,0 +1,39 @@
+"""The revision of a database's schema, read before the schema can be relied on."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from app.errors import ConfigurationError
+from app.store import servers
+from app.store.errors import configuration_errors
+
+#: Time for connecting, seconds.
+CONNECTING = 10.0
+
+
+async def primary_of(url: str) -> str:
+    """The DSN of the primary among the servers of `url`. Raises `ConfigurationError` if none can be reached."""
+    problem = "The database of DATABASE_URL has no primary to migrate"
+    try:
+        with configuration_errors(problem):
+            return await servers.primary_of(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{problem}: {error}") from error
+
+
+async def revision_of(url: str) -> str | None:
+    """The schema revision of the database at `url`; None: it has no schema `router`. Raises `ConfigurationError`."""
+    problem = "The database of DATABASE_URL cannot be used"
+    try:
+        with configuration_errors(problem):
+            connection = await asyncpg.connect(url, timeout=CONNECTING)
+            try:
+                if await connection.fetchval("select to_regclass('router.alembic_version')") is None:
+                    return None
+                found: str | None = await connection.fetchval("select version_num from router.alembic_version")
+                return found
+            finally:
+                await connection.close()
+    except ValueError as error:
+        raise ConfigurationError(f"{problem}: {error}") from error

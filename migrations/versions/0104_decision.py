@@ -1,0 +1,174 @@
+"""The decision: ranks candidates by the memory; backtests and calibrations of policies."""
+
+from __future__ import annotations
+
+from migrations.install import drop, execute, install, isolate
+
+revision = "0104"
+down_revision = "0103"
+branch_labels = None
+depends_on = None
+
+BOTH = "router_app, router_reader"
+
+TYPES = """
+create type router.base_sums as (
+    model_id smallint, labels bigint, support double precision, quality_sum double precision,
+    token_support double precision, token_sum double precision, mean_quality double precision, mean_tokens double precision
+);
+comment on type router.base_sums is 'What a shared memory holds about a model for one prompt: sums over its neighbours, and its means.';
+
+create type router.candidate as (
+    model_id smallint, input_price double precision, cached_input_price double precision,
+    output_price double precision, token_ratio double precision, ledger_tokens double precision,
+    labels int, quality_sum double precision, completions int, completion_sum double precision,
+    n0 double precision, prior double precision, mean_tokens double precision, prior_tokens double precision,
+    lent router.base_sums
+);
+comment on type router.candidate is 'What is known of a model before its neighbours: prices, token counts, label sums and prior.';
+
+create type router.context as (
+    backend router.backend, granularity router.granularity, seed_count int, confidence_floor double precision,
+    explore_share double precision, explore_labels int, k int, tau double precision,
+    n0_task double precision, n1 double precision, alpha double precision, switch_penalty double precision,
+    base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
+    candidates router.candidate[]
+);
+comment on type router.context is 'What a decision starts from: settings of the policy, size of the memory, candidates.';
+
+create type router.estimate as (
+    model_id smallint, quality double precision, labels bigint, confidence double precision,
+    completion_tokens double precision, cost_usd double precision, score double precision,
+    support double precision, prior double precision, n0 double precision, known int,
+    prompt_tokens double precision, cached_tokens double precision,
+    input_price double precision, cached_input_price double precision, output_price double precision,
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+);
+comment on type router.estimate is 'What is expected of a candidate for a prompt, and its parts, as estimates returns it.';
+
+create type router.question as (
+    tenant_id int, policy_id int, space_id smallint, embedding halfvec, task text, prompt_tokens int,
+    default_model smallint, models smallint[], alpha double precision, conversation bytea, continues boolean,
+    random double precision
+);
+comment on type router.question is 'The arguments of decide except the time, in its order, as decide_many takes them.';
+
+create type router_internal.trial as (
+    setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
+    support double precision, weighted double precision, token_support double precision,
+    token_weighted double precision, prior double precision, token_prior double precision, tasked boolean,
+    mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
+);
+comment on type router_internal.trial is 'Parts of a candidate''s estimate for a memory''s prompt without that memory, and its real outcome.';
+"""
+
+CALIBRATIONS = """
+create table router.calibrations (
+    tenant_id int not null constraint calibrations_tenant_fkey references router.tenants on delete cascade,
+    policy_id int not null,
+    calibrated_at timestamptz not null,
+    target double precision not null constraint calibrations_target_check check (target > 0),
+    confidence double precision not null constraint calibrations_confidence_check check (confidence > 0 and confidence < 1),
+    space_id smallint not null constraint calibrations_space_fkey references router.spaces,
+    old_settings router.policy_settings not null,
+    new_settings router.policy_settings not null,
+    tuned boolean not null,
+    trials int not null,
+    memories int not null,
+    default_model smallint not null constraint calibrations_default_model_fkey references router.models,
+    quality double precision not null,
+    quality_low double precision not null,
+    default_quality double precision not null,
+    quality_ratio double precision not null,
+    quality_ratio_low double precision not null,
+    cost_usd double precision not null,
+    default_usd double precision not null,
+    cost_ratio double precision,
+    models smallint[] not null,
+    shares double precision[] not null,
+    constraint calibrations_pkey primary key (tenant_id, policy_id, calibrated_at),
+    constraint calibrations_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
+);
+comment on table router.calibrations is 'Settings that calibrate chose for a policy, and the results that it expected.';
+comment on column router.calibrations.tenant_id is 'The tenant of the policy.';
+comment on column router.calibrations.policy_id is 'The policy.';
+comment on column router.calibrations.calibrated_at is 'When it was calibrated.';
+comment on column router.calibrations.target is 'Share of the default model''s quality to keep.';
+comment on column router.calibrations.confidence is 'Probability with which the target is kept.';
+comment on column router.calibrations.space_id is 'The embedding space of the memories used.';
+comment on column router.calibrations.old_settings is 'The settings before: alpha, k, tau, n0, n0_task; the others are NULL.';
+comment on column router.calibrations.new_settings is 'The settings that it wrote.';
+comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task as well, because they were clearly better.';
+comment on column router.calibrations.trials is 'Memories that were decided for as if the memory did not hold them.';
+comment on column router.calibrations.memories is 'Memories in the space at that time.';
+comment on column router.calibrations.default_model is 'The policy''s default model at that time.';
+comment on column router.calibrations.quality is 'Expected mean quality, 0 to 1.';
+comment on column router.calibrations.quality_low is 'Its lower bound (two-sided, at the confidence).';
+comment on column router.calibrations.default_quality is 'Mean quality of the default model.';
+comment on column router.calibrations.quality_ratio is 'quality / default_quality.';
+comment on column router.calibrations.quality_ratio_low is 'The bound that quality_ratio exceeds at the confidence.';
+comment on column router.calibrations.cost_usd is 'Expected mean cost of a request, USD.';
+comment on column router.calibrations.default_usd is 'The same with the default model alone.';
+comment on column router.calibrations.cost_ratio is 'cost_usd / default_usd; NULL: the default model costs nothing.';
+comment on column router.calibrations.models is 'The candidates.';
+comment on column router.calibrations.shares is 'Expected share of requests of each candidate.';
+grant select on router.calibrations to router_app, router_reader;
+"""
+
+
+def upgrade() -> None:
+    execute(TYPES)
+    execute(CALIBRATIONS)
+    isolate("calibrations")
+    install("_add_known", 1, to=BOTH)
+    install("_prior", 1, to=BOTH)
+    install("_blend", 1, to=BOTH)
+    install("_scan", 1, to=BOTH)
+    install("_search", 1, to=BOTH)
+    install("neighbours", 1, to=BOTH)
+    install("_base_sums", 1, to=BOTH)
+    install("_context", 1, to=BOTH)
+    install("_nearest", 1, to=BOTH)
+    install("_with_task_and_base", 1, to=BOTH)
+    install("_with_lengths", 1, to=BOTH)
+    install("_estimates", 1, to=BOTH)
+    install("_conversation", 1, to=BOTH)
+    install("_sort_keys", 1, to=BOTH)
+    install("estimates", 1, to=BOTH)
+    install("decide", 1, to=BOTH)
+    install("decide_many", 1, to=BOTH)
+    install("evidence", 1, to=BOTH)
+    install("explain", 1, to=BOTH)
+    install("_candidates", 1, to=BOTH)
+    install("_alphas", 1, to=BOTH)
+    install("_setup", 1, to=BOTH)
+    install("_trial", 1, to=BOTH)
+    install("_trials", 1, to=BOTH)
+    install("_outcomes", 1, to=BOTH)
+    install("_choices", 1, to=BOTH)
+    install("_static_blend", 1, to=BOTH)
+    install("_curve", 1, to=BOTH)
+    install("backtest", 1, to=BOTH)
+    install("_antitonic_fit", 1)
+    install("_utility", 1)
+    install("_best_settings", 1)
+    install("calibrate", 1)
+    install("_ledger_summary", 1, to=BOTH)
+    install("_verdict", 1, to=BOTH)
+    install("savings", 1, to=BOTH)
+
+
+def downgrade() -> None:
+    drop(
+        "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
+        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_trials", "_trial", "_setup", "_alphas",
+        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_lengths",
+        "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
+        "_prior", "_add_known",
+    )  # fmt: skip
+    execute("""
+        drop table router.calibrations;
+        drop type router_internal.trial, router.question, router.estimate, router.context, router.candidate,
+            router.base_sums;
+    """)

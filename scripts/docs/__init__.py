@@ -1,0 +1,1 @@
+"""Writes the reference tables of the documents from the code: `make docs`."""

@@ -1,8 +1,0 @@
-create function router._enter(p_tenant int) returns text
-language sql volatile
-begin atomic
-    select set_config('router.tenant_id', p_tenant::text, true);
-end;
-
-comment on function router._enter is
-'Makes the rows of one tenant visible until the transaction ends; each function that takes a tenant calls it first.';

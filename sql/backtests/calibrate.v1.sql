@@ -1,0 +1,200 @@
+create function router.calibrate(
+    p_tenant int,
+    p_policy int,
+    p_space smallint,
+    p_target double precision,
+    p_confidence double precision default 0.9,
+    p_sample int default 2000,
+    p_seconds double precision default 30,
+    p_tune boolean default true,
+    p_write boolean default true,
+    p_seed int default 0,
+    p_now timestamptz default now()
+) returns table (
+    alpha double precision, k int, tau double precision, n0 double precision, n0_task double precision, "rows" int,
+    memories int, quality double precision, quality_low double precision, default_quality double precision,
+    quality_ratio double precision, quality_ratio_low double precision, cost_usd double precision,
+    default_usd double precision, cost_ratio double precision, models text[], shares double precision[],
+    target double precision, confidence double precision, tuned boolean, written boolean
+)
+language plpgsql volatile
+as $$
+declare
+    -- Neighbours and kernel widths that tuning tries beside the policy's own, in pairs.
+    c_ks constant int[] := '{30, 100, 100, 100, 100, 300}';
+    c_taus constant double precision[] := '{0.2, 0.05, 0.1, 0.2, 0.4, 0.2}';
+    -- Comparing settings is slow: they are compared on half of the sample, at least 1,000 rows if it has as many.
+    c_compared constant int := 1000;
+    -- The share of p_seconds for comparing settings; the rest is for more rows with the chosen setting.
+    c_comparing constant double precision := 0.6;
+    -- The alphas compared: 0, then from 0.004 each a fifth larger than the one before, up to 44 (cost alone counts).
+    c_lowest_alpha constant double precision := 0.004;
+    c_alpha_step constant double precision := 1.2;
+    c_alphas constant int := 52;
+    c_resamples constant int := 400;
+    v_setup record;
+    v_tuned record;
+    v_found record;
+    v_k int[];
+    v_tau double precision[];
+    v_trials router_internal.trial[];
+    v_setting int := 1;
+    v_began timestamptz := clock_timestamp();
+begin
+    perform router_internal._enter(p_tenant);
+    if (p_target > 0 and p_target < 100) is not true then
+        raise exception 'a target is a share of the default model''s quality, such as 0.98, not %', p_target
+            using errcode = '22023', column = 'target';
+    end if;
+    if exists (
+        select from router.policies as p
+        where p.tenant_id = p_tenant and p.policy_id = p_policy and p.backend <> 'knn'
+    ) then
+        raise exception 'the policy does not learn, so there is nothing to calibrate: its backend is not knn'
+            using errcode = '22023', column = 'policy';
+    end if;
+    select * into v_setup from router_internal._setup(
+        p_tenant, p_policy, p_space, null, p_sample, p_confidence, p_seconds
+    );
+    select array_agg(s.k order by s.i), array_agg(s.tau order by s.i) into v_k, v_tau
+    from (
+        select 0 as i, v_setup.k as k, v_setup.tau as tau
+        union all
+        select u.i, u.k, u.tau
+        from unnest(c_ks, c_taus) with ordinality as u (k, tau, i)
+        where p_tune and (u.k <> v_setup.k or u.tau <> v_setup.tau)
+    ) as s;
+    v_trials := array(
+        select t
+        from router_internal._trials(
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count,
+            case when p_tune then least(p_sample, greatest(c_compared, p_sample / 2)) else p_sample end,
+            case when p_tune then c_comparing * p_seconds else p_seconds end, p_seed
+        ) as t
+    );
+    n0 := v_setup.n0;
+    n0_task := v_setup.n0_task;
+    tuned := false;
+    if p_tune then
+        select * into v_tuned
+        from router_internal._best_settings(
+            v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor,
+            v_setup.default_position
+        );
+        -- Settings that are not clearly better are not used.
+        if v_tuned.better > v_tuned.error then
+            v_setting := v_tuned.setting;
+            n0 := v_tuned.n0;
+            n0_task := v_tuned.n0_task;
+            tuned := true;
+        end if;
+    end if;
+    k := v_k[v_setting];
+    tau := v_tau[v_setting];
+    v_trials := array(
+        select t from unnest(v_trials) as t where t.setting = v_setting
+        union all
+        select t
+        from router_internal._trials(
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1,
+            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample,
+            p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed,
+            cardinality(v_trials) / cardinality(v_setup.models) / cardinality(v_k)
+        ) as t
+        where p_tune
+    );
+
+    with curve as materialized (
+        select c.*
+        from router_internal._curve(
+            v_trials, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
+            array(
+                select case when i = 0 then 0 else round((c_lowest_alpha * power(c_alpha_step, i - 1))::numeric, 6) end
+                from generate_series(0, c_alphas) as i
+            )::double precision[], p_confidence, c_resamples, p_seed
+        ) as c
+    ),
+    -- More weight on cost cannot raise quality, so a bound that rises with alpha is luck.
+    fitted as (
+        select
+            c.alpha, least(c.quality_ratio_low, f.low) as low
+        from (select array_agg(c.alpha order by c.alpha) as alphas,
+            router_internal._antitonic_fit(array_agg(c.quality_ratio_low order by c.alpha)) as lows
+        from curve as c where c.kind = 'policy') as a
+        cross join lateral unnest(a.alphas, a.lows) as f (alpha, low)
+        inner join curve as c on c.kind = 'policy' and c.alpha = f.alpha
+    )
+    select c.*, f.low, d.quality as default_quality, d.cost_usd as default_usd into v_found
+    from fitted as f
+    inner join curve as c on c.kind = 'policy' and c.alpha = f.alpha
+    inner join curve as d on d.model = v_setup.default_position
+    order by
+        coalesce(f.low >= p_target, false) desc, case when f.low >= p_target then c.cost_usd end, f.low desc nulls last,
+        c.cost_usd, c.alpha
+    limit 1;
+    if v_found.low is null then
+        raise exception 'the default model has no quality of which a share could be kept: all its labels are 0'
+            using errcode = 'RT008', column = 'target';
+    elsif v_found.low < p_target then
+        raise exception
+            '% of the default model''s quality is more than the memory supports at confidence %: '
+            '% can be had%',
+            p_target, p_confidence, trunc(v_found.low::numeric, 3),
+            -- NULL: the default model costs nothing.
+            coalesce(' at ' || round(100 * v_found.cost_ratio) || '% of its cost', '')
+            using errcode = 'RT008', column = 'target',
+                hint = 'Teach more examples, ask for less, or accept less confidence. The default model alone keeps 1.';
+    end if;
+    alpha := v_found.alpha;
+    "rows" := v_found.trials;
+    memories := v_setup.memories;
+    quality := v_found.quality;
+    quality_low := v_found.quality_low;
+    default_quality := v_found.default_quality;
+    quality_ratio := v_found.quality_ratio;
+    quality_ratio_low := v_found.quality_ratio_low;
+    cost_usd := v_found.cost_usd;
+    default_usd := v_found.default_usd;
+    cost_ratio := v_found.cost_ratio;
+    models := v_setup.names;
+    shares := v_found.shares;
+    target := p_target;
+    confidence := p_confidence;
+    written := p_write;
+    if p_write then
+        update router.policies as p set
+            alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
+            n0_task = calibrate.n0_task
+        where p.tenant_id = p_tenant and p.policy_id = p_policy;
+        -- A calibration of this same transaction, which no other transaction has seen.
+        delete from router.calibrations as o
+        where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
+        insert into router.calibrations (
+            tenant_id, policy_id, calibrated_at, target, confidence, space_id, old_settings, new_settings, tuned,
+            trials, memories, default_model, quality, quality_low, default_quality, quality_ratio, quality_ratio_low,
+            cost_usd, default_usd, cost_ratio, models, shares
+        ) values (
+            p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
+            -- Set by name, because a policy has more settings than these.
+            jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
+                'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', v_setup.n0, 'n0_task', v_setup.n0_task
+            )),
+            jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
+                'alpha', alpha, 'k', k, 'tau', tau, 'n0', n0, 'n0_task', n0_task
+            )),
+            tuned, "rows", memories,
+            v_setup.models[v_setup.default_position], quality, quality_low, default_quality, quality_ratio,
+            quality_ratio_low, cost_usd, default_usd, cost_ratio, v_setup.models, shares
+        );
+    end if;
+    return next;
+end;
+$$;
+
+comment on function router.calibrate is
+'Choose the settings with which a policy keeps p_target of its default model''s quality at the least cost.
+Chooses alpha, and with p_tune also k, tau, n0 and n0_task. The bootstrap bound of the quality ratio on p_sample
+held-out memories must exceed the target at p_confidence. p_write: update the policy and add a row to calibrations;
+otherwise the settings are only returned. Raises RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if
+the memory does not support the target, with the best target that it supports.';

@@ -1,0 +1,63 @@
+create function router_internal._context(
+    p_tenant int, p_policy int, p_space smallint, p_default smallint, p_models smallint[]
+) returns setof router.context
+language sql stable
+begin atomic
+    -- One column for each attribute of the type, in its order; the same holds for `v`.
+    select
+        p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
+        p.k, p.tau, p.n0_task, p.n1, p.alpha, p.switch_penalty,
+        case when p.base_weight > 0 then t.base_id end as base_id,
+        p.base_weight,
+        coalesce(c.memories, 0) as memories,
+        coalesce(c.tier, 0::smallint) as tier,
+        c.prompt_tokens::double precision / nullif(c.memories, 0) as mean_prompt,
+        l.candidates
+    from router.policies as p
+    inner join router.tenants as t on t.tenant_id = p_tenant
+    left join router.memory_counts as c on c.tenant_id = p_tenant and c.space_id = p_space
+    cross join lateral (
+        select
+            array_agg(v::router.candidate) as candidates
+        from router.models as m
+        left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = m.model_id
+        left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
+        left join router.priors as a
+            on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = m.model_id
+        cross join lateral (
+            select
+                m.model_id,
+                coalesce(o.input_price, m.input_price) as input_price,
+                case when o.model_id is null then coalesce(m.cached_input_price, m.input_price)
+                    else coalesce(o.cached_input_price, o.input_price)
+                end as cached_input_price,
+                coalesce(o.output_price, m.output_price) as output_price,
+                coalesce(f.token_ratio, 1) as token_ratio,
+                f.completion_tokens as ledger_tokens,
+                coalesce(a.labels, 0) as labels,
+                a.quality_sum,
+                a.completions,
+                a.completion_sum,
+                p.n0,
+                a.quality_sum / nullif(a.labels, 0) as prior,
+                router_internal._prior(a.completion_sum, a.completions, p.n1, f.completion_tokens) as mean_tokens,
+                null::double precision as prior_tokens,
+                null::router.base_sums as lent
+        ) as v
+        where
+            m.enabled
+            -- An array; otherwise the plan reads every model.
+            and m.model_id = any(p_default || array(
+                select x.model_id from router.policy_models as x
+                where
+                    x.tenant_id = p_tenant and x.policy_id = p_policy
+                    and (p_models is null or x.model_id = any(p_models))
+            ))
+    ) as l
+    where p.tenant_id = p_tenant and p.policy_id = p_policy;
+end;
+
+comment on function router_internal._context is
+'Return all that a decision reads before it searches neighbours: policy settings, memory size and candidates.
+Each candidate comes with the tenant''s prices, its label sums and the ledger''s token counts. base_id NULL: the policy
+uses no shared memory. No row: the tenant has no such policy.';

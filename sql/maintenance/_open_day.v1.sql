@@ -1,0 +1,28 @@
+create function router_internal._open_day(p_day date) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_name text := format('decisions_%s', to_char(p_day, 'YYYYMMDD'));
+begin
+    if to_regclass('router.' || v_name) is not null then
+        return;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('router_internal._open_day', 0));
+    if to_regclass('router.' || v_name) is null then
+        -- ATTACH, because PARTITION OF would wait for all readers of the ledger.
+        execute format(
+            'create table router.%I (like router.decisions including constraints including defaults including storage)',
+            v_name
+        );
+        execute format(
+            'alter table router.decisions attach partition router.%I for values from (%L) to (%L)',
+            v_name, p_day::timestamp at time zone 'UTC', (p_day + 1)::timestamp at time zone 'UTC'
+        );
+        execute format('comment on table router.%I is %L', v_name, 'The ledger of ' || p_day || ' (UTC).');
+    end if;
+end;
+$$;
+
+comment on function router_internal._open_day is
+'Create the ledger''s partition of a day (UTC) if it does not exist.
+Runs as its owner, because the proxy may not create tables.';

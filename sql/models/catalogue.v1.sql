@@ -1,0 +1,30 @@
+create function router.catalogue() returns table (
+    model_id smallint,
+    name text,
+    provider text,
+    upstream_name text,
+    input_price double precision,
+    cached_input_price double precision,
+    output_price double precision,
+    context_window int,
+    tools boolean,
+    vision boolean,
+    json_schema boolean,
+    parallel_tools boolean,
+    audio boolean,
+    reasoning boolean,
+    max_output int
+)
+language sql stable
+begin atomic
+    select
+        m.model_id, m.name, p.name, m.upstream_name, m.input_price, m.cached_input_price, m.output_price,
+        m.context_window, m.tools, m.vision, m.json_schema, m.parallel_tools, m.audio, m.reasoning, m.max_output
+    from router.models as m
+    inner join router.providers as p on p.provider_id = m.provider_id
+    where m.enabled
+    order by m.name;
+end;
+
+comment on function router.catalogue is
+'Return all enabled models with their provider''s name, limits and capabilities.';

@@ -1,0 +1,32 @@
+create function router.list_models() returns table (
+    model_id smallint,
+    name text,
+    provider text,
+    upstream_name text,
+    input_price double precision,
+    cached_input_price double precision,
+    output_price double precision,
+    priced_on date,
+    context_window int,
+    tools boolean,
+    vision boolean,
+    json_schema boolean,
+    enabled boolean,
+    parallel_tools boolean,
+    audio boolean,
+    reasoning boolean,
+    max_output int
+)
+language sql stable
+begin atomic
+    select
+        m.model_id, m.name, p.name, m.upstream_name, m.input_price, m.cached_input_price, m.output_price, m.priced_on,
+        m.context_window, m.tools, m.vision, m.json_schema, m.enabled, m.parallel_tools, m.audio, m.reasoning,
+        m.max_output
+    from router.models as m
+    inner join router.providers as p on p.provider_id = m.provider_id
+    order by m.name;
+end;
+
+comment on function router.list_models is
+'List all models by name, disabled ones included, with capabilities, prices and their date.';
