@@ -7,16 +7,19 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
 import asyncpg
 import pytest
+import typer.main
 
+from app.memory.embedders import surface
 from app.operations.migrate import migrate
 from scripts.fake_provider.server import Running, running_upstream
 from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
@@ -65,6 +68,24 @@ def pytest_runtest_setup() -> None:
     """End `make fuzz` in time."""
     if fuzzing_is_over():
         pytest.skip("FUZZ_SECONDS are over")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_once() -> Iterator[None]:
+    """Build once for all tests what each process of the product builds once: the command line and the token table."""
+    tables: dict[tuple[str, ...], surface.Surface] = {}
+    build = surface.Surface
+
+    def built(vocabulary: Sequence[str]) -> surface.Surface:
+        key = tuple(vocabulary)
+        if key not in tables:
+            tables[key] = build(vocabulary)
+        return tables[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        patch.setattr(surface, "Surface", built)
+        yield
 
 
 @pytest.fixture(autouse=True)

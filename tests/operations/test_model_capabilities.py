@@ -140,7 +140,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3))
 def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) -> None:
     for told in abilities_in({"data": [{"id": "m", **model} for model in models]}).values():
