@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.fake_provider.server import streamed_text
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG
+from tests.support.proxy import STRONG, ProxyFactory
 from tests.support.streaming_clients import CHAT, ERRORS, MESSAGES, RESPONSES, spoken
 
 apis = pytest.mark.parametrize("api", [CHAT, RESPONSES, MESSAGES])

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ProxyFactory
 from tests.support.backtest_commands import BACKTEST, SAVINGS, TAUGHT, get, post
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 REFERENCES = {"cheapest", "default", "best_single", "oracle", "always", "blend"}

@@ -15,8 +15,7 @@ import pytest
 from app.api_keys import hash_of, hint_of, make_key
 from app.errors import Unauthorized
 from app.store import keys
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 CHAT = "/v1/chat/completions"

@@ -14,8 +14,7 @@ from app.memory.embedders import CachedEmbedder
 from app.memory.embedders.static import StaticEmbedder
 from app.operations import reembed
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, ProxyFactory
 from tests.support.spaces import LESSONS, Run, Spaces
 from tests.support.sql_world import World
 from tests.support.vectors import WIDTH

@@ -17,8 +17,7 @@ from app.store import memories as memory
 from app.store import tenants
 from app.store.memory_files import Staging
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, STRONG, Proxy, make_tenant
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory, make_tenant
 from tests.support.spaces import LESSONS, REMOTE, REMOTE_SPACE, STATIC_SPACE, Run, ask, get, spaces_of
 
 

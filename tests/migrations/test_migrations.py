@@ -16,7 +16,7 @@ from app.operations.migrate import configuration, migrate
 from app.store import limits
 from app.store.database import REVISION
 from scripts.fake_provider.server import Running
-from tests.conftest import blocking
+from tests.support.databases import blocking
 from tests.support.proxy import CHEAP, STRONG, running_proxy
 from tests.support.schema import ROOT, catalog, fetch
 

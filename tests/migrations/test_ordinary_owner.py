@@ -10,7 +10,7 @@ import pytest
 
 from app.operations.migrate import migrate
 from app.store.database import REVISION
-from tests.conftest import Databases, blocking
+from tests.support.databases import Databases, blocking
 from tests.support.schema import fetch
 from tests.support.sql_world import Taught, direction, world_of
 

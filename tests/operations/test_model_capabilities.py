@@ -21,7 +21,7 @@ from app.operations.model_listing import abilities_in
 from app.store import models as registry
 from app.store import providers
 from app.store.database import Database
-from tests.conftest import blocking
+from tests.support.databases import blocking
 from tests.support.operators import Operator
 from tests.support.proxy import CHEAP, Proxy
 from tests.support.randomness import examples

@@ -10,9 +10,8 @@ import openai
 import pytest
 
 from scripts.fake_provider.server import Running, streamed_text
-from tests.conftest import ProxyFactory
 from tests.support.chat import ask, served
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, hard, lessons
 
 NEW = range(1000, 1010)

@@ -8,9 +8,8 @@ import openai
 import pytest
 
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
 from tests.support.chat import ask, served
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from app.dialects.sse import data_of
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG, Proxy
+from tests.support.proxy import STRONG, Proxy, ProxyFactory
 from tests.support.streams import APIS, anonymous, cut, provider, redirected, stream
 
 KEEP_ALIVE = b": keep-alive\n\n"

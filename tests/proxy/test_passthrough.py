@@ -9,8 +9,7 @@ import pytest
 
 from app.store import limits
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG, Proxy
+from tests.support.proxy import STRONG, Proxy, ProxyFactory
 from tests.support.raw_http import Asked, exchange
 from tests.support.raw_provider import OK, call, provider, served_by
 

@@ -13,8 +13,7 @@ import pytest
 
 from app.dialects.sse import data_of
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG, Proxy
+from tests.support.proxy import STRONG, Proxy, ProxyFactory
 from tests.support.raw_http import Asked, exchange
 from tests.support.streams import APIS, HI, anonymous, cut, provider, redirected, stream
 

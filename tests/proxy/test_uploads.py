@@ -8,8 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conftest import ProxyFactory
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, ProxyFactory
 from tests.support.raw_provider import OK, call, provider, served_by
 
 MEBIBYTE = 1024 * 1024

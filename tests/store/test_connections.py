@@ -15,7 +15,7 @@ from app.store import connections
 from app.store.connections import Connections
 from app.store.database import Database
 from app.store.pool import Pool
-from tests.conftest import Databases
+from tests.support.databases import Databases
 
 PID = "select pg_backend_pid()"
 

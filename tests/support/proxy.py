@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,10 @@ CHEAP, STRONG = "cheap", "strong"
 SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
 #: USD per million tokens, input and output.
 PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
+
+
+#: Starts more proxies on the same database: `async with proxies(…settings…) as proxy`.
+ProxyFactory = Callable[..., Any]
 
 
 @dataclass

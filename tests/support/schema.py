@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.conftest import blocking
+from tests.support.databases import blocking
 
 ROOT = Path(__file__).parents[2]
 # One line of text for everything that a migration makes; the same lines are the same schema.

@@ -24,9 +24,8 @@ from app.telemetry import otel
 from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 from scripts.fake_provider.server import ANSWER, Running
-from tests.conftest import ProxyFactory
 from tests.support.models import model
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 CANARY = "canary-7f3a"

@@ -9,8 +9,7 @@ import pytest
 
 from app.upstream.breaker import FAILURES
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 
 # ---- through a proxy
 

@@ -7,9 +7,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from tests.conftest import ProxyFactory
 from tests.support.operators import Operator
-from tests.support.proxy import CHEAP, STRONG
+from tests.support.proxy import CHEAP, STRONG, ProxyFactory
 
 
 async def test_a_key_is_made_for_some_models_until_a_day(admin: Operator) -> None:
