@@ -1,4 +1,4 @@
-"""Limits on the way of a request: refused as OpenAI's clients know it, reserved before it goes, settled after."""
+"""Limits of a request: refused as OpenAI's clients expect, reserved before it is sent, settled afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The label sets of benchmarks: where they are found, and what is known of those that are generated."""
+"""The label sets of benchmarks: where they are found, and the known structure of generated ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of `pgrouter limit` and `pgrouter usage`."""
+"""The commands `pgrouter limit` and `pgrouter usage`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anthropic's own client, told a base URL and a key."""
+"""Anthropic's official client against the provider and the proxy."""
 
 from __future__ import annotations
 

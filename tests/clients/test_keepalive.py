@@ -1,4 +1,4 @@
-"""Clients that are kept waiting with comments find the answer, or the failure, that comes after them."""
+"""Clients that wait read comments, and then the answer or the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's own client on chat, completions, embeddings and models, told a base URL and a key."""
+"""OpenAI's official client on chat, completions, embeddings and models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's own client on responses, told a base URL and a key."""
+"""OpenAI's official client on responses."""
 
 from __future__ import annotations
 
