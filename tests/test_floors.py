@@ -1,4 +1,4 @@
-"""The floors of `app/`: imports go down only, the store alone knows asyncpg, and app and migrations are strangers."""
+"""The floors of `app/`: imports go down only, the store alone imports asyncpg, and app and migrations do not meet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""LangChain's models of OpenAI and Anthropic, told a base URL and a key.
+"""LangChain's models of OpenAI and Anthropic against the provider and the proxy.
 
-LangChain keeps one HTTP client for each base URL and never closes it. So models block a thread each, and are closed
+LangChain keeps one HTTP client for each base URL and never closes it. So each model blocks a thread, and is closed
 with the module.
 """
 

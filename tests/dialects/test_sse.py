@@ -1,4 +1,4 @@
-"""Streams as bytes: cut into events however they came, with usage asked for and taken out, all else untouched."""
+"""Streams as bytes: split into events, with usage requested and removed, and every other byte unchanged."""
 
 from __future__ import annotations
 

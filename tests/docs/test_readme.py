@@ -1,4 +1,4 @@
-"""The README names every variable, command, metric and reason that there is, and what it names is there."""
+"""The README names every variable, command, metric and reason, and each name in it exists."""
 
 from __future__ import annotations
 

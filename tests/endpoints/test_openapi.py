@@ -1,4 +1,4 @@
-"""Promises of /openapi.json: it has every path that is served, and what is served is as it says."""
+"""The document /openapi.json: it has every served path, and responses are as it says."""
 
 from __future__ import annotations
 

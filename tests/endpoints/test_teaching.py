@@ -1,4 +1,4 @@
-"""Teaching over HTTP: the status warms up, answers come side by side, memories are seen and forgotten."""
+"""Teaching over HTTP: status, comparisons, examples, and memories that are listed and deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in OpenAI's shape, naming the field; nothing of it is kept."""
+"""Bad requests get an error in OpenAI's shape that names the field, and leave nothing stored."""
 
 from __future__ import annotations
 

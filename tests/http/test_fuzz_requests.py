@@ -1,4 +1,4 @@
-"""The promise that no request, however odd, is a fault of ours: whatever is sent, the answer is no 5xx."""
+"""No request, however odd, gets a 5xx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of whole files: taught like single examples, all or nothing, the later the younger; and given back."""
+"""Imports and exports of whole files: all or nothing, in the file's order, and equal to single examples."""
 
 from __future__ import annotations
 

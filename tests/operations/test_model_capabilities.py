@@ -1,4 +1,4 @@
-"""Promises about what models can do: read in each provider's words, and never written over what an operator set."""
+"""Capabilities of models: read in each provider's format, and never written over an operator's values."""
 
 from __future__ import annotations
 

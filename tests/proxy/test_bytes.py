@@ -1,4 +1,4 @@
-"""What is done to bytes on their way: one name replaced, usage read, nothing else touched."""
+"""Bytes on their way: one model name replaced, usage read, and every other byte unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises against a hostile tenant: over HTTP with its own key, and in SQL with all that the proxy's role may."""
+"""A hostile tenant, over HTTP with its own key and in SQL with the rights of the proxy's role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pgrouter serve` as a newcomer runs it: a process of its own with a Postgres of its own."""
+"""`pgrouter serve` as a new user runs it: a process with an embedded Postgres."""
 
 from __future__ import annotations
 

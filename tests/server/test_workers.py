@@ -1,4 +1,4 @@
-"""`pgrouter serve --workers N`: real processes that share one port, and leave as one."""
+"""`pgrouter serve --workers N`: processes that share one port and stop together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The property behind every budget: no admission goes past it, and what is reserved is a recount, in any order."""
+"""Budgets, as a property: no admission exceeds one, and reservations are a recount, in any order of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of calibrate: the target is kept at the least cost, or refused with the best that can be had."""
+"""Calibration: the target is met at the least cost, or refused with the best that is reachable."""
 
 from __future__ import annotations
 

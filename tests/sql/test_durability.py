@@ -1,4 +1,4 @@
-"""Postgres is killed again and again while it is taught: what it acknowledged is there, and every sum is a recount."""
+"""Postgres is killed repeatedly while it is taught: acknowledged labels survive, and every sum is a recount."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of an explanation: every number of a decision, before it is made and after, and why in a sentence."""
+"""Explanations: every number of a decision, before and after it is made, and the reason in a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of exploration: a candidate without labels is given a bounded share of requests, and only where asked to."""
+"""Exploration: a candidate without labels gets a bounded share of requests, if the policy allows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The property behind every estimate: counts and priors equal a recount, after anything in any order."""
+"""Sums and priors, as a property: they equal a recount after any calls in any order."""
 
 from __future__ import annotations
 

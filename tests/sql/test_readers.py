@@ -1,4 +1,4 @@
-"""Promises to and about readers: a login that only looks sees the tenants it was granted, and nothing of the others."""
+"""Readers: a login sees the tenants it was granted and nothing of other tenants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of savings: the ledger beside what the calibration expected, and a verdict that says why they differ."""
+"""Savings: the ledger beside what the calibration expected, and a verdict with the reason for the difference."""
 
 from __future__ import annotations
 

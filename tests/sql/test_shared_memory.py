@@ -1,4 +1,4 @@
-"""Promises of a shared memory: whom it helps, how much it weighs, and that it gives nothing away."""
+"""Shared memories: when they help, how much they weigh, and that they reveal nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of usage: what the ledger says was spent, by whatever it is asked by, and never more saved than that."""
+"""Usage: what the ledger sums up, by any grouping, and savings that are never overstated."""
 
 from __future__ import annotations
 

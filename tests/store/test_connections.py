@@ -1,4 +1,4 @@
-"""The stack of connections: nobody gets one that is still at work, nobody is passed over, and none is lost."""
+"""The stack of connections: a busy one is never handed out, waiting is fair, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to the proxy in each API, and what came back."""
+"""Requests to the proxy in each API, and their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits, admissions and settlements for the tests of budgets, asked as the proxy asks."""
+"""Limits, admissions and settlements in SQL, called as the proxy calls them."""
 
 from __future__ import annotations
 

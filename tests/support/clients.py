@@ -1,4 +1,4 @@
-"""What a client is told: a base URL and a key, once of the fake provider itself and once of the proxy before it."""
+"""The provider and the proxy before it, as base URLs and keys for the official clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions asked of Postgres, and what is read of their rankings."""
+"""Calls of `router.decide`, and what is read of a ranking."""
 
 from __future__ import annotations
 

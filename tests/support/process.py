@@ -1,4 +1,4 @@
-"""`pgrouter serve` as a process of its own, for tests that need one."""
+"""`pgrouter serve` as a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts the real application on a real port inside the test's event loop, with a tenant to call it as."""
+"""The real application on a real port inside the test's event loop, with a tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand: what was sent and what came back, byte by byte, with nothing decoded on the way."""
+"""HTTP/1.1 on a raw socket: bytes sent and received, with nothing decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two Postgres servers for tests that lose one: a primary and a hot standby that streams from it."""
+"""Two Postgres servers: a primary and a hot standby that streams from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts of two kinds that a tenant can teach apart: the cheap model is good at one and bad at the other."""
+"""Prompts of two kinds: the cheap model is good at one and bad at the other."""
 
 from __future__ import annotations
 

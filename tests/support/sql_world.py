@@ -1,4 +1,4 @@
-"""Tenants, models, memories and questions for the tests that ask Postgres directly."""
+"""Tenants, models, memories and questions for tests that call Postgres directly."""
 
 from __future__ import annotations
 

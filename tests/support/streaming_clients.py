@@ -1,4 +1,4 @@
-"""Has the official clients ask a proxy by any of its three APIs, and yields the text they get."""
+"""The official clients on each of the three APIs, as iterators of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces and metrics that a collector gets: by OpenTelemetry's conventions, whole, and without a word of a prompt."""
+"""Traces and metrics for a collector: by OpenTelemetry's conventions, complete, and without text of prompts."""
 
 from __future__ import annotations
 
