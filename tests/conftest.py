@@ -70,14 +70,14 @@ def _built_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
-    """Whatever a failed test leaves behind is killed (workers follow their parent)."""
+    """Kill the processes that a failed test leaves (workers end with their parent)."""
     yield
     kill_all()
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A state folder of `pgrouter serve`; whatever the test leaves running there is stopped."""
+    """A state folder of `pgrouter serve`; servers that run in it are stopped afterwards."""
     from app.embedded import erase
 
     with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
@@ -89,7 +89,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
-    """A database whose login may create databases: TEST_DATABASE_URL, else a container, else the embedded one."""
+    """The DSN of a server, whose login may create databases: TEST_DATABASE_URL, a container, or the embedded one."""
     url = os.environ.get("TEST_DATABASE_URL")
     if url:
         yield url
@@ -130,7 +130,7 @@ async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture(scope="module")
 async def shared_world(databases: Databases) -> AsyncIterator[World]:
-    """One database for a module's tests of the SQL: making one for each takes longer than they do."""
+    """One database for a module's tests of the SQL: creating one takes longer than most of them."""
     with databases.fresh() as dsn:
         async with world_of(dsn) as world:
             yield world
@@ -160,7 +160,7 @@ async def proxy(database: str, upstream: Running) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 def proxies(database: str, upstream: Running) -> ProxyFactory:
-    """Start more proxies on the same database: `async with proxies(…settings…) as proxy`."""
+    """Start proxies on the same database: `async with proxies(…settings…) as proxy`."""
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Proxy]:
@@ -180,7 +180,7 @@ async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
 
 @pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
 async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
-    """A module's proxy, and the provider without it: clients have to find the same behind both."""
+    """A module's proxy, and the provider without one: clients have to see the same."""
     with databases.fresh() as dsn:
         async with front_of(request.param, dsn, upstream) as front:
             yield front
@@ -188,12 +188,12 @@ async def shared_front(request: pytest.FixtureRequest, databases: Databases, ups
 
 @pytest.fixture
 async def front(shared_front: Front) -> Front:
-    """The module's front, as if nothing had been asked yet."""
+    """The module's front, cleared."""
     shared_front.clean()
     return shared_front
 
 
 @pytest.fixture(params=[STRONG, "auto"])
 def model(front: Front, request: pytest.FixtureRequest) -> str:
-    """What a client names: a real model, and behind the proxy a policy too."""
+    """The model that a client names: a real one, and behind the proxy also a policy."""
     return front.model(request.param)

@@ -20,7 +20,7 @@ from tests.support.commands import Command, with_database
 
 @pytest.fixture
 def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command in this process on a fresh database, and expects the exit code `code`."""
+    """Run commands in this process on a fresh database, and expect the exit code `code`."""
     monkeypatch.setenv("DATABASE_URL", database)
     for name in [name for name in os.environ if name.startswith("ROUTER_")]:
         monkeypatch.delenv(name)
@@ -36,7 +36,7 @@ def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture
 def acme(run: Command, database: str) -> Command:
-    """The same with the models gpt-4o and gpt-4o-mini at their list prices, and the tenant acme with a key."""
+    """Run commands on a database with the models gpt-4o and gpt-4o-mini, and the tenant acme with a key."""
 
     async def prepare(db: Database) -> None:
         await providers.put_provider(db, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY")

@@ -54,7 +54,7 @@ def postgres(home: Path, said: list[str]) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def owner(home: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts another process that owns `home`, in a process group of its own like a terminal's foreground job."""
+    """Start another process that owns `home`, in a process group of its own like a terminal's foreground job."""
     owners: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:

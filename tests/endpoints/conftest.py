@@ -13,7 +13,7 @@ from tests.support.backtest_commands import Command
 
 @pytest.fixture
 def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command on the database of `proxy`, away from the running loop, and expects the exit code `code`."""
+    """Run commands on the database of `proxy`, and expect the exit code `code`."""
     monkeypatch.setenv("DATABASE_URL", database)
 
     def invoke(*arguments: str | Path, code: int = 0, columns: int = 100) -> Result:

@@ -49,7 +49,7 @@ def environment(database: str, upstream: Running, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def run(environment: None) -> Run:
-    """Runs a command in a thread, as it brings a loop of its own, and expects the exit code `code`."""
+    """Run commands in a thread, because each runs a loop of its own, and expect the exit code `code`."""
 
     async def invoke(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
         result = await asyncio.to_thread(CliRunner().invoke, main, list(arguments), input=answer)

@@ -15,7 +15,7 @@ from tests.support.sql_world import World
 
 @pytest.fixture
 async def app(world: World) -> AsyncIterator[Database]:
-    """The database as the proxy has it; what other tests have left to be done is done."""
+    """The database with the proxy's role, after all due maintenance."""
     async with opened(world.dsn) as db:
         await let_a_minute_pass(world)
         await kept(db)

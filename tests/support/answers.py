@@ -27,7 +27,7 @@ class Said:
 
     @property
     def by(self) -> tuple[str | None, str | None]:
-        """The model and the reason."""
+        """Return the serving model and the reason."""
         return self.headers.get("x-router-model"), self.headers.get("x-router-reason")
 
 

@@ -14,7 +14,7 @@ from tests.support.separable_prompts import lessons
 
 BACKTEST = "/v1/router/backtest"
 SAVINGS = "/v1/router/savings"
-#: What the two kinds of prompts make, as some come twice.
+#: The number of different prompts of both kinds: some are written twice.
 TAUGHT = len({lesson["prompt"] for lesson in lessons(120)})
 Command = Callable[..., Result]
 
@@ -30,12 +30,12 @@ async def get(proxy: Proxy, path: str, key: str | None = None) -> tuple[int, Any
 
 
 async def said(run: Command, *arguments: str | Path, **options: int) -> str:
-    """What a command prints."""
+    """Run a command and return its stdout."""
     return (await asyncio.to_thread(run, *arguments, **options)).stdout
 
 
 async def complaint(run: Command, *arguments: str | Path) -> str:
-    """What a command that fails says: one line, and nothing on stdout."""
+    """Run a command that fails and return its error: one line, with nothing on stdout."""
     result = await asyncio.to_thread(run, *arguments, code=1)
     assert not result.stdout
     assert result.stderr.count("\n") == 1, result.stderr

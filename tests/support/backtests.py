@@ -14,7 +14,7 @@ from tests.support.sql_world import START, Taught, World, vector
 async def backtest(
     world: World, tenant: int, policy: int, by: asyncpg.Connection | None = None, **arguments: Any
 ) -> list[asyncpg.Record]:
-    """The rows of router.backtest, asked as the proxy asks."""
+    """Return the rows of router.backtest, called as the proxy calls it."""
     names = "".join(f", p_{name} => ${number}" for number, name in enumerate(arguments, 4))
     rows: list[asyncpg.Record] = await (by or world.app).fetch(
         f"select * from router.backtest($1, $2, $3{names})", tenant, policy, world.space, *arguments.values()
@@ -23,12 +23,12 @@ async def backtest(
 
 
 def ruled(rows: Sequence[asyncpg.Record], rule: str) -> list[asyncpg.Record]:
-    """The rows of one rule."""
+    """Return the rows of one rule."""
     return [row for row in rows if row["rule"] == rule]
 
 
 async def specialists(world: World, many: int = 120, **chosen: Any) -> tuple[int, int]:
-    """A tenant whose two topics are each answered well by one model: small knows one, large mostly the other."""
+    """Make a tenant with two topics, each answered well by one model: `small` one, `large` mostly the other."""
     dice = random.Random(5)
     tenant = await world.tenant()
     policy = await world.policy(tenant, **chosen)
@@ -48,7 +48,7 @@ async def specialists(world: World, many: int = 120, **chosen: Any) -> tuple[int
 
 
 async def calibrate(world: World, tenant: int, policy: int, target: float, **arguments: Any) -> asyncpg.Record:
-    """The one row of router.calibrate, asked as the command line asks."""
+    """Return the row of router.calibrate, called as the command line calls it."""
     given = {"now": START, **arguments}
     names = "".join(f", p_{name} => ${number}" for number, name in enumerate(given, 5))
     (row,) = await world.owner.fetch(

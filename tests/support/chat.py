@@ -14,7 +14,7 @@ def ask(text: str) -> list[Any]:
 
 
 async def served(client: openai.AsyncOpenAI, text: str, **options: Any) -> tuple[str, str]:
-    """The model and the reason of one routed request."""
+    """Return the model and the reason of one routed request."""
     raw = await client.chat.completions.with_raw_response.create(model="auto", messages=ask(text), **options)
     assert raw.parse().choices[0].message.content == ANSWER
     return raw.headers["x-router-model"], raw.headers["x-router-reason"]

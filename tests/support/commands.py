@@ -36,7 +36,7 @@ def printed(result: Result) -> Any:
 
 
 def complaint(result: Result) -> str:
-    """What an expected error says: one line on stderr, nothing on stdout."""
+    """Return the message of an expected error: one line on stderr, with nothing on stdout."""
     lines = result.stderr.splitlines()
     assert len(lines) == 1, lines
     assert not result.stdout
@@ -44,7 +44,7 @@ def complaint(result: Result) -> str:
 
 
 def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command as a process of its own."""
+    """Run the command as a process of its own."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "app", *arguments],
         env={**os.environ, **environment},
@@ -56,7 +56,7 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def caller_of(dsn: str, key: str) -> entities.Caller | None:
-    """Whom the proxy would take the bearer of `key` for."""
+    """Return the caller as whom the proxy authenticates `key`."""
 
     return asyncio.run(with_database(dsn, lambda db: keys.authenticate(db, hash_of(key))))
 

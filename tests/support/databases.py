@@ -22,7 +22,7 @@ IMAGE = "pgvector/pgvector:pg18"
 
 
 def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end from synchronous code, whether or not a loop is running in this thread."""
+    """Run a coroutine from synchronous code, whether or not a loop is running in this thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(work())).result()
 
@@ -70,7 +70,7 @@ class Databases:
         self._strategy = "file_copy" if self.value("show fsync") == "off" else "wal_log"
 
     def _migrate_template(self) -> None:
-        """Migrate the template, one process after the other: the first one makes the roles of the whole server."""
+        """Migrate the template, one process after the other: the first one creates the roles of the whole server."""
 
         async def run() -> None:
             connection = await asyncpg.connect(self.server_dsn)
@@ -83,7 +83,7 @@ class Databases:
         blocking(run)
 
     def dsn(self, name: str) -> str:
-        """The DSN of a database on the test server."""
+        """Return the DSN of a database on the test server."""
         head, _, _ = self.server_dsn.partition("?")[0].rpartition("/")
         return f"{head}/{name}"
 
@@ -105,7 +105,7 @@ class Databases:
 
     @contextmanager
     def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """The DSN of a new database, with the schema or empty."""
+        """Create a database, with the schema or empty; yields its DSN and drops it."""
         self._made += 1
         name = f"{self._prefix}_{self._made}"
         template = f"template {self.template}" if migrated else ""

@@ -13,18 +13,18 @@ CONVERSATION = b"0123456789abcdef"
 
 
 def order(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The models of a ranking."""
+    """Return the models of a ranking, in order."""
     return [row["model_id"] for row in rows]
 
 
 def reason(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The one reason of a ranking."""
+    """Return the reason of a ranking, which is the same in all rows."""
     (found,) = {row["reason"] for row in rows}
     return str(found)
 
 
 async def taught(world: World, **settings: Any) -> tuple[int, int]:
-    """A tenant of ten memories in which `small` is the better one."""
+    """Make a tenant of ten memories in which `small` is the better model."""
     tenant = await world.tenant()
     policy = await world.policy(tenant, **settings)
     await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(10)))
@@ -40,6 +40,6 @@ async def assert_declines(
 
 
 async def converse(world: World, tenant: int, policy: int, model: int, **entry: Any) -> None:
-    """Serve one turn of the conversation by `model`."""
+    """Log one turn of the conversation as served by `model`."""
     defaults = {"tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START), "conversation": CONVERSATION}
     await world.log({**defaults, "model_id": model, **entry})

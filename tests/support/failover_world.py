@@ -19,7 +19,7 @@ A, B, C = (model(name, model_id=number) for number, name in enumerate("abc"))
 
 
 class Said:
-    """What a provider says, as `Failover` sees it; `stalls`: its body never ends."""
+    """A provider's reply, as `Failover` reads it; `stalls`: its body never ends."""
 
     def __init__(self, status: int, *, stalls: bool = False, **headers: Any) -> None:
         self.status, self.stalls, self.closed = status, stalls, False
@@ -46,7 +46,7 @@ Script = Sequence[int | Said | UpstreamUnavailable | asyncio.Event]
 
 @dataclass
 class World:
-    """Providers that do what they are told, and a clock that only sleeping moves."""
+    """Providers that follow a script, and a clock that only `sleep` moves."""
 
     scripts: dict[str, list[Any]]
     routed: bool = True

@@ -16,7 +16,7 @@ Work = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
 def lessons(count: int, world: World, lead: str = "") -> list[Taught]:
-    """Lessons whose embeddings point in so many directions."""
+    """Return examples whose embeddings point in `count` directions."""
     return [
         Taught(f"{lead}{i}", {world.small: (i % 3) / 2, world.large: 1.0}, direction(pi * i / count), task=f"t{i % 3}")
         for i in range(count)
@@ -24,31 +24,31 @@ def lessons(count: int, world: World, lead: str = "") -> list[Taught]:
 
 
 async def graduate(world: World, tenant: int, space: int | None = None) -> int:
-    """As the proxy does it; how many memories moved."""
+    """Move the tenant as the proxy does, and return how many memories moved."""
     moved: int = await world.app.fetchval("select router.graduate($1, $2)", tenant, space)
     return moved
 
 
 async def shrink(world: World, tenant: int, space: int | None = None) -> int:
-    """As the proxy does it; how many memories moved."""
+    """Move the tenant as the proxy does, and return how many memories moved."""
     moved: int = await world.app.fetchval("select router.shrink($1, $2)", tenant, space)
     return moved
 
 
 async def let_a_minute_pass(world: World) -> None:
-    """As if every move was that long ago."""
+    """Set the time of every move back by more than a minute."""
     await world.owner.execute("update router.memory_counts set moved_at = moved_at - interval '1 minute'")
 
 
 async def sweep(world: World, tenant: int, space: int | None = None) -> bool:
-    """Drop an empty partition that was left long enough ago."""
+    """Drop the tenant's empty partition, if it was left long enough ago."""
     await let_a_minute_pass(world)
     gone: bool = await world.app.fetchval("select router.sweep($1, $2)", tenant, space or world.space)
     return gone
 
 
 async def places(world: World, tenant: int) -> dict[str, int]:
-    """The tables that hold memories of the tenant, and how many."""
+    """Return the tables that hold memories of the tenant, with their number."""
     rows = await world.owner.fetch(
         "select tableoid::regclass::text as name, count(*) as held from router.memories where tenant_id = $1"
         " group by 1 order by 1",
@@ -58,7 +58,7 @@ async def places(world: World, tenant: int) -> dict[str, int]:
 
 
 async def partitions(world: World) -> set[str]:
-    """Every partition below memories_large."""
+    """Return every partition below memories_large."""
     rows = await world.owner.fetch(
         "select relid::regclass::text as name from pg_partition_tree('router.memories_large') where level > 0"
     )
@@ -66,7 +66,7 @@ async def partitions(world: World) -> set[str]:
 
 
 async def similar(world: World, tenant: int, by: asyncpg.Connection | None = None) -> list[int]:
-    """The numbers of the memories nearest to a direction, as the decision reads them."""
+    """Return the numbers of the memories nearest to a direction, as the decision reads them."""
     connection = by or world.app
     async with connection.transaction():
         await connection.execute(f"select router_internal._enter({tenant})")
@@ -78,7 +78,7 @@ async def similar(world: World, tenant: int, by: asyncpg.Connection | None = Non
 
 @asynccontextmanager
 async def in_transaction(world: World) -> AsyncIterator[Any]:
-    """A connection like the owner's with a transaction open; committed at the end."""
+    """Open a connection of the owner with a transaction, and commit it at the end."""
     connection = await connect(world.dsn, None)
     try:
         async with connection.transaction():

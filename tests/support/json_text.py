@@ -9,7 +9,7 @@ import orjson
 
 
 def spelled(value: Any, chance: random.Random) -> str:
-    """JSON for `value` as anybody may write it: blanks anywhere, keys twice, any character escaped."""
+    """Write `value` as JSON in a random spelling: blanks anywhere, keys twice, any character escaped."""
 
     def text(string: str) -> str:
         often = chance.choice([0, 0, 0.3])

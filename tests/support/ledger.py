@@ -10,6 +10,6 @@ CONVERSATION = b"0123456789abcdef"
 
 
 async def routed(world: World, name: str = "acme") -> dict[str, Any]:
-    """What the entries of a new tenant with a policy have in common."""
+    """Make a tenant with a policy, and return the fields that its entries share."""
     tenant = await world.tenant(name)
     return {"tenant_id": tenant, "policy_id": await world.policy(tenant), "decision_id": uuid7(START)}

@@ -11,18 +11,18 @@ from tests.support.sql_world import Taught, World, direction, uuid7
 async def kept(
     db: Database, owner: Database | None = None, *, graduate_at: int = 20, ledger_days: int = 90
 ) -> list[Step]:
-    """The steps of a round, but those of the ledger's days to come."""
+    """Run a round, and return its steps without those that open days of the ledger."""
     steps = [step async for step in maintain(db, owner, graduate_at=graduate_at, ledger_days=ledger_days)]
     return [step for step in steps if step.chore.chore != "open_day"]
 
 
 def told(steps: list[Step]) -> list[tuple[str, str, int]]:
-    """What was done, with what came of it."""
+    """Return the job, outcome and count of each step."""
     return [(step.chore.chore, step.outcome, step.count) for step in steps]
 
 
 async def talk(world: World, tenant: int, count: int, *, seconds: int) -> None:
-    """Conversations that began just now and may be continued for so long."""
+    """Log conversations that began a minute ago and may be continued for `seconds`."""
     policy = await world.policy(tenant, sticky_seconds=seconds)
     now = await world.owner.fetchval("select now() - interval '1 minute'")
     await world.log(
@@ -37,7 +37,7 @@ async def talk(world: World, tenant: int, count: int, *, seconds: int) -> None:
 
 
 async def churned(world: World) -> int:
-    """A graduated tenant of whose memories many were replaced."""
+    """Make a graduated tenant of whose memories many were replaced."""
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(30, world))
     await graduate(world, tenant)

@@ -25,7 +25,7 @@ def config(app: Endpoint) -> uvicorn.Config:
 
 @asynccontextmanager
 async def served(app: Endpoint) -> AsyncIterator[int]:
-    """The port on which `app` is served."""
+    """Serve `app`; yields the port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(config(app))
@@ -52,7 +52,7 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Head and body of an answer with a content-length."""
+    """Read an answer with a content-length, and return its head and body."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     return head, await asyncio.wait_for(reader.readexactly(length), 5)

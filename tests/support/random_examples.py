@@ -9,7 +9,7 @@ from tests.support.sql_world import Taught, direction
 
 
 def random_lessons(dice: random.Random, models: Sequence[int], prompts: int) -> list[Taught]:
-    """A batch of 1 to 12 lessons over few prompts, so that many overwrite."""
+    """Return a batch of 1 to 12 examples of few prompts, so that many overwrite others."""
     return [
         Taught(
             f"{dice.randrange(prompts)}",

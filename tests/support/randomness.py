@@ -35,12 +35,12 @@ def register_profiles() -> None:
 
 
 def examples(count: int) -> int:
-    """The number of examples of a property: `count`, and FACTOR times as many in `make fuzz`."""
+    """Return the number of examples of a property: `count`, and FACTOR times as many in `make fuzz`."""
     return count if FUZZ_SEED is None else count * FACTOR
 
 
 def seeds(count: int) -> list[int]:
-    """Seeds for `random.Random`: 0 to `count - 1`, and FACTOR times as many fresh ones in `make fuzz`."""
+    """Return seeds for `random.Random`: 0 to `count - 1`, and FACTOR times as many fresh ones in `make fuzz`."""
     if FUZZ_SEED is None:
         return list(range(count))
     dice = random.Random(FUZZ_SEED)
@@ -48,5 +48,5 @@ def seeds(count: int) -> list[int]:
 
 
 def fuzzing_is_over() -> bool:
-    """Whether `make fuzz` has used up its time."""
+    """Return whether `make fuzz` has used up its time."""
     return FUZZ_SEED is not None and time.monotonic() > _ENDS

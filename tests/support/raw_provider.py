@@ -16,7 +16,7 @@ Serve = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 @asynccontextmanager
 async def provider(serve: Serve, limit: int = 2**16) -> AsyncIterator[str]:
-    """A provider by hand: `serve` gets each request's head and connection; its URL."""
+    """Run a provider whose `serve` gets each request's head and connection; yields its URL."""
     busy: set[asyncio.Task[Any]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ async def provider(serve: Serve, limit: int = 2**16) -> AsyncIterator[str]:
 
 
 async def served_by(proxy: Proxy, url: str, name: str = "fake", **options: Any) -> None:
-    """Have a provider of that name be at `url`."""
+    """Set the base URL of the provider of that name."""
     await providers.put_provider(proxy.admin, name, url, None, **options)
     proxy.services.directory.invalidate()
 

@@ -50,5 +50,5 @@ async def assert_every_sum_is_a_recount(world: World) -> None:
 
 
 async def prompts(world: World, tenant: int) -> list[str]:
-    """What the tenant's memory holds, by number."""
+    """Return the prompts of the tenant's memory, by number."""
     return [row["prompt"] for row in await world.app.fetch("select * from router.recall($1)", tenant)]

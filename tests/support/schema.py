@@ -64,7 +64,7 @@ order by line
 
 
 def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
-    """The rows of one query on a connection of its own."""
+    """Return the rows of one query on a connection of its own."""
 
     async def run() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(dsn)
@@ -78,5 +78,5 @@ def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
 
 
 def catalog(dsn: str) -> list[str]:
-    """The schema in lines."""
+    """Return the schema as lines."""
     return [row["line"] for row in fetch(dsn, CATALOGUE)]

@@ -28,7 +28,7 @@ class Spaces:
         self.world, self.tenant, self.old, self.new = world, tenant, old, new
 
     async def call(self, function: str, *arguments: Any) -> Any:
-        """The one value of a function of the tenant, asked as the owner."""
+        """Return the value of a function of the tenant, called as the owner."""
         places = "".join(f", ${position}" for position in range(2, len(arguments) + 2))
         return await self.world.owner.fetchval(f"select router.{function}($1{places})", self.tenant, *arguments)
 
@@ -45,7 +45,7 @@ class Spaces:
         return rows
 
     async def copy(self, memories: list[int] | None = None) -> int:
-        """Copy these memories, or all that are outdated and have a prompt."""
+        """Copy these memories, or all outdated ones with a stored prompt."""
         if memories is None:
             memories = [row["memory_id"] for row in await self._outdated() if row["stored"]]
         return int(await self.call("reembed", self.old, self.new, memories, [direction(1)] * len(memories)))
@@ -60,7 +60,7 @@ class Spaces:
         return int(await self.call("drop_space", space))
 
     async def count(self, space: int) -> int:
-        """Memories in a space."""
+        """Return the number of memories in a space."""
         return int(
             await self.world.owner.fetchval(
                 "select count(*) from router.memories where tenant_id = $1 and space_id = $2", self.tenant, space
@@ -75,7 +75,7 @@ class Spaces:
         return [row["prompt"] for row in rows]
 
     async def teach(self, *prompts: str, at: int = 0, score: float = 1.0, **options: Any) -> list[int]:
-        """Teach in the space that serves, `at` minutes after the start; the memories' numbers."""
+        """Teach in the serving space, `at` minutes after the start, and return the memories' numbers."""
         taught = await self.world.teach(
             self.tenant,
             *(Taught(prompt, {self.world.small: score, self.world.large: 1.0}) for prompt in prompts),
@@ -90,7 +90,7 @@ Run = Callable[..., Any]
 
 
 async def ask(proxy: Proxy, seed: int, key: str | None = None) -> tuple[str, str]:
-    """Who serves an easy prompt, and why."""
+    """Ask an easy prompt, and return the serving model and the reason."""
     body = {"model": "auto", "messages": [{"role": "user", "content": easy(seed)}]}
     async with proxy.http(key) as http, http.post("/v1/chat/completions", json=body) as response:
         assert response.status == 200
@@ -104,6 +104,6 @@ async def get(proxy: Proxy, path: str) -> Any:
 
 
 async def spaces_of(proxy: Proxy) -> dict[str, tuple[int, bool, bool]]:
-    """Memories by space, and whether it serves and is being built."""
+    """Return the memories of each space, and whether it serves and is being built."""
     rows = await spaces.spaces_of(proxy.admin, proxy.tenant_id)
     return {row["space"]: (row["memories"], row["serves"], row["building"]) for row in rows if row["memories"]}

@@ -36,7 +36,7 @@ class Pair:
         return await asyncio.to_thread(server.sql, statement)
 
     async def caught_up(self) -> None:
-        """Wait until the standby shows all that the primary does."""
+        """Wait until the standby has replayed the primary's log."""
         at = await self.sql(self.primary, "select pg_current_wal_insert_lsn()")
 
         async def replayed() -> bool:
@@ -46,7 +46,7 @@ class Pair:
 
     @asynccontextmanager
     async def lag(self) -> AsyncIterator[None]:
-        """The standby goes on receiving what happens, but shows nothing of it."""
+        """Pause replay: the standby receives the primary's log, but does not apply it."""
         await self.caught_up()
         await self.sql(self.standby, "select pg_wal_replay_pause()")
         try:
@@ -57,7 +57,7 @@ class Pair:
 
 @asynccontextmanager
 async def a_pair(upstream: Running) -> AsyncIterator[Pair]:
-    """A warm pair."""
+    """Run a pair whose tenant was taught 120 examples."""
     upstream.clear()
     with folder() as path, pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "POLL_INTERVAL", 0.3)
@@ -78,7 +78,7 @@ async def a_pair(upstream: Running) -> AsyncIterator[Pair]:
 
 
 def both(first: Server, second: Server) -> str:
-    """The DSN that names two servers of the same password."""
+    """Return the DSN of two servers with the same password."""
     return first.dsn.replace(first.address, f"{first.address},{second.address}")
 
 
@@ -91,7 +91,7 @@ async def until(holds: Callable[[], Awaitable[bool]], within: float = 10.0) -> N
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request got, and when."""
+    """The answer to a request, and its time."""
 
     at: float
     status: int

@@ -13,7 +13,7 @@ from app.dialects.sse import EventSplitter
 from tests.support.proxy import STRONG, Proxy
 
 HI = [{"role": "user", "content": "hi"}]
-#: Of each routed API: its path, a request for a stream, and what an event of its text has.
+#: By routed API: its path, a request for a stream, and a mark of events with text.
 APIS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": ("/v1/chat/completions", {"messages": HI}),
     "responses": ("/v1/responses", {"input": "hi"}),
@@ -22,7 +22,7 @@ APIS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def cut(body: bytes) -> list[bytes]:
-    """The events of a stream, which ends with one."""
+    """Split a stream, which ends with an event, into events."""
     events = EventSplitter()
     found = events.feed(body)
     assert events.rest() == b""
@@ -32,7 +32,7 @@ def cut(body: bytes) -> list[bytes]:
 async def stream(
     proxy: Proxy, api: str = "chat", plan: str = "", model: str = STRONG, **fields: Any
 ) -> tuple[aiohttp.ClientResponse, bytes]:
-    """A whole stream."""
+    """Read a whole stream."""
     path, body = APIS[api]
     headers = {"x-fake": plan} if plan else {}
     body = {"model": model, "stream": True, **body, **fields}
@@ -41,7 +41,7 @@ async def stream(
 
 
 def anonymous(body: bytes) -> bytes:
-    """A stream without what each one has of its own."""
+    """Return a stream without what differs from one to the next."""
     return re.sub(rb"_[0-9a-f]{8}\d{24}", b"_NUMBER", body)
 
 
@@ -49,7 +49,7 @@ def anonymous(body: bytes) -> bytes:
 
 
 class provider:  # noqa: N801
-    """A provider that says what it is told after its head, and closes; its URL."""
+    """A provider that writes a head and then what `says` writes, and closes; entering it returns its URL."""
 
     HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -75,7 +75,7 @@ class provider:  # noqa: N801
 
 
 async def redirected(proxy: Proxy, url: str) -> None:
-    """Have the proxy ask the provider at `url`."""
+    """Set the provider's base URL, and wait until the proxy has noticed."""
     await proxy.admin.fetch("select router.put_provider('fake', $1, null)", url)
     for _ in range(200):
         if (await proxy.services.directory.catalog()).providers["fake"].base_url == url:

@@ -13,7 +13,7 @@ CITY = {
 
 
 class Person(BaseModel):
-    """What a structured answer is made of."""
+    """The schema of a structured answer."""
 
     name: str
     age: int

@@ -22,7 +22,7 @@ TABLES = """
 
 
 async def inhabit(world: World, name: str) -> int:
-    """A tenant with a row in every table."""
+    """Make a tenant with a row in every table."""
     tenant = await world.tenant(name)
     policy = await world.policy(tenant)
     await world.owner.fetch("select router.create_key($1, sha256($2), 'rk-12345')", tenant, name.encode())
@@ -47,12 +47,12 @@ async def inhabit(world: World, name: str) -> int:
 
 
 async def tenant_tables(world: World) -> list[str]:
-    """Every table with a tenant_id, from the catalogue: a new one is tested by being there."""
+    """Return every table with a tenant_id, from the catalogue, so that new ones are tested too."""
     return [row["name"] for row in await world.owner.fetch(TABLES)]
 
 
 async def readable(world: World, role: str) -> list[str]:
-    """Those of them that a role may select from."""
+    """Return the tenant tables that a role may select from."""
     tables = await tenant_tables(world)
     found = [t for t in tables if await world.owner.fetchval("select has_table_privilege($1, $2, 'select')", role, t)]
     assert set(tables) - set(found) == UNREAD[role]
