@@ -20,6 +20,7 @@ import pytest
 
 from app.operations.migrate import migrate
 from scripts.fake_provider.server import Running, running_upstream
+from tests.support import contract
 from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
 from tests.support.operators import MASTER, Operator
 from tests.support.process import kill_all
@@ -52,6 +53,14 @@ def _nothing_left_running() -> Iterator[None]:
     """Whatever a failed test leaves behind is killed (workers follow their parent)."""
     yield
     kill_all()
+
+
+@pytest.fixture(autouse=True)
+def _responses_fit_their_models() -> Iterator[None]:
+    """Every response of the router's own endpoints in a test has the fields that its model declares, and no other."""
+    contract.mismatches.clear()
+    yield
+    assert not contract.mismatches, "\n".join(contract.mismatches)
 
 
 @pytest.fixture

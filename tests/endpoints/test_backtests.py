@@ -236,7 +236,7 @@ async def test_without_matplotlib_it_is_said_how_to_get_it_before_anything_is_me
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     monkeypatch.delitem(sys.modules, "app.cli.plot_png", raising=False)
-    monkeypatch.delattr(app.cli, "png", raising=False)
+    monkeypatch.delattr(app.cli, "plot_png", raising=False)
     told = await complaint(run, "backtest", "--tenant", "nobody", "--png", tmp_path / "curve.png")
     assert "pip install 'pgrouter[plot]'" in told
 
@@ -261,7 +261,7 @@ async def test_a_policy_that_does_not_learn_is_said_to(proxy: Proxy, run: Comman
     )
     named = ("--tenant", "acme", "--policy", "frugal")
     told = await complaint(run, "calibrate", *named, "--target", "0.9")
-    assert told == "pgrouter: Policy frugal does not learn, its backend is cheapest: there is nothing to calibrate.\n"
+    assert told == ("pgrouter: Policy frugal has backend cheapest, which does not learn: only knn can be calibrated.\n")
     assert json.loads(await said(run, "backtest", *named, "--json"))["backend"] == "cheapest"
     text = await said(run, "savings", "--tenant", "acme")
     assert text.count("Never calibrated") == 1, "auto can be calibrated, frugal cannot"
@@ -313,7 +313,7 @@ async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Pr
     before = [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)]
     told = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
     assert "1.2" in told
-    assert "can be had" in told
+    assert "the best supported target is" in told
     assert [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)] == before
 
 

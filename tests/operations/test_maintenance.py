@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from app.cli import main
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
-from app.operations.maintenance import Maintenance, Step, maintain, opened, said
+from app.operations.maintenance import Maintenance, Step, maintain, opened
 from app.settings import Settings
 from app.store import maintenance as store
 from app.store.database import Database, translate_errors
@@ -48,12 +48,12 @@ async def kept(
 ) -> list[Step]:
     """The steps of a round, but those of the ledger's days to come."""
     steps = [step async for step in maintain(db, owner, graduate_at=graduate_at, ledger_days=ledger_days)]
-    return [step for step in steps if step.chore.chore != "open_day"]
+    return [step for step in steps if step.job.name != "open_day"]
 
 
 def told(steps: list[Step]) -> list[tuple[str, str, int]]:
     """What was done, with what came of it."""
-    return [(step.chore.chore, step.outcome, step.count) for step in steps]
+    return [(step.job.name, step.outcome, step.count) for step in steps]
 
 
 async def days(world: World) -> set[str]:
@@ -92,7 +92,7 @@ async def test_days_are_opened_ahead(world: World, app: Database) -> None:
     for day in (now, now + timedelta(days=1)):
         await world.owner.execute(f"drop table if exists router.decisions_{day:%Y%m%d}")
     steps = [step async for step in maintain(app, None, graduate_at=20, ledger_days=90)]
-    assert [(step.chore.chore, step.chore.day, step.outcome) for step in steps] == [
+    assert [(step.job.name, step.job.day, step.outcome) for step in steps] == [
         ("open_day", now, "done"),
         ("open_day", now + timedelta(days=1), "done"),
     ]
@@ -113,7 +113,7 @@ async def test_days_past_retention_are_dropped_and_no_others(world: World, app: 
         """
     )
     steps = await kept(app, ledger_days=10)
-    assert [(step.chore.chore, step.chore.day) for step in steps] == [
+    assert [(step.job.name, step.job.day) for step in steps] == [
         ("drop_day", now - timedelta(days=400)),
         ("drop_day", now - timedelta(days=11)),
     ]
@@ -139,9 +139,9 @@ async def test_a_day_that_is_being_read_is_dropped_another_time(world: World, ap
     await world.owner.execute("select router_internal._open_day($1)", day)
     async with in_transaction(world) as busy:
         await busy.fetch("select count(*) from router.decisions")
-        found = [step for step in await kept(app, ledger_days=49) if step.chore.day == day]
+        found = [step for step in await kept(app, ledger_days=49) if step.job.day == day]
         assert [step.outcome for step in found] == ["busy"]
-    assert [step.outcome for step in await kept(app, ledger_days=49) if step.chore.day == day] == ["done"]
+    assert [step.outcome for step in await kept(app, ledger_days=49) if step.job.day == day] == ["done"]
 
 
 async def test_a_day_is_opened_while_the_ledger_is_read(world: World) -> None:
@@ -167,7 +167,7 @@ async def test_what_dead_processes_reserved_is_given_back_of_each_tenant(world: 
             )  # fmt: skip
     steps = await kept(app)
     assert told(steps) == [("expire_reservations", "done", 1)] * 2
-    assert said(steps[0]).startswith("expire_reservations: tenant one, 1 reservations in ")
+    assert steps[0].line().startswith("expire_reservations: tenant one, 1 reservations in ")
     left = await world.owner.fetch("select tenant_id, reserved_usd::float8 from router.meters order by 1")
     assert [tuple(row) for row in left] == [(tenant, 0.25) for tenant in tenants]
     assert await kept(app) == []
@@ -203,7 +203,7 @@ async def test_a_tenant_graduates_at_the_threshold_and_shrinks_below_half_of_it(
     assert told(await kept(app)) == [("graduate", "done", 20)]
     assert await places(world, tenant) == {leaf: 20}
     await world.app.fetch("select router.forget($1, $2)", tenant, [memory for memory, _ in taught[:10]])
-    assert {step.chore.chore for step in await kept(app)} <= {"reindex"}
+    assert {step.job.name for step in await kept(app)} <= {"reindex"}
     assert await places(world, tenant) == {leaf: 10}
     await world.app.fetch("select router.forget($1, $2)", tenant, [taught[10][0]])
     assert told(await kept(app)) == [("shrink", "done", 9)]
@@ -245,7 +245,7 @@ async def test_many_rounds_at_once_do_everything_once(world: World) -> None:
             return await kept(db)
 
     rounds = await asyncio.wait_for(asyncio.gather(*(turn() for _ in range(4))), 60)
-    done = [step.chore.tenant_id for steps in rounds for step in steps if (step.outcome, step.count) == ("done", 25)]
+    done = [step.job.tenant_id for steps in rounds for step in steps if (step.outcome, step.count) == ("done", 25)]
     assert len(done) == len(set(done)) >= 1
     async with opened(world.dsn) as db:
         await kept(db)
@@ -361,13 +361,13 @@ async def test_a_tenant_deleted_meanwhile_does_not_end_the_round(world: World, a
         await world.teach(tenant, *lessons(25, world))
     steps: list[Step] = []
     async for step in maintain(app, None, graduate_at=20, ledger_days=90):
-        if step.chore.chore == "graduate":
+        if step.job.name == "graduate":
             if not steps:
                 await world.owner.execute("select router.delete_tenant($1)", tenants[1])
             steps.append(step)
-    assert [(step.chore.tenant, step.outcome, step.note) for step in steps] == [
+    assert [(step.job.tenant, step.outcome, step.note) for step in steps] == [
         ("one", "done", ""),
-        ("two", "busy", "the tenant is gone"),
+        ("two", "busy", "the tenant no longer exists"),
         ("three", "done", ""),
     ]
 
@@ -446,9 +446,9 @@ async def test_the_proxy_keeps_the_store_in_shape_by_itself(world: World, caplog
     counted = metrics.REGISTRY.get_sample_value
     labels = {"chore": "graduate", "outcome": "done"}
     before = counted("pgrouter_upkeep_total", labels) or 0
-    with caplog.at_level(logging.INFO, "pgrouter.upkeep"):
+    with caplog.at_level(logging.INFO, "pgrouter.maintenance"):
         steps = await Maintenance(settings).round()
-    assert {(step.chore.chore, step.chore.tenant, step.outcome) for step in steps} >= {
+    assert {(step.job.name, step.job.tenant, step.outcome) for step in steps} >= {
         ("graduate", "grown", "done"),
         ("reindex", "acme", "done"),
     }
@@ -545,7 +545,7 @@ async def test_the_command_says_what_is_due_and_does_it(world: World, monkeypatc
     assert len(result.stdout.splitlines()) == 1
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 25}
     again = await command(world, monkeypatch, "--graduate-at", "25")
-    assert (again.stdout, again.stderr) == ("", "Nothing was due.\n")
+    assert (again.stdout, again.stderr) == ("", "No maintenance job was due.\n")
     (step,) = [
         step
         for step in json.loads((await command(world, monkeypatch, "--graduate-at", "100", "--json")).stdout)

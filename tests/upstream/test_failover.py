@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from app.entities import Model
 from app.errors import UpstreamUnavailable
+from app.upstream.answer import Answer
 from app.upstream.backoff import FIRST, LONGEST, backoff, retry_after
 from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
 from app.upstream.breaker import LONGEST as LONGEST_PAUSE
 from app.upstream.client import Reply
-from app.upstream.failover import Answer, Failover, RetryPolicy
+from app.upstream.failover import Failover, RetryPolicy
 from scripts.fake_provider.server import Running
 from tests.conftest import ProxyFactory
 from tests.support.models import model
@@ -73,7 +74,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.breakers = self.breakers or Breakers(lambda: self.now)
-        self.attempts = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
+        self.failover = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
 
     async def send(self, asked: Model, within: float) -> Reply:
         self.asked.append(asked.name)
@@ -97,11 +98,11 @@ class World:
         self.now += seconds + 1e-3
 
     async def answer(self, *models: Model) -> Answer:
-        return await self.attempts.answer(models)
+        return await self.failover.answer(models)
 
     @property
-    def made(self) -> list[tuple[str, str, str]]:
-        return [(each.model.name, each.why, each.outcome) for each in self.attempts.made]
+    def attempts(self) -> list[tuple[str, str, str]]:
+        return [(each.model.name, each.why, each.outcome) for each in self.failover.attempts]
 
     @property
     def open(self) -> list[Any]:
@@ -146,7 +147,7 @@ async def test_the_first_of_the_ranking_that_answers_well_serves() -> None:
     it = world(a=[503], b=[LOST], c=[200])
     answer = await it.answer(A, B, C)
     assert (status(answer), answer.whole) == (200, b"{}")
-    assert it.made == [("a", "chosen", "503"), ("b", "fallback", "unreachable"), ("c", "fallback", "200")]
+    assert it.attempts == [("a", "chosen", "503"), ("b", "fallback", "unreachable"), ("c", "fallback", "200")]
     assert it.slept == [], "nobody waits while there is another to ask"
     assert it.open == [answer.reply], "what is not passed on is closed"
 
@@ -177,7 +178,7 @@ async def test_what_names_its_model_gets_its_answer_at_once(fault: int) -> None:
 async def test_what_may_pass_is_asked_again(ill: Any, routed: bool) -> None:
     it = world(routed=routed, a=[ill, ill, 200])
     assert status(await it.answer(A)) == 200
-    assert [why for _, why, _ in it.made] == ["chosen", "retry", "retry"]
+    assert [why for _, why, _ in it.attempts] == ["chosen", "retry", "retry"]
     assert 0.5 * FIRST <= it.slept[0] <= FIRST <= it.slept[1] <= 2 * FIRST
 
 
@@ -201,7 +202,7 @@ async def test_a_provider_that_took_too_long_is_not_asked_again() -> None:
     with pytest.raises(UpstreamUnavailable) as late:
         await it.answer(A)
     assert late.value.status == 504
-    assert it.made == [("a", "chosen", "timeout")]
+    assert it.attempts == [("a", "chosen", "timeout")]
 
 
 async def test_a_client_that_leaves_between_two_attempts_leaves_nothing_open() -> None:
@@ -213,7 +214,7 @@ async def test_a_client_that_leaves_between_two_attempts_leaves_nothing_open() -
     with pytest.raises(asyncio.CancelledError):
         await task
     assert it.open == []
-    assert it.made == [("a", "chosen", "503"), ("a", "retry", "cancelled")]
+    assert it.attempts == [("a", "chosen", "503"), ("a", "retry", "cancelled")]
 
 
 # ---- for how long
@@ -383,9 +384,9 @@ async def test_a_model_that_is_not_well_is_passed_over() -> None:
     breakers = broken(Clock())
     it = world(breakers=breakers, b=[200])
     assert status(await it.answer(A, B)) == 200
-    assert it.made == [("a", "chosen", "open"), ("b", "fallback", "200")]
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "200")]
     assert it.asked == ["b"]
-    assert it.attempts.asked == 1
+    assert [each.called for each in it.failover.attempts] == [False, True]
 
 
 async def test_where_nobody_is_well_the_first_serves() -> None:
@@ -394,7 +395,7 @@ async def test_where_nobody_is_well_the_first_serves() -> None:
         breakers.record_failure("p", "b")
     it = world(breakers=breakers, a=[200])
     assert status(await it.answer(A, B)) == 200
-    assert it.made == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
 
 
 async def test_the_only_model_and_one_that_was_named_are_asked_however_ill() -> None:
@@ -429,7 +430,7 @@ async def test_a_model_that_keeps_one_waiting_gets_company_and_the_first_good_an
     it = world(patience=HEDGING, a=[asyncio.Event()], b=[200])
     answer = await it.answer(A, B)
     assert answer.attempt.model is B
-    assert it.made == [("a", "chosen", "cancelled"), ("b", "hedge", "200")]
+    assert it.attempts == [("a", "chosen", "cancelled"), ("b", "hedge", "200")]
     assert it.cancelled == ["a"], "the loser is stopped"
     assert it.open == [answer.reply]
 
@@ -442,7 +443,7 @@ async def test_the_first_may_still_win() -> None:
         await asyncio.wait({task}, timeout=0.001)
     slow.set()
     assert (await task).attempt.model is A
-    assert it.made == [("a", "chosen", "200"), ("b", "hedge", "cancelled")]
+    assert it.attempts == [("a", "chosen", "200"), ("b", "hedge", "cancelled")]
 
 
 async def test_a_hedge_that_fails_leaves_the_first_to_answer() -> None:
