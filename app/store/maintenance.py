@@ -36,8 +36,11 @@ class Job:
 
     #: Name of the job: of the function here that runs it.
     name: str
+    #: Number of the tenant of the job; None: all tenants.
     tenant_id: int | None
+    #: Name of that tenant.
     tenant: str | None
+    #: Number of the embedding space of the job.
     space_id: int | None
     #: Day of a partition of the ledger (UTC).
     day: date | None
