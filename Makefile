@@ -5,9 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS ?= embedded,dev
+# Each worker has a Postgres of its own, unless TEST_DATABASE_URL names one; a file's tests share a database.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+FUZZ_SECONDS ?= 300
+FUZZ_SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt docs migrate bench lock clean
+.PHONY: help run test fuzz check fmt docs migrate bench lock clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,15 +28,18 @@ $(STAMP): pyproject.toml scripts/constraints.txt
 run: $(STAMP) ## set everything up and serve: Postgres, demo memory, proxy (PORT, HOST, PGROUTER_HOME, DATABASE_URL)
 	@exec $(BIN)/pgrouter serve
 
-test: $(STAMP) ## set everything up and run the tests on a real Postgres
-	$(BIN)/python -m pytest
+test: $(STAMP) ## set everything up and run the tests on a real Postgres (WORKERS)
+	$(PYTEST)
+
+fuzz: $(STAMP) ## run the property tests with fresh random examples (FUZZ_SECONDS, FUZZ_SEED)
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) -m property --hypothesis-seed=$(FUZZ_SEED)
 
 check: $(STAMP) ## lint, types, SQL lint, tests: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 sql
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 fmt: $(STAMP) ## format Python and SQL
 	$(BIN)/ruff format .

@@ -3,9 +3,9 @@
 `pgrouter import` checks, embeds, stages and teaches a gzipped JSONL file of N and of 2N examples, all of them or none,
 into a new tenant, and `pgrouter export` writes them; each run is a process of its own, its start included. The baseline
 `in batches` does to the same file what the HTTP interface does: it embeds and records 1,000 examples a call, each call
-kept by itself. The prompts are those of `scripts/data` with their labels (11 models); beyond their number each comes
-again with a number behind it, which makes it another prompt. The default embedder; Postgres on the same machine with
-durable commits (TEST_DATABASE_URL or DATABASE_URL names another server).
+kept by itself. The prompts are those of the label sets (scripts/labels/files.py) with their labels; beyond their number
+each comes again with a number behind it, which makes it another prompt. The default embedder; Postgres on the same
+machine with durable commits (TEST_DATABASE_URL or DATABASE_URL names another server).
 
 While examples are taught another writer teaches the same tenant one example every 20 ms: `wait of another writer` is
 the longest of its calls. `peak memory` is of the command's process, where the system tells it. N is 50,000, with
@@ -15,7 +15,6 @@ the longest of its calls. `peak memory` is of the command's process, where the s
 from __future__ import annotations
 
 import asyncio
-import csv
 import gzip
 import os
 import subprocess
@@ -43,6 +42,8 @@ from app.store import memories
 from app.store import models as registry
 from app.store import tenants as tenancy
 from app.store.database import Database
+from scripts.labels.files import label_files
+from scripts.support.corpus import rows as rows_of
 from scripts.support.processes import peak_mib
 from scripts.support.report import Baseline, Report, options
 from scripts.support.scratch import scratch_database
@@ -74,12 +75,10 @@ class Run(NamedTuple):
 def corpus() -> Iterator[dict[str, object]]:
     """Prompts with labels, without end; none comes twice."""
     rows: dict[str, dict[str, object]] = {}
-    csv.field_size_limit(1 << 26)
-    for path in sorted((ROOT / "scripts" / "data").glob("*.csv.gz")):
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                scores = {name[2:]: float(value) for name, value in row.items() if name.startswith("q:") and value}
-                rows[row["prompt"]] = {"task": row["task"], "scores": scores}
+    for path in label_files():
+        for row in rows_of(path):
+            scores = {name[2:]: float(value) for name, value in row.items() if name.startswith("q:") and value}
+            rows[row["prompt"]] = {"task": row["task"], "scores": scores}
     for copy in count():
         for prompt, rest in rows.items():
             yield {"prompt": f"{prompt} ({copy})" if copy else prompt, **rest}

@@ -15,11 +15,11 @@ hnsw.ef_search and so on are those of app/store/database.py), the task and the c
 that it was before graduation, and `score lost` what the other choices give up by the exact scan's scores (in points
 of quality; alpha is set so low that no model is chosen for most prompts, or there would be nothing to get wrong).
 
-The memories are the prompts of scripts/data with their labels (three models, answers' lengths are estimated),
-embedded by the default embedder; 1,000 prompts are kept apart and asked. A tenant of more memories than there are
-prompts has copies with jitter too (scripts/support/corpus.py says how); its rows say so: `jittered` is the share of
-copies. Other tenants remember the same prompts, have a policy each, and no texts. All memories are loaded by COPY in
-random turns of the tenants, then counted and vacuumed.
+The memories are the prompts of the label sets (scripts/labels/files.py) with the labels of three models of each
+(answers' lengths are estimated), embedded by the default embedder; 1,000 prompts are kept apart and asked. A tenant of
+more memories than there are prompts has copies with jitter too (scripts/support/corpus.py says how); its rows say so:
+`jittered` is the share of copies. Other tenants remember the same prompts, have a policy each, and no texts. All
+memories are loaded by COPY in random turns of the tenants, then counted and vacuumed.
 
 `part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
 `hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four

@@ -2,14 +2,15 @@
 
     bench_quality.py [FILE …] [--quick] [--only] [--embedder NAME …] [--json FILE]
 
-Measured on scripts/data/routellm.csv.gz and llmrouter.csv.gz (their README.md says whose they are) and on any FILE of
-their format: columns `prompt`, maybe `task`, and `q:MODEL` (0 to 1) with `c:MODEL` (USD) for 2 models or more; empty
-cells are unknown; `--only` leaves ours out. Rows of the same prompt are one. Per seed a fifth of the prompts that every
-model answered is asked, and the rest is taught: copied to a real Postgres and taught by router.record_staged, as an
-import is. Nothing is chosen by what is asked: not the default (the best single model of what was taught), not prices,
-not settings, not alpha. Values are means over the 5 seeds ± their standard deviation. With --quick there are 2 seeds
-and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed settings and alpha are found on
-those: the targets are those of the full run, and a quick one may miss some. Its 50 s are those of the default embedder.
+Measured on the label sets of BENCH_DATA, else the demo's memory and generated sets (scripts/labels/files.py), and on
+any FILE of their format: columns `prompt`, maybe `task`, and `q:MODEL` (0 to 1) with `c:MODEL` (USD) for 2 models or
+more; empty cells are unknown; `--only` leaves all but the FILEs out. Rows of the same prompt are one. Per seed a fifth
+of the prompts that every model answered is asked, and the rest is taught: copied to a real Postgres and taught by
+router.record_staged, as an import is. Nothing is chosen by what is asked: not the default (the best single model of
+what was taught), not prices, not settings, not alpha. Values are means over the 5 seeds ± their standard deviation.
+With --quick there are 2 seeds and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed
+settings and alpha are found on those: the targets are those of the full run, and a quick one may miss some. Its 50 s
+are those of the default embedder.
 
 Decisions are computed by a numpy twin of router.estimates and router.decide; in every run a sample of them, for each
 rule, is made by router.decide itself as well, and the largest difference is in the table: 1e-4 is allowed.
@@ -68,6 +69,7 @@ from app.memory import embedders as embedder
 from app.memory.embedders import CachedEmbedder
 from app.settings import Settings
 from app.store.database import Database
+from scripts.labels.files import label_files
 from scripts.quality.cells import Cells, Plan
 from scripts.quality.label_sets import COMPLETE, LabelSet, UnusableSet, load
 from scripts.quality.report import Sheet, Title
@@ -77,8 +79,6 @@ from scripts.quality.sql import Postgres
 from scripts.support.report import Report, options, say
 from scripts.support.scratch import scratch_database
 
-DATA = Path(__file__).resolve().parent / "data"
-OURS = (DATA / "routellm.csv.gz", DATA / "llmrouter.csv.gz")
 SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 QUICK = Plan(
     seeds=2, memory=600, checked=12, calibrated=1, targets=(0.95,), rows=100, seconds=3.0, prompts=20_000,
@@ -158,7 +158,7 @@ def chosen(arguments: argparse.Namespace) -> list[Path]:
         raise SystemExit(f"There is no file {', '.join(missing)}.")
     if arguments.only and not arguments.files:
         raise SystemExit("--only leaves nothing to measure: name a FILE.")
-    return [*(() if arguments.only else OURS), *arguments.files]
+    return [*(() if arguments.only else label_files()), *arguments.files]
 
 
 def main() -> None:

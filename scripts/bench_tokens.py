@@ -1,11 +1,12 @@
 """How far estimates of a prompt's tokens are off, and what they cost.
 
 Measured against the counts of a tokenizer: OpenAI's cl100k_base and o200k_base, where the package tiktoken is installed
-and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of scripts/data and of the demo, this
-project's own Python and SQL, and text files given on the command line, cut into pieces of 60 to 3,000 characters. The
-baseline is four characters a token. Compared are the estimate of app/dialects/tokens.py and the tokenizer that the
-default embedder has loaded, which is Llama 2's. An error is |estimate - count| / count. A text longer than what a
-tokenizer reads of one (app.dialects.tokens.COUNT_CHARS) is counted in part: that error is of 40 prompts joined.
+and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of the label sets
+(scripts/labels/files.py) and of the demo, this project's own Python and SQL, and text files given on the command line,
+cut into pieces of 60 to 3,000 characters. The baseline is four characters a token. Compared are the estimate of
+app/dialects/tokens.py and the tokenizer that the default embedder has loaded, which is Llama 2's. An error is |estimate
+- count| / count. A text longer than what a tokenizer reads of one (app.dialects.tokens.COUNTED) is counted in part:
+that error is of 40 prompts joined.
 
 `--fit` prints the numbers of app/dialects/tokens.py as least squares finds them on every second text of all these.
 Those that are in it were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL
@@ -15,8 +16,6 @@ instead of 7%.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import random
 import sys
 import time
@@ -31,7 +30,8 @@ from numpy.typing import NDArray
 from app.demo import dataset
 from app.dialects import tokens
 from app.memory.embedders import static
-from scripts.support.corpus import DATA, FILES
+from scripts.labels.files import label_files, set_name
+from scripts.support.corpus import rows
 from scripts.support.report import Baseline, Report, options, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,12 +39,6 @@ ENCODINGS = ("cl100k_base", "o200k_base")
 
 Texts = dict[str, list[str]]
 Values = NDArray[np.float64]
-
-
-def prompts(path: Path) -> list[str]:
-    """The prompts of a file of scripts/data."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
-        return [row["prompt"] for row in csv.DictReader(lines)]
 
 
 def pieces(text: str, chance: random.Random) -> list[str]:
@@ -62,7 +56,10 @@ def pieces(text: str, chance: random.Random) -> list[str]:
 def texts(files: Sequence[Path], most: int) -> Texts:
     """What is counted, by name."""
     chance = random.Random(7)
-    found = {name.split(".")[0]: chance.sample(prompts(DATA / name), most) for name in FILES}
+    found = {}
+    for file in label_files():
+        prompts = [row["prompt"] for row in rows(file)]
+        found[set_name(file)] = chance.sample(prompts, min(most, len(prompts)))
     found["demo"] = [example.prompt for example in dataset.examples()]
     for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "**/*.sql")):
         sources = "\n".join(path.read_text() for path in sorted((ROOT / folder).glob(pattern)))

@@ -2,55 +2,76 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import asyncpg
-import hypothesis
 import pytest
+import typer.main
 
-from app.operations.migrate import migrate
+from app.memory.embedders import surface
 from scripts.fake_provider.server import Running, running_upstream
 from tests.support import contract
 from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
+from tests.support.databases import Databases, container, docker_answers, embedded_server
 from tests.support.operators import MASTER, Operator
 from tests.support.process import kill_all
-from tests.support.proxy import STRONG, Proxy, running_proxy
+from tests.support.proxy import STRONG, Proxy, ProxyFactory, running_proxy
+from tests.support.randomness import FUZZ_SEED, fuzzing_is_over, register_profiles
 from tests.support.sql_world import World, world_of
 
-T = TypeVar("T")
-# How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
-
-IMAGE = "pgvector/pgvector:pg18"
+register_profiles()
 
 
-def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end from synchronous code, whether or not a loop is running in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(work())).result()
+def pytest_report_header() -> str | None:
+    """The seed that repeats this run of `make fuzz`."""
+    return None if FUZZ_SEED is None else f"fuzz: FUZZ_SEED={FUZZ_SEED} repeats this run"
 
 
-def _docker_answers() -> bool:
-    # Asked of the command line: the SDK leaves its socket open when nobody answers, which is an error here.
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
-    return False
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the property tests, and begin with the files whose tests take long, so that no worker ends with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        # Those that draw their examples inside of the test are marked where they are.
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
+
+
+def pytest_runtest_setup() -> None:
+    """End `make fuzz` in time."""
+    if fuzzing_is_over():
+        pytest.skip("FUZZ_SECONDS are over")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_once() -> Iterator[None]:
+    """Build once for all tests what each process of the product builds once: the command line and the token table."""
+    tables: dict[tuple[str, ...], surface.Surface] = {}
+    build = surface.Surface
+
+    def built(vocabulary: Sequence[str]) -> surface.Surface:
+        key = tuple(vocabulary)
+        if key not in tables:
+            tables[key] = build(vocabulary)
+        return tables[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        patch.setattr(surface, "Surface", built)
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
-    """Whatever a failed test leaves behind is killed (workers follow their parent)."""
+    """Kill the processes that a failed test leaves (workers end with their parent)."""
     yield
     kill_all()
 
@@ -65,7 +86,7 @@ def _responses_fit_their_models() -> Iterator[None]:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A state folder of `pgrouter serve`; whatever the test leaves running there is stopped."""
+    """A state folder of `pgrouter serve`; servers that run in it are stopped afterwards."""
     from app.embedded import erase
 
     with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
@@ -75,77 +96,15 @@ def home() -> Iterator[Path]:
         erase(path)
 
 
-@contextmanager
-def _embedded() -> Iterator[str]:
-    from app.embedded import EmbeddedPostgres, erase
-
-    with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
-        # Nothing here has to outlive a crash of the machine.
-        settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
-        home = Path(folder) / "home"
-        with EmbeddedPostgres(home, settings=settings) as postgres:
-            yield postgres.dsn
-        # As root the cluster may lie elsewhere than its home.
-        erase(home)
-
-
-@contextmanager
-def _container() -> Iterator[str]:
-    from testcontainers.community.postgres import PostgresContainer
-
-    with PostgresContainer(IMAGE, driver=None) as container:
-        yield container.get_connection_url()
-
-
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
-    """A database whose login may create databases: TEST_DATABASE_URL, else a container, else the embedded one."""
+    """The DSN of a server, whose login may create databases: TEST_DATABASE_URL, a container, or the embedded one."""
     url = os.environ.get("TEST_DATABASE_URL")
     if url:
         yield url
         return
-    with _container() if _docker_answers() else _embedded() as dsn:
+    with container() if docker_answers() else embedded_server() as dsn:
         yield dsn
-
-
-class Databases:
-    """Databases made from a migrated template, dropped when done."""
-
-    def __init__(self, server_dsn: str) -> None:
-        self.server_dsn = server_dsn
-        self._prefix = f"pgrouter_test_{os.getpid()}"
-        self._made = 0
-        self.template = f"{self._prefix}_template"
-        self.execute(f"create database {self.template}")
-        migrate(self.dsn(self.template))
-
-    def dsn(self, name: str) -> str:
-        """The DSN of a database on the test server."""
-        head, _, _ = self.server_dsn.partition("?")[0].rpartition("/")
-        return f"{head}/{name}"
-
-    def execute(self, statement: str) -> None:
-        """Run one statement on the server's own database."""
-
-        async def run() -> None:
-            connection = await asyncpg.connect(self.server_dsn)
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        blocking(run)
-
-    @contextmanager
-    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """The DSN of a new database, with the schema or empty."""
-        self._made += 1
-        name = f"{self._prefix}_{self._made}"
-        self.execute(f"create database {name}" + (f" template {self.template}" if migrated else ""))
-        try:
-            yield self.dsn(name)
-        finally:
-            self.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +139,7 @@ async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture(scope="module")
 async def shared_world(databases: Databases) -> AsyncIterator[World]:
-    """One database for a module's tests of the SQL: making one for each takes longer than they do."""
+    """One database for a module's tests of the SQL: creating one takes longer than most of them."""
     with databases.fresh() as dsn:
         async with world_of(dsn) as world:
             yield world
@@ -208,12 +167,9 @@ async def proxy(database: str, upstream: Running) -> AsyncIterator[Proxy]:
         yield running
 
 
-ProxyFactory = Callable[..., Any]
-
-
 @pytest.fixture
 def proxies(database: str, upstream: Running) -> ProxyFactory:
-    """Start more proxies on the same database: `async with proxies(…settings…) as proxy`."""
+    """Start proxies on the same database: `async with proxies(…settings…) as proxy`."""
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Proxy]:
@@ -233,7 +189,7 @@ async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
 
 @pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
 async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
-    """A module's proxy, and the provider without it: clients have to find the same behind both."""
+    """A module's proxy, and the provider without one: clients have to see the same."""
     with databases.fresh() as dsn:
         async with front_of(request.param, dsn, upstream) as front:
             yield front
@@ -241,12 +197,12 @@ async def shared_front(request: pytest.FixtureRequest, databases: Databases, ups
 
 @pytest.fixture
 async def front(shared_front: Front) -> Front:
-    """The module's front, as if nothing had been asked yet."""
+    """The module's front, cleared."""
     shared_front.clean()
     return shared_front
 
 
 @pytest.fixture(params=[STRONG, "auto"])
 def model(front: Front, request: pytest.FixtureRequest) -> str:
-    """What a client names: a real model, and behind the proxy a policy too."""
+    """The model that a client names: a real one, and behind the proxy also a policy."""
     return front.model(request.param)

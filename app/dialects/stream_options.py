@@ -27,8 +27,10 @@ def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
 
 
 def without_usage(event: bytes) -> bytes:
-    """Return an event of a stream without its usage; empty if the event has nothing else. All other bytes stay."""
-    if b'"usage"' not in event:
+    """An event of a stream without its usage, all else as it is: empty for the one that brings nothing else."""
+    # Any letter of a key may be escaped: those of `usage` are \u0061 to \u0075.
+    escaped = b"\\u006" in event or b"\\u007" in event
+    if b'"usage"' not in event and not escaped:
         return event
     try:
         chunk = orjson.loads(data_of(event))
@@ -38,8 +40,8 @@ def without_usage(event: bytes) -> bytes:
         return event
     if chunk.get("choices") == [] and chunk["usage"] is not None:
         return b""
-    if chunk["usage"] is None and event.count(b'"usage"') == 1:
-        # This is the only one: inside a JSON string its quotes would be escaped.
+    if chunk["usage"] is None and not escaped and event.count(b'"usage"') == 1:
+        # The one occurrence is the event's own member: within a text its quotes would be escaped.
         for none in _NONE_YET:
             if none in event:
                 return event.replace(none, b"", 1)

@@ -11,9 +11,9 @@ from pgvector import HalfVector
 
 from scripts.memory.speed import PROMPT_TOKENS
 from scripts.memory.world import K, Tenant
+from scripts.support.connection import connect
 from scripts.support.processes import cpu_seconds
 from scripts.support.report import Baseline, Params, Report
-from tests.support.sql_world import connect
 
 ROUND_TRIP, NEIGHBOURS, BLIND = "round trip: select 1", "neighbours", "decide without an embedding"
 WHOLE = "decide"

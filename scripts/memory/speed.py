@@ -17,10 +17,10 @@ from app.store import decisions
 from app.store.database import Database
 from app.store.decisions import Question
 from scripts.memory.world import Tenant
+from scripts.support.connection import connect
 from scripts.support.corpus import Vectors
 from scripts.support.load import quantile
 from scripts.support.processes import cpu_seconds
-from tests.support.sql_world import connect
 
 PROMPT_TOKENS = 100
 #: The score of every candidate by its number, the chosen one first.

@@ -11,8 +11,8 @@ import asyncpg
 import numpy as np
 
 from app.entities import POLICY_SETTINGS
+from scripts.support.connection import connect
 from scripts.support.corpus import MODELS, Corpus, Prompt, Vectors
-from tests.support.sql_world import connect
 
 #: USD per million tokens of prompt and answer.
 PRICES = {"small": (0.6, 0.6), "medium": (1.2, 1.2), "large": (10.0, 30.0)}

@@ -1,11 +1,11 @@
-"""The prompts of scripts/data with their labels, embedded as the proxy embeds them, and copies beyond their number."""
+"""The prompts of the label sets, embedded as the proxy embeds them, and copies beyond their number."""
 
 from __future__ import annotations
 
 import asyncio
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.memory.embedders.static import StaticEmbedder
+from scripts.labels.files import label_files, set_name
 
-DATA = Path(__file__).resolve().parents[1] / "data"
-#: The models of the benchmark's tenants, each with the column of either file that labels it, if one does.
-MODELS = {
-    "small": ("mistralai/Mixtral-8x7B-Instruct-v0.1", "qwen2.5-7b-instruct"),
-    "medium": (None, "llama-3.1-8b-instruct"),
-    "large": ("gpt-4-1106-preview", "llama-3.1-nemotron-51b-instruct"),
+#: The models of the benchmark's tenants.
+MODELS = ("small", "medium", "large")
+#: The columns that label them in the sets of the README's figures; in other sets they are chosen by their costs.
+COLUMNS: dict[str, tuple[str | None, ...]] = {
+    "routellm": ("mistralai/Mixtral-8x7B-Instruct-v0.1", None, "gpt-4-1106-preview"),
+    "llmrouter": ("qwen2.5-7b-instruct", "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct"),
 }
-FILES = ("routellm.csv.gz", "llmrouter.csv.gz")
-#: Answered with a letter; the others take some lines. The files say nothing of answers' lengths.
+#: Benches whose answers are a letter; other answers are some lines. Label sets do not tell the lengths of answers.
 CHOICES = frozenset({"mmlu", "openbook_qa", "arc_challenge", "commonsense_qa", "gpqa"})
 CHOICE_TOKENS, TEXT_TOKENS = 2.0, 150.0
 
@@ -74,24 +74,38 @@ class Corpus:
 
 
 def load(width: int, limit: int | None = None) -> Corpus:
-    """All prompts of both files, or `limit` of them, their embeddings padded with zeros to `width`.
+    """Embed all prompts of the label sets, or `limit` of them, the vectors padded with zeros to `width`.
 
-    About 0.3 ms a prompt. A prompt that the embedder finds nothing in is left out.
+    About 0.3 ms a prompt. A prompt in which the embedder finds nothing is left out.
     """
     texts: list[str] = []
     prompts: list[Prompt] = []
-    for position, file in enumerate(FILES):
-        columns = [names[position] for names in MODELS.values()]
-        with gzip.open(DATA / file, "rt", encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines):
-                quality = tuple(float(row[f"q:{name}"]) if name else None for name in columns)
-                tokens = CHOICE_TOKENS if row["bench"] in CHOICES else TEXT_TOKENS
-                lengths = tuple(None if label is None else tokens for label in quality)
-                texts.append(row["prompt"])
-                prompts.append(Prompt(len(row["prompt"]) // 4 + 1, quality, lengths))
+    for file in label_files():
+        found = rows(file)
+        columns = COLUMNS.get(set_name(file)) or by_cost(found)
+        for row in found:
+            quality = tuple(float(row[f"q:{name}"]) if name and row[f"q:{name}"] else None for name in columns)
+            tokens = CHOICE_TOKENS if row.get("bench") in CHOICES else TEXT_TOKENS
+            lengths = tuple(None if label is None else tokens for label in quality)
+            texts.append(row["prompt"])
+            prompts.append(Prompt(len(row["prompt"]) // 4 + 1, quality, lengths))
     order = np.random.default_rng(0).permutation(len(texts))[:limit].tolist()
-    found = asyncio.run(StaticEmbedder().embed([texts[i] for i in order]))
-    kept = np.flatnonzero(found.any(axis=1))
+    embedded = asyncio.run(StaticEmbedder().embed([texts[i] for i in order]))
+    kept = np.flatnonzero(embedded.any(axis=1))
     vectors = np.zeros((len(kept), width), np.float16)
-    vectors[:, : found.shape[1]] = found[kept]
+    vectors[:, : embedded.shape[1]] = embedded[kept]
     return Corpus([prompts[order[i]] for i in kept.tolist()], vectors)
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a label set."""
+    csv.field_size_limit(1 << 26)
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def by_cost(found: Sequence[Mapping[str, str]]) -> tuple[str | None, ...]:
+    """The cheapest model of a label set, the one in the middle (None: there are two), and the dearest."""
+    names = [column[2:] for column in found[0] if column.startswith("c:")]
+    names.sort(key=lambda name: sum(float(row[f"c:{name}"] or 0) for row in found))
+    return names[0], names[len(names) // 2] if len(names) > 2 else None, names[-1]

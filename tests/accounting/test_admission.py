@@ -1,4 +1,4 @@
-"""Promises of admission: what a limited caller is told, in OpenAI's words, and that Postgres away stops nobody."""
+"""Admission of limited callers: errors in OpenAI's words, and no refusal while Postgres is away."""
 
 from __future__ import annotations
 

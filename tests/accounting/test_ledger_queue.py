@@ -1,4 +1,4 @@
-"""The ledger's queue: nothing waits for it, one bad entry costs one entry, ids carry their time."""
+"""The ledger's queue: no request waits for it, one bad entry loses one entry, and ids carry their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits on the way of a request: refused as OpenAI's clients know it, reserved before it goes, settled after."""
+"""Limits of a request: refused as OpenAI's clients expect, reserved before it is sent, settled afterwards."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import orjson
 import pytest
 
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, PRICES, STRONG, Proxy
+from tests.support.proxy import CHEAP, PRICES, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 #: What one of the fake provider's answers costs: 11 tokens, of which 3 are cached at the same price, and 7.

@@ -1,4 +1,4 @@
-"""What the ledger writes down of an answer is what the provider reported, by every API and however it came."""
+"""The ledger records the usage that the provider reported, in every API, streamed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks of the memory and of tokens run from end to end and write what they say they write."""
+"""The benchmarks of the memory and of tokens run from end to end and write their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of the proxy runs from end to end, compares what it says it compares, and finds or misses its peers."""
+"""The benchmark of the proxy: rows, baselines, targets, and peers that are found or missing."""
 
 from __future__ import annotations
 

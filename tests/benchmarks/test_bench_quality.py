@@ -1,4 +1,4 @@
-"""The benchmark of quality runs from end to end on sets that nobody has seen, and writes what it says it writes."""
+"""The benchmark of quality runs from end to end on any label set and writes its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of quality reads any set of its format, and splits it without letting a prompt into both parts."""
+"""Label sets: any file of the format is read, and no prompt is in both parts of a split."""
 
 from __future__ import annotations
 

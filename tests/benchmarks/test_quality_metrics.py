@@ -1,4 +1,4 @@
-"""What the benchmark of quality calls gain, AIQ, APGR and CPT, on worlds small enough to do by hand."""
+"""The metrics gain, AIQ, APGR and CPT, on worlds small enough to calculate by hand."""
 
 from __future__ import annotations
 

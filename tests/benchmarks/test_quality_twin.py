@@ -1,4 +1,4 @@
-"""The numpy twin of the decision is the SQL's, to 1e-4, whatever the settings, labels and tags."""
+"""The numpy twin of the decision agrees with the SQL to 1e-4, for all settings, labels and tags."""
 
 from __future__ import annotations
 

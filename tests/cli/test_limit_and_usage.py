@@ -1,21 +1,15 @@
-"""Promises of `pgrouter limit` and `pgrouter usage`."""
+"""The commands `pgrouter limit` and `pgrouter usage`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 import pytest
-from typer.testing import Result
 
-from tests.cli.test_cli import acme, complaint, run
-
-__all__ = ["acme", "run"]
-
-Command = Callable[..., Result]
+from tests.support.commands import Command, complaint
 
 
 def listed(acme: Command) -> list[dict[str, Any]]:

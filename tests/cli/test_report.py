@@ -1,4 +1,4 @@
-"""Promises of a backtest's table and plots: whatever was measured can be read there, within the width of a terminal."""
+"""The table and the plots of a backtest: every measured value, within the width of a terminal."""
 
 from __future__ import annotations
 

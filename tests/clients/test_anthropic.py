@@ -1,4 +1,4 @@
-"""Anthropic's own client, told a base URL and a key."""
+"""Anthropic's official client against the provider and the proxy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import anthropic
 import pytest
 
 from scripts.fake_provider.server import ANSWER, USAGE, streamed_text
-from tests.clients.test_openai import CITY, Person
 from tests.support.clients import Front
 from tests.support.proxy import STRONG
+from tests.support.structured import CITY, Person
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
 TOOLS: Any = [{"name": name, "description": name, "input_schema": CITY} for name in ("weather", "time")]

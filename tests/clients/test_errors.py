@@ -1,4 +1,4 @@
-"""Errors as the official clients raise them: each as its own class, with what the provider said."""
+"""Errors as the official clients raise them: the class of each, and the provider's message."""
 
 from __future__ import annotations
 

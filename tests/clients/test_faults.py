@@ -1,4 +1,4 @@
-"""What the official clients see when a provider fails, is slow or breaks off, and what it sees when they leave."""
+"""Providers that fail, are slow or break off, and clients that disconnect, seen from the official clients."""
 
 from __future__ import annotations
 

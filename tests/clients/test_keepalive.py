@@ -1,12 +1,11 @@
-"""Clients that are kept waiting with comments find the answer, or the failure, that comes after them."""
+"""Clients that wait read comments, and then the answer or the error."""
 
 from __future__ import annotations
 
 import pytest
 
 from scripts.fake_provider.server import streamed_text
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG
+from tests.support.proxy import STRONG, ProxyFactory
 from tests.support.streaming_clients import CHAT, ERRORS, MESSAGES, RESPONSES, spoken
 
 apis = pytest.mark.parametrize("api", [CHAT, RESPONSES, MESSAGES])

@@ -1,6 +1,6 @@
-"""LangChain's models of OpenAI and Anthropic, told a base URL and a key.
+"""LangChain's models of OpenAI and Anthropic against the provider and the proxy.
 
-LangChain keeps one HTTP client for each base URL and never closes it. So models block a thread each, and are closed
+LangChain keeps one HTTP client for each base URL and never closes it. So each model blocks a thread, and is closed
 with the module.
 """
 
@@ -19,9 +19,9 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 
 from scripts.fake_provider.server import ANSWER, USAGE, streamed_text
-from tests.clients.test_openai import Person
 from tests.support.clients import Front
 from tests.support.proxy import STRONG
+from tests.support.structured import Person
 
 ASK = "What is a café?"
 CHAT, RESPONSES, MESSAGES = "chat", "responses", "messages"

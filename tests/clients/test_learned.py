@@ -1,4 +1,4 @@
-"""What was taught routes every API alike: the same words to the same model, and a conversation where it began."""
+"""Labels route every API alike: the same text to the same model, and a conversation to its first model."""
 
 from __future__ import annotations
 

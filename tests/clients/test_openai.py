@@ -1,4 +1,4 @@
-"""OpenAI's own client on chat, completions, embeddings and models, told a base URL and a key."""
+"""OpenAI's official client on chat, completions, embeddings and models."""
 
 from __future__ import annotations
 
@@ -8,31 +8,17 @@ from typing import Any
 
 import openai
 import pytest
-from pydantic import BaseModel
 
 from scripts.fake_provider.server import ANSWER, USAGE, streamed_text
 from tests.support.clients import Front
 from tests.support.proxy import STRONG
+from tests.support.structured import CITY, Person
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
-CITY = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
 TOOLS: Any = [
     {"type": "function", "function": {"name": name, "description": name, "strict": True, "parameters": CITY}}
     for name in ("weather", "time")
 ]
-
-
-class Person(BaseModel):
-    """What a structured answer is made of."""
-
-    name: str
-    age: int
-    tags: list[str]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""OpenAI's own client on all that is neither chat nor response: files, pictures, sound, moderations, batches."""
+"""OpenAI's official client on files, images, audio, moderations and batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's own client on responses, told a base URL and a key."""
+"""OpenAI's official client on responses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from scripts.fake_provider.server import ANSWER, USAGE, streamed_text
-from tests.clients.test_openai import CITY, Person
 from tests.support.clients import Front
 from tests.support.proxy import STRONG
+from tests.support.structured import CITY, Person
 
 ASK = "What is a café?"
 TOOLS: Any = [{"type": "function", "name": name, "strict": True, "parameters": CITY} for name in ("weather", "time")]

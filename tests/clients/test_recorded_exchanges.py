@@ -1,4 +1,4 @@
-"""What passes through is what the provider sent: exchanges recorded without the proxy, compared byte by byte."""
+"""Passed-through exchanges equal, byte by byte, exchanges recorded without the proxy."""
 
 from __future__ import annotations
 

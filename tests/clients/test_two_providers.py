@@ -1,4 +1,4 @@
-"""A tenant with models of two providers: a request goes to one that can answer it, a follow-up to who knows of it."""
+"""Models of two providers: a request goes to a capable one, a follow-up to the one that stores its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer that passes by says of itself: its tokens in every API, however it came, and what it is called."""
+"""The capture of an answer: its usage in every API, streamed, compressed or cut off, and its id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request says in each API: what it needs, what it allows, what it goes on from; and what is wrong with it."""
+"""Requests as each API writes them: needs, limits, the answer they continue, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the router looks at in a request."""
+"""The text of a request by which it is routed."""
 
 from __future__ import annotations
 

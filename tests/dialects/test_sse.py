@@ -1,4 +1,4 @@
-"""Streams as bytes: cut into events however they came, with usage asked for and taken out, all else untouched."""
+"""Streams as bytes: split into events, with usage requested and removed, and every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.dialects.sse import EventSplitter, data_of, split_events
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
-from tests.proxy.test_bytes import spelled
+from tests.support.json_text import spelled
 
 ENDS = ["\n", "\r\n", "\r"]
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -96,10 +96,7 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
     written = spelled(dict(items), chance).replace("\n", " ").replace("\r", " ")
     event = f"id: 7\ndata: {written}\n\n".encode()
     out = without_usage(event)
-    if b'"usage"' in event:
-        assert orjson.loads(data_of(out)) == {
-            key: value for key, value in orjson.loads(written).items() if key != "usage"
-        }
+    assert orjson.loads(data_of(out)) == {key: value for key, value in orjson.loads(written).items() if key != "usage"}
     assert out.startswith(b"id: 7\ndata: ")
     assert out.endswith(b"\n\n")
 
@@ -114,6 +111,12 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
          '{"choices":[{}] ,"big":123456789012345678901234567890}'),
         ('{"choices":[{"usage":null}],"usage":{"prompt_tokens":1}}', '{"choices":[{"usage":null}]}'),
         ('{"choices":[{"a":1,"usage":null}],"usage":null}', '{"choices":[{"a":1,"usage":null}]}'),
+        # A key may be written twice, and its letters escaped: once of two, twice, alone, and beside a nested one.
+        ('{"choices":[{}],"usage":null,"\\u0075sage":null}', '{"choices":[{}]}'),
+        ('{"choices":[{}],"u\\u0073age":{"a":1},"usage":null}', '{"choices":[{}]}'),
+        ('{"\\u0075\\u0073\\u0061\\u0067\\u0065":1, "choices":[{}],"us\\u0061ge":null}', '{"choices":[{}]}'),
+        ('{"choices":[{}],"usa\\u0067e":null}', '{"choices":[{}]}'),
+        ('{"usag\\u0065":null,"choices":[{"a":1,"usage":null}]}', '{"choices":[{"a":1,"usage":null}]}'),
     ],
 )  # fmt: skip
 def test_the_bytes_around_the_usage_are_left_alone(event: str, left: str) -> None:
@@ -132,6 +135,8 @@ def test_the_bytes_around_the_usage_are_left_alone(event: str, left: str) -> Non
         b'data: {"choices":[{"delta":{"content":"usage"}}]\r\n\r\n',
         b'data: ["usage", "usage"]\n\n',
         b'data: {"choices":[], "usage"\n\n',
+        b'data: {"choices":[{"delta":{"content":"\\u0075sage \\u00e9"}}]}\n\n',
+        b'data: {"choices":[{"\\u0075sage":null}],"\\u0055sage":null,"\\\\u0075sage":null}\n\n',
     ],
 )
 def test_what_only_speaks_of_usage_survives_byte_for_byte(event: bytes) -> None:

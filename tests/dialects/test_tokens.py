@@ -1,4 +1,4 @@
-"""Promises of counting: near the truth in any language, bounded for any text, and no request waits for a vocabulary."""
+"""Token counts: close in any language, bounded for any text, and no request waits for a vocabulary."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from scripts.docs.sql_functions import README, SQL, catalogue, errors_of, first_sentence, written
-from tests.conftest import blocking
+from tests.support.databases import blocking
 
 Rows = list[asyncpg.Record]
 

@@ -30,6 +30,7 @@ from app.server.app import routes
 from scripts.fake_provider.server import Running
 from tests.support.operators import ADMIN, MASTER, Operator
 from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.randomness import examples
 
 PATHS = list(documented_paths(routes))
 OTHER_ROOMS = {
@@ -37,7 +38,7 @@ OTHER_ROOMS = {
     for each in (*inference_paths.PATHS, *passthrough_paths.PATHS, *console_paths.PATHS)
 }
 #: Of each operation, valid and not, with names of its own and with names that are there.
-EXAMPLES = 5
+EXAMPLES = examples(5)
 CHECKS: list[Any] = [
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,
@@ -93,6 +94,7 @@ async def test_with_a_master_key_the_document_has_the_admin_api(admin: Operator)
 
 
 # The proxy runs in another thread of this process, and takes its random numbers meanwhile.
+@pytest.mark.property
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_responses_match_the_document(admin: Operator, upstream: Running) -> None:
@@ -153,12 +155,7 @@ def _check(
     headers = {"authorization": f"Bearer {MASTER if operation.path.startswith(ADMIN) else proxy.key}"}
 
     @hypothesis.settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-        phases=[hypothesis.Phase.generate],
+        max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=[hypothesis.Phase.generate]
     )
     @hypothesis.given(operation.as_strategy(generation_mode=mode, path_parameters=names))
     def run(case: Any) -> None:

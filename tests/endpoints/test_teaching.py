@@ -1,4 +1,4 @@
-"""Teaching over HTTP: the status warms up, answers come side by side, memories are seen and forgotten."""
+"""Teaching over HTTP: status, comparisons, examples, and memories that are listed and deleted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,8 @@ import pytest
 
 from scripts.fake_provider.server import ANSWER, Running
 from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.rest import get, post
 from tests.support.separable_prompts import easy, hard, lessons
-
-
-async def get(proxy: Proxy, path: str, key: str | None = None, method: str = "GET") -> tuple[int, Any]:
-    async with proxy.http(key) as http, http.request(method, path) as response:
-        return response.status, await response.json()
-
-
-async def post(proxy: Proxy, path: str, body: Any, key: str | None = None) -> tuple[int, Any]:
-    async with proxy.http(key) as http, http.post(path, json=body) as response:
-        return response.status, await response.json()
 
 
 async def test_the_status_warms_up_and_says_what_is_next(proxy: Proxy) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in OpenAI's shape, naming the field; nothing of it is kept."""
+"""Bad requests get an error in OpenAI's shape that names the field, and leave nothing stored."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 from app.api_keys import hash_of, hint_of, make_key
 from app.errors import Unauthorized
 from app.store import keys
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 CHAT = "/v1/chat/completions"

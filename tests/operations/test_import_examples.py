@@ -1,4 +1,4 @@
-"""Promises of whole files: taught like single examples, all or nothing, the later the younger; and given back."""
+"""Imports and exports of whole files: all or nothing, in the file's order, and equal to single examples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from app.store import models
 from app.store.database import Database
 from app.store.memories import Example
 from app.store.memory_files import StagingResult, export, staging
-from tests.sql.test_memory import assert_every_sum_is_a_recount, random_lessons
+from tests.support.random_examples import random_lessons
+from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import WIDTH, Taught, World
 
 BATCH = 1000

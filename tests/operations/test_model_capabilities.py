@@ -1,4 +1,4 @@
-"""Promises about what models can do: read in each provider's words, and never written over what an operator set."""
+"""Capabilities of models: read in each provider's format, and never written over an operator's values."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from app.operations.model_listing import capabilities_in
 from app.store import models as registry
 from app.store import providers
 from app.store.database import Database
-from tests.conftest import blocking
+from tests.support.databases import blocking
 from tests.support.operators import Operator
 from tests.support.proxy import CHEAP, Proxy
+from tests.support.randomness import examples
 
 SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "openrouter": (
@@ -139,7 +140,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3))
 def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) -> None:
     for told in capabilities_in({"data": [{"id": "m", **model} for model in models]}).values():
@@ -246,7 +247,7 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         await registry.put_model(db, "c", "closed")
         done = await capabilities.refresh(db)
     assert [note.split(":")[0] for note in done.notes] == ["broken", "closed", "openai"]
-    assert "answers 401" in done.notes[1]
+    assert "returned 401" in done.notes[1]
     assert await known(db) == {"context_window": 128_000}
 
 

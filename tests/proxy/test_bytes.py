@@ -1,4 +1,4 @@
-"""What is done to bytes on their way: one name replaced, usage read, nothing else touched."""
+"""Bytes on their way: one model name replaced, usage read, and every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app.dialects.answer_capture import TAIL, AnswerCapture
 from app.dialects.json_splice import _with_model_by_scan, with_model
 from app.dialects.usage import UNKNOWN, TokenUsage
+from tests.support.json_text import spelled
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -48,36 +49,6 @@ def test_an_escaped_key_is_the_models_own_and_of_two_the_last_counts() -> None:
     raw = b'{"mod\\u0065l":"auto","metadata":{"model":"auto"},"seed":123456789012345678901234567890}'
     assert with_model(raw, "m") == raw.replace(b'"mod\\u0065l":"auto"', b'"mod\\u0065l":"m"')
     assert with_model(b'{"model":"a","model":"b"}', "m") == b'{"model":"a","model":"m"}'
-
-
-def spelled(value: Any, chance: random.Random) -> str:
-    """JSON for `value` as anybody may write it: blanks anywhere, keys twice, any character escaped."""
-
-    def text(string: str) -> str:
-        often = chance.choice([0, 0, 0.3])
-        return '"' + "".join(escaped(c) if chance.random() < often else plain(c) for c in string) + '"'
-
-    def plain(c: str) -> str:
-        return "\\" + c if c in '"\\' else f"\\u{ord(c):04x}" if c < " " else c
-
-    def escaped(c: str) -> str:
-        return "".join(
-            f"\\u{int.from_bytes(c.encode('utf-16-be')[i : i + 2]):04X}" for i in (0, 2)[: 1 + (c > "\uffff")]
-        )
-
-    def blank() -> str:
-        return chance.choice(["", "", " ", "\n\t ", "\r\n"])
-
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, list):
-        return "[" + ",".join(blank() + spelled(item, chance) + blank() for item in value) + "]"
-    if isinstance(value, dict):
-        pairs = [(key, item) for key, item in value.items() for _ in range(chance.choice([1, 1, 1, 1, 2]))]
-        chance.shuffle(pairs)
-        written = (blank() + text(key) + blank() + ":" + blank() + spelled(item, chance) for key, item in pairs)
-        return "{" + (blank() + ",").join(written) + blank() + "}"
-    return orjson.dumps(value).decode()
 
 
 modelish = st.sampled_from(["model", '"model', 'model"', '"model"', "\\model", '"model":"x"', "mode", ""]) | text

@@ -1,4 +1,4 @@
-"""With Postgres away requests are still served; when it is back, so is everything else."""
+"""While Postgres is away requests are served; once it is back, so is routing."""
 
 from __future__ import annotations
 

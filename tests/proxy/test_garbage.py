@@ -1,4 +1,4 @@
-"""A request is gone when it is over: nothing of it waits for the garbage collector, which would hold everybody up."""
+"""A finished request leaves nothing for the garbage collector, whose runs would delay all requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises against a hostile tenant: over HTTP with its own key, and in SQL with all that the proxy's role may."""
+"""A hostile tenant, over HTTP with its own key and in SQL with the rights of the proxy's role."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from app.store.database import APP_ROLE
-from tests.sql.test_isolation import enter, inhabit, tenant_tables
+from scripts.support.connection import connect
 from tests.support.proxy import Proxy
 from tests.support.separable_prompts import easy, lessons
-from tests.support.sql_world import START, World, connect, uuid7
+from tests.support.sql_world import START, World, uuid7
+from tests.support.tenancy import enter, inhabit, tenant_tables
 
 VICTIM = "bystander"
 RELATIONS = """

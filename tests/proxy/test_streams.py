@@ -1,51 +1,21 @@
-"""Streams through the proxy: keep-alives, ends that are said, readers that are slow or leave, and who pays for it."""
+"""Ends of streams, slow readers, and clients that leave."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
 import pytest
 
-from app.dialects.sse import EventSplitter, data_of
+from app.dialects.sse import data_of
 from scripts.fake_provider.server import Running
-from tests.conftest import ProxyFactory
-from tests.support.proxy import STRONG, Proxy
+from tests.support.proxy import STRONG, Proxy, ProxyFactory
 from tests.support.raw_http import Asked, exchange
-
-HI = [{"role": "user", "content": "hi"}]
-#: Of each routed API: its path, a request for a stream, and what an event of its text has.
-APIS: dict[str, tuple[str, dict[str, Any]]] = {
-    "chat": ("/v1/chat/completions", {"messages": HI}),
-    "responses": ("/v1/responses", {"input": "hi"}),
-    "messages": ("/v1/messages", {"messages": HI, "max_tokens": 9}),
-}
-KEEP_ALIVE = b": keep-alive\n\n"
-
-
-def cut(body: bytes) -> list[bytes]:
-    """The events of a stream, which ends with one."""
-    events = EventSplitter()
-    found = events.feed(body)
-    assert events.rest() == b""
-    return found
-
-
-async def stream(
-    proxy: Proxy, api: str = "chat", plan: str = "", model: str = STRONG, **fields: Any
-) -> tuple[aiohttp.ClientResponse, bytes]:
-    """A whole stream."""
-    path, body = APIS[api]
-    headers = {"x-fake": plan} if plan else {}
-    body = {"model": model, "stream": True, **body, **fields}
-    async with proxy.http() as http, http.post(path, json=body, headers=headers) as response:
-        return response, await response.read()
+from tests.support.streams import APIS, HI, anonymous, cut, provider, redirected, stream
 
 
 async def until(found: Callable[[], Any], what: str) -> Any:
@@ -55,82 +25,6 @@ async def until(found: Callable[[], Any], what: str) -> Any:
             return value
         await asyncio.sleep(0.02)
     raise AssertionError(what)
-
-
-# ---- keep-alives
-
-
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("model", [STRONG, "auto"])
-async def test_comments_keep_a_waiting_client_and_change_nothing_else(
-    proxies: ProxyFactory, upstream: Running, api: str, model: str
-) -> None:
-    upstream.clear()
-    async with proxies() as quick:
-        _, plain = await stream(quick, api, model=model)
-    async with proxies(keepalive=0.05) as proxy:
-        response, body = await stream(proxy, api, "delay=0.2", model)
-        assert (response.status, response.content_type) == (200, "text/event-stream")
-        assert body.startswith(KEEP_ALIVE)
-        assert anonymous(body.replace(KEEP_ALIVE, b"")) == anonymous(plain)
-        if model == "auto":
-            row = (await proxy.ledger(2))[-1]
-            assert response.headers["x-router-decision"] == str(row["decision_id"])
-            assert "x-router-model" not in response.headers, "who will serve is not known yet"
-
-
-def anonymous(body: bytes) -> bytes:
-    """A stream without what each one has of its own."""
-    return re.sub(rb"_[0-9a-f]{8}\d{24}", b"_NUMBER", body)
-
-
-@pytest.mark.parametrize("model", [STRONG, "auto"])
-async def test_comments_come_between_events_and_never_within_one(
-    proxies: ProxyFactory, upstream: Running, model: str
-) -> None:
-    """The provider says one event in halves, with a pause in it that is longer than the client is kept waiting."""
-    halves = [b'data: {"choices":[{"delta":', b'{"content":"a"}}]}\n\n', b"data: [DONE]\n\n"]
-
-    async def says(writer: asyncio.StreamWriter) -> None:
-        for half in halves:
-            writer.write(b"%x\r\n%b\r\n" % (len(half), half))
-            await asyncio.sleep(0.2)
-        writer.write(b"0\r\n\r\n")
-
-    async with proxies(keepalive=0.04, first_byte_timeout=5) as proxy, provider(says) as url:
-        await redirected(proxy, url)
-        _, body = await stream(proxy, model=model)
-    assert body.replace(KEEP_ALIVE, b"") == b"".join(halves)
-    assert KEEP_ALIVE in body
-    assert all(event == KEEP_ALIVE or event in (halves[0] + halves[1], halves[2]) for event in cut(body))
-
-
-async def test_without_the_setting_nothing_is_put_in(proxy: Proxy) -> None:
-    _, body = await stream(proxy, plan="delay=0.2;gap=0.05")
-    assert KEEP_ALIVE not in body
-
-
-@pytest.mark.parametrize("api", APIS)
-async def test_an_error_after_comments_is_an_event(proxies: ProxyFactory, upstream: Running, api: str) -> None:
-    async with proxies(keepalive=0.05, retries=0) as proxy:
-        response, body = await stream(proxy, api, "delay=0.2;status=500")
-        assert response.status == 200, "that is out already"
-        last = cut(body)[-1]
-        assert "The fake upstream was told to fail." in orjson.loads(data_of(last))["error"]["message"]
-        assert last.startswith(b"event: error\n") == (api != "chat")
-        response, body = await stream(proxy, api, "delay=0.2;drop")
-        assert b"cannot be reached" in cut(body)[-1]
-        rows = await proxy.ledger(2)
-        assert [row["status"] for row in rows] == [500, 502]
-
-
-async def test_an_error_before_any_comment_is_an_answer(proxies: ProxyFactory, upstream: Running) -> None:
-    async with proxies(keepalive=30, retries=0) as proxy:
-        response, _ = await stream(proxy, plan="status=429;retry-after=9")
-        assert (response.status, response.headers["retry-after"]) == (429, "9")
-
-
-# ---- ends
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -287,42 +181,3 @@ async def test_the_requests_time_ends_a_stream_that_does_not(proxies: ProxyFacto
         assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_timeout"
         assert (await proxy.ledger())[0]["status"] == 504
         await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
-
-
-# ---- a provider by hand
-
-
-class provider:  # noqa: N801
-    """A provider that says what it is told after its head, and closes; its URL."""
-
-    HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-
-    def __init__(self, says: Callable[[asyncio.StreamWriter], Awaitable[None]], head: bytes = HEAD) -> None:
-        self.says, self.head = says, head
-
-    async def __aenter__(self) -> str:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        writer.write(self.head)
-        await self.says(writer)
-        writer.close()
-        await writer.wait_closed()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.server.close()
-        await self.server.wait_closed()
-
-
-async def redirected(proxy: Proxy, url: str) -> None:
-    """Have the proxy ask the provider at `url`."""
-    await proxy.admin.fetch("select router.put_provider('fake', $1, null)", url)
-    for _ in range(200):
-        if (await proxy.services.directory.catalog()).providers["fake"].base_url == url:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the proxy did not hear of it")

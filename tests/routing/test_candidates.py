@@ -1,68 +1,31 @@
-"""Who can serve a request: models that are able, the provider that keeps a conversation, and what a key may use."""
+"""Candidates of a request: models that are able, and those a key may use."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
-from app.store import models, policies, providers
-from scripts.fake_provider.server import Running, running_upstream
-from tests.conftest import ProxyFactory
-from tests.support.proxy import CHEAP, SPEAKS, STRONG, Proxy
+from app.store import providers
+from scripts.fake_provider.server import Running
+from tests.support.answers import THIRD, Said, add_third, call, respond
+from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.separable_prompts import easy, hard, lessons
 
-OTHER = "other"
-#: A model that the second provider serves.
-THIRD = "third"
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-
-
-@dataclass
-class Said:
-    """An answer: its status, its headers and its JSON."""
-
-    status: int
-    headers: Any
-    body: dict[str, Any]
-
-    @property
-    def by(self) -> tuple[str | None, str | None]:
-        """The model and the reason."""
-        return self.headers.get("x-router-model"), self.headers.get("x-router-reason")
-
-
-async def call(http: aiohttp.ClientSession, method: str, path: str, body: Any = None, **headers: str) -> Said:
-    async with http.request(method, f"/v1{path}", json=body, headers=headers) as response:
-        raw = await response.read()
-        is_json = response.content_type == "application/json"
-        return Said(response.status, response.headers, orjson.loads(raw) if is_json else {})
 
 
 async def chat(http: aiohttp.ClientSession, text: str, model: str = "auto", **fields: Any) -> Said:
     return await call(http, "POST", "/chat/completions", {"model": model, "messages": ask(text), **fields})
 
 
-async def respond(http: aiohttp.ClientSession, model: str, **fields: Any) -> Said:
-    return await call(http, "POST", "/responses", {"model": model, "input": "hi", **fields})
-
-
 def ask(text: str, *parts: Any) -> list[Any]:
     return [{"role": "user", "content": [{"type": "text", "text": text}, *parts] if parts else text}]
-
-
-@pytest.fixture
-async def http(proxy: Proxy) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client of the proxy."""
-    async with proxy.http() as session:
-        yield session
 
 
 async def change(proxy: Proxy, statement: str, *arguments: Any) -> None:
@@ -80,15 +43,6 @@ async def three(proxy: Proxy) -> Proxy:
     await add_third(proxy, "fake", (5.0, 20.0))
     await proxy.rank([{**lesson, "scores": {**lesson["scores"], THIRD: 1.0}} for lesson in lessons(120)])
     return proxy
-
-
-async def add_third(proxy: Proxy, provider: str, prices: tuple[float, float]) -> None:
-    await models.put_model(proxy.admin, THIRD, provider, input_price=prices[0], output_price=prices[1])
-    await policies.put_policy(
-        proxy.admin, proxy.tenant_id, "auto", backend="knn", default=STRONG, models=(CHEAP, STRONG, THIRD),
-        settings={"alpha": 0.3},
-    )  # fmt: skip
-    proxy.services.directory.invalidate()
 
 
 async def test_a_request_with_tools_is_routed_among_models_that_can(three: Proxy) -> None:
@@ -142,113 +96,6 @@ async def test_only_providers_that_speak_the_api_are_asked(three: Proxy) -> None
         assert (await respond(http, "auto")).by == (THIRD, "capability")
         said = await respond(http, CHEAP)
         assert (said.status, said.body["error"]["param"]) == (400, "model")
-
-
-# ---- what a provider keeps
-
-
-@pytest.fixture(scope="module")
-def second() -> Iterator[Running]:
-    """Another provider."""
-    with running_upstream(name=OTHER) as running:
-        yield running
-
-
-@pytest.fixture
-async def two(proxy: Proxy, second: Running) -> Proxy:
-    """A tenant whose third model is another provider's, and a policy of its own."""
-    second.clear()
-    await with_second(proxy, second)
-    return proxy
-
-
-async def with_second(proxy: Proxy, second: Running) -> None:
-    await providers.put_provider(proxy.admin, OTHER, second.url, None, speaks=SPEAKS)
-    await add_third(proxy, OTHER, (5.0, 20.0))
-    await policies.put_policy(proxy.admin, proxy.tenant_id, "careful", backend="none", default=THIRD, models=(THIRD,))
-    proxy.services.directory.invalidate()
-
-
-@pytest.mark.parametrize("first", [THIRD, "careful"])
-@pytest.mark.parametrize("stream", [False, True])
-async def test_what_goes_on_from_an_answer_goes_to_the_provider_that_holds_it(
-    two: Proxy, upstream: Running, second: Running, first: str, stream: bool
-) -> None:
-    async with two.http() as http:
-        body = {"model": first, "input": "hi", "stream": stream, "instructions": "x" * 9000}
-        async with http.post("/v1/responses", json=body) as response:
-            assert response.status == 200
-            name = "resp_" + (await response.text()).partition("resp_")[2].partition('"')[0]
-        assert OTHER in name
-        upstream.clear()
-        later = await respond(http, "auto", previous_response_id=name)
-        assert (later.status, *later.by) == (200, THIRD, "sticky"), later.body
-        off = await call(http, "POST", "/responses", {"model": "auto", "input": "hi", "previous_response_id": name},
-                         **{"x-router": "off"})  # fmt: skip
-        assert (off.status, off.by[0]) == (200, THIRD)
-        assert OTHER in (await respond(http, "auto", previous_response_id=later.body["id"])).body["id"]
-    assert upstream.log() == []
-
-
-async def test_an_answer_of_the_default_is_gone_on_from_with_the_default(two: Proxy, second: Running) -> None:
-    async with two.http() as http:
-        first = await respond(http, "auto")
-        assert first.by[0] == STRONG
-        later = await respond(http, "auto", previous_response_id=first.body["id"])
-        assert (later.status, *later.by) == (200, STRONG, "sticky")
-    assert second.log() == []
-
-
-async def test_nothing_is_guessed_of_an_answer_that_nobody_knows(two: Proxy, second: Running) -> None:
-    async with two.http() as http:
-        for kept in ({"previous_response_id": "resp_never"}, {"conversation": "conv_1"}):
-            said = await respond(http, "auto", **kept)
-            assert said.by[0] in (STRONG, CHEAP), "of the default's provider"
-    assert second.log() == []
-
-
-async def test_another_process_knows_it_too_once_it_is_written_down(
-    two: Proxy, second: Running, proxies: ProxyFactory
-) -> None:
-    async with two.http() as http:
-        name = (await respond(http, THIRD)).body["id"]
-    await two.ledger()
-    async with proxies() as another, another.http() as http:
-        assert (await respond(http, "auto", previous_response_id=name)).by == (THIRD, "sticky")
-        assert (await call(http, "GET", f"/responses/{name}")).body["id"] == name
-
-
-async def test_an_answer_is_read_and_deleted_where_it_is(two: Proxy, upstream: Running, second: Running) -> None:
-    async with two.http() as http:
-        name = (await respond(http, THIRD)).body["id"]
-        upstream.clear()
-        assert (await call(http, "GET", f"/responses/{name}")).body["id"] == name
-        assert (await call(http, "GET", f"/responses/{name}/input_items?limit=2")).status == 200
-        assert (await call(http, "DELETE", f"/responses/{name}")).body["deleted"] is True
-        assert (await call(http, "GET", f"/responses/{name}")).status == 404
-    assert upstream.log() == []
-    assert second.log()[1]["path"] == f"/v1/responses/{name}"
-
-
-async def test_what_is_not_stored_or_went_wrong_is_not_remembered(two: Proxy) -> None:
-    async with two.http() as http:
-        name = (await respond(http, THIRD, store=False)).body["id"]
-        assert (await respond(http, THIRD, previous_response_id="resp_never")).status == 400
-        await two.ledger(2)
-        assert await two.services.affinity.find(two.tenant_id, name) is None
-    assert await two.admin.fetch("select * from router.responses") == []
-
-
-async def test_another_tenants_answers_are_nobodys(two: Proxy, second: Running) -> None:
-    async with two.http() as http:
-        name = (await respond(http, THIRD)).body["id"]
-    await two.ledger()
-    _, key = await two.new_tenant("stranger")
-    second.clear()
-    async with two.http(key) as http:
-        await respond(http, "auto", previous_response_id=name)
-        await call(http, "GET", f"/responses/{name}")
-    assert second.log() == []
 
 
 # ---- what a key may use

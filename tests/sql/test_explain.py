@@ -1,4 +1,4 @@
-"""Promises of an explanation: every number of a decision, before it is made and after, and why in a sentence."""
+"""Explanations: every number of a decision, before and after it is made, and the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.endpoints.test_teaching import get, post
-from tests.sql.test_decide import CONVERSATION, converse
+from tests.support.decisions import CONVERSATION, converse
 from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.rest import get, post
 from tests.support.separable_prompts import easy, hard, lessons
 from tests.support.sql_world import START, Taught, World, direction, uuid7
 

@@ -1,4 +1,4 @@
-"""Promises of exploration: a candidate without labels is given a bounded share of requests, and only where asked to."""
+"""Exploration: a candidate without labels gets a bounded share of requests, if the policy allows it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.endpoints.test_teaching import post
-from tests.sql.test_decide import CONVERSATION, converse, order, reason
+from tests.support.decisions import CONVERSATION, converse, order, reason
 from tests.support.proxy import CHEAP, STRONG
+from tests.support.rest import post
 from tests.support.separable_prompts import easy, lessons
 from tests.support.sql_world import Taught, World, direction
 

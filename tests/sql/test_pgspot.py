@@ -1,4 +1,4 @@
-"""Promise of the SQL as a whole: pgspot finds no way to hijack it but those that sql/README.md argues."""
+"""pgspot reports no vulnerability in the SQL but those that sql/README.md explains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The property behind every estimate: counts and priors equal a recount, after anything in any order."""
+"""Sums and priors, as a property: they equal a recount after any calls in any order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sql.test_graduation import let_a_minute_pass
-from tests.sql.test_memory import assert_every_sum_is_a_recount, random_lessons
-from tests.support.sql_world import Taught, World, connect, direction
+from scripts.support.connection import connect
+from tests.support.graduation import let_a_minute_pass
+from tests.support.random_examples import random_lessons
+from tests.support.randomness import examples
+from tests.support.recount import assert_every_sum_is_a_recount
+from tests.support.sql_world import Taught, World, direction
 
 TENANTS = SPACES = (0, 1)
 Move = tuple[Any, ...]
@@ -105,7 +108,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(st.lists(moves, min_size=4, max_size=20))
 async def test_every_sum_is_a_recount_after_anything_in_any_order(shared_world: World, order: list[Move]) -> None:
     numbers, spaces = await inhabited(shared_world)

@@ -1,4 +1,4 @@
-"""How decide finds neighbours: with the right index whatever a tenant's size, from the first call to the hundredth."""
+"""The plans of decide: the right index for a tenant of any size, from the first call to the hundredth."""
 
 from __future__ import annotations
 

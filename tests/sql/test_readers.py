@@ -1,4 +1,4 @@
-"""Promises to and about readers: a login that only looks sees the tenants it was granted, and nothing of the others."""
+"""Readers: a login sees the tenants it was granted and nothing of other tenants."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from app.store.database import APP_ROLE
-from tests.sql.test_isolation import READER, enter, inhabit, readable
-from tests.support.sql_world import START, World, connect, direction, uuid7
+from scripts.support.connection import connect
+from tests.support.sql_world import START, World, direction, uuid7
+from tests.support.tenancy import READER, enter, inhabit, readable
 
 Readers = Callable[..., Awaitable[asyncpg.Connection]]
 VIEWS = ("overview", "memory")

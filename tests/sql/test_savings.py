@@ -1,4 +1,4 @@
-"""Promises of savings: the ledger beside what the calibration expected, and a verdict that says why they differ."""
+"""Savings: the ledger beside what the calibration expected, and a verdict with the reason for the difference."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.sql.test_backtest import specialists
-from tests.sql.test_calibrate import calibrate
-from tests.support.sql_world import START, World, connect, uuid7
+from scripts.support.connection import connect
+from tests.support.backtests import calibrate, specialists
+from tests.support.sql_world import START, World, uuid7
 
 LATER = START + timedelta(days=7)
 

@@ -1,4 +1,4 @@
-"""Promises of a shared memory: whom it helps, how much it weighs, and that it gives nothing away."""
+"""Shared memories: when they help, how much they weigh, and that they reveal nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.sql_world import START, Taught, World, connect, direction, uuid7
+from scripts.support.connection import connect
+from tests.support.sql_world import START, Taught, World, direction, uuid7
 
 READER = "router_reader"
 

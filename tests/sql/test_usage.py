@@ -1,4 +1,4 @@
-"""Promises of usage: what the ledger says was spent, by whatever it is asked by, and never more saved than that."""
+"""Usage: what the ledger sums up, by any grouping, and savings that are never overstated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from scripts.support.connection import connect
 from tests.support.proxy import CHEAP, STRONG, Proxy
-from tests.support.sql_world import START, World, connect, uuid7
+from tests.support.sql_world import START, World, uuid7
 
 #: 1,000 and 100 tokens by each model of the world, USD.
 SMALL, LARGE = 0.0012, 0.012

@@ -1,4 +1,4 @@
-"""The stack of connections: nobody gets one that is still at work, nobody is passed over, and none is lost."""
+"""The stack of connections: a busy one is never handed out, waiting is fair, and none is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.store import connections
 from app.store.connections import Connections
 from app.store.database import Database
 from app.store.pool import Pool
-from tests.conftest import Databases
+from tests.support.databases import Databases
 
 PID = "select pg_backend_pid()"
 

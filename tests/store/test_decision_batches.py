@@ -1,4 +1,4 @@
-"""Promises of asking together: each question has its own answer, whoever is asked along with it."""
+"""Batched decisions: each question gets its own answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DSN of several servers: each is found, those that do not answer are passed over, and one that changed is left."""
+"""A DSN of several servers: each is tried, those that do not answer are skipped, and one that changed roles is left."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Limits, admissions and settlements for the tests of budgets, asked as the proxy asks."""
+"""Limits, admissions and settlements in SQL, called as the proxy calls them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from tests.support.sql_world import START, World, uuid7
 
 
 async def key_of(world: World, tenant: int, name: str = "key") -> int:
-    """A new key of the tenant."""
+    """Create a key of the tenant and return its number."""
     found: int = await world.owner.fetchval(
         "select router.create_key($1, sha256($2), 'rk-123456', $3)", tenant, f"{tenant} {name}".encode(), name
     )
@@ -32,7 +32,7 @@ async def limit(
     month: float | None = None,
     since: datetime = START,
 ) -> bool:
-    """Set limits whose buckets were full at `since`; whether there were any."""
+    """Set limits whose buckets were full at `since`, and return whether there were any before."""
     had: bool = await world.owner.fetchval(
         "select router.put_limits($1, $2, $3, $4, $5, $6)", tenant, key, requests, tokens, day, month
     )
@@ -55,7 +55,7 @@ async def admit(
     now: datetime = START,
     by: asyncpg.Connection | None = None,
 ) -> asyncpg.Record:
-    """What `router.admit` says to the request of that number and time."""
+    """Return the row of `router.admit` for the request of that number and time."""
     (row,) = await (by or world.app).fetch(
         "select * from router.admit($1, $2, $3, $4, $5, $6)", tenant, key, uuid7(now, number), tokens, costs, now
     )
@@ -69,7 +69,7 @@ async def settle(
     now: datetime = START,
     by: asyncpg.Connection | None = None,
 ) -> None:
-    """Book requests: each one's number, key, USD and tokens."""
+    """Settle requests, each given by its number, key, USD and tokens."""
     connection = by or world.app
     async with connection.transaction():
         await connection.execute("select router_internal._enter($1)", tenant)
@@ -78,7 +78,7 @@ async def settle(
 
 
 async def meter(world: World, tenant: int, key: int | None = None) -> dict[str, Any]:
-    """The meter of a tenant, or of its key, as it is stored."""
+    """Return the stored meter of a tenant, or of its key."""
     (row,) = await world.owner.fetch(
         "select m.* from router.meters as m join router.limits as l using (limit_id)"
         " where l.tenant_id = $1 and l.key_id is not distinct from $2",
@@ -88,7 +88,7 @@ async def meter(world: World, tenant: int, key: int | None = None) -> dict[str, 
 
 
 async def assert_reservations_are_what_meters_say(world: World) -> None:
-    """The sum that each meter keeps is a recount."""
+    """Assert that the reserved sum of each meter equals a recount."""
     rows = await world.owner.fetch(
         """
         select l.tenant_id, l.key_id, m.reserved_usd, coalesce(sum(r.usd), 0) as recounted
@@ -103,8 +103,11 @@ async def assert_reservations_are_what_meters_say(world: World) -> None:
 
 
 async def reserved(world: World, tenant: int) -> list[tuple[Decimal, int]]:
-    """USD and tokens of each request of the tenant under way, the oldest first."""
+    """Return USD and tokens of each reservation of the tenant, the oldest first."""
     rows = await world.owner.fetch(
         "select usd, tokens from router.reservations where tenant_id = $1 order by decision_id", tenant
     )
     return [tuple(row) for row in rows]
+
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

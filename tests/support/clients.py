@@ -1,4 +1,4 @@
-"""What a client is told: a base URL and a key, once of the fake provider itself and once of the proxy before it."""
+"""The provider and the proxy before it, as base URLs and keys for the official clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STRAIGHT, PROXIED = "straight", "proxied"
 
 @dataclass(frozen=True)
 class Front:
-    """Where a client is sent. `url` has no path; without a `proxy` it is the provider's own."""
+    """The server that a client calls. `url` has no path; if `proxy` is None it is the provider itself."""
 
     url: str
     key: str
@@ -26,7 +26,7 @@ class Front:
     proxy: Proxy | None = None
 
     def clean(self) -> None:
-        """Forget what was asked, and which models failed."""
+        """Clear the log of requests and close the breakers."""
         self.upstream.clear()
         if self.proxy is not None:
             breakers = self.proxy.services.breakers
@@ -34,19 +34,19 @@ class Front:
                 breakers.record_success(provider, model)
 
     def model(self, name: str) -> str:
-        """`name`, unless it is a policy's and nobody is there who has one."""
+        """Return `name`; a provider without a proxy has no policies, so for `auto` return a model."""
         return STRONG if self.proxy is None and name == "auto" else name
 
     def openai(self) -> openai.AsyncOpenAI:
-        """The official client of OpenAI."""
+        """Return OpenAI's official client."""
         return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0)
 
     def anthropic(self) -> anthropic.AsyncAnthropic:
-        """The official client of Anthropic, which finds `/v1` by itself."""
+        """Return Anthropic's official client, which adds `/v1` to the base URL."""
         return anthropic.AsyncAnthropic(base_url=self.url, api_key=self.key, max_retries=0)
 
     def http(self) -> aiohttp.ClientSession:
-        """A plain HTTP client with the key, which leaves bodies as they came."""
+        """Return an HTTP client that sends the key and does not decompress bodies."""
         return aiohttp.ClientSession(
             self.url,
             headers={"authorization": f"Bearer {self.key}"},
@@ -57,7 +57,7 @@ class Front:
 
 @asynccontextmanager
 async def front_of(kind: str, dsn: str, upstream: Running) -> AsyncIterator[Front]:
-    """The provider itself, or a proxy on `dsn` before it."""
+    """Run a proxy on `dsn` before the provider, or return the provider itself."""
     if kind == STRAIGHT:
         yield Front(upstream.url.removesuffix("/v1"), "sk-fake", upstream)
         return

@@ -16,7 +16,7 @@ ADMIN = "/v1/router/admin"
 
 @dataclass
 class Operator:
-    """Calls the admin API of a proxy."""
+    """A caller of a proxy's admin API."""
 
     proxy: Proxy
     http: aiohttp.ClientSession
@@ -28,13 +28,13 @@ class Operator:
             return said
 
     async def serves(self, key: str) -> int:
-        """The status of a chat request with a tenant's key."""
+        """Return the status of a chat request with a tenant's key."""
         body = {"model": CHEAP, "messages": [{"role": "user", "content": "hi"}]}
         async with self.proxy.http(key) as http, http.post("/v1/chat/completions", json=body) as reply:
             return reply.status
 
     async def comes_to(self, key: str, status: int) -> None:
-        """Wait until that is what is answered; a change is heard of, not asked for."""
+        """Wait until a request with `key` gets `status`: processes are notified of changes."""
         for _ in range(200):
             if await self.serves(key) == status:
                 return

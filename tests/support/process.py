@@ -1,4 +1,4 @@
-"""`pgrouter serve` as a process of its own, for tests that need one."""
+"""`pgrouter serve` as a process of its own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RUNNING: list[subprocess.Popen[str]] = []
 
 
 def kill_all() -> None:
-    """Kill the processes that are left."""
+    """Kill the processes that are still running."""
     while RUNNING:
         with RUNNING.pop() as process:
             process.kill()
 
 
 class Serve:
-    """A running `pgrouter serve` and what it printed; `first` is Python to run in its process before."""
+    """A running `pgrouter serve` and its output; `first` is Python code to run in its process before."""
 
     def __init__(self, *arguments: str, first: str = "", **environ: str) -> None:
         kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "OPENAI_API_KEY")}
@@ -46,7 +46,7 @@ class Serve:
         RUNNING.append(self.process)
 
     def until_ready(self) -> dict[str, str]:
-        """What it printed as `name = value`, once it serves."""
+        """Wait until it serves, and return the `name = value` lines that it printed."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output += line
@@ -56,14 +56,14 @@ class Serve:
         raise AssertionError(self.output)
 
     def fails(self) -> str:
-        """What a start that cannot succeed prints before it ends with 1."""
+        """Wait for a start that fails with exit code 1, and return its output."""
         self.output, _ = self.process.communicate(timeout=30)
         assert self.process.returncode == 1, self.output
         return self.output
 
     @property
     def members(self) -> list[int]:
-        """The processes of its session that are alive, itself among them."""
+        """Return the live processes of its session, itself included."""
         found = []
         for process in psutil.process_iter(["pid", "status"]):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -72,7 +72,7 @@ class Serve:
         return found
 
     def stop(self, how: signal.Signals) -> float:
-        """Send the signal; seconds until the process had ended."""
+        """Send the signal, and return the seconds until the process ended."""
         before = time.monotonic()
         self.process.send_signal(how)
         rest, _ = self.process.communicate(timeout=15)

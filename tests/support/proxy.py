@@ -1,10 +1,10 @@
-"""Starts the real application on a real port inside the test's event loop, with a tenant to call it as."""
+"""The real application on a real port inside the test's event loop, with a tenant."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,10 @@ SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
 PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
 
 
+#: Starts more proxies on the same database: `async with proxies(…settings…) as proxy`.
+ProxyFactory = Callable[..., Any]
+
+
 @dataclass
 class Proxy:
     """A running proxy and one of its tenants."""
@@ -40,11 +44,11 @@ class Proxy:
     services: Services
 
     def client(self, key: str | None = None, **options: Any) -> openai.AsyncOpenAI:
-        """The official client, changed in `base_url` and `api_key` alone."""
+        """Return OpenAI's official client with the proxy's base URL and a key."""
         return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, **options)
 
     def http(self, key: str | None = None) -> aiohttp.ClientSession:
-        """A plain HTTP client with the key."""
+        """Return an HTTP client that sends the key and does not decompress bodies."""
         return aiohttp.ClientSession(
             self.url, headers={"authorization": f"Bearer {key or self.key}"}, auto_decompress=False
         )
@@ -55,11 +59,11 @@ class Proxy:
             assert r.status == 200, await r.text()
 
     async def new_tenant(self, name: str, **policy: Any) -> tuple[int, str]:
-        """Another tenant with a policy `auto`; returns its number and a key."""
+        """Make another tenant with a policy `auto`, and return its number and a key."""
         return await make_tenant(self.admin, name, **policy)
 
     async def ledger(self, count: int = 1) -> list[Any]:
-        """The newest `count` rows of the ledger once that many are there, oldest first."""
+        """Wait for `count` rows of the ledger, and return the newest ones, oldest first."""
         for _ in range(100):
             rows = await self.admin.fetch("select * from router.decisions order by decided_at desc, decision_id desc")
             if len(rows) >= count and not self.services.ledger.queued:
@@ -69,14 +73,14 @@ class Proxy:
 
 
 async def add_models(admin: Database, upstream_url: str) -> None:
-    """The fake provider, whose key is in FAKE_PROVIDER_KEY, with its models and their prices."""
+    """Add the fake provider, whose key is in FAKE_PROVIDER_KEY, with its models and their prices."""
     await providers.put_provider(admin, "fake", upstream_url, "FAKE_PROVIDER_KEY", speaks=SPEAKS)
     for model, (input_price, output_price) in PRICES.items():
         await models.put_model(admin, model, "fake", input_price=input_price, output_price=output_price)
 
 
 async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, str]:
-    """A tenant with policy `auto` over `cheap` and `strong`; `policy` overrides arguments and settings of it."""
+    """Make a tenant with policy `auto` over `cheap` and `strong`; `policy` overrides its arguments and settings."""
     route_explicit = policy.pop("route_explicit", False)
     store_prompts = policy.pop("store_prompts", True)
     cap = policy.pop("memory_cap", 5000)
@@ -101,7 +105,7 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
 
 @asynccontextmanager
 async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **options: Any) -> AsyncIterator[Proxy]:
-    """A proxy on `dsn`; `options` are fields of `Settings`, or of the tenant's policy under `policy`."""
+    """Run a proxy on `dsn`; `options` are fields of `Settings`, or of the tenant's policy under `policy`."""
     policy = options.pop("policy", {})
     admin = Database(dsn, size=2, role=None)
     await admin.open()
@@ -118,7 +122,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
-    """The application and the URL of a free port it serves on."""
+    """Serve the application on a free port; yields its URL and services."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -147,7 +151,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
 
 
 class _nothing:  # noqa: N801
-    """pytest keeps its own signal handlers."""
+    """A context that installs no signal handlers: pytest keeps its own."""
 
     def __enter__(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand: what was sent and what came back, byte by byte, with nothing decoded on the way."""
+"""HTTP/1.1 on a raw socket: bytes sent and received, with nothing decoded."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-#: Of one connection, or written by each server for itself.
+#: Headers of one connection, or that each server writes itself.
 NOT_COMPARED = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server"))
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request; its body goes in chunks of `chunk` bytes, or whole with its length."""
+    """A request; its body is sent in chunks of `chunk` bytes, or whole with its length."""
 
     method: str
     target: str
@@ -22,7 +22,7 @@ class Asked:
     chunk: int = 0
 
     def wire(self, host: str, key: str) -> bytes:
-        """The bytes to send."""
+        """Return the bytes to send."""
         headers = [("Host", host), ("Authorization", f"Bearer {key}"), ("Connection", "close"), *self.headers]
         if self.chunk:
             headers.append(("Transfer-Encoding", "chunked"))
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Came:
-    """An answer: its status, its end-to-end headers in order, and its body with the chunks put together."""
+    """An answer: its status, its end-to-end headers in order, and its body with the chunks joined."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
@@ -46,7 +46,7 @@ class Came:
 
 
 async def exchange(url: str, key: str, asked: Asked) -> Came:
-    """Send a request to the server of `url` and take what comes until it closes; raises ValueError if it is cut off."""
+    """Send a request to the server of `url` and read until it closes. Raises ValueError if the answer is cut off."""
     host = urlsplit(url).netloc
     reader, writer = await asyncio.open_connection(*host.split(":"))
     writer.write(asked.wire(host, key))

@@ -1,4 +1,4 @@
-"""Two Postgres servers for tests that lose one: a primary and a hot standby that streams from it."""
+"""Two Postgres servers: a primary and a hot standby that streams from it."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Server:
         return self.dsn.rpartition("@")[2].partition("/")[0]
 
     def start(self) -> None:
-        """Start it, recovering from a crash if there was one."""
+        """Start the server, which recovers from a crash if there was one."""
         self._postgres.start()
 
     def stop(self) -> None:
-        """Stop it as an operator would."""
+        """Stop the server as an operator would."""
         self._postgres.stop()
 
     def kill(self) -> None:
-        """SIGKILL for the whole server at once, so that it leaves nothing in order."""
+        """Send SIGKILL to all of the server's processes at once."""
         postmaster = Postmaster.find(self.data)
         assert postmaster is not None
         # Stopped first, so that it starts no further process while they are counted.
@@ -57,7 +57,7 @@ class Server:
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
-        """It holds its connections, takes new ones, and answers nobody."""
+        """Stop the server's processes: connections stay open and are accepted, and get no answer."""
         postmaster = Postmaster.find(self.data)
         assert postmaster is not None
         os.kill(postmaster.pid, signal.SIGSTOP)
@@ -68,16 +68,16 @@ class Server:
             self._signal(postmaster.pid, signal.SIGCONT)
 
     def sql(self, statement: str) -> str:
-        """What psql prints for one statement."""
+        """Return the output of psql for one statement."""
         command: list[str | Path] = [psql(), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.dsn, "-c", statement]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def promote(self) -> None:
-        """Make a standby the primary."""
+        """Promote a standby to the primary."""
         self._run("pg_ctl", "promote", "-w", "-D", self.data)
 
     def standby(self, home: Path) -> Server:
-        """A hot standby of this running server, in another home; it runs, and has all there was."""
+        """Make a hot standby of this running server in another home, and start it."""
         home.mkdir()
         home.chmod(0o711)
         (home / "postgres-password").write_bytes((self.home / "postgres-password").read_bytes())
@@ -109,7 +109,7 @@ def _children(pid: int) -> list[int]:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for homes, which Postgres's account may enter; what is left of them is stopped and erased."""
+    """Make a folder for homes that Postgres's account may enter; servers in it are stopped and erased at the end."""
     with TemporaryDirectory(prefix="pgrouter-test-") as name:
         path = Path(name)
         path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Prompts of two kinds that a tenant can teach apart: the cheap model is good at one and bad at the other."""
+"""Prompts of two kinds: the cheap model is good at one and bad at the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OBJECTS = ("matrix", "polynomial", "integral", "determinant", "eigenvalue", "li
 
 
 def easy(seed: int) -> str:
-    """A prompt about travel or food."""
+    """Return a prompt about travel or food."""
     pick = random.Random(seed)
     return (
         f"Write a {pick.choice(_MOODS)} postcard from {pick.choice(_CITIES)} about the {pick.choice(_DISHES)} "
@@ -21,7 +21,7 @@ def easy(seed: int) -> str:
 
 
 def hard(seed: int) -> str:
-    """A prompt of mathematics."""
+    """Return a prompt of mathematics."""
     pick = random.Random(seed)
     return (
         f"Prove that the {pick.choice(_OBJECTS)} of the {pick.choice(_OBJECTS)} f(x) = {pick.randint(2, 99)}x^"
@@ -30,7 +30,7 @@ def hard(seed: int) -> str:
 
 
 def lessons(count: int = 120, cheap: str = "cheap", strong: str = "strong") -> list[dict[str, Any]]:
-    """`count` examples, half of each kind: the strong model is always right, the cheap one when it is easy."""
+    """Return `count` examples, half of each kind: the strong model is always right, the cheap one on easy prompts."""
     kinds = ((easy, 1.0), (hard, 0.0))
     return [
         {"prompt": kind(seed), "scores": {cheap: score, strong: 1.0}}

@@ -1,4 +1,4 @@
-"""Tenants, models, memories and questions for the tests that ask Postgres directly."""
+"""Tenants, models, memories and questions for tests that call Postgres directly."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from uuid import UUID
 
 import asyncpg
 from pgvector import HalfVector
-from pgvector.asyncpg import register_vector
 
 from app.entities import POLICY_SETTINGS
-from app.store.database import APP_ROLE, SESSION
+from scripts.support.connection import connect
 
 WIDTH = 384
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def vector(values: Sequence[float], width: int = WIDTH) -> HalfVector:
-    """`values` padded with zeros to the column's width."""
+    """Return `values`, padded with zeros to the column's width."""
     return HalfVector([*values, *[0.0] * (width - len(values))])
 
 
 def direction(angle: float) -> HalfVector:
-    """A unit vector; the cosine of two of them is the cosine of the difference of their angles (radians)."""
+    """Return a unit vector; the cosine of two is the cosine of the difference of their angles (radians)."""
     return vector([cos(angle), sin(angle)])
 
 
 @dataclass(frozen=True)
 class Taught:
-    """One thing to teach; `scores` and `tokens` by model number."""
+    """An example to teach; `scores` and `tokens` by model number."""
 
     prompt: str
     scores: Mapping[int, float]
@@ -45,7 +44,7 @@ class Taught:
     prompt_tokens: int = 10
 
     def composite(self) -> tuple[Any, ...]:
-        """In the order of the SQL type `example`; each array ends at the last model it knows."""
+        """Return the fields in the order of the SQL type `example`; each array ends at the last known model."""
         return (
             sha256(self.prompt.encode()).digest(), self.prompt, self.source, self.task, self.prompt_tokens,
             by_number(self.scores), by_number(self.tokens), self.embedding,
@@ -53,12 +52,12 @@ class Taught:
 
 
 def by_number(values: Mapping[int, float]) -> list[float | None]:
-    """Values in an array whose positions, from 1, are model numbers."""
+    """Return values as an array whose positions, from 1, are model numbers."""
     return [values.get(number) for number in range(1, max(values, default=0) + 1)]
 
 
 def uuid7(at: datetime, tail: int = 1) -> UUID:
-    """The UUIDv7 of a time, ending in `tail`."""
+    """Return the UUIDv7 of a time, ending in `tail`."""
     milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62 | tail)
 
@@ -75,7 +74,7 @@ class World:
         self.large = 0
 
     async def reset(self) -> None:
-        """Empty the database but for the two models and the space; a new database would take ten times as long."""
+        """Empty the database but for two models and a space: a new database takes ten times as long."""
         await self.owner.execute(
             """
             reset all;
@@ -121,7 +120,7 @@ class World:
     async def own_prices(
         self, tenant: int, model: int, input_price: float, cached: float | None, output_price: float
     ) -> None:
-        """What a tenant pays for a model; USD per million tokens."""
+        """Set a tenant's own price of a model; USD per million tokens."""
         await self.owner.execute(
             "insert into router.tenant_prices select $1, $2, $3, $4, $5, date '2026-02-01'"
             " from router_internal._enter($1)",
@@ -129,7 +128,7 @@ class World:
         )  # fmt: skip
 
     async def seen(self, tenant: int, model: int, completion_tokens: float | None, token_ratio: float | None) -> None:
-        """What the ledger knows of a tenant's answers by a model."""
+        """Set the ledger's averages of a tenant's answers by a model."""
         await self.owner.execute(
             "insert into router.speeds"
             " (tenant_id, model_id, samples, completion_tokens, completions, token_ratio, updated_at)"
@@ -150,7 +149,7 @@ class World:
         weights: Sequence[float] | None = None,
         **settings: Any,
     ) -> int:
-        """Add or change a policy, which needs one memory unless `seed_count` says otherwise."""
+        """Add or change a policy, whose `seed_count` is 1 by default."""
         values = {"seed_count": 1, **settings}
         found: int = await self.owner.fetchval(
             "select router.put_policy($1, $2, $3, $4, $5, $6, $7)",
@@ -167,7 +166,7 @@ class World:
         at: datetime | None = None,
         by: asyncpg.Connection | None = None,
     ) -> list[tuple[int, bool]]:
-        """Record the lessons in one call, as the proxy does; each one's memory and whether it is new."""
+        """Record examples in one call, as the proxy does, and return each one's memory and whether it is new."""
         rows = await (by or self.app).fetch(
             "select * from router.record($1, $2, null, $3, coalesce($4, now()))",
             tenant, space or self.space, [lesson.composite() for lesson in lessons], at,
@@ -192,7 +191,7 @@ class World:
         by: asyncpg.Connection | None = None,
         function: str = "decide",
     ) -> list[asyncpg.Record]:
-        """The ranking, asked as the proxy asks; the default model is `large`."""
+        """Return the ranking, called for as the proxy calls; the default model is `large`."""
         rows: list[asyncpg.Record] = await (by or self.app).fetch(
             f"select * from router.{function}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             tenant, policy, self.space, embedding, task, prompt_tokens, default or self.large, models, alpha,
@@ -201,14 +200,14 @@ class World:
         return rows
 
     async def log(self, *entries: Mapping[str, Any], by: asyncpg.Connection | None = None) -> int:
-        """Write ledger entries; each needs `tenant_id` and `decision_id`, the rest has defaults."""
+        """Write ledger entries; each needs `tenant_id` and `decision_id`, other fields have defaults."""
         found: int = await (by or self.app).fetchval(
             "select router.log_decisions($1)", [tuple({**self.entry(), **entry}.values()) for entry in entries]
         )
         return found
 
     def entry(self) -> dict[str, Any]:
-        """A ledger entry in the order of the SQL type `decision_entry`."""
+        """Return a ledger entry in the order of the SQL type `decision_entry`."""
         return {
             "tenant_id": 0, "decision_id": None, "key_id": None, "policy_id": None, "requested": "auto", "task": None,
             "reason": "learned", "model_id": self.small, "confidence": 0.5, "candidates": None, "quality": None,
@@ -222,17 +221,9 @@ class World:
         }  # fmt: skip
 
 
-async def connect(dsn: str, role: str | None = APP_ROLE, **settings: str) -> asyncpg.Connection:
-    """A connection with the session settings of the proxy, as `role`; None: the login itself."""
-    chosen = {**SESSION, **({"role": role} if role else {}), **settings}
-    connection = await asyncpg.connect(dsn, server_settings=chosen)
-    await register_vector(connection)
-    return connection
-
-
 @asynccontextmanager
 async def world_of(dsn: str) -> AsyncIterator[World]:
-    """A world in the migrated database of `dsn`, emptied: `small` costs a tenth of `large`."""
+    """Open a world in the migrated database of `dsn`, emptied: `small` costs a tenth of `large`."""
     owner = await connect(dsn, None)
     app = await connect(dsn)
     try:

@@ -1,4 +1,4 @@
-"""Has the official clients ask a proxy by any of its three APIs, and yields the text they get."""
+"""The official clients on each of the three APIs, as iterators of text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.proxy import Proxy
 
 HELLO: Any = [{"role": "user", "content": "What is a café?"}]
 CHAT, RESPONSES, MESSAGES = "chat", "responses", "messages"
-#: What the clients raise when a provider fails.
+#: Errors that the clients raise when a provider fails.
 ERRORS = (openai.APIError, anthropic.APIStatusError)
 
 
 async def spoken(proxy: Proxy, api: str, model: str, plan: str = "", *, stream: bool = True) -> AsyncGenerator[str]:
-    """The pieces of text that a client of that API gets, of a stream or of a whole answer."""
+    """Yield the pieces of text that a client of that API gets, streamed or whole."""
     told: Any = {"extra_headers": {"x-fake": plan} if plan else {}}
     if api == MESSAGES:
         async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key=proxy.key, max_retries=0) as client:

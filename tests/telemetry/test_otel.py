@@ -1,4 +1,4 @@
-"""Traces and metrics that a collector gets: by OpenTelemetry's conventions, whole, and without a word of a prompt."""
+"""Traces and metrics for a collector: by OpenTelemetry's conventions, complete, and without text of prompts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ from app.telemetry import otel
 from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 from scripts.fake_provider.server import ANSWER, Running
-from tests.conftest import ProxyFactory
 from tests.support.models import model
-from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
 CANARY = "canary-7f3a"

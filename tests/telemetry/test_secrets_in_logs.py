@@ -1,4 +1,4 @@
-"""Whatever happens, and however much is logged: no prompt, no answer and no key gets into a log."""
+"""No prompt, answer or key is logged, at any level."""
 
 from __future__ import annotations
 

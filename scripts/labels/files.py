@@ -1,0 +1,62 @@
+"""The label sets that benchmarks measure: files of BENCH_DATA, else the demo's memory and generated sets.
+
+A label set is a CSV file, UTF-8, compressed by gzip, whose quoted fields may hold newlines:
+
+    prompt      the text that models were asked
+    task        a tag of the prompt (may be empty)
+    bench       a group of tasks (may be left out)
+    q:MODEL     what the model's answer scored, 0 to 1 (empty: unknown)
+    c:MODEL     what the request cost, USD (empty: unknown)
+
+BENCH_DATA names a folder of such files, or is `generated`: the demo's memory and two sets of known structure. Without
+it `../shared/data`, seen from the repository, is taken if it is there, else the generated sets. Of a folder with all of
+`MEASURED`, the sets on which the README's figures were measured, these alone are taken."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from scripts.labels import demo, generator
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT.parent / "shared" / "data"
+GENERATED = "generated"
+MEASURED = ("routellm.csv.gz", "llmrouter.csv.gz")
+
+
+def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The files of the label sets. Raises `SystemExit` if BENCH_DATA names a folder without any."""
+    named = environ.get("BENCH_DATA")
+    if named == GENERATED:
+        return list(generated())
+    folder = Path(named) if named else FOLDER
+    found = sorted(folder.glob("*.csv.gz"))
+    if named and not found:
+        raise SystemExit(f"BENCH_DATA={named}: there is no label set (*.csv.gz) in this folder.")
+    measured = [folder / name for name in MEASURED]
+    if set(measured) <= set(found):
+        return measured
+    return found or list(generated())
+
+
+@cache
+def generated() -> tuple[Path, ...]:
+    """The demo's memory and two generated sets, written to a folder that is removed when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="pgrouter-labels-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name)
+    return (
+        generator.write(path / "demo.csv.gz", demo.rows()),
+        generator.write(path / "pair.csv.gz", generator.rows(6_000, generator.PAIR, seed=1)),
+        generator.write(path / "six.csv.gz", generator.rows(3_000, generator.SIX, seed=2, unknown=0.03)),
+    )
+
+
+def set_name(path: Path) -> str:
+    """The name of the set in a file."""
+    return path.name.removesuffix(".gz").removesuffix(".csv")

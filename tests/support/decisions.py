@@ -1,0 +1,45 @@
+"""Calls of `router.decide`, and what is read of a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgvector import HalfVector
+
+from tests.support.sql_world import START, Taught, World, uuid7
+
+CONVERSATION = b"0123456789abcdef"
+
+
+def order(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the models of a ranking, in order."""
+    return [row["model_id"] for row in rows]
+
+
+def reason(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the reason of a ranking, which is the same in all rows."""
+    (found,) = {row["reason"] for row in rows}
+    return str(found)
+
+
+async def taught(world: World, **settings: Any) -> tuple[int, int]:
+    """Make a tenant of ten memories in which `small` is the better model."""
+    tenant = await world.tenant()
+    policy = await world.policy(tenant, **settings)
+    await world.teach(tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 0.0}) for i in range(10)))
+    return tenant, policy
+
+
+async def assert_declines(
+    world: World, tenant: int, policy: int, why: str, embedding: HalfVector | None = None, **question: Any
+) -> None:
+    rows = await world.decide(tenant, policy, embedding, **question)
+    assert reason(rows) == why
+    assert order(rows) == [world.large, world.small]
+
+
+async def converse(world: World, tenant: int, policy: int, model: int, **entry: Any) -> None:
+    """Log one turn of the conversation as served by `model`."""
+    defaults = {"tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START), "conversation": CONVERSATION}
+    await world.log({**defaults, "model_id": model, **entry})

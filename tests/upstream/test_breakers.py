@@ -1,0 +1,135 @@
+"""Circuit breakers: they open, probe and close, and failover passes over open ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
+from app.upstream.breaker import LONGEST as LONGEST_PAUSE
+from app.upstream.failover import RetryPolicy
+from tests.support.failover_world import LATE, LOST, A, B, status, world
+
+pytestmark = pytest.mark.usefixtures("no_real_sleep")
+
+# ---- breakers
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def broken(clock: Clock) -> Breakers:
+    """`a` has failed so often that it is passed over."""
+    breakers = Breakers(clock)
+    for _ in range(FAILURES):
+        assert breakers.allows("p", "a")
+        breakers.record_failure("p", "a")
+    return breakers
+
+
+def state(breakers: Breakers) -> int:
+    return {name: state for _, name, state in breakers.states()}.get("a", CLOSED)
+
+
+def test_a_breaker_opens_lets_one_through_and_closes() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    assert (state(breakers), breakers.allows("p", "a"), breakers.allows("p", "b")) == (OPEN, False, True)
+    clock.now += PAUSE - 1
+    assert not breakers.allows("p", "a")
+    clock.now += 1
+    assert [breakers.allows("p", "a") for _ in range(3)] == [True, False, False], "one probe"
+    assert state(breakers) == HALF_OPEN
+    breakers.record_success("p", "a")
+    assert state(breakers) == CLOSED
+    assert [breakers.allows("p", "a") for _ in range(3)] == [True] * 3
+
+
+def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_the_longest() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    pauses: list[float] = []
+    for pause in (PAUSE, 2 * PAUSE, 4 * PAUSE, 8 * PAUSE, LONGEST_PAUSE, LONGEST_PAUSE):
+        clock.now += pause - 0.001
+        assert not breakers.allows("p", "a"), pauses
+        clock.now += 0.001
+        assert breakers.allows("p", "a"), pauses
+        breakers.record_failure("p", "a")
+        pauses.append(pause)
+
+
+def test_a_probe_whose_client_left_is_given_to_the_next() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.record_abort("p", "a")
+    assert breakers.allows("p", "a")
+
+
+def test_who_says_when_to_come_again_is_left_alone_until_then() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    breakers.record_failure("p", "a", 30)
+    clock.now += 29
+    assert not breakers.allows("p", "a")
+    clock.now += 1
+    assert breakers.allows("p", "a")
+
+
+def test_nobody_is_left_alone_for_ever_because_a_probe_was_told_so() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.record_failure("p", "a", 1e8)
+    clock.now += LONGEST_PAUSE
+    assert breakers.allows("p", "a")
+
+
+async def test_a_model_that_is_not_well_is_passed_over() -> None:
+    breakers = broken(Clock())
+    it = world(breakers=breakers, b=[200])
+    assert status(await it.answer(A, B)) == 200
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "200")]
+    assert it.asked == ["b"]
+    assert [each.called for each in it.failover.attempts] == [False, True]
+
+
+async def test_where_nobody_is_well_the_first_serves() -> None:
+    breakers = broken(Clock())
+    for _ in range(FAILURES):
+        breakers.record_failure("p", "b")
+    it = world(breakers=breakers, a=[200])
+    assert status(await it.answer(A, B)) == 200
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
+
+
+async def test_the_only_model_and_one_that_was_named_are_asked_however_ill() -> None:
+    for routed in (True, False):
+        it = world(routed=routed, breakers=broken(Clock()), a=[200])
+        assert status(await it.answer(A)) == 200
+
+
+@pytest.mark.parametrize("fine", [200, 400, 404, 422])
+async def test_a_wrong_request_is_no_sign_of_an_ill_model(fine: int) -> None:
+    breakers = Breakers()
+    for _ in range(3 * FAILURES):
+        await world(breakers=breakers, a=[fine]).answer(A)
+    assert state(breakers) == CLOSED
+
+
+@pytest.mark.parametrize("ill", [401, 429, 500, 503, LOST, LATE])
+async def test_a_model_that_fails_again_and_again_is_passed_over(ill: Any) -> None:
+    breakers = Breakers()
+    for _ in range(FAILURES):
+        it = world(patience=RetryPolicy(retries=0), breakers=breakers, a=[ill], b=[200])
+        await it.answer(A, B)
+    assert state(breakers) == OPEN
