@@ -247,7 +247,7 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         await registry.put_model(db, "c", "closed")
         done = await capabilities.refresh(db)
     assert [note.split(":")[0] for note in done.notes] == ["broken", "closed", "openai"]
-    assert "answers 401" in done.notes[1]
+    assert "returned 401" in done.notes[1]
     assert await known(db) == {"context_window": 128_000}
 
 
