@@ -23,6 +23,7 @@ from app.operations.maintenance import Maintenance
 from app.operations.owner import Owner
 from app.routing.affinity import ResponseAffinity
 from app.routing.directory import Directory
+from app.routing.ranking import Ranking
 from app.routing.router import Router
 from app.settings import Settings
 from app.store import spaces as spaces_store
@@ -52,8 +53,8 @@ class Services:
     owner: Owner
     admission: Admission
     breakers: Breakers
-    patience: RetryPolicy
-    holders: ResponseAffinity
+    retry_policy: RetryPolicy
+    affinity: ResponseAffinity
     observer: Observer
     #: Held while a backtest runs.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -118,14 +119,16 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             db=db,
             directory=directory,
             spaces=spaces,
-            router=Router(db, spaces, tokenizers, enabled=settings.routing, deadline=settings.decision_deadline),
+            router=Router(
+                Ranking(db, spaces, deadline=settings.decision_deadline), tokenizers, enabled=settings.routing
+            ),
             upstream=upstream,
             ledger=ledger,
             owner=owner,
             admission=Admission(db, deadline=settings.decision_deadline),
             breakers=breakers,
-            patience=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
-            holders=ResponseAffinity(db),
+            retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
+            affinity=ResponseAffinity(db),
             observer=Observer(traces),
         )
 

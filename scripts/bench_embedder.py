@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.demo import recordings
+from app.demo import dataset
 from app.errors import ConfigurationError
 from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
@@ -39,7 +39,7 @@ def text(size: int) -> str:
     return " ".join(pieces)[:size]
 
 
-WORDS = " ".join(recording.prompt for recording in recordings.memory()).split()
+WORDS = " ".join(example.prompt for example in dataset.memory()).split()
 
 
 async def measured(embedding: CachedEmbedder, size: int, seconds: float) -> tuple[float, float]:

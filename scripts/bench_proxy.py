@@ -16,7 +16,7 @@ every process at 16 connections; the proxy's memory after 100,000 requests again
 embedding that it keeps is there); what 20 clients that ask for a stream of 20,000 events and do not read it take of
 its memory and of the others' time; and how soon the provider of a stream is left once its client has.
 
-The proxy is `python -m app serve`: one process, default settings, a tenant with the 300 taught prompts of the demo
+The proxy is `python -m app serve`: one process, default settings, a tenant with the 304 taught prompts of the demo
 and three candidate models. Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL
 names another server; a database is made there and dropped). The provider is `scripts/fake_provider/server.py`, which
 answers at once; requests carry the headers that the official Python client sends and prompts of some 300 characters.

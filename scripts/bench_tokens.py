@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from app.demo import recordings
+from app.demo import dataset
 from app.dialects import tokens
 from app.memory.embedders import static
 from scripts.labels.files import label_files, set_name
@@ -60,7 +60,7 @@ def texts(files: Sequence[Path], most: int) -> Texts:
     for file in label_files():
         prompts = [row["prompt"] for row in rows(file)]
         found[set_name(file)] = chance.sample(prompts, min(most, len(prompts)))
-    found["demo"] = [recording.prompt for recording in recordings.recordings()]
+    found["demo"] = [example.prompt for example in dataset.examples()]
     for name, folder, pattern in (("Python", "app", "**/*.py"), ("SQL", "sql", "**/*.sql")):
         sources = "\n".join(path.read_text() for path in sorted((ROOT / folder).glob(pattern)))
         found[name] = pieces(sources, chance)[:most]

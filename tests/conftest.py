@@ -17,6 +17,7 @@ import typer.main
 
 from app.memory.embedders import surface
 from scripts.fake_provider.server import Running, running_upstream
+from tests.support import contract
 from tests.support.clients import PROXIED, STRAIGHT, Front, front_of
 from tests.support.databases import Databases, container, docker_answers, embedded_server
 from tests.support.operators import MASTER, Operator
@@ -73,6 +74,14 @@ def _nothing_left_running() -> Iterator[None]:
     """Kill the processes that a failed test leaves (workers end with their parent)."""
     yield
     kill_all()
+
+
+@pytest.fixture(autouse=True)
+def _responses_fit_their_models() -> Iterator[None]:
+    """Every response of the router's own endpoints in a test has the fields that its model declares, and no other."""
+    contract.mismatches.clear()
+    yield
+    assert not contract.mismatches, "\n".join(contract.mismatches)
 
 
 @pytest.fixture

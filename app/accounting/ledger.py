@@ -1,4 +1,4 @@
-"""Writes down what was served, in batches, off the hot path; forgets only what it must, and counts what it forgets."""
+"""The ledger: a row for each served request, written in batches off the hot path; dropped rows are counted."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from typing import Any
 from uuid import UUID
 
 from app.dialects.usage import UNKNOWN, TokenUsage
+from app.entities import Caller, Model
 from app.errors import DatabaseError, DatabaseUnavailable
+from app.routing.plan import Plan
 from app.store import ledger
 from app.store.database import Database
 from app.telemetry import metrics
+from app.telemetry.request_record import RequestRecord
 from app.upstream.attempt import Attempt
 
 BATCH = 500
-#: How long entries gather before they are written, seconds.
+#: Time for which entries are gathered before they are written, seconds.
 GATHER = 0.1
-#: Between attempts while the database is away, seconds.
+#: Wait between attempts while the database is unavailable, seconds.
 RETRY = 0.5
 
-#: Of each candidate, as columns of `router.decide` name it; the last five are not kept as they are.
+#: Columns of `router.decide` that the ledger keeps; the last five are not kept for each candidate, or not always.
 _RANKED = (
     "model_id", "quality", "cost_usd", "score", "prior", "confidence", "prompt_tokens", "completion_tokens",
     "input_price", "output_price", "cached_tokens", "cached_input_price", "penalty", "alpha", "unit_usd",
@@ -38,89 +41,87 @@ log = logging.getLogger("pgrouter.ledger")
 
 @dataclass(slots=True)
 class Entry:
-    """One served request; the fields are the columns of `router.decisions`, times in milliseconds.
+    """One row of `router.decisions`: the record of a finished request, and what only the ledger keeps of it."""
 
-    `ranking` has the rows of `router.decide`, best first; empty: nothing was ranked.
-    """
-
-    tenant_id: int
-    decision_id: UUID
-    key_id: int
-    policy_id: int | None
-    requested: str
-    task: str | None
-    reason: str
-    model_id: int
-    confidence: float | None = None
-    ranking: Sequence[Mapping[str, Any]] = ()
-    attempts: int = 1
-    status: int = 0
-    streamed: bool = False
-    overhead_ms: float = 0.0
-    first_token_ms: float | None = None
-    duration_ms: float = 0.0
-    conversation: bytes | None = None
+    #: Names, times, status, usage and attempts.
+    record: RequestRecord
+    #: The tenant and the key that pay.
+    caller: Caller
+    #: Policy, ranking, conversation and estimated tokens.
+    plan: Plan
+    #: The model that answered, or was called last, or that the reservation was made for.
+    model: Model
+    #: The tokens to pay for.
     usage: TokenUsage = UNKNOWN
-    estimated_tokens: int | None = None
-    api: str = "chat"
-    tried: Sequence[Attempt] = ()
+    #: Whether `usage` is estimated from the text of a stream.
     usage_estimated: bool = False
+    #: The caller's task tag.
+    task: str | None = None
+    #: The name of the API, as `Dialect.name`.
+    api: str = "chat"
+    #: Whether the client asked for a stream.
+    streamed: bool = False
+    #: The key of the answer in `router.responses`, if its provider keeps it.
     response: bytes | None = None
 
     def composite(self) -> tuple[object, ...]:
-        """The entry in the order of the SQL type `decision_entry`."""
-        usage = self.usage
+        """Return the row in the order of the SQL type `decision_entry`, times in milliseconds."""
+        record, caller, plan, usage = self.record, self.caller, self.plan, self.usage
+        policy_id = None if plan.policy is None else plan.policy.policy_id
+        first_token = None if record.first_token is None else record.first_token * 1000
         return (
-            self.tenant_id, self.decision_id, self.key_id, self.policy_id, self.requested, self.task, self.reason,
-            self.model_id, self.confidence, *_ranked(self.ranking), self.attempts,
-            self.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
-            self.overhead_ms, self.first_token_ms, self.duration_ms, self.conversation, usage.reasoning_tokens,
-            self.estimated_tokens, self.api, *_tried(self.tried), self.usage_estimated, self.response,
+            caller.tenant_id, record.decision_id, caller.key_id, policy_id, record.requested, self.task, record.reason,
+            self.model.model_id, plan.confidence, *_ranked(plan.ranking), record.provider_calls,
+            record.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
+            (record.overhead or 0.0) * 1000, first_token, (record.duration or 0.0) * 1000, plan.conversation,
+            usage.reasoning_tokens, plan.tokens, self.api, *_attempts(record.attempts), self.usage_estimated,
+            self.response,
         )  # fmt: skip
 
 
-def _tried(made: Sequence[Attempt]) -> tuple[object, ...]:
-    """Models, why each, what came of it and milliseconds; nothing where one was asked once, as its row says it all."""
-    if len(made) < 2:
+def _attempts(attempts: Sequence[Attempt]) -> tuple[object, ...]:
+    """Return models, reasons, outcomes and milliseconds; NULL for a single attempt, which the row describes fully."""
+    if len(attempts) < 2:
         return (None,) * 4
     return (
-        [attempt.model.model_id for attempt in made],
-        [attempt.why for attempt in made],
-        [attempt.outcome for attempt in made],
-        [attempt.seconds * 1000 for attempt in made],
+        [attempt.model.model_id for attempt in attempts],
+        [attempt.why for attempt in attempts],
+        [attempt.outcome for attempt in attempts],
+        [attempt.seconds * 1000 for attempt in attempts],
     )
 
 
 def _ranked(rows: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
-    """What a ranking's scores are made of, in the order of `decision_entry`: arrays by candidate, then two numbers."""
+    """Return what a ranking is made of in the order of `decision_entry`: arrays by candidate, then two numbers."""
     if not rows:
         return (None,) * len(_RANKED)
     columns = tuple(zip(*[row.values() for row in rows], strict=True))
     *every, cached, cached_price, penalties, alpha, unit = _places(tuple(rows[0].keys()))(columns)
-    # Most requests have no conversation to stay with: a row of the ledger is not to grow by zeros.
+    # Most requests continue no conversation: NULL keeps their rows shorter than zeros would.
     every += (cached, cached_price) if any(cached) else (None, None)
     return (*every, penalties if any(penalties) else None, alpha[0], unit[0])
 
 
 @cache
 def _places(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Takes what is kept out of the columns of a ranking, which are `names`: to look each up in each row costs more."""
+    """Return a getter of the columns to keep, from those of a ranking, `names`; cheaper than a look-up for each row."""
     return itemgetter(*map(names.index, _RANKED))
 
 
 class Ledger:
-    """A bounded queue of entries and the one task (`run`) that writes them."""
+    """A bounded queue of entries, and the task (`run`) that writes them."""
 
     def __init__(self, db: Database, *, size: int) -> None:
+        """`size`: the most entries that may wait."""
         self._db = db
         self._size = size
         self._queue: deque[Entry] = deque()
-        self._some = asyncio.Event()
+        self._filled = asyncio.Event()
         self._closing = False
         self.dropped = 0
 
     def add(self, entry: Entry) -> None:
-        """Queue an entry; past the bound it is dropped and counted."""
+        """Queue an entry; if the queue is full, drop and count it."""
         if len(self._queue) >= self._size:
             if self.dropped % 1000 == 0:
                 log.error("the ledger is full; dropping entries (%d so far)", self.dropped + 1)
@@ -128,7 +129,7 @@ class Ledger:
             metrics.ledger_dropped.inc()
             return
         self._queue.append(entry)
-        self._some.set()
+        self._filled.set()
 
     @property
     def queued(self) -> int:
@@ -136,11 +137,11 @@ class Ledger:
         return len(self._queue)
 
     async def run(self) -> None:
-        """Write entries as they come, until `close`; while the database is away they wait."""
+        """Write entries as they come, until `close`; while the database is unavailable they wait."""
         while not self._closing or self._queue:
             if not self._queue:
-                self._some.clear()
-                await self._some.wait()
+                self._filled.clear()
+                await self._filled.wait()
             if not self._closing:
                 await asyncio.sleep(GATHER)
             try:
@@ -152,9 +153,9 @@ class Ledger:
                 await asyncio.sleep(RETRY)
 
     async def close(self, task: asyncio.Task[None], within: float) -> None:
-        """Let the task running `run` write what is left, for `within` seconds at most; what remains is counted."""
+        """Let `task`, which runs `run`, write what is queued, for `within` seconds at most; log how many are lost."""
         self._closing = True
-        self._some.set()
+        self._filled.set()
         _, pending = await asyncio.wait({task}, timeout=within)
         if pending:
             task.cancel()
@@ -176,12 +177,12 @@ class Ledger:
                 self.dropped += 1
                 metrics.ledger_dropped.inc()
                 return
-            # One bad row must not take the others with it.
+            # One invalid row must not cost the others.
             for row in rows:
                 await self._write([row])
 
 
 def decision_id() -> UUID:
-    """A UUIDv7 (RFC 9562): the time in milliseconds, then 74 random bits."""
+    """Return a new UUIDv7 (RFC 9562): the time in milliseconds, then 74 random bits."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62))

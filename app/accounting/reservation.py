@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.dialects import ParsedRequest
 from app.entities import Model, cost_usd
 from app.routing.plan import Plan
 
@@ -13,12 +14,15 @@ ANSWER = 4096
 MAX_TOKENS = 2**31 - 1
 
 
-def tokens(plan: Plan, prompt: int) -> int:
-    """Return the tokens of the prompt and of the longest answer that a model of the plan may give."""
-    return min(MAX_TOKENS, prompt + max(_answer(plan, model) for model in plan.models))
+def tokens(plan: Plan, parsed: ParsedRequest | None, prompt: int) -> int:
+    """Return the tokens of the prompt and of the longest answer that a model of the plan may give.
+
+    `parsed` None: the request is malformed, and its own limit is unknown.
+    """
+    return min(MAX_TOKENS, prompt + max(_answer(parsed, model) for model in plan.models))
 
 
-def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
+def costs(plan: Plan, parsed: ParsedRequest | None, prompt: int, *, hedged: bool) -> Sequence[float | None]:
     """Return the maximum cost in USD for each model of the plan, None without a price.
 
     `hedged`: a second model may be called too, so the highest cost of all is added. Prices are the tenant's if the
@@ -28,20 +32,19 @@ def costs(plan: Plan, prompt: int, *, hedged: bool) -> Sequence[float | None]:
     found: list[float | None] = []
     for model in plan.models:
         row = rows.get(model.model_id)
-        paid_in, paid_out = (
+        input_price, output_price = (
             (model.input_price, model.output_price) if row is None else (row["input_price"], row["output_price"])
         )
         length = prompt if row is None else max(prompt, row["prompt_tokens"] or 0)
-        found.append(cost_usd(paid_in, paid_out, length, _answer(plan, model)))
+        found.append(cost_usd(input_price, output_price, length, _answer(parsed, model)))
     if hedged and len(found) > 1:
         dearest = max((cost for cost in found if cost is not None), default=0.0)
         found = [None if cost is None else cost + dearest for cost in found]
     return found
 
 
-def _answer(plan: Plan, model: Model) -> int:
-    reading = plan.reading
+def _answer(parsed: ParsedRequest | None, model: Model) -> int:
     longest = min(ANSWER, model.max_output or ANSWER)
-    if reading is None:
+    if parsed is None:
         return longest
-    return longest * reading.answers if reading.limit is None else reading.limit
+    return longest * parsed.answers if parsed.limit is None else parsed.limit

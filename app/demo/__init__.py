@@ -1,1 +1,1 @@
-"""The demo: recorded answers of three models, and a provider that replays them when there is no API key."""
+"""A provider and a tenant to try pgrouter with: fictional models, their recorded answers, a taught memory."""

@@ -1,12 +1,10 @@
-"""A provider that replays recorded answers, so that everything can be tried without an API key: three APIs."""
+"""A provider of three APIs that replays the demo's recorded answers, so that pgrouter can be tried without a key."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -14,115 +12,61 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from app.demo import shapes
-from app.demo.recordings import MODELS, by_prompt, recordings
-from app.demo.shapes import Reply
-from app.dialects import MESSAGES, RESPONSES, Dialect
-from app.dialects.base import text_of
-from app.errors import BadRequest, NotFound, RouterError, TooLarge
+from app.demo.models import BY_NAME, MODELS
+from app.demo.reply import Reply, reply_to
+from app.dialects import CHAT, MESSAGES, RESPONSES, Dialect
+from app.errors import RouterError, TooLarge
 from app.http.validation import parse_object
 
 MAX_BODY = 32 * 1024 * 1024
-MAX_CHOICES = 128
 CLIENT_LEFT = 499
+#: Seconds that writing an answer takes at most, after its first token.
 LONGEST = 1.0
-"""Seconds that writing an answer takes at most, after its first token."""
+#: Where the provider is mounted in the application.
+MOUNT = "/demo/v1"
 
-PACE = {"gpt-4o-mini": (0.030, 0.0025), "claude-3-5-haiku": (0.040, 0.0030), "gpt-4o": (0.060, 0.0040)}
-"""Seconds to the first token and for each word after it: chosen to look real, not measured on any provider."""
-
-FINGERPRINT = "fp_pgrouter_demo"
+Shape = Callable[[Reply], dict[str, Any]]
+Events = Callable[[Reply], Iterable[shapes.Event]]
 
 
 async def chat_completions(request: Request) -> Response:
-    """`POST /chat/completions`: 200, or 400, 404, 413 in OpenAI's shape; a client that leaves stops the answer."""
+    """Answer `POST /chat/completions` with 200, or 400, 404, 413 in OpenAI's shape; stop if the client leaves."""
     try:
         body = parse_object(await _read(request))
-        reply = _reply(body)
+        reply = reply_to(body, _base_url(request))
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)
     except RouterError as error:
-        return Response(orjson.dumps(error.body()), error.status, media_type="application/json")
+        return _refusal(error, CHAT)
+    options = body.get("stream_options")
+    include_usage = isinstance(options, dict) and options.get("include_usage") is True
     if body.get("stream") is True:
-        options = body.get("stream_options")
-        include_usage = isinstance(options, dict) and options.get("include_usage") is True
-        return StreamingResponse(_events(reply, include_usage), media_type="text/event-stream")
-    return await _whole(request, reply, _completion(reply))
+        return _stream(reply, shapes.completion_events(reply, include_usage))
+    return await _whole(request, reply, shapes.completion(reply))
 
 
 async def responses(request: Request) -> Response:
-    """`POST /responses`, likewise. Nothing is kept: what goes on from an answer is answered by what it asks last."""
+    """Answer `POST /responses` likewise. Nothing is stored: `previous_response_id` is ignored."""
     return await _other(request, RESPONSES, shapes.response, shapes.response_events)
 
 
 async def messages(request: Request) -> Response:
-    """`POST /messages`, likewise, with errors in Anthropic's shape."""
+    """Answer `POST /messages` likewise, with errors in Anthropic's shape."""
     return await _other(request, MESSAGES, shapes.message, shapes.message_events)
 
 
 async def count_tokens(request: Request) -> Response:
-    """`POST /messages/count_tokens`."""
+    """Answer `POST /messages/count_tokens`."""
     return await _counted(request, MESSAGES, {})
 
 
 async def input_tokens(request: Request) -> Response:
-    """`POST /responses/input_tokens`."""
+    """Answer `POST /responses/input_tokens`."""
     return await _counted(request, RESPONSES, {"object": "response.input_tokens"})
 
 
-async def _counted(request: Request, dialect: Dialect, answer: dict[str, Any]) -> Response:
-    reply = await _asked(request, dialect)
-    if isinstance(reply, Response):
-        return reply
-    return Response(orjson.dumps({**answer, "input_tokens": reply[0].prompt_tokens}), media_type="application/json")
-
-
-async def _other(
-    request: Request,
-    dialect: Dialect,
-    shape: Callable[[Reply], dict[str, Any]],
-    events: Callable[[Reply], Iterable[shapes.Event]],
-) -> Response:
-    asked = await _asked(request, dialect)
-    if isinstance(asked, Response):
-        return asked
-    reply, streamed = asked
-    if streamed:
-        return StreamingResponse(_paced(reply, events(reply)), media_type="text/event-stream")
-    return await _whole(request, reply, shape(reply))
-
-
-async def _asked(request: Request, dialect: Dialect) -> tuple[Reply, bool] | Response:
-    """What to answer, and whether as a stream; or the refusal."""
-    try:
-        body = parse_object(await _read(request))
-        reading = dialect.read(body)
-        asked = [{**message} for message in reading.messages]
-        reply = _reply({"model": body.get("model"), "messages": asked, "max_tokens": reading.limit})
-    except ClientDisconnect:
-        return Response(status_code=CLIENT_LEFT)
-    except RouterError as error:
-        return Response(orjson.dumps(dialect.error(error)), error.status, media_type="application/json")
-    return reply, reading.streamed
-
-
-async def _whole(request: Request, reply: Reply, answer: dict[str, Any]) -> Response:
-    first, word = _pace(reply.model, len(reply.words()))
-    if await _abandoned(request, first + word * len(reply.words())):
-        return Response(status_code=CLIENT_LEFT)
-    return Response(orjson.dumps(answer), media_type="application/json")
-
-
-async def _paced(reply: Reply, events: Iterable[shapes.Event]) -> AsyncIterator[bytes]:
-    first, word = _pace(reply.model, len(reply.words()))
-    due = asyncio.get_running_loop().time() + first
-    for event, said in events:
-        due += word if said else 0.0
-        await _sleep_until(due)
-        yield event
-
-
 async def models(_: Request) -> Response:
-    """`GET /models`: the recorded models in OpenAI's list shape."""
+    """Answer `GET /models` with the demo's models in OpenAI's shape."""
     data = [{"id": name, "object": "model", "created": 1735689600, "owned_by": "pgrouter-demo"} for name in MODELS]
     return Response(orjson.dumps({"object": "list", "data": data}), media_type="application/json")
 
@@ -137,6 +81,41 @@ routes: list[BaseRoute] = [
 ]
 
 
+async def _counted(request: Request, dialect: Dialect, fields: dict[str, Any]) -> Response:
+    found = await _reply(request, dialect)
+    if isinstance(found, Response):
+        return found
+    return Response(orjson.dumps({**fields, "input_tokens": found[0].prompt_tokens}), media_type="application/json")
+
+
+async def _other(request: Request, dialect: Dialect, shape: Shape, events: Events) -> Response:
+    found = await _reply(request, dialect)
+    if isinstance(found, Response):
+        return found
+    reply, streamed = found
+    if streamed:
+        return _stream(reply, events(reply))
+    return await _whole(request, reply, shape(reply))
+
+
+async def _reply(request: Request, dialect: Dialect) -> tuple[Reply, bool] | Response:
+    """Return the reply and whether the client wants a stream, or the response that refuses the request."""
+    try:
+        body = parse_object(await _read(request))
+        parsed = dialect.read(body)
+        chat = {
+            "model": body.get("model"),
+            "messages": [{**message} for message in parsed.messages],
+            "max_tokens": parsed.limit,
+        }
+        reply = reply_to(chat, _base_url(request))
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)
+    except RouterError as error:
+        return _refusal(error, dialect)
+    return reply, parsed.streamed
+
+
 async def _read(request: Request) -> bytes:
     body = bytearray()
     async for piece in request.stream():
@@ -146,110 +125,49 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _reply(body: dict[str, Any]) -> Reply:
-    model, messages = body.get("model"), body.get("messages")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("You must provide a model parameter.", param="model", code="missing_required_parameter")
-    if model not in MODELS:
-        known = ", ".join(MODELS)
-        message = f"The model `{model}` does not exist: the demo provider has {known}."
-        raise NotFound(message, param="model", code="model_not_found")
-    if messages is None:
-        raise BadRequest("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
-    if not isinstance(messages, list) or not messages:
-        raise BadRequest("'messages' must be a list of at least one message.", param="messages")
-    for position, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise BadRequest(f"'messages[{position}]' must be an object.", param=f"messages[{position}]")
-    text, completion_tokens = _answer(model, messages)
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    finish_reason = "stop"
-    if type(limit) is int and 0 < limit < completion_tokens:
-        # A recorded count may be of a longer original than the text; only text that is cut was stopped by the limit.
-        finish_reason = "length" if len(text) > limit * 4 else "stop"
-        text, completion_tokens = text[: limit * 4], limit
-    count = body.get("n")
-    choices = min(max(count, 1), MAX_CHOICES) if isinstance(count, int) else 1
-    prompt_tokens = max(1, sum(len(text_of(message)) for message in messages) // 4)
-    return Reply(model, text, finish_reason, prompt_tokens, completion_tokens, choices)
+def _base_url(request: Request) -> str:
+    """Return the base URL of pgrouter on the host that the request names, for commands to copy."""
+    return str(request.base_url).rstrip("/").removesuffix(MOUNT) + "/v1"
 
 
-def _answer(model: str, messages: list[dict[str, Any]]) -> tuple[str, int]:
-    asked = [text_of(message) for message in messages if message.get("role") == "user"]
-    recording = by_prompt().get(asked[-1].strip()) if asked else None
-    recording = recording or by_prompt().get("\n".join(map(text_of, messages)).strip())
-    if recording is not None:
-        answer = recording.answers[model]
-        return answer.text, answer.completion_tokens
-    text = (
-        f"This is pgrouter's demo provider, in the place of {model}. There is no model behind it: it has only "
-        f"recorded answers to the {len(recordings())} prompts bundled with pgrouter, and this is not one of them. "
-        "For real answers, set OPENAI_API_KEY and restart pgrouter."
-    )
-    return text, max(1, len(text) // 4)
+def _refusal(error: RouterError, dialect: Dialect) -> Response:
+    return Response(orjson.dumps(dialect.error(error)), error.status, media_type="application/json")
 
 
-def _envelope(kind: str, reply: Reply) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{uuid4().hex[:29]}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": reply.model,
-        "service_tier": "default",
-        "system_fingerprint": FINGERPRINT,
-    }
+def _stream(reply: Reply, events: Iterable[shapes.Event]) -> Response:
+    return StreamingResponse(_paced(reply, events), media_type="text/event-stream")
 
 
-def _completion(reply: Reply) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None, "annotations": []}
-    choices = [
-        {"index": index, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
-        for index in range(reply.choices)
-    ]
-    return {**_envelope("chat.completion", reply), "choices": choices, "usage": reply.usage()}
+async def _whole(request: Request, reply: Reply, answer: dict[str, Any]) -> Response:
+    words = len(reply.words())
+    first, word = _pace(reply.model, words)
+    if await _abandoned(request, first + word * words):
+        return Response(status_code=CLIENT_LEFT)
+    return Response(orjson.dumps(answer), media_type="application/json")
 
 
-async def _events(reply: Reply, include_usage: bool) -> AsyncIterator[bytes]:
-    envelope = _envelope("chat.completion.chunk", reply)
-    if include_usage:
-        envelope["usage"] = None
-
-    def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        chunks = ({**envelope, "choices": [{"index": index, **choice}]} for index in range(reply.choices))
-        return b"".join(_sse(chunk) for chunk in chunks)
-
-    words = reply.words()
-    first, word = _pace(reply.model, len(words))
+async def _paced(reply: Reply, events: Iterable[shapes.Event]) -> AsyncIterator[bytes]:
+    first, word = _pace(reply.model, len(reply.words()))
     due = asyncio.get_running_loop().time() + first
-    await _sleep_until(due)
-    yield event({"role": "assistant", "content": "", "refusal": None})
-    for piece in words:
-        due += word
+    for event, is_word in events:
+        due += word if is_word else 0.0
         await _sleep_until(due)
-        yield event({"content": piece})
-    yield event({}, reply.finish_reason)
-    if include_usage:
-        yield _sse({**envelope, "choices": [], "usage": reply.usage()})
-    yield b"data: [DONE]\n\n"
-
-
-def _sse(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+        yield event
 
 
 def _pace(model: str, words: int) -> tuple[float, float]:
-    first, word = PACE[model]
-    return first, min(word, LONGEST / max(words, 1))
+    """Return the seconds to the first token and for each word after it."""
+    pace = BY_NAME[model]
+    return pace.first_token, min(pace.word, LONGEST / max(words, 1))
 
 
 async def _sleep_until(due: float) -> None:
-    # Against a clock and not word by word, so that a coarse timer does not add up over a long answer.
+    # A deadline per word, so that the errors of a coarse timer do not add up over a long answer.
     await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
 
 
 async def _abandoned(request: Request, seconds: float) -> bool:
-    """Wait so long; True as soon as the client has gone."""
+    """Wait for `seconds`; return True at once when the client disconnects."""
     try:
         async with asyncio.timeout(seconds):
             while (await request.receive())["type"] != "http.disconnect":

@@ -1,1 +1,1 @@
-"""The HTTP surface: one noun a file, routes as plain data."""
+"""The JSON API of tenants and operators."""

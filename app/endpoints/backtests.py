@@ -1,25 +1,23 @@
-"""POST /v1/router/backtest and GET /v1/router/savings: what routing gets for its money, expected and spent."""
+"""POST /v1/router/backtest: a policy's expected cost and quality, measured on the tenant's own memory."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
-from app.endpoints.requests import called, parsed
-from app.entities import Caller, Policy
-from app.errors import Busy, NotFound
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate, parse_body, policy_of
+from app.errors import Busy
 from app.http.disconnect import until_disconnect
 from app.http.responses import answer
-from app.memory.backtest import Backtest, saved
-from app.operations.timespans import since
+from app.memory.backtest import Backtest
 from app.store import backtests
 
-#: When to ask again while another backtest runs, seconds: most take less.
+#: The Retry-After of a request during another backtest, seconds: most take less.
 RETRY = 2.0
 
 _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -27,7 +25,7 @@ _Alpha = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
 class Overrides(BaseModel):
-    """Settings tried in place of the policy's own."""
+    """Settings that replace the policy's own."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -46,11 +44,13 @@ class Trial(BaseModel):
 
     model: str | None = None
     policy: str | None = None
-    sample: Annotated[int, Field(ge=30, le=16_000)] = 500
-    alphas: Annotated[list[_Alpha], Field(min_length=1, max_length=100)] | None = None
+    sample: int = Field(500, ge=30, le=16_000, description="The largest number of memories to route.")
+    alphas: Annotated[list[_Alpha], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="The points of the curve; null: a range around the policy's alpha."
+    )
     settings: Overrides = Overrides()
-    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
-    seconds: Annotated[float, Field(ge=0.1, le=30)] = 10
+    confidence: float = Field(0.9, ge=0.5, le=0.999, description="The confidence of the `_low` and `_high` bounds.")
+    seconds: float = Field(10, ge=0.1, le=30, description="The time after which no more memories are routed.")
 
     @model_validator(mode="after")
     def _one_at_most(self) -> Self:
@@ -59,18 +59,84 @@ class Trial(BaseModel):
         return self
 
 
-async def backtest(request: Request) -> Response:
-    """The policy's cost-quality curve on the tenant's own memory, with what it has to be compared with.
+class Rule(TypedDict):
+    """One way to serve the sampled requests: means per request, with bounds at the backtest's confidence."""
 
-    One at a time in a process, as each keeps a core of Postgres busy for its seconds: raises `Busy` for others.
+    model: NotRequired[Annotated[str, Field(description="The model of a rule that uses a single one.")]]
+    quality: Annotated[float, Field(description="0 to 1.")]
+    quality_low: float | None
+    quality_high: float | None
+    cost_usd: float
+    cost_ratio: Annotated[float | None, Field(description="Cost as a multiple of the default model's.")]
+    quality_ratio: Annotated[float | None, Field(description="Quality as a multiple of the default model's.")]
+    quality_ratio_low: float | None
+
+
+class CurvePoint(TypedDict):
+    """The policy at one alpha."""
+
+    alpha: float | None
+    in_use: Annotated[bool, Field(description="Whether this is the policy's own alpha.")]
+    quality: Annotated[float, Field(description="0 to 1.")]
+    quality_low: float | None
+    quality_high: float | None
+    cost_usd: float
+    cost_ratio: Annotated[float | None, Field(description="Cost as a multiple of the default model's.")]
+    quality_ratio: Annotated[float | None, Field(description="Quality as a multiple of the default model's.")]
+    quality_ratio_low: float | None
+    blend_quality: Annotated[float | None, Field(description="The best mixture of single models at the same cost.")]
+    gain: Annotated[float | None, Field(description="`quality` - `blend_quality`.")]
+    gain_low: float | None
+    gain_high: float | None
+    shares: Annotated[dict[str, float], Field(description="The share of requests by model.")]
+
+
+class BlendPoint(TypedDict):
+    """A corner of the static blend of single models."""
+
+    cost_usd: float
+    quality: float
+
+
+class References(TypedDict):
+    """The rules that the policy is compared with."""
+
+    cheapest: Rule
+    default: Rule
+    best_single: Rule
+    oracle: Annotated[Rule, Field(description="The best model for each request, known only afterwards.")]
+    always: Annotated[list[Rule], Field(description="Each model alone, cheapest first.")]
+    blend: Annotated[list[BlendPoint], Field(description="The best mixtures of single models, as a line.")]
+
+
+class BacktestReport(TypedDict):
+    """A policy's expected cost and quality by alpha."""
+
+    object: Literal["router.backtest"]
+    policy: str
+    backend: str
+    embedder: str
+    confidence: float
+    settings: Annotated[dict[str, float], Field(description="The settings that replaced the policy's own.")]
+    rows: Annotated[int, Field(description="The number of memories used.")]
+    skipped: Annotated[int, Field(description="Memories without a score of every candidate.")]
+    sampled: Annotated[bool, Field(description="Whether the memory has more that could be used.")]
+    curve: Annotated[list[CurvePoint], Field(description="In ascending order of alpha.")]
+    references: References
+
+
+async def backtest(request: Request) -> Response:
+    """Return the policy's cost-quality curve on the tenant's own memory, with the rules that it is compared with.
+
+    One backtest at a time runs in a process, as each uses a core of Postgres for its seconds: raises `Busy` meanwhile.
     """
-    services, caller = await called(request)
-    wanted = await parsed(request, Trial)
-    name, param = (wanted.policy, "policy") if wanted.model is None else (wanted.model, "model")
-    policy = _policy(caller, "auto" if name is None else name, param)
-    settings = wanted.settings.model_dump(exclude_none=True)
+    services, caller = await authenticate(request)
+    trial = await parse_body(request, Trial)
+    name, param = (trial.policy, "policy") if trial.model is None else (trial.model, "model")
+    policy = policy_of(caller, "auto" if name is None else name, param)
+    settings = trial.settings.model_dump(exclude_none=True)
     if services.measuring.locked():
-        raise Busy("A backtest is running already: ask again when it is done.", seconds=RETRY)
+        raise Busy("Another backtest is running: try again when it has ended.", seconds=RETRY)
     async with services.measuring:
         rows = await until_disconnect(
             request.receive,
@@ -79,47 +145,36 @@ async def backtest(request: Request) -> Response:
                 caller.tenant_id,
                 policy.policy_id,
                 services.spaces.own.space_id if caller.space is None else caller.space.space_id,
-                sample=wanted.sample,
-                alphas=wanted.alphas,
+                sample=trial.sample,
+                alphas=trial.alphas,
                 settings=settings or None,
-                confidence=wanted.confidence,
-                seconds=wanted.seconds,
+                confidence=trial.confidence,
+                seconds=trial.seconds,
             ),
         )
-    return answer(
-        {
-            "object": "router.backtest",
-            "policy": policy.name,
-            "backend": policy.backend,
-            "embedder": services.spaces.name_of(caller),
-            "confidence": wanted.confidence,
-            "settings": settings,
-            **Backtest.of(rows).body(),
-        }
-    )
-
-
-async def savings(request: Request) -> Response:
-    """What each policy was expected to save and what it did: `?since=7d|DATE&policy=NAME`."""
-    services, caller = await called(request)
-    text, policy = request.query_params.get("since"), request.query_params.get("policy")
-    rows = await backtests.savings(
-        services.db,
-        caller.tenant_id,
-        None if policy is None else _policy(caller, policy, "policy").policy_id,
-        None if text is None else since(text, datetime.now(UTC)),
-    )
-    return answer({"object": "list", "data": [saved(row) for row in rows]})
-
-
-def _policy(caller: Caller, name: str, param: str) -> Policy:
-    policy = caller.policies.get(name)
-    if policy is None:
-        raise NotFound(f"There is no policy {name!r}.", param=param, code="model_not_found")
-    return policy
+    report: dict[str, Any] = {
+        "object": "router.backtest",
+        "policy": policy.name,
+        "backend": policy.backend,
+        "embedder": services.spaces.name_of(caller),
+        "confidence": trial.confidence,
+        "settings": settings,
+        **Backtest.of(rows).body(),
+    }
+    return answer(report)
 
 
 routes = [
-    Route("/v1/router/backtest", backtest, methods=["POST"]),
-    Route("/v1/router/savings", savings),
+    DocumentedRoute(
+        "POST",
+        "/v1/router/backtest",
+        backtest,
+        Operation(
+            summary="A policy's expected cost and quality by alpha, measured on the tenant's own memory.",
+            tag="decisions",
+            responses={200: BacktestReport},
+            errors=(404, 422, 429),
+            body=Trial,
+        ),
+    )
 ]

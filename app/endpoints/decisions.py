@@ -1,131 +1,130 @@
-"""POST /v1/router/explain and GET /v1/router/decisions/{id}: a decision in full, before it is made and after."""
+"""GET /v1/router/decisions/{id}: a recorded decision with every number behind it."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
-from app.endpoints.requests import called, parsed
+from app.endpoints.openapi.operation import DocumentedRoute, Operation, parameter
+from app.endpoints.requests import authenticate
+from app.endpoints.responses import select
 from app.errors import NotFound
-from app.http.fields import Tag
 from app.http.responses import answer
-from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import PromptIn
-from app.routing.options import RoutingOptions
 from app.store import decisions
 from app.store.reals import short
 
-#: Of each candidate, as columns of `router.explain`; tokens are estimates, prices USD per million.
-_OF_A_CANDIDATE = (
-    "model", "score", "quality", "confidence", "labels", "support", "base_support", "n0", "prior", "tenant_mean",
-    "tenant_labels", "task_mean", "task_labels", "cost_usd", "penalty", "prompt_tokens", "cached_tokens",
-    "completion_tokens", "input_price", "cached_input_price", "output_price", "priced_on",
-)  # fmt: skip
-#: The ledger's arrays by candidate, and what an explanation calls the same.
+#: The ledger's arrays by candidate, and the field of a candidate that each becomes.
 _ARRAYS = {
     "candidates": "model", "score": "score", "quality": "quality", "confidences": "confidence", "prior": "prior",
     "cost_usd": "cost_usd", "penalty": "penalty", "prompt_estimate": "prompt_tokens",
     "cached_estimate": "cached_tokens", "completion_estimate": "completion_tokens", "input_price": "input_price",
     "cached_price": "cached_input_price", "output_price": "output_price",
 }  # fmt: skip
-#: The others of the ledger's numbers that are no integers have single precision.
+#: Columns of double precision; the ledger's other numbers that are not integers have single precision.
 _DOUBLE = frozenset({"alpha", "unit_usd", "spent_usd", "default_usd"})
-#: Where Postgres did not decide, or does not know why it was not given an embedding.
-_WHY = {
-    "off": "routing is turned off: {} serves",
-    "capability": "only {} is known to do what the request needs",
-    "single_candidate": "{} is the only candidate",
-    "embedding_failed": "the prompt could not be embedded: {} serves",
-    "memory_unavailable": "Postgres did not answer in time: {} serves",
-}
 
 
-class Question(PromptIn):
-    """A prompt whose routing is wanted without sending it anywhere."""
+class DecidedCandidate(TypedDict):
+    """A candidate as it was ranked; tokens are estimates, prices are USD per million tokens at that time."""
 
-    model: str = "auto"
-    task: Tag | None = None
-    alpha: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
-    neighbours: Annotated[int, Field(ge=0, le=1000)] = 10
-
-
-async def explain(request: Request) -> Response:
-    """Who would serve a prompt and why: the ranking with its estimates, and the memories that speak for it."""
-    services, caller = await called(request)
-    wanted = await parsed(request, Question)
-    policy = caller.policies.get(wanted.model)
-    if policy is None:
-        raise NotFound(f"There is no policy {wanted.model!r}.", param="model", code="model_not_found")
-    catalog = await services.directory.catalog()
-    text = wanted.text(granularity=policy.granularity)
-    messages = wanted.messages or [{"role": "user", "content": text}]
-    options = RoutingOptions(task=wanted.task, alpha=wanted.alpha)
-    body = {"model": wanted.model, "messages": messages}
-    plan = await services.router.plan(caller, body, options, catalog, explained=True)
-    rows: list[Any] = []
-    try:
-        space = await services.spaces.of(caller)
-        vector = await space.embedder.embed_one(text)
-    except EmbeddingFailed:
-        vector = None
-    if vector is not None and wanted.neighbours:
-        rows = await decisions.evidence(
-            services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, wanted.neighbours
-        )
-    said = plan.ranking and plan.reason == plan.ranking[0]["reason"]
-    return answer(
-        {
-            "object": "router.explanation",
-            "policy": policy.name,
-            "model": plan.models[0].name,
-            "reason": plan.reason,
-            "why": plan.ranking[0]["why"] if said else _WHY[plan.reason].format(plan.models[0].name),
-            "confidence": plan.confidence,
-            "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
-            "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
-            "candidates": [{column: row[column] for column in _OF_A_CANDIDATE} for row in plan.ranking],
-            "neighbours": [
-                {
-                    "memory_id": row["memory_id"],
-                    "similarity": short(row["similarity"]),
-                    "weight": short(row["weight"]),
-                    "task": row["task"],
-                    "source": row["source"],
-                    "prompt": row["prompt"],
-                    "scores": dict(zip(row["models"] or (), map(short, row["scores"] or ()), strict=True)),
-                }
-                for row in rows
-            ],
-        }
-    )
+    model: str
+    score: Annotated[float | None, Field(description="quality - alpha * cost_usd / unit_usd - penalty.")]
+    quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
+    confidence: Annotated[float | None, Field(description="The share of the estimate that neighbours contribute.")]
+    prior: float | None
+    cost_usd: Annotated[float | None, Field(description="The expected cost of the request.")]
+    penalty: Annotated[float, Field(description="The loss for not being the conversation's current model.")]
+    prompt_tokens: float | None
+    cached_tokens: float
+    completion_tokens: float | None
+    input_price: float | None
+    cached_input_price: float | None
+    output_price: float | None
 
 
-async def one_decision(request: Request) -> Response:
-    """A decision that was served, as it was made. Raises `NotFound` for one that is not this tenant's."""
-    services, caller = await called(request)
+class Decision(TypedDict):
+    """A request as it was routed, and what it used; null: unknown, or not applicable."""
+
+    object: Literal["router.decision"]
+    id: Annotated[str, Field(description="As in the header x-router-decision.")]
+    decided_at: datetime
+    policy: str | None
+    requested: Annotated[str | None, Field(description="The `model` of the request.")]
+    task: str | None
+    reason: Annotated[str, Field(description="As in the header x-router-reason.")]
+    model: Annotated[str, Field(description="The model that served.")]
+    why: Annotated[str | None, Field(description="The reason as a sentence.")]
+    confidence: float | None
+    alpha: Annotated[float | None, Field(description="The price of cost in quality.")]
+    unit_usd: Annotated[float | None, Field(description="What the dearest candidate costs for an average prompt.")]
+    attempts: Annotated[int | None, Field(description="The number of calls to providers.")]
+    status: Annotated[int | None, Field(description="The HTTP status of the response; 499: the client disconnected.")]
+    streamed: bool | None
+    estimated_tokens: Annotated[int | None, Field(description="Prompt tokens as estimated before the request.")]
+    prompt_tokens: Annotated[int | None, Field(description="Prompt tokens that the provider counted.")]
+    cached_tokens: Annotated[int | None, Field(description="Prompt tokens read from the provider's cache.")]
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    spent_usd: Annotated[float | None, Field(description="The cost of the request.")]
+    default_usd: Annotated[float | None, Field(description="The cost of the same tokens on the default model.")]
+    overhead_ms: Annotated[float | None, Field(description="The time in pgrouter before the provider was called.")]
+    first_token_ms: Annotated[float | None, Field(description="The time until the provider's first byte.")]
+    duration_ms: Annotated[float | None, Field(description="The time from the request to the last byte.")]
+    api: Annotated[str | None, Field(description="The API: chat, responses, messages, completions or embeddings.")]
+    usage_estimated: Annotated[bool | None, Field(description="Whether tokens are estimates, not the provider's.")]
+    tried: Annotated[list[str] | None, Field(description="The models called or passed over, in order.")]
+    tried_why: Annotated[list[str | None] | None, Field(description="Why each was: chosen, fallback, retry or hedge.")]
+    tried_outcome: Annotated[
+        list[str | None] | None,
+        Field(description="An HTTP status, timeout, unreachable, open, over_budget or cancelled."),
+    ]
+    tried_ms: Annotated[
+        list[float | None] | None, Field(description="Time until the first byte of each, or its failure.")
+    ]
+    candidates: Annotated[list[DecidedCandidate], Field(description="Best first; empty: nothing was ranked.")]
+
+
+async def read_decision(request: Request) -> Response:
+    """Return a recorded decision. Raises `NotFound` if this tenant has none of that id."""
+    services, caller = await authenticate(request)
     text = request.path_params["decision_id"]
     row = None
     with contextlib.suppress(ValueError):
         row = await decisions.decision(services.db, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
+    return answer(_decision(row))
+
+
+def _decision(row: Mapping[str, Any]) -> Decision:
     found = {name: value if name in _DOUBLE else _shortened(value) for name, value in row.items()}
     columns = {name: found.pop(column) for column, name in _ARRAYS.items()}
-    found["candidates"] = [
-        {name: None if values is None else values[position] for name, values in columns.items()}
-        for position in range(len(columns["model"] or ()))
-    ]
-    for candidate in found["candidates"]:
-        # The ledger keeps no zeros: a decision outside a conversation has neither.
-        candidate["cached_tokens"] = candidate["cached_tokens"] or 0.0
-        candidate["penalty"] = candidate["penalty"] or 0.0
-    return answer({"object": "router.decision", "id": str(found.pop("decision_id")), **found})
+    return select(
+        Decision,
+        found,
+        object="router.decision",
+        id=str(row["decision_id"]),
+        candidates=[_candidate(columns, position) for position in range(len(columns["model"] or ()))],
+    )
+
+
+def _candidate(columns: Mapping[str, list[Any] | None], position: int) -> DecidedCandidate:
+    values = {name: None if column is None else column[position] for name, column in columns.items()}
+    # The ledger stores no zeros: a decision outside a conversation has neither.
+    return select(
+        DecidedCandidate,
+        values,
+        cached_tokens=values["cached_tokens"] or 0.0,
+        penalty=values["penalty"] or 0.0,
+    )
 
 
 def _shortened(value: Any) -> Any:
@@ -135,6 +134,20 @@ def _shortened(value: Any) -> Any:
 
 
 routes = [
-    Route("/v1/router/explain", explain, methods=["POST"]),
-    Route("/v1/router/decisions/{decision_id}", one_decision),
+    DocumentedRoute(
+        "GET",
+        "/v1/router/decisions/{decision_id}",
+        read_decision,
+        Operation(
+            summary="A recorded decision with every number behind it.",
+            tag="decisions",
+            responses={200: Decision},
+            errors=(404,),
+            parameters=(
+                parameter(
+                    "decision_id", "path", "As in the header x-router-decision.", {"type": "string", "format": "uuid"}
+                ),
+            ),
+        ),
+    )
 ]

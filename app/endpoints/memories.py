@@ -1,84 +1,151 @@
-"""GET and DELETE /v1/router/memories: see what was taught, search it, forget one or all."""
+"""GET and DELETE /v1/router/memories: list, search and delete what was taught."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
-from app.endpoints.requests import called
+from app.endpoints.openapi.operation import DocumentedRoute, Operation, parameter
+from app.endpoints.requests import DIGITS, authenticate, parse_query
 from app.errors import BadRequest, NotFound
 from app.http.responses import answer
 from app.store import memories
 from app.store.reals import short
 
-MOST = 1000
-#: Of the largest bigint; int() refuses very long ones with an error of its own.
-DIGITS = 19
+_BIGINT = 2**63 - 1
+
+
+class MemoryQuery(BaseModel):
+    """The query string of the list."""
+
+    search: str | None = Field(None, description="A text that the prompt contains.")
+    after: Annotated[int, Field(ge=0, le=_BIGINT), DIGITS] = Field(0, description="The id of the last memory seen.")
+    limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = Field(
+        100, description="The largest number of memories returned."
+    )
+
+
+class Memory(TypedDict):
+    """A prompt with the scores of models' answers to it."""
+
+    id: int
+    prompt: Annotated[str | None, Field(description="null: the tenant does not store prompts.")]
+    task: str | None
+    source: str
+    scores: Annotated[dict[str, float], Field(description="The quality of each model's answer, 0 to 1.")]
+    taught_at: datetime
+    embedder: Annotated[str, Field(description="The embedding space of the memory.")]
+
+
+class MemoryPage(TypedDict):
+    """A page of memories, in ascending order of `id`."""
+
+    object: Literal["list"]
+    data: list[Memory]
+    has_more: Annotated[bool, Field(description="Whether the next page may have memories.")]
+
+
+class Forgotten(TypedDict):
+    """The result of a deletion."""
+
+    object: Literal["router.forgotten"]
+    forgotten: Annotated[int, Field(description="The number of memories deleted.")]
 
 
 async def list_memories(request: Request) -> Response:
-    """Memories in order of their number: `?search=text&after=number&limit=1..1000`."""
-    services, caller = await called(request)
-    limit = _number(request, "limit", 100, 1, MOST)
-    search = request.query_params.get("search") or None
-    if search and "\0" in search:
-        raise BadRequest("The text holds a NUL character.", param="search")
+    """Return a page of memories, in ascending order of their ids."""
+    services, caller = await authenticate(request)
+    query = parse_query(request, MemoryQuery)
+    if query.search and "\0" in query.search:
+        raise BadRequest("search: the text contains a NUL character.", param="search")
     rows = await memories.recall(
-        services.db, caller.tenant_id, search=search, after=_number(request, "after", 0, 0, 2**63 - 1), limit=limit
+        services.db, caller.tenant_id, search=query.search or None, after=query.after, limit=query.limit
     )
-    data = [
-        {
-            "id": row["memory_id"],
-            "prompt": row["prompt"],
-            "task": row["task"],
-            "source": row["source"],
-            "scores": {
-                model: short(score)
-                for model, score in zip(row["models"] or (), row["scores"] or (), strict=True)
-                if score is not None
-            },
-            "taught_at": row["taught_at"],
-            "embedder": row["space"],
-        }
-        for row in rows
-    ]
-    return answer({"object": "list", "data": data, "has_more": len(data) == limit})
+    page: MemoryPage = {
+        "object": "list",
+        "data": [_memory(row) for row in rows],
+        "has_more": len(rows) == query.limit,
+    }
+    return answer(page)
 
 
-async def forget_memory(request: Request) -> Response:
-    """Forget one. Raises `NotFound` for one that is not this tenant's."""
-    services, caller = await called(request)
+def _memory(row: Mapping[str, Any]) -> Memory:
+    scores = zip(row["models"] or (), row["scores"] or (), strict=True)
+    return {
+        "id": row["memory_id"],
+        "prompt": row["prompt"],
+        "task": row["task"],
+        "source": row["source"],
+        "scores": {model: short(score) for model, score in scores if score is not None},
+        "taught_at": row["taught_at"],
+        "embedder": row["space"],
+    }
+
+
+async def delete_memory(request: Request) -> Response:
+    """Delete one memory. Raises `NotFound` if this tenant has none of that id."""
+    services, caller = await authenticate(request)
     text = request.path_params["memory_id"]
     forgotten = 0
-    if len(text) <= DIGITS and text.isdecimal() and int(text) < 2**63:
+    if len(text) <= len(str(_BIGINT)) and text.isdecimal() and int(text) <= _BIGINT:
         forgotten = await memories.forget(services.db, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
-    return answer({"object": "router.forgotten", "forgotten": forgotten})
+    return answer(_forgotten(forgotten))
 
 
-async def forget_memories(request: Request) -> Response:
-    """Forget all; `?all=true` says that it is meant."""
-    services, caller = await called(request)
+async def delete_memories(request: Request) -> Response:
+    """Delete all memories, if `?all=true` confirms it."""
+    services, caller = await authenticate(request)
     if request.query_params.get("all") != "true":
-        raise BadRequest("To forget every memory of the tenant add ?all=true.", param="all")
-    return answer(
-        {"object": "router.forgotten", "forgotten": await memories.forget(services.db, caller.tenant_id, None)}
-    )
+        raise BadRequest("This deletes every memory of the tenant: confirm it with ?all=true.", param="all")
+    return answer(_forgotten(await memories.forget(services.db, caller.tenant_id, None)))
 
 
-def _number(request: Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if len(text) > DIGITS or not text.isdecimal() or not low <= int(text) <= high:
-        raise BadRequest(f"{name} is a whole number from {low} to {high}.", param=name)
-    return int(text)
+def _forgotten(count: int) -> Forgotten:
+    return {"object": "router.forgotten", "forgotten": count}
 
 
 routes = [
-    Route("/v1/router/memories", list_memories),
-    Route("/v1/router/memories", forget_memories, methods=["DELETE"]),
-    Route("/v1/router/memories/{memory_id}", forget_memory, methods=["DELETE"]),
+    DocumentedRoute(
+        "GET",
+        "/v1/router/memories",
+        list_memories,
+        Operation(
+            summary="The memories, in ascending order of their ids.",
+            tag="teaching",
+            responses={200: MemoryPage},
+            query=MemoryQuery,
+        ),
+    ),
+    DocumentedRoute(
+        "DELETE",
+        "/v1/router/memories",
+        delete_memories,
+        Operation(
+            summary="Delete all memories.",
+            tag="teaching",
+            responses={200: Forgotten},
+            errors=(400,),
+            parameters=(parameter("all", "query", "Confirms the deletion.", {"const": "true"}, required=True),),
+        ),
+    ),
+    DocumentedRoute(
+        "DELETE",
+        "/v1/router/memories/{memory_id}",
+        delete_memory,
+        Operation(
+            summary="Delete one memory.",
+            tag="teaching",
+            responses={200: Forgotten},
+            errors=(404,),
+            parameters=(parameter("memory_id", "path", "The memory's id.", {"type": "integer"}),),
+        ),
+    ),
 ]

@@ -1,63 +1,125 @@
-"""GET /v1/models and /v1/models/{id}: the real models, and the tenant's policies as models of this router."""
+"""GET /v1/models and /v1/models/{name}: the models, and the tenant's policies as models of this router."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
-from app.endpoints.requests import called
-from app.entities import Caller, Model
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate
+from app.entities import Model
 from app.errors import NotFound
 from app.http.responses import answer
+from app.routing.candidates import may_use
 
 OWNER = "pgrouter"
-_CAN = ("tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning")
+
+
+class ModelObject(TypedDict):
+    """OpenAI's model object; of a policy there is no more."""
+
+    id: Annotated[str, Field(description="The name that requests use.")]
+    object: Literal["model"]
+    created: Annotated[int, Field(description="Always 0.")]
+    owned_by: Annotated[str, Field(description="The provider; of a policy `pgrouter`.")]
+
+
+class ModelCapabilities(TypedDict):
+    """The capabilities of a model; null: unknown."""
+
+    tools: bool | None
+    parallel_tools: bool | None
+    vision: bool | None
+    audio: bool | None
+    json_schema: bool | None
+    reasoning: bool | None
+
+
+class DescribedModel(ModelObject):
+    """A model of a provider: OpenAI's fields, then sizes in tokens and capabilities. null: unknown."""
+
+    context_window: int | None
+    max_output_tokens: int | None
+    capabilities: ModelCapabilities
+
+
+class ModelList(TypedDict):
+    """OpenAI's list of models."""
+
+    object: Literal["list"]
+    data: list[DescribedModel | ModelObject]
 
 
 async def list_models(request: Request) -> Response:
-    """OpenAI's list of models: policies first, then models by name."""
-    services, caller = await called(request)
-    shown = {name: _shown(name, OWNER) for name in caller.policies}
+    """Return OpenAI's list of models: policies first, then models by name."""
+    services, caller = await authenticate(request)
+    found: dict[str, DescribedModel | ModelObject] = {name: _policy(name) for name in caller.policies}
     for model in (await services.directory.catalog()).models:
-        if _may(caller, model):
-            shown.setdefault(model.name, _described(model))
-    return answer({"object": "list", "data": list(shown.values())})
+        if may_use(caller, model):
+            found.setdefault(model.name, _described(model))
+    models: ModelList = {"object": "list", "data": list(found.values())}
+    return answer(models)
 
 
-async def one_model(request: Request) -> Response:
-    """One of them. Raises `NotFound`."""
+async def read_model(request: Request) -> Response:
+    """Return one model. Raises `NotFound`."""
     name = request.path_params["name"]
-    services, caller = await called(request)
+    services, caller = await authenticate(request)
     if name in caller.policies:
-        return answer(_shown(name, OWNER))
+        return answer(_policy(name))
     model = (await services.directory.catalog()).get(name)
-    if not _may(caller, model):
-        raise NotFound(f"The model {name!r} may not serve this key.", param="model", code="model_not_found")
+    if not may_use(caller, model):
+        raise NotFound(f"This API key may not use the model {name!r}.", param="model", code="model_not_found")
     return answer(_described(model))
 
 
-def _may(caller: Caller, model: Model) -> bool:
-    return caller.allowed_models is None or model.model_id in caller.allowed_models
+def _policy(name: str) -> ModelObject:
+    return {"id": name, "object": "model", "created": 0, "owned_by": OWNER}
 
 
-def _described(model: Model) -> dict[str, Any]:
-    """OpenAI's fields, then what is known of it; null: unknown. Sizes in tokens."""
+def _described(model: Model) -> DescribedModel:
     return {
-        **_shown(model.name, model.provider.name),
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.provider.name,
         "context_window": model.context_window,
         "max_output_tokens": model.max_output,
-        "capabilities": {ability: getattr(model, ability) for ability in _CAN},
+        "capabilities": {
+            "tools": model.tools,
+            "parallel_tools": model.parallel_tools,
+            "vision": model.vision,
+            "audio": model.audio,
+            "json_schema": model.json_schema,
+            "reasoning": model.reasoning,
+        },
     }
 
 
-def _shown(name: str, owner: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
-
-
 routes = [
-    Route("/v1/models", list_models),
-    Route("/v1/models/{name:path}", one_model),
+    DocumentedRoute(
+        "GET",
+        "/v1/models",
+        list_models,
+        Operation(
+            summary="The tenant's policies and the models, with their capabilities.",
+            tag="OpenAI",
+            responses={200: ModelList},
+        ),
+    ),
+    DocumentedRoute(
+        "GET",
+        "/v1/models/{name:path}",
+        read_model,
+        Operation(
+            summary="One model or policy.",
+            tag="OpenAI",
+            responses={200: DescribedModel | ModelObject},
+            errors=(404,),
+        ),
+    ),
 ]

@@ -1,40 +1,72 @@
-"""Requests to the JSON API: their caller, and their body as a pydantic model."""
+"""Requests to the JSON API: the caller and its policy, the body and the query string."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 
-from app.entities import Caller
+from app.entities import Caller, Policy
+from app.errors import BadRequest, NotFound
 from app.http.requests import bearer, read_body
-from app.http.scope import TENANT
 from app.http.validation import parse_object, validated
 from app.services import Services, services_of
+from app.telemetry.request_record import RequestRecord
 
 M = TypeVar("M", bound=BaseModel)
 
+#: The digits of the largest bigint; int() refuses very long numbers with an error of its own.
+_DIGITS = 19
 
-async def called(request: Request) -> tuple[Services, Caller]:
-    """The process's services and who is calling. Raises `Unauthorized`."""
+
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not (len(value) <= _DIGITS and value.isdecimal()):
+        raise ValueError(f"{value[:_DIGITS]!r} is not a whole number of at most {_DIGITS} digits")
+    return value
+
+
+#: Annotates a whole number in a query string.
+DIGITS = BeforeValidator(_digits)
+
+
+async def authenticate(request: Request) -> tuple[Services, Caller]:
+    """Return the services of the process, and the caller that the API key belongs to. Raises `Unauthorized`."""
     services = services_of(request.scope)
     caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
-    request.scope[TENANT] = caller.tenant
+    RequestRecord.of(request.scope).tenant = caller.tenant
     return services, caller
 
 
-async def body_of(request: Request) -> bytes:
-    """The request's body. Raises as `read_body` does."""
+async def raw_body(request: Request) -> bytes:
+    """Return the request's body. Raises as `read_body` does."""
     return await read_body(
         request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body
     )
 
 
-async def parsed(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The request's body as `model`; where it is `optional`, none is an empty one.
+async def parse_body(request: Request, model: type[M], *, optional: bool = False) -> M:
+    """Return the request's body as `model`; if it is `optional`, no body is an empty object.
 
     Raises `BadRequest` naming the first field that is wrong.
     """
-    raw = await body_of(request)
+    raw = await raw_body(request)
     return validated(model, {} if optional and not raw else parse_object(raw))
+
+
+def parse_query(request: Request, model: type[M]) -> M:
+    """Return the query string as `model`. Raises `BadRequest` naming the first parameter that is wrong."""
+    if model.model_config.get("extra") == "forbid":
+        for name in request.query_params:
+            if name not in model.model_fields:
+                known = ", ".join(model.model_fields)
+                raise BadRequest(f"{name}: unknown parameter; the parameters are {known}.", param=name)
+    return validated(model, dict(request.query_params))
+
+
+def policy_of(caller: Caller, name: str, param: str) -> Policy:
+    """Return the caller's policy of that name. Raises `NotFound` naming `param`."""
+    policy = caller.policies.get(name)
+    if policy is None:
+        raise NotFound(f"There is no policy {name!r}.", param=param, code="model_not_found")
+    return policy

@@ -1,16 +1,18 @@
-"""POST /v1/router/preferences/rank, and GET /v1/router/status: teach labels, and see how warm the memory is."""
+"""POST /v1/router/preferences/rank: teach how good models' answers were."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from app.catalog import Catalog
-from app.endpoints.requests import body_of, called
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate, raw_body
 from app.entities import Caller
 from app.errors import Conflict, DatabaseUnavailable
 from app.http.responses import answer
@@ -21,90 +23,62 @@ from app.services import Services
 from app.store import memories
 
 
+class Taught(TypedDict):
+    """The memories that the examples became."""
+
+    object: Literal["router.memories"]
+    taught: Annotated[int, Field(description="The number of examples.")]
+    created: Annotated[int, Field(description="The number of examples that are new memories.")]
+    overwritten: Annotated[int, Field(description="The number of examples that replaced a memory of the same prompt.")]
+    memory_ids: Annotated[list[int], Field(description="The memories' ids, in the order of the examples.")]
+
+
 async def rank(request: Request) -> Response:
-    """Teach one example or a batch; all of it or nothing."""
-    services, caller = await called(request)
-    body = parse_object(await body_of(request))
+    """Record one example or a batch; either all of it or nothing."""
+    services, caller = await authenticate(request)
+    body = parse_object(await raw_body(request))
     batch = "examples" in body
-    lessons = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
+    examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
     try:
-        recorded = await _teach(services, caller, lessons, catalog, batch=batch)
+        recorded = await _record(services, caller, examples, catalog, batch=batch)
     except Conflict:
-        # The tenant was given another space while this was under way.
+        # The tenant was switched to another embedding space meanwhile.
         services.directory.invalidate()
-        _, caller = await called(request)
-        recorded = await _teach(services, caller, lessons, catalog, batch=batch)
-    return answer(
-        {
-            "object": "router.memories",
-            "taught": len(recorded),
-            "created": sum(created for _, created in recorded),
-            "overwritten": sum(not created for _, created in recorded),
-            "memory_ids": [memory_id for memory_id, _ in recorded],
-        }
-    )
+        _, caller = await authenticate(request)
+        recorded = await _record(services, caller, examples, catalog, batch=batch)
+    taught: Taught = {
+        "object": "router.memories",
+        "taught": len(recorded),
+        "created": sum(created for _, created in recorded),
+        "overwritten": sum(not created for _, created in recorded),
+        "memory_ids": [memory_id for memory_id, _ in recorded],
+    }
+    return answer(taught)
 
 
-async def _teach(
-    services: Services, caller: Caller, lessons: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
+async def _record(
+    services: Services, caller: Caller, examples: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
 ) -> list[tuple[int, bool]]:
     try:
         space = await services.spaces.of(caller, wait=True)
-        examples = await examples_of(lessons, catalog, space.embedder, batch=batch)
+        embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
-    return await memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, examples)
-
-
-async def status(request: Request) -> Response:
-    """How warm the tenant's policies are, and what to do next."""
-    services, caller = await called(request)
-    rows = await memories.status(services.db, caller.tenant_id, services.spaces.own.space_id)
-    policies: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        policy = policies.setdefault(
-            row["policy"],
-            {
-                "policy": row["policy"],
-                "backend": row["backend"],
-                "default_model": row["default_model"],
-                "models": row["models"],
-                "memories": row["memories"],
-                "seed_count": row["seed_count"],
-                "needed": row["needed"],
-                "ready": row["ready"],
-                "graduated": row["graduated"],
-                "tasks": {},
-                "next_step": row["next_step"],
-                "unlabelled": row["unlabelled"],
-                "missing": [],
-            },
-        )
-        policy["missing"] += [missing for missing in row["missing"] if missing not in policy["missing"]]
-        if row["task"] is not None:
-            policy["tasks"][row["task"]] = row["task_memories"]
-    return answer(
-        {
-            "object": "router.status",
-            "tenant": caller.tenant,
-            "memories": rows[0]["memories"] if rows else 0,
-            "memories_of_other_embedders": rows[0]["other_spaces"] if rows else 0,
-            "embedder": rows[0]["space"] if rows else services.spaces.name_of(caller),
-            "building": _building(rows),
-            "leans_on": rows[0]["base"] if rows else None,
-            "policies": list(policies.values()),
-        }
-    )
-
-
-def _building(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    if not rows or rows[0]["building"] is None:
-        return None
-    return {"embedder": rows[0]["building"], "memories": rows[0]["built"]}
+    return await memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, embedded)
 
 
 routes = [
-    Route("/v1/router/preferences/rank", rank, methods=["POST"]),
-    Route("/v1/router/status", status),
+    DocumentedRoute(
+        "POST",
+        "/v1/router/preferences/rank",
+        rank,
+        Operation(
+            summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
+            tag="teaching",
+            responses={200: Taught},
+            errors=(409,),
+            body=ExampleIn | ExamplesIn,
+        ),
+    )
 ]

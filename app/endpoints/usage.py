@@ -1,57 +1,122 @@
-"""GET /v1/router/usage: what the key's tenant used and spent, beside what its default models would have cost."""
+"""GET /v1/router/usage: the tenant's requests, tokens and cost, compared with the cost of the default models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from app.accounting.usage_report import parse_dimensions, report_row, total
-from app.endpoints.requests import called
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate, parse_query
 from app.errors import BadRequest
 from app.http.responses import answer
 from app.operations.timespans import past, since
 from app.store import usage as usage_store
 
 
-async def usage(request: Request) -> Response:
-    """Requests, tokens and USD since 7 days ago or `since`, until now or `until`, by what `by` says."""
-    services, caller = await called(request)
-    asked = Asked.of(request)
-    return asked.answered(
-        await usage_store.usage(services.db, caller.tenant_id, asked.since, asked.until, asked.by), asked.by
-    )
+class UsageQuery(BaseModel):
+    """The query string: the period, and the columns to group by."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: str = Field("7d", description="The start: a span before now such as 7d, or a date.")
+    until: str | None = Field(None, description="The end: a span before now such as 1d, or a date. Default: now.")
+    by: str = Field("", description="The columns to group by: key, model, policy, day, task, separated by commas.")
 
 
-class Asked(NamedTuple):
-    """Since when, until when, and what it is to be shown by."""
+class UsageTotal(TypedDict):
+    """The sums over all rows; tokens are counted by providers, costs are USD."""
+
+    requests: int
+    failed: Annotated[int, Field(description="Requests that returned an error.")]
+    unknown: Annotated[int, Field(description="Requests without usage or price; their cost is not included.")]
+    prompt_tokens: int
+    cached_tokens: Annotated[int, Field(description="Prompt tokens read from the provider's cache.")]
+    completion_tokens: int
+    reasoning_tokens: int
+    cost_usd: Annotated[float, Field(description="The cost of the requests.")]
+    baseline_usd: Annotated[float, Field(description="The cost of the same requests on the default models.")]
+    saved_usd: Annotated[float, Field(description="`baseline_usd` - `cost_usd`.")]
+
+
+class UsageRow(UsageTotal):
+    """The sums of one group; a column is present only if the report is grouped by it."""
+
+    tenant: NotRequired[str]
+    key_id: NotRequired[int | None]
+    model: NotRequired[str | None]
+    policy: NotRequired[str | None]
+    day: NotRequired[date]
+    task: NotRequired[str | None]
+    share: Annotated[float | None, Field(description="The group's share of all requests, 0 to 1.")]
+
+
+class UsageReport(TypedDict):
+    """Usage in a period."""
+
+    object: Literal["router.usage"]
+    since: datetime
+    until: datetime
+    by: list[str]
+    data: list[UsageRow]
+    total: UsageTotal
+
+
+class Period(NamedTuple):
+    """A period from `since` until before `until`, and the columns to group by."""
 
     since: datetime
     until: datetime
     by: list[str]
 
-    @classmethod
-    def of(cls, request: Request) -> Asked:
-        """Read the query. Raises `BadRequest` naming the parameter."""
-        for name in request.query_params:
-            if name not in cls._fields:
-                raise BadRequest(f"{name}: there is no such parameter, only since, until and by.", param=name)
-        now = datetime.now(UTC)
-        begin = since(request.query_params.get("since", "7d"), now)
-        until = request.query_params.get("until")
-        end = now if until is None else past(until, now, "until")
-        if end <= begin:
-            raise BadRequest("until: it has to be after since.", param="until")
-        return cls(begin, end, parse_dimensions(request.query_params.get("by", "")))
 
-    def answered(self, rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> Response:
-        """The rows, with the columns that they are by, and their sums."""
-        data = [report_row(row, by) for row in rows]
-        return answer({"object": "router.usage", **self._asdict(), "by": by, "data": data, "total": total(rows)})
+def period_of(request: Request) -> Period:
+    """Read the query string. Raises `BadRequest` naming the parameter."""
+    query = parse_query(request, UsageQuery)
+    now = datetime.now(UTC)
+    begin = since(query.since, now)
+    end = now if query.until is None else past(query.until, now, "until")
+    if end <= begin:
+        raise BadRequest(f"until: {query.until!r} is not after since, {query.since!r}.", param="until")
+    return Period(begin, end, parse_dimensions(query.by))
 
 
-routes = [Route("/v1/router/usage", usage)]
+def report(period: Period, rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> dict[str, Any]:
+    """Return a `UsageReport` of rows of `router.usage`, with the columns that they are grouped by."""
+    return {
+        "object": "router.usage",
+        "since": period.since,
+        "until": period.until,
+        "by": by,
+        "data": [report_row(row, by) for row in rows],
+        "total": total(rows),
+    }
+
+
+async def usage(request: Request) -> Response:
+    """Return requests, tokens and USD from `since` until `until`, grouped by the columns in `by`."""
+    services, caller = await authenticate(request)
+    period = period_of(request)
+    rows = await usage_store.usage(services.db, caller.tenant_id, *period)
+    return answer(report(period, rows, period.by))
+
+
+routes = [
+    DocumentedRoute(
+        "GET",
+        "/v1/router/usage",
+        usage,
+        Operation(
+            summary="Requests, tokens and cost, compared with the cost of the default models.",
+            tag="decisions",
+            responses={200: UsageReport},
+            query=UsageQuery,
+        ),
+    )
+]

@@ -12,9 +12,8 @@ from app.entities import POLICY_SETTINGS, Model
 from app.errors import ConfigurationError
 from app.settings import BACKENDS
 
-#: The pair of models that most accounts can call: the candidates of `auto` if none are named.
-USUAL = ("gpt-4o-mini", "gpt-4o")
-
+#: The provider whose current cheap and strong model are the candidates of `auto` if none are named.
+_OF = "openai"
 _LEARNED = "knn"
 
 
@@ -75,8 +74,9 @@ def choose(
 ) -> tuple[list[str], str] | None:
     """The candidates of a policy and its default model, out of the enabled `models`; None if none has prices.
 
-    Without `candidates` they are the usual pair if both exist, else every priced model; without `default` it is the
-    dearest of them. Raises `ConfigurationError` naming a model that does not exist.
+    Without `candidates` they are OpenAI's current cheap and strong model (`default_candidates`) if both exist, else
+    every priced model; without `default` it is the dearest of them. Raises `ConfigurationError` naming a model that
+    does not exist.
     """
     by_name = {model.name: model for model in models}
     for name in (*candidates, *([default] if default else [])):
@@ -85,7 +85,12 @@ def choose(
     priced = {name for name, model in by_name.items() if _cost(model) is not None}
     chosen = list(candidates)
     if not chosen:
-        chosen = list(USUAL) if priced.issuperset(USUAL) else sorted(priced)
+        # Importing the prices takes longer than most commands do.
+        from app.operations import list_prices
+        from app.operations.default_candidates import default_candidates
+
+        pair = default_candidates(list_prices.chat_models("openai"), priced)
+        chosen = list(pair) if len(pair) > 1 else sorted(priced)
     if not chosen:
         return None
     return chosen, default or max(chosen, key=lambda name: (_cost(by_name[name]) or 0.0, name))

@@ -1,4 +1,4 @@
-"""The way down: a provider's bytes to the client as they come, with what the router has to put in or take out."""
+"""The client's side of an exchange: relays a provider's bytes, and what the router adds or removes."""
 
 from __future__ import annotations
 
@@ -16,52 +16,61 @@ from app.dialects.sse import EventSplitter
 from app.dialects.stream_options import without_usage
 from app.errors import RouterError
 from app.http.responses import send_bytes, send_error
+from app.proxy.keepalive import KEEP_ALIVE, paced
+from app.upstream.answer import Answer
 from app.upstream.client import Reply
-from app.upstream.failover import Answer
 
-#: A comment: every client of server-sent events passes it over.
-KEEP_ALIVE = b": keep-alive\n\n"
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 Headers = Mapping[str, str]
 
 
 class Downstream:
-    """The client's end of an exchange."""
+    """Sends one answer to the client.
+
+    `started`: the head is sent; `streamed`: the answer is a stream of events; `capture`: the end of the provider's
+    answer, to read its usage from.
+    """
 
     def __init__(self, send: Send, dialect: Dialect) -> None:
         self._send = send
         self._dialect = dialect
         self.started = False
         self.streamed = False
-        self.passed: AnswerCapture | None = None
-        # Whether what went out last ended an event, and whether it can be read by who does not unpack it.
-        self._between = self._plain = True
+        self.capture: AnswerCapture | None = None
+        # Whether the last bytes sent ended an event, and whether the body is uncompressed: else no event can follow.
+        self._event_ended = self._uncompressed = True
 
-    async def kept_waiting(self, answering: Coroutine[Any, Any, Answer], seconds: float, headers: Headers) -> Answer:
-        """The answer; while it is not there the client, who asked for a stream, gets a comment now and then."""
+    async def keep_alive_until(
+        self, answering: Coroutine[Any, Any, Answer], seconds: float, headers: Headers
+    ) -> Answer:
+        """Await the answer for a client that asked for a stream, sending a comment every so many seconds."""
         task = asyncio.create_task(answering)
         try:
             while not (await asyncio.wait({task}, timeout=seconds))[0]:
                 if not self.started:
-                    await self._start(200, [*_SSE, *_raw(headers)])
+                    await self._start(200, [*_SSE, *_encoded(headers)])
                     self.streamed = True
                 await self._body(KEEP_ALIVE)
         except BaseException:
             task.cancel()
-            # It may have come at this moment.
+            # The answer may have come at this moment.
             for late in await asyncio.gather(task, return_exceptions=True):
                 if isinstance(late, Answer):
                     late.close()
             raise
         return task.result()
 
-    async def pass_on(self, answer: Answer, headers: Headers, *, drop_usage: bool, keepalive: float) -> None:
-        """Send an answer on. `drop_usage`: the client did not ask for a stream's usage; `keepalive`: seconds or 0."""
+    async def relay(self, answer: Answer, headers: Headers, *, drop_usage: bool, keepalive: float) -> None:
+        """Send an answer on, capturing it.
+
+        `headers`: the router's own; `drop_usage`: remove the usage that the client did not ask for; `keepalive`:
+        seconds between comments in a silent stream, 0: none.
+        """
         reply = answer.reply
         assert reply is not None
         encoding = reply.header(b"content-encoding")
-        self.passed = AnswerCapture(
+        self.capture = AnswerCapture(
             streamed=reply.streamed, encoding=encoding.decode("latin-1") if encoding else None, dialect=self._dialect
         )
         if self.started and not reply.streamed:
@@ -69,74 +78,77 @@ class Downstream:
             return
         raw = reply.headers
         if headers:
-            # A provider that is a router too says who serves there; here it is what this one chose.
-            raw = _instead([each for each in raw if not each[0].startswith(b"x-router-")], _raw(headers))
-        plain = reply.streamed and encoding is None
-        drop_usage = drop_usage and plain and reply.status == 200
-        keepalive = keepalive if plain else 0
+            # A provider that is a router too sends such headers about its own choice: this router's replace them.
+            raw = _replaced([each for each in raw if not each[0].startswith(b"x-router-")], _encoded(headers))
+        editable = reply.streamed and encoding is None
+        drop_usage = drop_usage and editable and reply.status == 200
+        keepalive = keepalive if editable else 0
         if drop_usage or keepalive:
-            # What is put in or taken out changes it.
+            # The length changes with what is added or removed.
             raw = [(name, value) for name, value in raw if name != b"content-length"]
         if answer.whole is not None and not self.started and not drop_usage:
-            self.passed.feed(answer.whole)
+            self.capture.feed(answer.whole)
             self.started = True
             await send_bytes(self._send, reply.status, raw, answer.whole)
             return
         self.streamed = reply.streamed
-        self._plain = plain
+        self._uncompressed = editable
         if not self.started:
             await self._start(reply.status, raw)
         chunks = reply.chunks() if answer.whole is None else _one(answer.whole)
         if drop_usage:
-            await self._events(chunks, keepalive)
+            await self._relay_events(chunks, self.capture, keepalive)
         else:
-            await self._bytes(chunks, keepalive)
+            await self._relay_bytes(chunks, self.capture, keepalive)
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def through(self, reply: Reply, headers: Headers) -> None:
-        """Send an answer on as it is, with headers of our own if there are any."""
+    async def relay_uncaptured(self, reply: Reply, headers: Headers) -> None:
+        """Send a reply on unchanged, with `headers` added."""
         self.streamed = reply.streamed
-        self._plain = reply.header(b"content-encoding") is None
-        await self._start(reply.status, _instead(reply.headers, _raw(headers)))
+        self._uncompressed = reply.header(b"content-encoding") is None
+        await self._start(reply.status, _replaced(reply.headers, _encoded(headers)))
         async for chunk in reply.chunks():
-            self._between = chunk.endswith((b"\n\n", b"\r\n\r\n"))
+            self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def break_off(self, error: RouterError, headers: Headers) -> None:
-        """Say what is wrong: as an answer, or, half of one being out, as a stream's last event, else by closing."""
+    async def fail(self, error: RouterError, headers: Headers) -> None:
+        """Send an error: as the answer, or as the last event of a stream that has begun.
+
+        Of any other answer that has begun nothing more is sent, so that the server closes the connection.
+        """
         if not self.started:
             error.headers |= headers
             self.started = True
             await send_error(self._send, error, self._dialect.error(error))
-        elif self.streamed and self._plain:
+        elif self.streamed and self._uncompressed:
             event = self._dialect.error_event(error)
-            await self._body(event if self._between else b"\n\n" + event)
+            await self._body(event if self._event_ended else b"\n\n" + event)
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def _bytes(self, chunks: AsyncGenerator[bytes, None], keepalive: float) -> None:
-        assert self.passed is not None
-        feed, send = self.passed.feed, self._send
-        async with aclosing(_paced(chunks, keepalive) if keepalive else chunks) as pieces:
+    async def _relay_bytes(self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float) -> None:
+        feed, send = capture.feed, self._send
+        async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:
-                    if self._between:
+                    if self._event_ended:
                         await self._body(KEEP_ALIVE)
                     continue
                 feed(chunk)
-                self._between = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+                self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def _events(self, chunks: AsyncGenerator[bytes, None], keepalive: float) -> None:
-        """The same, event by event, without the usage that only the router asked for."""
-        assert self.passed is not None
+    async def _relay_events(
+        self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float
+    ) -> None:
+        """Send the events on one by one, without the usage that only the router asked for."""
         events = EventSplitter()
-        async with aclosing(_paced(chunks, keepalive) if keepalive else chunks) as pieces:
+        async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:
                     await self._body(KEEP_ALIVE)
                     continue
-                self.passed.feed(chunk)
+                capture.feed(chunk)
                 out = b"".join(map(without_usage, events.feed(chunk)))
                 if out:
                     await self._body(out)
@@ -145,10 +157,10 @@ class Downstream:
             await self._body(rest)
 
     async def _as_event(self, reply: Reply, whole: bytes | None) -> None:
-        """An answer that is no stream, to a client that was promised one: what it says as an event."""
+        """Send an answer that is no stream as one event, because the head of a stream is out already."""
         body = await reply.read() if whole is None else whole
-        assert self.passed is not None
-        self.passed.feed(body)
+        assert self.capture is not None
+        self.capture.feed(body)
         try:
             text = orjson.dumps(orjson.loads(body))
         except orjson.JSONDecodeError:
@@ -165,34 +177,15 @@ class Downstream:
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-def _raw(headers: Headers) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _instead(theirs: Iterable[tuple[bytes, bytes]], own: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """A provider's headers, but for those that are the router's own here."""
-    replaced = {name for name, _ in own}
-    return [*(each for each in theirs if each[0] not in replaced), *own]
+def _replaced(theirs: Iterable[tuple[bytes, bytes]], own: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return a provider's headers with the router's own in place of those of the same name."""
+    names = {name for name, _ in own}
+    return [*(each for each in theirs if each[0] not in names), *own]
 
 
 async def _one(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
-
-
-async def _paced(chunks: AsyncGenerator[bytes, None], seconds: float) -> AsyncGenerator[bytes | None, None]:
-    """The chunks, and None whenever none came for so long."""
-    following = aiter(chunks)
-    task: asyncio.Future[bytes] | None = None
-    try:
-        while True:
-            task = asyncio.ensure_future(anext(following))
-            while not (await asyncio.wait({task}, timeout=seconds))[0]:
-                yield None
-            try:
-                yield task.result()
-            except StopAsyncIteration:
-                return
-    finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The paths that ask a model: chat, responses, messages, completions, embeddings.
+"""The endpoints that ask a model: chat, responses, messages, completions, embeddings.
 
 This is the hot path: plain ASGI, no request or response object, no task beside the server's own.
 """
@@ -11,37 +11,164 @@ import time
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app.accounting import reservation
+from app.accounting.ledger import decision_id
+from app.catalog import Catalog
 from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
-from app.errors import RouterError
+from app.dialects.model_request import ModelRequest
+from app.entities import Caller, Model
+from app.errors import BadRequest, RouterError, UpstreamUnavailable
 from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
+from app.http.requests import bearer, read_body
 from app.http.responses import as_router_error
+from app.http.validation import parse_object
+from app.proxy import outcome
 from app.proxy.exchange import Exchange
-from app.services import services_of
+from app.proxy.sender import Sender
+from app.routing.options import RoutingOptions
+from app.routing.plan import Plan
+from app.upstream.failover import Failover
 
 
 class Inference:
-    """An ASGI endpoint that has a model answer in one API, routing the request where it names a policy."""
+    """The ASGI endpoint of one API: a model answers, which a policy chooses if the request names one."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(services_of(scope), scope, send, self.dialect, time.perf_counter())
+        """Serve one request."""
+        exchange = Exchange.of(scope, send, self.dialect)
         status, code = 500, None
         try:
-            await exchange.prepare(receive)
-            await until_disconnect(receive, exchange.serve(), scope)
-            status = exchange.status
+            await prepare(exchange, receive)
+            status = await until_disconnect(receive, serve(exchange), scope)
         except ClientDisconnected:
             status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
             error = as_router_error(caught)
             status, code = error.status, error.code
-            await exchange.down.break_off(error, exchange.router_headers())
-            # Its traceback holds this frame.
+            await exchange.downstream.fail(error, exchange.headers_of_answer())
+            # Its traceback refers to this frame: a cycle.
             del error
         finally:
-            exchange.over(status, code)
+            outcome.finish(exchange, status, code)
+
+
+async def prepare(exchange: Exchange, receive: Receive) -> None:
+    """Authenticate, read, plan and reserve. Raises the `RouterError` of whatever is wrong with the request."""
+    services, dialect, record = exchange.services, exchange.dialect, exchange.record
+    exchange.caller = caller = await services.directory.caller(bearer(exchange.headers))
+    record.tenant = caller.tenant
+    exchange.raw = await read_body(receive, exchange.headers, services.settings.max_body)
+    exchange.request = request = _model_request(dialect, exchange.raw)
+    record.requested = request.model
+    if dialect.routed:
+        exchange.options = RoutingOptions.of(exchange.headers)
+    catalog = await services.directory.catalog()
+    holder = await _holder(exchange, request, caller, catalog)
+    plan = await services.router.plan(request, caller, catalog, exchange.options, holder=holder)
+    _adopt(exchange, request, plan)
+    if caller.metered and dialect.billed:
+        await reserve(exchange, request, caller, plan)
+
+
+def _model_request(dialect: Dialect, raw: bytes) -> ModelRequest:
+    body = parse_object(raw)
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        raise BadRequest("`model` must be the name of a model or of a policy.", param="model")
+    return ModelRequest(dialect, body)
+
+
+async def _holder(exchange: Exchange, request: ModelRequest, caller: Caller, catalog: Catalog) -> Model | None:
+    """Return the model whose provider keeps the answer that the request continues; None: unknown, or it has none."""
+    previous = request.body.get("previous_response_id") if request.dialect.name == "responses" else None
+    if not isinstance(previous, str) or not previous:
+        return None
+    found = await exchange.services.affinity.find(caller.tenant_id, previous)
+    return None if found is None else catalog.by_id.get(found)
+
+
+def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
+    """Put the plan into the exchange and its record, and make ready to call the plan's models."""
+    services, record = exchange.services, exchange.record
+    exchange.plan, exchange.models = plan, plan.models
+    record.decision_id = decision_id()
+    record.routed, record.confidence = plan.routed, plan.confidence
+    if plan.timings is not None:
+        record.embedding, record.deciding = plan.timings.embedding, plan.timings.decision
+    if plan.routed and request.dialect.name == "chat" and request.streamed:
+        options = request.body.get("stream_options")
+        # Options that are no object are left for the provider to reject.
+        exchange.adds_usage = options is None or (
+            isinstance(options, dict) and options.get("include_usage") is not True
+        )
+    sender = Sender(
+        services.upstream,
+        request,
+        exchange.raw,
+        exchange.raw_headers,
+        exchange.query,
+        record,
+        with_usage=exchange.adds_usage,
+    )
+    exchange.failover = Failover(
+        services.breakers, services.retry_policy, sender.send, record.arrived, routed=plan.routed
+    )
+    record.attempts = exchange.failover.attempts
+
+
+async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, plan: Plan) -> None:
+    """Check the caller's limits and reserve the expected cost.
+
+    Raises `RateLimited`, or `BudgetSpent` if the budget covers no model of the plan.
+    """
+    assert exchange.record.decision_id is not None
+    assert exchange.failover is not None
+    services = exchange.services
+    prompt = request.prompt_tokens()
+    if prompt is None:
+        # A malformed request is the provider's to reject; it has about this many tokens at least.
+        prompt = len(exchange.raw) // 4
+    parsed, hedged = request.parsed_or_none(), bool(services.retry_policy.hedge)
+    admitted = await services.admission.admit(
+        caller,
+        exchange.record.decision_id,
+        reservation.tokens(plan, parsed, prompt),
+        reservation.costs(plan, parsed, prompt, hedged=hedged),
+    )
+    exchange.limit_headers = admitted.headers
+    exchange.reserved = admitted.counted
+    chosen = zip(plan.models, admitted.affordable, strict=True)
+    exchange.models = [model for model, affordable in chosen if affordable]
+    exchange.failover.skip_over_budget([model for model in plan.models if model not in exchange.models])
+
+
+async def serve(exchange: Exchange) -> int:
+    """Call the models until one answers, and relay its answer. Returns its status; raises `UpstreamUnavailable`."""
+    assert exchange.failover is not None
+    assert exchange.request is not None
+    failover, downstream, record = exchange.failover, exchange.downstream, exchange.record
+    keepalive = exchange.services.settings.keepalive
+    answering = failover.answer(exchange.models)
+    if keepalive and exchange.request.streamed:
+        answer = await downstream.keep_alive_until(answering, keepalive, exchange.early_headers())
+    else:
+        answer = await answering
+    assert answer.reply is not None
+    exchange.answer = answer
+    record.answered, record.relayed = answer.attempt, True
+    within = None if answer.whole is not None else failover.deadline - time.perf_counter()
+    try:
+        async with asyncio.timeout(within):
+            await downstream.relay(
+                answer, exchange.headers_of_answer(), drop_usage=exchange.adds_usage, keepalive=keepalive
+            )
+    except TimeoutError:
+        raise UpstreamUnavailable("The answer took longer than a request may.", timed_out=True) from None
+    finally:
+        answer.close()
+    return answer.reply.status
 
 
 routes = [

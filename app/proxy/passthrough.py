@@ -1,4 +1,4 @@
-"""Every other path below /v1: files, audio, images, batches …, passed through to the tenant's provider untouched."""
+"""Passthrough of every other path below /v1 (files, audio, images, batches …) to the tenant's provider, unchanged."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ from app.errors import BadRequest, Forbidden, NotFound, RouterError
 from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from app.http.requests import bearer
 from app.http.responses import as_router_error
-from app.http.scope import PASSED_ON, STATUS, TENANT
 from app.proxy.downstream import Downstream
 from app.proxy.upload import Upload
 from app.services import Services, services_of
+from app.telemetry.request_record import RequestRecord
 
-_OURS = re.compile(r"/v1/router(/|$)")
-#: Paths that are counted and paid for where they are spelt like this.
-_COUNTED = frozenset(f"/v1{each.path}" for each in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS))
-_ANSWER = re.compile(r"/v1/responses/([^/]+)")
+_OWN = re.compile(r"/v1/router(/|$)")
+#: Paths whose requests are metered; `Inference` serves them if they are spelt like this.
+_METERED = frozenset(f"/v1{each.path}" for each in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS))
+_RESPONSE = re.compile(r"/v1/responses/([^/]+)")
 
 
-class Elsewhere:
-    """An ASGI endpoint that passes a request through, body and answer as they come, whatever they are."""
+class Passthrough:
+    """An ASGI endpoint that passes request and answer through as they come."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        down = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
+        """Serve one request."""
+        record = RequestRecord.of(scope)
+        downstream = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
         try:
             upload = Upload(receive)
-            await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, upload, down))
+            await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
         except ClientDisconnected:
-            scope[STATUS] = CLIENT_CLOSED_REQUEST
+            record.status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
-            await down.break_off(as_router_error(caught), {})
+            await downstream.fail(as_router_error(caught), {})
 
 
-async def _pass_through(services: Services, scope: Scope, upload: Upload, down: Downstream) -> None:
+async def _pass_through(
+    services: Services, scope: Scope, record: RequestRecord, upload: Upload, downstream: Downstream
+) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
-    scope[TENANT] = caller.tenant
+    record.tenant = caller.tenant
     path = _path(scope)
     if not services.settings.other_paths:
         raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
@@ -67,18 +71,18 @@ async def _pass_through(services: Services, scope: Scope, upload: Upload, down: 
         extra=() if length is None else (("content-length", length.decode("latin-1")),),
         plain=False,
     )
-    scope[PASSED_ON] = True
+    record.relayed = True
     try:
-        await down.through(reply, limits)
+        await downstream.relay_uncaptured(reply, limits)
     finally:
         reply.close()
 
 
 def _path(scope: Scope) -> str:
-    """The path below /v1 as the client spelt it.
+    """Return the path below /v1 as the client spelt it.
 
-    Raises `BadRequest` for one that leads out of there, and `NotFound` for one that a provider might take for a path
-    whose requests are counted: another case, a slash too many, letters in percent.
+    Raises `BadRequest` for a path with `.` or `..` steps, and `NotFound` for another spelling of a metered path (letter
+    case, repeated slashes, percent-encoded letters), which a provider might accept.
     """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1")
@@ -86,18 +90,18 @@ def _path(scope: Scope) -> str:
     if ".." in steps or "." in steps or not path.startswith("/v1/"):
         raise BadRequest("The path has steps that lead elsewhere.", code="unknown_url")
     meant = "/" + "/".join(filter(None, steps)).lower()
-    if meant in _COUNTED and scope["method"] == "POST":
+    if meant in _METERED and scope["method"] == "POST":
         raise NotFound(f"Invalid URL: write it as POST {meant}.", code="unknown_url")
     return path[3:]
 
 
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
-    """Who serves a path that names no model. Raises `NotFound`."""
-    answer = _ANSWER.match(path)
-    if answer is not None:
-        held = await services.holders.find(caller.tenant_id, answer[1])
-        if held is not None and held in catalog.by_id:
-            return catalog.by_id[held].provider
+    """Return the provider for a path that names no model. Raises `NotFound` if there is no default."""
+    response = _RESPONSE.match(path)
+    if response is not None:
+        holder = await services.affinity.find(caller.tenant_id, response[1])
+        if holder is not None and holder in catalog.by_id:
+            return catalog.by_id[holder].provider
     named = catalog.providers.get(caller.default_provider or "")
     auto = caller.policies.get("auto")
     default = catalog.by_id.get(auto.default_model) if auto is not None else None
@@ -114,14 +118,14 @@ async def _provider(services: Services, caller: Caller, path: str, catalog: Cata
     return chosen
 
 
-class _Rest(Route):
-    """What no other route serves, by any method; of the router's own paths there is nothing to pass through."""
+class _AnyMethod(Route):
+    """The last route: every method of every path below /v1, except for the router's own paths."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As a route's, which is asked after all the others."""
-        if scope["type"] == "http" and _OURS.match(scope["path"]):
+        """Return how a request matches, as `Route.matches` does."""
+        if scope["type"] == "http" and _OWN.match(scope["path"]):
             return Match.NONE, {}
         return super().matches(scope)
 
 
-routes = [_Rest("/v1/{path:path}", Elsewhere())]
+routes = [_AnyMethod("/v1/{path:path}", Passthrough())]

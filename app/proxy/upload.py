@@ -1,4 +1,4 @@
-"""A request's body that is taken in while its answer is waited for."""
+"""A request body that is forwarded while it arrives."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Message, Receive
 
-#: Chunks that wait for the provider to take them.
-WAITING = 4
+#: Chunks that are buffered for the provider.
+BUFFERED = 4
 
 
 class Upload:
-    """A body on its way up: whoever watches for the client to leave takes it in, and the provider's pace is kept."""
+    """A body that the watcher of client disconnects receives, at the pace at which the provider takes it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(BUFFERED)
 
     async def receive(self) -> Message:
-        """The next message, whose body is kept for `chunks`."""
+        """Receive the next message; its body goes to `chunks`."""
         message = await self._receive()
         if message["type"] == "http.request":
             if message.get("body"):
-                await self._waiting.put(message["body"])
+                await self._chunks.put(message["body"])
             if not message.get("more_body", False):
-                await self._waiting.put(None)
+                await self._chunks.put(None)
         return message
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body."""
-        while (chunk := await self._waiting.get()) is not None:
+        """Yield the body."""
+        while (chunk := await self._chunks.get()) is not None:
             yield chunk

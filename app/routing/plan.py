@@ -1,4 +1,4 @@
-"""Who is to serve a request, and what is known of that."""
+"""The plan of a request: the models to try, in order, and why."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.dialects import ParsedRequest
 from app.entities import Model, Policy
+
+#: Why the first model serves, for reasons that are given without a ranking; those of rankings are SQL's.
+_WHY = {
+    "off": "routing is turned off: {} serves",
+    "capability": "only {} is known to do what the request needs",
+    "single_candidate": "{} is the only candidate",
+    "embedding_failed": "the prompt could not be embedded: {} serves",
+    "memory_unavailable": "Postgres did not answer in time: {} serves",
+}
 
 
 @dataclass(slots=True)
 class Timings:
-    """What the steps of a decision took, seconds; None: there was none."""
+    """Durations of the steps of a decision, seconds; None: the step was not needed."""
 
     embedding: float | None = None
     decision: float | None = None
 
     def server_timing(self, overhead: float, upstream: float | None = None) -> str:
-        """The value of a `Server-Timing` header (W3C), milliseconds: until the answer began, and what of it went where.
+        """Return the value of a `Server-Timing` header (W3C), in milliseconds.
 
-        All in seconds; `overhead` is from arrival to departure upstream, and these steps are part of it.
+        `overhead`: seconds from arrival to the first call of a provider, these steps included; `upstream`: seconds
+        until the answer began. `total` is their sum.
         """
         parts = [f"total;dur={(overhead + (upstream or 0.0)) * 1000:.2f}, overhead;dur={overhead * 1000:.2f}"]
         if self.embedding is not None:
@@ -34,23 +43,33 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The models to try, best first, and the reason. `policy` is None when routing was not asked for.
+    """The models to try and what the decision is based on."""
 
-    `ranking` has the rows of `router.decide` where the database was asked: quality 0 to 1, cost in USD, score.
-    `reading` is the request as it was read, `tokens` what its prompt was taken for; None: nobody did.
-    """
-
+    #: The models, best first; at least one.
     models: tuple[Model, ...]
+    #: One of `router.reason`.
     reason: str
+    #: The policy that routes the request; None: the request is passed through to the model that it names.
     policy: Policy | None = None
+    #: Share of the estimates that neighbours account for, 0 to 1; None: nothing was ranked.
     confidence: float | None = None
+    #: Rows of `router.decide`, best first: quality 0 to 1, cost in USD, score; empty: Postgres was not asked.
     ranking: tuple[Mapping[str, Any], ...] = ()
+    #: The 16 bytes that identify the conversation within the policy.
     conversation: bytes | None = None
+    #: The prompt's tokens, as counted for the decision.
     tokens: int | None = None
-    reading: ParsedRequest | None = None
-    took: Timings | None = None
+    #: Durations of the decision's steps.
+    timings: Timings | None = None
 
     @property
     def routed(self) -> bool:
-        """Whether the request asked for a policy, so that the answer says who served it and another model may."""
+        """Whether a policy routes the request, so that the answer names the model and another one may serve."""
         return self.policy is not None
+
+    @property
+    def why(self) -> str:
+        """Why the first model serves, as a sentence."""
+        if self.ranking and self.reason == self.ranking[0]["reason"]:
+            return str(self.ranking[0]["why"])
+        return _WHY[self.reason].format(self.models[0].name)

@@ -1,192 +1,140 @@
-"""Turns a request into a plan: which models are tried, in which order, and why."""
+"""The router: turns a request into a plan."""
 
 from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pgvector import HalfVector
-
 from app.catalog import Catalog
-from app.dialects import CHAT, Dialect, ParsedRequest, prompt
+from app.dialects import prompt
+from app.dialects.model_request import ModelRequest
 from app.dialects.tokens import Tokenizers
 from app.entities import Caller, Model, Policy
 from app.errors import BadRequest, DatabaseUnavailable, Forbidden
-from app.memory.embedders import EmbeddingFailed
-from app.memory.spaces import Spaces
-from app.routing import candidates as eligible
-from app.routing.candidates import able
+from app.routing import candidates
+from app.routing.candidates import Candidates
 from app.routing.options import RoutingOptions
 from app.routing.plan import Plan, Timings
+from app.routing.ranking import Ranking
 from app.store import decisions
-from app.store.database import Database
-from app.store.decisions import Ask, Question
+from app.store.decisions import Question
 from app.telemetry import metrics
 
 log = logging.getLogger("pgrouter.router")
 
 
 class Router:
-    """Plans requests. Every step that is uncertain declines to the default model, with a reason."""
+    """Plans requests. If a step is uncertain, the default model serves, and the plan gives the reason."""
 
-    def __init__(self, db: Database, spaces: Spaces, tokenizers: Tokenizers, *, enabled: bool, deadline: float) -> None:
-        self._db = db
-        self._spaces = spaces
+    def __init__(self, ranking: Ranking, tokenizers: Tokenizers, *, enabled: bool) -> None:
+        """`enabled` False: every request of a policy goes to its default model."""
+        self._ranking = ranking
         self._tokenizers = tokenizers
         self._enabled = enabled
-        self._deadline = deadline
-        self._cold: set[tuple[int, int]] = set()
         self._unpriced: set[tuple[int, int]] = set()
 
     async def plan(
         self,
+        request: ModelRequest,
         caller: Caller,
-        body: dict[str, Any],
-        options: RoutingOptions,
         catalog: Catalog,
-        dialect: Dialect = CHAT,
+        options: RoutingOptions,
         *,
-        explained: bool = False,
         holder: Model | None = None,
+        explained: bool = False,
     ) -> Plan:
-        """Who serves `body`, a request in `dialect`.
+        """Plan a request.
 
-        `explained`: the ranking has the rows of `router.explain`, none explored; `holder` gave the answer that the
-        request goes on from. Raises `NotFound` for an unknown model, `Forbidden` for one that the key may not use, and
-        `BadRequest` for a request that cannot be read, or in an API that nobody asked for speaks.
+        `holder`: the model that gave the answer which the request continues; `explained`: the ranking has the rows of
+        `router.explain`, and none is explored. Raises `NotFound` for an unknown model, `Forbidden` for one that the key
+        does not allow, and `BadRequest` if the request is malformed or no candidate's provider supports its API.
         """
-        name = body["model"]
+        name, dialect = request.model, request.dialect
         policy = caller.policies.get(name) if dialect.routed else None
         if policy is not None:
             default = catalog.by_id.get(policy.default_model)
             if default is None:
                 raise BadRequest(f"The default model of policy {name!r} is disabled.", param="model")
         else:
-            default = eligible.named(name, caller, catalog, dialect)
-            policy = self._explicit_policy(caller, default) if dialect.routed else None
+            default = candidates.named(name, caller, catalog, dialect)
+            policy = _policy_of_named(caller, default) if dialect.routed else None
             if policy is None or not self._enabled or not options.routed:
-                return Plan((eligible.allowed(default, caller),), "off")
-        pool = eligible.pool(policy, default, catalog)
-        allowed = [model for model in pool if eligible.may_use(caller, model)]
+                return Plan((candidates.require_allowed(default, caller),), "off")
+        models = candidates.policy_models(policy, default, catalog)
+        allowed = [model for model in models if candidates.may_use(caller, model)]
         if not allowed:
             raise Forbidden(f"This key may not use any model of policy {policy.name!r}.", param="model")
         if holder is not None:
-            allowed = eligible.beside(holder, allowed, caller)
+            allowed = candidates.same_provider(holder, allowed, caller)
         if not self._enabled or not options.routed:
-            return Plan((eligible.speakers(allowed, dialect, policy)[0],), "off", policy)
-        reading = dialect.read(body)
-        if reading.previous is not None and holder is None:
-            allowed = eligible.beside(default, allowed, caller)
-        return await self._decide(
-            caller, policy, allowed, len(pool), dialect, reading, options, catalog, explained, holder
-        )
+            return Plan((candidates.supporting(allowed, dialect, policy)[0],), "off", policy)
+        if request.parsed.previous is not None and holder is None:
+            allowed = candidates.same_provider(default, allowed, caller)
+        found = Candidates(policy, allowed, len(allowed) == len(models), holder)
+        return await self._decide(request, caller, catalog, options, found, explained=explained)
 
     async def _decide(
         self,
+        request: ModelRequest,
         caller: Caller,
-        policy: Policy,
-        pool: list[Model],
-        candidates: int,
-        dialect: Dialect,
-        reading: ParsedRequest,
-        options: RoutingOptions,
         catalog: Catalog,
+        options: RoutingOptions,
+        found: Candidates,
+        *,
         explained: bool,
-        holder: Model | None,
     ) -> Plan:
-        count = self._tokenizers.of(model.upstream_name for model in pool)
-        tokens = prompt.prompt_tokens(reading, count)
-        fit = [model for model in pool if able(model, dialect, reading, tokens)]
-        planned = partial(Plan, policy=policy, tokens=tokens, reading=reading)
+        policy, holder = found.policy, found.holder
+        tokens = request.count_tokens(self._tokenizers.of(model.upstream_name for model in found.models))
+        fit = [each for each in found.models if candidates.can_serve(each, request.dialect, request.parsed, tokens)]
+        planned = partial(Plan, policy=policy, tokens=tokens)
         if not fit:
-            # Nobody is known to be able; the provider will say what is wrong, better than a guess here would.
-            return planned((eligible.speakers(pool, dialect, policy)[0],), "capability")
+            # The provider's error is more precise than one that is derived from the list of capabilities.
+            return planned((candidates.supporting(found.models, request.dialect, policy)[0],), "capability")
         if len(fit) == 1:
-            alone = "single_candidate" if len(pool) == 1 else "capability"
+            alone = "single_candidate" if len(found.models) == 1 else "capability"
             return planned((fit[0],), "sticky" if fit[0] is holder else alone)
         if holder in fit and policy.granularity == "conversation" and policy.backend != "none":
             return planned((holder, *(model for model in fit if model is not holder)), "sticky")
-        # The policy's default model, where it is able, comes first.
+        # The policy's default model, if it can serve the request, comes first.
         default = fit[0]
-        messages = reading.messages
-        conversation = prompt.conversation_key(messages, options.conversation, options.task)
+        messages = request.parsed.messages
         question = Question(
             tenant_id=caller.tenant_id,
             policy_id=policy.policy_id,
-            space_id=self._spaces.own.space_id if caller.space is None else caller.space.space_id,
+            space_id=self._ranking.space_of(caller),
             task=options.task,
             prompt_tokens=tokens,
             default_model=default.model_id,
-            models=None if len(fit) == candidates else [model.model_id for model in fit],
+            models=None if found.complete and len(fit) == len(found.models) else [model.model_id for model in fit],
             alpha=options.alpha,
-            conversation=conversation,
+            conversation=prompt.conversation_key(messages, options.conversation, options.task),
             continues=prompt.continues(messages),
             random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
-        ask = decisions.explain if explained else decisions.decide
-        took = Timings()
+        timings = Timings()
         try:
             text = prompt.task_signal(messages, policy.granularity)
-            rows, reason = await self._ask(caller, policy, text, question, ask, took)
+            ask = decisions.explain if explained else decisions.decide
+            rows, reason = await self._ranking.rank(caller, policy, text, question, ask, timings)
         except DatabaseUnavailable:
             metrics.fail_opens.labels("memory").inc()
             rest = (model for model in fit if model is not default)
-            return planned((default, *rest), "memory_unavailable", took=took)
+            return planned((default, *rest), "memory_unavailable", timings=timings)
         if rows[0]["reason"] == "unpriced":
-            self._say_unpriced(policy, rows, catalog)
+            self._log_unpriced(policy, rows, catalog)
         return planned(
             models=tuple(catalog.by_id[row["model_id"]] for row in rows if row["model_id"] in catalog.by_id),
-            reason=reason or rows[0]["reason"],
+            reason=reason,
             confidence=rows[0]["confidence"],
             ranking=tuple(rows),
-            conversation=conversation,
-            took=took,
+            conversation=question.conversation,
+            timings=timings,
         )
 
-    async def _ask(
-        self, caller: Caller, policy: Policy, text: str, question: Question, ask: Ask, took: Timings
-    ) -> tuple[list[Mapping[str, Any]], str | None]:
-        """Rows of the decision, and a reason that overrides theirs.
-
-        A tenant that was cold the last time is asked without an embedding first: most likely it still is.
-        """
-        tenant = (caller.tenant_id, policy.policy_id)
-        if policy.backend != "knn" or tenant in self._cold:
-            rows = await self._timed(ask, question, None, took)
-            if rows[0]["reason"] != "no_signal":
-                return rows, None
-            self._cold.discard(tenant)
-        failed = None
-        embedding = None
-        if text:
-            began = time.perf_counter()
-            try:
-                space = await self._spaces.of(caller)
-                embedding = await space.embedder.embed_one(text)
-            except EmbeddingFailed:
-                failed = "embedding_failed"
-                metrics.fail_opens.labels("embedding").inc()
-            took.embedding = time.perf_counter() - began
-        rows = await self._timed(ask, question, embedding, took)
-        reason = rows[0]["reason"]
-        if reason == "cold" and len(self._cold) < 1_000_000:
-            self._cold.add(tenant)
-        return rows, failed if reason == "no_signal" else None
-
-    async def _timed(
-        self, ask: Ask, question: Question, embedding: HalfVector | None, took: Timings
-    ) -> list[Mapping[str, Any]]:
-        began = time.perf_counter()
-        try:
-            return await ask(self._db, question, embedding, deadline=self._deadline)
-        finally:
-            took.decision = (took.decision or 0.0) + time.perf_counter() - began
-
-    def _say_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalog: Catalog) -> None:
+    def _log_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalog: Catalog) -> None:
         """Log which candidates have no price, once for each policy and model."""
         for model_id in (row["model_id"] for row in rows if row["cost_usd"] is None):
             if model_id in catalog.by_id and (policy.policy_id, model_id) not in self._unpriced:
@@ -196,8 +144,8 @@ class Router:
                     "policy %s (%d) declines as `unpriced`: %s has no price", policy.name, policy.policy_id, name
                 )
 
-    @staticmethod
-    def _explicit_policy(caller: Caller, model: Model) -> Policy | None:
-        """The policy that routes a request naming a real model: `auto`, where the tenant wants that."""
-        policy = caller.policies.get("auto") if caller.route_explicit else None
-        return policy if policy is not None and model.model_id in policy.models else None
+
+def _policy_of_named(caller: Caller, model: Model) -> Policy | None:
+    """Return the policy that routes a request which names a model: `auto`, if the tenant wants that."""
+    policy = caller.policies.get("auto") if caller.route_explicit else None
+    return policy if policy is not None and model.model_id in policy.models else None

@@ -6,41 +6,59 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from app.console import page as console
 from app.demo import provider
-from app.endpoints import admin, backtests, compare, decisions, health, memories, models, teaching, usage
-from app.endpoints.openapi import routes as openapi
+from app.endpoints import (
+    admin,
+    backtests,
+    compare,
+    decisions,
+    explanations,
+    health,
+    memories,
+    models,
+    savings,
+    status,
+    teaching,
+    usage,
+)
+from app.endpoints.openapi import endpoint as openapi
 from app.proxy import inference, passthrough
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
-from app.server.middleware import Observing, RequestIds
+from app.server.middleware import RequestRecords
 from app.services import Services
 
 routes = [
     *inference.routes,
     *models.routes,
     *teaching.routes,
+    *status.routes,
     *compare.routes,
     *memories.routes,
+    *explanations.routes,
     *decisions.routes,
     *backtests.routes,
+    *savings.routes,
     *admin.routes,
     *usage.routes,
     *health.routes,
+    *console.routes,
     *openapi.routes,
     *passthrough.routes,
 ]
-#: Only where the process has a database of its own: there its models are served by itself.
+#: The provider of the demo's models, served only if the process runs on its own (embedded) database.
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]
 
 
 def create_app(services: Services) -> Application:
-    """The application of one process, serving with what is running already."""
+    """Create the application of one process on services that are running."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
-        middleware=[Middleware(RequestIds), Middleware(Observing)],
+        middleware=[Middleware(RequestRecords, observer=services.observer)],
         exception_handlers=handlers,
     )
-    # A redirect's empty body is not what a client of OpenAI expects.
+    # OpenAI's clients do not expect the empty body of a redirect.
     app.router.redirect_slashes = False
     app.state.services = services
-    return Application(app)
+    return Application(app, services.observer)

@@ -14,13 +14,14 @@ from app.errors import DatabaseError, NotFound, RouterError
 from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
 from app.http.responses import answer
 from app.server.middleware import HEADER
+from app.server.unknown_paths import message_for
 from app.telemetry.logs import REQUEST_ID
 
 log = logging.getLogger("pgrouter")
 
 
 async def refuse(request: Request, error: Exception) -> Response:
-    """A `RouterError` in OpenAI's shape."""
+    """Return a `RouterError` in OpenAI's shape."""
     assert isinstance(error, RouterError)
     response = answer(error.body(), error.status)
     response.headers.update(error.headers)
@@ -28,33 +29,33 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 async def no_such_path(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405 in OpenAI's shape."""
+    """Return Starlette's own 404 and 405 in OpenAI's shape."""
     assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path} is not served here: {error.detail}."
+    message = message_for(request.scope, error.detail)
     response = answer(NotFound(message, code="unknown_url").body(), error.status_code)
     response.headers.update(error.headers or {})
     return response
 
 
-async def nobody(request: Request, error: Exception) -> Response:
-    """The client has left; whatever is said is not heard."""
+async def client_gone(request: Request, error: Exception) -> Response:
+    """Return status 499 for a client that closed its connection; nothing of it is delivered."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """A fault of ours or of the database; the server logs where, and the client is told no more."""
+    """Return a 500 for a fault of the router or of the database; only the log has details."""
     log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
     response = answer(RouterError("Internal error.", code="internal_error").body(), 500)
-    # This one goes out past the middleware.
+    # Starlette sends this response outside of the middleware, which would add the header.
     response.headers[HEADER.decode()] = REQUEST_ID.get()
     return response
 
 
-#: What becomes of an error that an endpoint did not answer itself.
+#: The handler of each class of exceptions that an endpoint does not handle itself.
 handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     RouterError: refuse,
     HTTPException: no_such_path,
-    ClientDisconnected: nobody,
+    ClientDisconnected: client_gone,
     DatabaseError: unexpected,
     Exception: unexpected,
 }

@@ -1,4 +1,4 @@
-"""Calls ASGI endpoints directly, without Starlette's middleware and routing."""
+"""Direct calls of ASGI endpoints, past Starlette's middleware and routing."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.server.error_handlers import handlers
-from app.server.middleware import RequestIds
+from app.server.middleware import RequestRecords
+from app.telemetry.observer import Observer
 
 
 class Application:
-    """Starlette, but endpoints that speak ASGI themselves are called straight away where the path is theirs.
+    """A Starlette application whose ASGI endpoints are called directly if method and path are exactly theirs.
 
-    They are the hot path, and each layer between takes its time of every request and every chunk.
+    They are the hot path, and each layer in between adds time to every request and every chunk.
     """
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, observer: Observer) -> None:
         self._app = app
-        self._straight: dict[tuple[str, str], ASGIApp] = {
-            (method, route.path): RequestIds(_Guarded(app, route.endpoint))
+        self._endpoints: dict[tuple[str, str], ASGIApp] = {
+            (method, route.path): RequestRecords(_WithErrorHandlers(app, route.endpoint), observer)
             for route in reversed(app.routes)
             if isinstance(route, Route) and route.app is route.endpoint and not route.param_convertors
             for method in route.methods or ()
@@ -28,12 +29,12 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        endpoint = self._straight.get((scope.get("method", ""), scope.get("path", "")), self._app)
+        endpoint = self._endpoints.get((scope.get("method", ""), scope.get("path", "")), self._app)
         await endpoint(scope, receive, send)
 
 
-class _Guarded:
-    """An endpoint whose errors are answered as Starlette answers them."""
+class _WithErrorHandlers:
+    """An endpoint whose exceptions are answered by the same handlers as Starlette's."""
 
     def __init__(self, app: Starlette, endpoint: ASGIApp) -> None:
         self._app = app
@@ -46,7 +47,7 @@ class _Guarded:
         except Exception as error:
             kind = next(kind for kind in type(error).__mro__ if kind in handlers)
             response = await handlers[kind](Request(scope), error)
-            # Where the answer has begun the server takes no other and cuts the connection.
+            # If the answer has begun, the server rejects this second one and closes the connection.
             await response(scope, receive, send)
             if kind is Exception:
                 raise

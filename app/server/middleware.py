@@ -1,95 +1,60 @@
-"""Has the requests observed that ask no model: the router's own endpoints, and what passes through elsewhere."""
+"""The middleware of every request: gives it an id and a record, and has it observed when it is over."""
 
 from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.scope import OBSERVED, PASSED_ON, STATUS, TENANT
-from app.services import services_of
 from app.telemetry.logs import REQUEST_ID
-from app.telemetry.request_record import RequestRecord
-
-#: These are asked all the time, by machines; and the demo's provider by the router itself.
-QUIET = ("/healthz", "/readyz", "/metrics", "/demo/")
-
-
-class Observing:
-    """ASGI middleware, inside of the one that names requests."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["path"].startswith(QUIET):
-            await self.app(scope, receive, send)
-            return
-        arrived, arrived_ns = time.perf_counter(), time.time_ns()
-        # An error that nobody expected is answered further out.
-        status = 500
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            if OBSERVED not in scope:
-                route = getattr(scope.get("route"), "path", "unknown")
-                services_of(scope).observer.finished(
-                    RequestRecord(
-                        route=route,
-                        operation="",
-                        status=scope.get(STATUS, status),
-                        arrived_ns=arrived_ns,
-                        duration=time.perf_counter() - arrived,
-                        request_id=REQUEST_ID.get(),
-                        tenant=scope.get(TENANT),
-                    )
-                )
-
+from app.telemetry.observer import Observer
+from app.telemetry.request_record import KEY, RequestRecord
 
 HEADER = b"x-request-id"
+#: Paths that are not observed: machines poll the first three, and the router itself calls the demo's provider.
+QUIET = ("/healthz", "/readyz", "/metrics", "/demo/")
+
+_VALID_ID = re.compile(rb"[!-~]{1,128}")
 
 
-_SANE = re.compile(rb"[!-~]{1,128}")
+class RequestRecords:
+    """ASGI middleware that makes each request's `RequestRecord`, and adds its id to answers of the router itself."""
 
-
-def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The client's `x-request-id` if that is 1 to 128 visible ASCII characters, else a new one."""
-    for name, given in headers:
-        if name == HEADER and _SANE.fullmatch(given):
-            return given.decode("ascii")
-    return os.urandom(16).hex()
-
-
-class RequestIds:
-    """ASGI middleware: names the request for whatever logs, and says the name in answers the router makes itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, observer: Observer) -> None:
+        self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        name = request_id(scope["headers"])
-        REQUEST_ID.set(name)
+        scope[KEY] = record = RequestRecord(request_id(scope["headers"]))
+        REQUEST_ID.set(record.request_id)
 
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start" and PASSED_ON not in scope:
-                headers = message.get("headers", ())
-                if all(key.lower() != HEADER for key, _ in headers):
-                    message["headers"] = [*headers, (HEADER, name.encode())]
+        async def recording(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                if not record.relayed:
+                    headers = message.get("headers", ())
+                    if all(name.lower() != HEADER for name, _ in headers):
+                        message["headers"] = [*headers, (HEADER, record.request_id.encode())]
             await send(message)
 
-        await self.app(scope, receive, named)
+        try:
+            await self._app(scope, receive, recording)
+        finally:
+            if not scope["path"].startswith(QUIET):
+                if record.route is None:
+                    record.route = getattr(scope.get("route"), "path", "unknown")
+                self._observer.finish(record)
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the client's `x-request-id` if it has 1 to 128 visible ASCII characters, else a new id."""
+    for name, given in headers:
+        if name == HEADER and _VALID_ID.fullmatch(given):
+            return given.decode("ascii")
+    return os.urandom(16).hex()

@@ -16,6 +16,7 @@ import uvicorn
 
 from app.server.app import create_app
 from app.server.protocol import Protocol
+from app.server.warm_up import warm_up
 from app.services import running
 from app.settings import Settings
 
@@ -42,6 +43,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_say_what_nobody_caught)
     async with running(settings) as services:
+        await warm_up(services)
         config = uvicorn.Config(
             create_app(services),
             http=Protocol,

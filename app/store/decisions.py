@@ -13,7 +13,7 @@ from pgvector import HalfVector
 
 from app.errors import DatabaseUnavailable
 from app.store.database import Database, or_unavailable
-from app.store.decision_batches import ARGUMENTS, DecisionBatcher
+from app.store.decision_batches import ARGUMENTS, DECIDE, DecisionBatcher
 
 log = logging.getLogger("pgrouter.store")
 
@@ -66,6 +66,11 @@ async def decide(
     if batcher is None:
         batcher = _batchers[db] = DecisionBatcher(db)
     return await _decided(batcher.decide(question.arguments(embedding), deadline))
+
+
+async def decide_alone(db: Database, question: Question, embedding: HalfVector | None) -> list[Mapping[str, Any]]:
+    """Return the rows of `router.decide` in a statement of its own, as `decide` does without concurrent calls."""
+    return await db.read(DECIDE, *question.arguments(embedding))
 
 
 async def explain(

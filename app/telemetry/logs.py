@@ -46,30 +46,29 @@ def configure(level: str, form: str, *, access: bool) -> None:
     _access.setLevel(logging.INFO if access else logging.CRITICAL)
 
 
-def access(finished: RequestRecord) -> None:
+def access(record: RequestRecord) -> None:
     """Log the line of a request that has ended."""
     if _access.isEnabledFor(logging.INFO):
+        served = record.served
         fields = {
-            "request_id": finished.request_id,
-            "route": finished.route,
-            "status": finished.status,
-            "tenant": finished.tenant,
-            "requested": finished.requested if finished.served is not None else None,
-            "model": finished.served,
-            "provider": finished.provider,
-            "reason": finished.reason,
-            "decision": finished.decision,
-            "ms": round(finished.duration * 1000, 2),
-            "overhead_ms": None if finished.overhead is None else round(finished.overhead * 1000, 2),
-            "input_tokens": finished.input_tokens,
-            "output_tokens": finished.output_tokens,
-            "attempts": len(finished.attempts),
-            "streamed": finished.streamed,
-            "error": finished.error,
+            "request_id": record.request_id,
+            "route": record.route,
+            "status": record.status,
+            "tenant": record.tenant,
+            "requested": None if served is None else record.requested,
+            "model": None if served is None else served.name,
+            "provider": None if served is None else served.provider.name,
+            "reason": record.reason,
+            "decision": None if served is None else str(record.decision_id),
+            "ms": round((record.duration or 0.0) * 1000, 2),
+            "overhead_ms": None if record.overhead is None else round(record.overhead * 1000, 2),
+            "input_tokens": record.usage.prompt_tokens,
+            "output_tokens": record.usage.completion_tokens,
+            "attempts": len(record.attempts),
+            "streamed": record.streamed,
+            "error": record.error,
         }
-        _access.info(
-            "%s %d", finished.route, finished.status, extra={key: v for key, v in fields.items() if v is not None}
-        )
+        _access.info("%s %d", record.route, record.status, extra={key: v for key, v in fields.items() if v is not None})
 
 
 class TextLines(logging.Formatter):

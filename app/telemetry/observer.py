@@ -1,31 +1,30 @@
-"""Hears of every request that is over, and has it counted, traced and logged."""
+"""The observer: has every finished request counted, logged and traced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from app.telemetry import logs, request_metrics
 from app.telemetry.otel import Telemetry
-from app.telemetry.request_record import RequestRecord
-
-if TYPE_CHECKING:
-    from app.telemetry.spans import Trace
+from app.telemetry.request_record import RequestRecord, Trace
 
 
 class Observer:
-    """One a process; `telemetry` None: nobody wants traces."""
+    """The observer of one process; `telemetry` None: OpenTelemetry is off."""
 
     def __init__(self, telemetry: Telemetry | None) -> None:
         self._telemetry = telemetry
 
     def begin(self, headers: Mapping[bytes, bytes], arrived_ns: int) -> Trace | None:
-        """A request has arrived (lower-case header names): its trace, where traces are wanted."""
+        """Begin the trace of a request (`headers`: lower-case names); None if traces are off."""
         return None if self._telemetry is None else self._telemetry.begin(headers, arrived_ns)
 
-    def finished(self, finished: RequestRecord) -> None:
-        """A request is over, and its client need not wait for this."""
-        request_metrics.count(finished)
-        logs.access(finished)
+    def finish(self, record: RequestRecord) -> None:
+        """Count, log and trace a request whose answer is out."""
+        record.stop()
+        request_metrics.count(record)
+        logs.access(record)
         if self._telemetry is not None:
-            self._telemetry.finished(finished)
+            self._telemetry.finish(record)
+            # The ledger keeps the record for a while, and needs no spans.
+            record.trace = None

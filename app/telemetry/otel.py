@@ -11,15 +11,12 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app import __version__
 from app.errors import ConfigurationError
 from app.telemetry.metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_BUCKETS
-from app.telemetry.request_record import RequestRecord
-
-if TYPE_CHECKING:
-    from app.telemetry.spans import Trace
+from app.telemetry.request_record import RequestRecord, Trace
 
 TRACEPARENT = b"traceparent"
 #: Seconds to deliver the last spans and metrics when the process ends.
@@ -112,25 +109,26 @@ class Telemetry:
         """
         if self._tracers is None:
             return None
-        return self._spans.Trace(self._tracer, headers, arrived_ns)
+        return self._spans.RequestTrace(self._tracer, headers, arrived_ns)
 
-    def finished(self, finished: RequestRecord) -> None:
+    def finish(self, record: RequestRecord) -> None:
         """Record a request that has ended."""
-        if finished.trace is not None:
-            finished.trace.end(finished)
-        if self._meters is not None and finished.served is not None:
-            self._measure(finished)
+        if record.trace is not None:
+            record.trace.end(record)
+        if self._meters is not None and record.served is not None:
+            self._measure(record)
 
-    def _measure(self, finished: RequestRecord) -> None:
-        attributes = self._spans.common(finished)
-        if finished.input_tokens is not None:
-            self._tokens.record(finished.input_tokens, {**attributes, "gen_ai.token.type": "input"})
-        if finished.output_tokens is not None:
-            self._tokens.record(finished.output_tokens, {**attributes, "gen_ai.token.type": "output"})
-        if finished.first_token is not None:
-            self._first_token.record(finished.first_token, attributes)
-        error = self._spans.error_of(finished)
-        self._duration.record(finished.duration, {**attributes, "error.type": error} if error else attributes)
+    def _measure(self, record: RequestRecord) -> None:
+        attributes = self._spans.common(record)
+        prompt, _, completion, _ = record.usage
+        if prompt is not None:
+            self._tokens.record(prompt, {**attributes, "gen_ai.token.type": "input"})
+        if completion is not None:
+            self._tokens.record(completion, {**attributes, "gen_ai.token.type": "output"})
+        if record.first_token is not None:
+            self._first_token.record(record.first_token, attributes)
+        error = self._spans.error_of(record)
+        self._duration.record(record.duration or 0.0, {**attributes, "error.type": error} if error else attributes)
 
     def close(self, within: float = DELIVERY) -> None:
         """Deliver the remaining spans and metrics, for `within` seconds at most."""

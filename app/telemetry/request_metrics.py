@@ -1,4 +1,4 @@
-"""Counts a finished request in every metric it belongs to."""
+"""Metrics of finished requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.telemetry import metrics
 from app.telemetry.request_record import RequestRecord
 
 M = TypeVar("M", Counter, Histogram)
-#: Label sets of one metric; what comes after is counted under `other`, whatever clients and operators call things.
+#: Sets of labels of one metric; further ones are counted as `other`, which bounds what names can take of memory.
 MOST = 2_000
 OTHER = "other"
 
 
 class _Children(dict[tuple[str, ...], M], Generic[M]):
-    """A metric's children by their labels; prometheus_client's own look-up takes longer than the counting."""
+    """A metric's children by their labels, because prometheus_client's own look-up takes longer than counting."""
 
     def __init__(self, metric: M) -> None:
         self._metric: M = metric
@@ -41,32 +41,34 @@ _tokens = _Children(metrics.tokens)
 _statuses = {status: str(status) for status in range(100, 600)}
 
 
-def count(finished: RequestRecord) -> None:
-    """One call for a request that is over."""
-    _requests[finished.route, _text(finished.status)].inc()
-    for attempt in finished.attempts:
+def count(record: RequestRecord) -> None:
+    """Count one finished request."""
+    _requests[record.route or OTHER, _text(record.status)].inc()
+    for attempt in record.attempts:
         name = attempt.model.name
         _attempts[name, attempt.outcome].inc()
         if attempt.failed:
             _failures[name,].inc()
-    served = finished.served
-    if served is None:
+    model = record.served
+    if model is None:
         return
-    if finished.reason is not None:
-        _decisions[finished.reason, served].inc()
-    _operation[finished.requested or OTHER, served].observe(finished.duration)
-    if finished.overhead is not None:
-        _overhead[finished.routed].observe(finished.overhead)
-    if finished.embedding is not None:
-        metrics.embedding.observe(finished.embedding)
-    if finished.deciding is not None:
-        metrics.decision.observe(finished.deciding)
-    if finished.first_token is not None:
-        _first_token[served,].observe(finished.first_token)
-    if finished.input_tokens is not None:
-        _tokens["input", served].observe(finished.input_tokens)
-    if finished.output_tokens is not None:
-        _tokens["output", served].observe(finished.output_tokens)
+    served = model.name
+    if record.reason is not None:
+        _decisions[record.reason, served].inc()
+    _operation[record.requested or OTHER, served].observe(record.duration or 0.0)
+    if record.overhead is not None:
+        _overhead[record.routed].observe(record.overhead)
+    if record.embedding is not None:
+        metrics.embedding.observe(record.embedding)
+    if record.deciding is not None:
+        metrics.decision.observe(record.deciding)
+    if record.answered is not None:
+        _first_token[served,].observe(record.answered.seconds)
+    prompt, _, completion, _ = record.usage
+    if prompt is not None:
+        _tokens["input", served].observe(prompt)
+    if completion is not None:
+        _tokens["output", served].observe(completion)
 
 
 def _text(status: int) -> str:

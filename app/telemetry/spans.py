@@ -19,7 +19,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 Attributes = dict[str, str | int | float | bool]
 
 
-class Trace:
+class RequestTrace:
     """The span of a running request and the spans of its attempts."""
 
     def __init__(self, tracer: Tracer, headers: Mapping[bytes, bytes], arrived_ns: int) -> None:
@@ -44,41 +44,41 @@ class Trace:
         _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
         return carrier["traceparent"].encode()
 
-    def end(self, finished: RequestRecord) -> None:
+    def end(self, record: RequestRecord) -> None:
         """Create and end all spans of a request that has ended."""
         span = self._span
         if span.is_recording():
-            span.update_name(f"{finished.operation} {_requested(finished)}".rstrip())
-            span.set_attributes(_of_request(finished))
-            self._steps(finished)
-            asked = [attempt for attempt in finished.attempts if attempt.asked]
-            for position, attempt in enumerate(asked):
-                self._end_attempt(position, attempt, finished.operation)
-            for attempt in finished.attempts:
-                if not attempt.asked:
+            span.update_name(f"{record.operation} {_requested(record)}".rstrip())
+            span.set_attributes(_of_request(record))
+            self._add_steps(record)
+            calls = [attempt for attempt in record.attempts if attempt.called]
+            for position, attempt in enumerate(calls):
+                self._end_attempt(position, attempt, record.operation)
+            for attempt in record.attempts:
+                if not attempt.called:
                     attributes: Attributes = {
                         "gen_ai.request.model": attempt.model.name,
                         "pgrouter.outcome": attempt.outcome,
                     }
                     span.add_event("passed over", attributes, self._at(attempt.started))
-            if finished.status >= 500:
+            if record.status >= 500:
                 span.set_status(StatusCode.ERROR)
         for left in self._attempts:
             if left.is_recording():
                 left.end()
-        span.end(self._at(finished.duration))
+        span.end(self._at(record.duration or 0.0))
 
-    def _steps(self, finished: RequestRecord) -> None:
+    def _add_steps(self, record: RequestRecord) -> None:
         """Create the spans of embedding and decision from their durations; the second ends when the request is sent."""
-        decided = finished.duration if finished.overhead is None else finished.overhead
-        embedded = decided - (finished.deciding or 0.0)
-        if finished.embedding is not None:
-            self._step("embed", embedded - finished.embedding, embedded, SpanKind.INTERNAL, {})
-        if finished.deciding is not None:
+        decided = (record.duration or 0.0) if record.overhead is None else record.overhead
+        embedded = decided - (record.deciding or 0.0)
+        if record.embedding is not None:
+            self._add_step("embed", embedded - record.embedding, embedded, SpanKind.INTERNAL, {})
+        if record.deciding is not None:
             attributes: Attributes = {"db.system.name": "postgresql", "db.stored_procedure.name": "router.decide"}
-            self._step("router.decide", embedded, decided, SpanKind.CLIENT, attributes)
+            self._add_step("router.decide", embedded, decided, SpanKind.CLIENT, attributes)
 
-    def _step(self, name: str, began: float, ended: float, kind: SpanKind, attributes: Attributes) -> None:
+    def _add_step(self, name: str, began: float, ended: float, kind: SpanKind, attributes: Attributes) -> None:
         span = self._tracer.start_span(name, self._inside, kind, attributes, start_time=self._at(began))
         span.end(self._at(ended))
 
@@ -107,43 +107,44 @@ class Trace:
         return self._arrived_ns + int(seconds * 1e9)
 
 
-def common(finished: RequestRecord) -> Attributes:
+def common(record: RequestRecord) -> Attributes:
     """Return the attributes that spans and metrics of a request share; each has a small set of values."""
-    attributes: Attributes = {"gen_ai.operation.name": finished.operation}
-    if finished.served is not None:
-        attributes["gen_ai.request.model"] = _requested(finished)
-        attributes["gen_ai.response.model"] = finished.served
-    if finished.provider is not None:
-        attributes["gen_ai.provider.name"] = finished.provider
+    attributes: Attributes = {"gen_ai.operation.name": record.operation}
+    served = record.served
+    if served is not None:
+        attributes["gen_ai.request.model"] = _requested(record)
+        attributes["gen_ai.response.model"] = served.name
+        attributes["gen_ai.provider.name"] = served.provider.name
     return attributes
 
 
-def error_of(finished: RequestRecord) -> str | None:
+def error_of(record: RequestRecord) -> str | None:
     """Return the `error.type` of a request: the code of the router's error, else the status; None without an error."""
-    return finished.error or (str(finished.status) if finished.status >= 400 else None)
+    return record.error or (str(record.status) if record.status >= 400 else None)
 
 
-def _requested(finished: RequestRecord) -> str:
+def _requested(record: RequestRecord) -> str:
     """Return the requested model if it exists; any other name is arbitrary client text."""
-    return finished.requested or "" if finished.served is not None else ""
+    return record.requested or "" if record.served is not None else ""
 
 
-def _of_request(finished: RequestRecord) -> Attributes:
+def _of_request(record: RequestRecord) -> Attributes:
+    usage = record.usage
     known = {
-        "gen_ai.usage.input_tokens": finished.input_tokens,
-        "gen_ai.usage.output_tokens": finished.output_tokens,
-        "gen_ai.usage.cache_read.input_tokens": finished.cached_tokens,
-        "gen_ai.usage.reasoning.output_tokens": finished.reasoning_tokens,
-        "gen_ai.response.time_to_first_chunk": finished.first_token if finished.streamed else None,
-        "gen_ai.request.stream": finished.streamed or None,
-        "http.route": finished.route,
-        "http.response.status_code": finished.status,
-        "error.type": error_of(finished),
-        "pgrouter.tenant": finished.tenant,
-        "pgrouter.reason": finished.reason,
-        "pgrouter.decision": finished.decision,
-        "pgrouter.confidence": finished.confidence,
-        "pgrouter.overhead_ms": None if finished.overhead is None else round(finished.overhead * 1000, 3),
-        "pgrouter.request_id": finished.request_id or None,
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
+        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+        "gen_ai.response.time_to_first_chunk": record.first_token if record.streamed else None,
+        "gen_ai.request.stream": record.streamed or None,
+        "http.route": record.route,
+        "http.response.status_code": record.status,
+        "error.type": error_of(record),
+        "pgrouter.tenant": record.tenant,
+        "pgrouter.reason": record.reason,
+        "pgrouter.decision": None if record.served is None else str(record.decision_id),
+        "pgrouter.confidence": record.confidence,
+        "pgrouter.overhead_ms": None if record.overhead is None else round(record.overhead * 1000, 3),
+        "pgrouter.request_id": record.request_id or None,
     }
-    return {**common(finished), **{name: value for name, value in known.items() if value is not None}}
+    return {**common(record), **{name: value for name, value in known.items() if value is not None}}

@@ -1,4 +1,4 @@
-"""One model that was asked for an answer, or passed over, and what came of it."""
+"""One attempt of a request: the model, and how the call of its provider ended."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from app.entities import Model
 
-#: Of these the provider is the cause, and asked again it may do better.
+#: Statuses of transient failures: the same provider may succeed at a retry.
 RETRYABLE = frozenset((408, 409, 429, *range(500, 600)))
-#: Of these too it is not the request that is wrong: another model may do better.
+#: Statuses that are the provider's fault and not the request's: another model may succeed.
 PROVIDERS_FAULT = RETRYABLE | {401, 403, 404}
 
 _FAILURES = frozenset(("timeout", "unreachable", *map(str, PROVIDERS_FAULT)))
@@ -17,38 +17,39 @@ _FAILURES = frozenset(("timeout", "unreachable", *map(str, PROVIDERS_FAULT)))
 
 @dataclass(slots=True)
 class Attempt:
-    """A model's turn; times as `time.perf_counter` has them, `arrived` the request's.
+    """A model's turn to serve a request. `why` and `outcome` are labels of metrics: never text of others."""
 
-    `why`: chosen, fallback, retry or hedge; `outcome`: the HTTP status, or timeout, unreachable, open (its breaker),
-    over_budget, cancelled; `seconds`: until the answer began, or failed. Both words become labels of metrics: they are
-    never text of a provider or a client.
-    """
-
+    #: The model.
     model: Model
+    #: `chosen`, `fallback`, `retry` or `hedge`.
     why: str
+    #: Arrival of the request, by `time.perf_counter`.
     arrived: float
+    #: Beginning of the attempt, by `time.perf_counter`.
     began: float = field(default_factory=time.perf_counter)
+    #: Seconds until the answer began, or until the call failed.
     seconds: float = 0.0
+    #: The HTTP status, or `timeout`, `unreachable`, `open` (its circuit breaker), `over_budget`, `cancelled`.
     outcome: str = "cancelled"
 
     def end(self, outcome: str) -> None:
-        """It came to this."""
+        """Set how the attempt ended, and how long it took."""
         self.seconds = time.perf_counter() - self.began
         self.outcome = outcome
 
     @property
     def started(self) -> float:
-        """Seconds after the request's arrival."""
+        """Seconds from the request's arrival to the beginning of the attempt."""
         return self.began - self.arrived
 
     @property
-    def asked(self) -> bool:
-        """Whether the provider was called at all."""
+    def called(self) -> bool:
+        """Whether the provider was called; False: the model was skipped."""
         return self.outcome not in ("open", "over_budget")
 
     @property
     def failed(self) -> bool:
-        """Whether it came to something that is the provider's fault; passed over or given up is not."""
+        """Whether the provider failed; skipped and cancelled attempts are no failures."""
         return self.outcome in _FAILURES
 
     def __str__(self) -> str:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.demo.recordings import MODELS, memory
-
-#: USD per million tokens of prompt and answer, by the order of the demo's models, which is that of their prices.
-PRICES = ((0.15, 0.6), (0.8, 4.0), (2.5, 10.0))
+from app.demo.dataset import Example, memory
+from app.demo.models import DEMO_MODELS, DemoModel
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """The prompts that the demo's tenant is taught, with the score of each model's answer and its cost in USD."""
-    for recording in memory():
-        answers = [(model, recording.answers[model], prices) for model, prices in zip(MODELS, PRICES, strict=True)]
+    """Yield the prompts that the demo tenant is taught, with the score and the cost (USD) of each answer."""
+    for example in memory():
         yield {
-            "prompt": recording.prompt,
-            "task": recording.task,
+            "prompt": example.prompt,
+            "task": example.kind,
             "bench": "demo",
-            **{f"q:{model}": str(answer.score) for model, answer, _ in answers},
-            **{
-                f"c:{model}": f"{(answer.prompt_tokens * into + answer.completion_tokens * out) / 1e6:.9f}"
-                for model, answer, (into, out) in answers
-            },
+            **{f"q:{model.name}": str(example.answers[model.name].score) for model in DEMO_MODELS},
+            **{f"c:{model.name}": f"{cost(example, model):.9f}" for model in DEMO_MODELS},
         }
+
+
+def cost(example: Example, model: DemoModel) -> float:
+    """Return what a model's answer costs at its list prices, USD."""
+    tokens = example.answers[model.name].tokens
+    return (example.prompt_tokens * model.input_price + tokens * model.output_price) / 1e6

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from app.demo.models import MODELS
+
 #: How to get the version that was measured; `{variable}` is also read from the environment.
 INSTALL = {
     "litellm": "python3 -m venv litellm && litellm/bin/pip install 'litellm[proxy]==1.106.2', "
@@ -134,6 +136,8 @@ def _find_portkey(package: Path) -> Peer:
     return Peer("portkey", program, str(json.loads((package / "package.json").read_text())["version"]))
 
 
+#: The model that all requests name; a peer asks the provider for one whose price and tokenizer it knows.
+MODEL = MODELS[-1]
 Start = tuple[list[str], dict[str, str], dict[str, str]]
 
 
@@ -142,7 +146,7 @@ def _litellm(peer: Peer, provider: str, port: int, home: Path) -> Start:
     config, logs = home / "litellm.json", home / "litellm-logs.json"
     parameters = {"model": "openai/gpt-4o", "api_base": provider, "api_key": "none"}
     # Both are YAML as well.
-    config.write_text(json.dumps({"model_list": [{"model_name": "gpt-4o", "litellm_params": parameters}]}))
+    config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}))
     quiet = {"uvicorn.access": {"level": "WARNING"}}
     logs.write_text(json.dumps({"version": 1, "disable_existing_loggers": False, "loggers": quiet}))
     command = [str(peer.program), "--config", str(config), "--log_config", str(logs), "--num_workers", "1"]

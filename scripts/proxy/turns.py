@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import uvloop
 
-from scripts.proxy.peers import Running
+from scripts.proxy.peers import MODEL, Running
 from scripts.support.load import Measured, load
 from scripts.support.processes import cpu_seconds
 from scripts.support.traffic import new, repeated
@@ -22,7 +22,6 @@ ROUTED = (KNOWN, NEW)
 CONNECTIONS = (1, 16, 64)
 #: Where the processors are busy and nothing waits for nothing: CPU is taken here.
 BUSY = 16
-MODEL = "gpt-4o"
 #: The ledger writes 0.1 s after the request; this much later its work for a turn is done, seconds.
 SETTLE = 0.2
 

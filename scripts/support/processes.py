@@ -23,7 +23,7 @@ PROVIDER = "demo"
 
 
 def seed(dsn: str, home: Path, upstream_url: str) -> str:
-    """Make the demo tenant with its 300 taught prompts, as a first start does, its models served by `upstream_url`.
+    """Make the demo tenant with its 304 taught prompts, as a first start does, its models served by `upstream_url`.
 
     Returns the tenant's key; `home` is where that is kept.
     """

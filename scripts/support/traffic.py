@@ -7,7 +7,7 @@ from itertools import count, cycle
 
 import orjson
 
-from app.demo.recordings import memory, showcase
+from app.demo.dataset import memory, showcase
 
 #: As the official Python client sends them.
 HEADERS = {
@@ -45,13 +45,13 @@ def request(
 def repeated(
     host: str, key: str, model: str, *, stream: bool = False, headers: Mapping[str, str] | None = None
 ) -> Iterator[bytes]:
-    """The same 50 prompts again and again."""
-    prompts = [recording.prompt for recording in memory()[::6]]
+    """The same 51 prompts again and again."""
+    prompts = [example.prompt for example in memory()[::6]]
     plan = GAP if stream else None
     return cycle([request(host, key, model, prompt, plan=plan, headers=headers) for prompt in prompts])
 
 
 def new(host: str, key: str) -> Iterator[bytes]:
     """Prompts that were never sent before, of the kind that was taught."""
-    texts = cycle([recording.prompt for recording in showcase()])
+    texts = cycle([example.prompt for example in showcase()])
     return (request(host, key, "auto", f"{next(texts)} (exercise {number})") for number in count(1))

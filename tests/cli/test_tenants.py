@@ -17,10 +17,10 @@ def test_the_key_of_a_new_tenant_is_accepted_by_the_proxy(acme: Command, databas
     assert (caller.tenant, list(caller.policies)) == ("beta", ["auto"])
 
 
-def test_auto_starts_with_the_usual_pair_and_the_dearer_as_default(acme: Command) -> None:
+def test_auto_starts_with_the_current_cheap_and_strong_model_and_the_dearer_as_default(acme: Command) -> None:
     acme("model", "add", "gpt-4.1", "--provider", "openai")
     policy = printed(acme("tenant", "create", "beta", "--json"))["policy"]
-    assert policy == {"policy": "auto", "models": ["gpt-4o-mini", "gpt-4o"], "default_model": "gpt-4o"}
+    assert policy == {"policy": "auto", "models": ["gpt-4o-mini", "gpt-4.1"], "default_model": "gpt-4.1"}
 
 
 def test_router_candidates_names_the_models_of_auto(acme: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import socket
 import threading
 import time
@@ -20,7 +21,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from app.demo import provider
-from app.demo.recordings import MODELS, Recording, memory, recordings, showcase
+from app.demo.dataset import Example, examples, showcase
+from app.demo.models import BY_NAME, MODELS
+from app.demo.reply import reply_to
+from app.demo.samples import SAMPLES
+from app.dialects.prompt import tokens_of
+from app.dialects.tokens import estimate
 
 
 @pytest.fixture(scope="module")
@@ -44,34 +50,29 @@ async def client(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
 
 
 @pytest.fixture(scope="module")
-def short() -> Recording:
-    return min(showcase(), key=lambda recording: len(recording.answers["gpt-4o"].text))
+def short() -> Example:
+    """The showcase example with the shortest answer of more than 10 tokens."""
+    return min(
+        (example for example in showcase() if example.answers["demo-large"].tokens > 10),
+        key=lambda example: example.answers["demo-large"].tokens,
+    )
 
 
 def asked(prompt: str) -> Any:
     return [{"role": "user", "content": prompt}]
 
 
-def test_300_recordings_are_taught_and_24_are_for_show() -> None:
-    assert (len(recordings()), len(memory()), len(showcase())) == (324, 300, 24)
-    assert {recording.id for recording in memory()}.isdisjoint(recording.id for recording in showcase())
-
-
-def test_every_recording_has_an_answer_of_every_model() -> None:
-    assert {tuple(recording.answers) for recording in recordings()} == {MODELS}
-
-
 def test_every_recorded_answer_is_replayed_whole_with_its_own_tokens() -> None:
-    for recording in recordings():
-        for model, answer in recording.answers.items():
-            reply = provider._reply({"model": model, "messages": asked(recording.prompt)})
+    for example in examples():
+        for model, answer in example.answers.items():
+            reply = reply_to({"model": model, "messages": asked(example.prompt)}, "http://host/v1")
             assert reply.text == "".join(reply.words()) == answer.text
-            assert (reply.prompt_tokens, reply.completion_tokens) == (answer.prompt_tokens, answer.completion_tokens)
+            assert (reply.prompt_tokens, reply.completion_tokens) == (example.prompt_tokens, answer.tokens)
 
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_a_bundled_prompt_gets_the_recorded_answer_of_its_model(
-    client: openai.AsyncOpenAI, short: Recording, model: str
+    client: openai.AsyncOpenAI, short: Example, model: str
 ) -> None:
     completion = await client.chat.completions.create(model=model, messages=asked(f"\n{short.prompt}  "))
     answer = short.answers[model]
@@ -81,7 +82,7 @@ async def test_a_bundled_prompt_gets_the_recorded_answer_of_its_model(
     choice = completion.choices[0]
     assert (choice.message.role, choice.message.content, choice.finish_reason) == ("assistant", answer.text, "stop")
     assert completion.usage is not None
-    assert completion.usage.completion_tokens == answer.completion_tokens
+    assert completion.usage.completion_tokens == answer.tokens
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
     assert completion.usage.prompt_tokens_details is not None
     assert completion.usage.prompt_tokens_details.cached_tokens == 0
@@ -89,41 +90,47 @@ async def test_a_bundled_prompt_gets_the_recorded_answer_of_its_model(
     assert completion.usage.completion_tokens_details.reasoning_tokens == 0
 
 
-async def test_the_last_user_message_chooses_the_recording(client: openai.AsyncOpenAI, short: Recording) -> None:
+async def test_the_last_user_message_chooses_the_recording(client: openai.AsyncOpenAI, short: Example) -> None:
     messages: Any = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello"},
         {"role": "assistant", "content": "Hello!"},
         {"role": "user", "content": [{"type": "text", "text": short.prompt}]},
     ]
-    completion = await client.chat.completions.create(model="gpt-4o", messages=messages)
-    assert completion.choices[0].message.content == short.answers["gpt-4o"].text
+    completion = await client.chat.completions.create(model="demo-large", messages=messages)
+    assert completion.choices[0].message.content == short.answers["demo-large"].text
 
 
 async def test_a_prompt_cut_into_messages_is_recognised_as_a_whole(client: openai.AsyncOpenAI) -> None:
-    crux = min((row for row in recordings() if row.task == "crux"), key=lambda row: len(row.answers["gpt-4o"].text))
-    instructions, _, question = crux.prompt.partition("\n")
-    messages: Any = [{"role": "system", "content": instructions}, {"role": "user", "content": question}]
-    completion = await client.chat.completions.create(model="gpt-4o", messages=messages)
-    assert completion.choices[0].message.content == crux.answers["gpt-4o"].text
+    example = next(example for example in examples() if example.id == "extracting-fields-36")
+    instructions, _, text = example.prompt.partition("\n")
+    messages: Any = [{"role": "system", "content": instructions}, {"role": "user", "content": text}]
+    completion = await client.chat.completions.create(model="demo-large", messages=messages)
+    assert completion.choices[0].message.content == example.answers["demo-large"].text
 
 
-async def test_any_other_prompt_is_told_that_this_is_the_demo(client: openai.AsyncOpenAI) -> None:
-    completion = await client.chat.completions.create(model="claude-3-5-haiku", messages=asked("What is the time?"))
+async def test_any_other_prompt_gets_an_answer_that_says_what_to_try(client: openai.AsyncOpenAI, base_url: str) -> None:
+    completion = await client.chat.completions.create(model="demo-medium", messages=asked("What is the time?"))
     text = completion.choices[0].message.content or ""
-    assert "demo provider" in text
-    assert "OPENAI_API_KEY" in text
-    assert "claude-3-5-haiku" in text
+    for part in ("demo provider", "demo-medium", "OPENAI_API_KEY", "pgrouter provider add"):
+        assert part in text
+    assert "unused" not in text, "the key of the request is never repeated"
+    root = base_url.removesuffix("/demo/v1")
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("curl ")]
+    assert [command[2] for command in commands] == [f"{root}/v1/chat/completions"] * 3
+    assert [orjson.loads(command[-1]) for command in commands] == [sample.body() for sample in SAMPLES]
+    assert all("Authorization: Bearer $PGROUTER_KEY" in command for command in commands)
     assert completion.usage is not None
-    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (4, len(text) // 4)
+    assert completion.usage.completion_tokens == round(estimate(text))
+    assert completion.usage.prompt_tokens == tokens_of("What is the time?")
 
 
-async def test_a_stream_ends_with_usage_when_asked_for_it(client: openai.AsyncOpenAI, short: Recording) -> None:
+async def test_a_stream_ends_with_usage_when_asked_for_it(client: openai.AsyncOpenAI, short: Example) -> None:
     stream = await client.chat.completions.create(
-        model="gpt-4o", messages=asked(short.prompt), stream=True, stream_options={"include_usage": True}
+        model="demo-large", messages=asked(short.prompt), stream=True, stream_options={"include_usage": True}
     )
     chunks = [chunk async for chunk in stream]
-    answer = short.answers["gpt-4o"]
+    answer = short.answers["demo-large"]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == answer.text
     assert chunks[0].choices[0].delta.role == "assistant"
     assert [chunk.choices[0].finish_reason for chunk in chunks[-3:-1]] == [None, "stop"]
@@ -131,29 +138,27 @@ async def test_a_stream_ends_with_usage_when_asked_for_it(client: openai.AsyncOp
     assert [chunk for chunk in chunks[:-1] if chunk.usage is not None] == []
     assert (chunks[-1].choices, chunks[-1].object) == ([], "chat.completion.chunk")
     assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens == answer.completion_tokens
+    assert chunks[-1].usage.completion_tokens == answer.tokens
 
 
-async def test_a_stream_has_no_usage_unless_asked_for_it(client: openai.AsyncOpenAI, short: Recording) -> None:
-    stream = await client.chat.completions.create(model="gpt-4o", messages=asked(short.prompt), stream=True)
+async def test_a_stream_has_no_usage_unless_asked_for_it(client: openai.AsyncOpenAI, short: Example) -> None:
+    stream = await client.chat.completions.create(model="demo-large", messages=asked(short.prompt), stream=True)
     chunks = [chunk async for chunk in stream]
     assert "usage" not in chunks[0].model_dump(exclude_unset=True)
     assert [len(chunk.choices) for chunk in chunks] == [1] * len(chunks)
 
 
-async def test_the_clients_streaming_helper_understands_the_stream(
-    client: openai.AsyncOpenAI, short: Recording
-) -> None:
+async def test_the_clients_streaming_helper_understands_the_stream(client: openai.AsyncOpenAI, short: Example) -> None:
     async with client.chat.completions.stream(
-        model="gpt-4o", messages=asked(short.prompt), stream_options={"include_usage": True}
+        model="demo-large", messages=asked(short.prompt), stream_options={"include_usage": True}
     ) as stream:
         completion = await stream.get_final_completion()
-    assert completion.choices[0].message.content == short.answers["gpt-4o"].text
+    assert completion.choices[0].message.content == short.answers["demo-large"].text
     assert completion.usage is not None
 
 
-async def test_a_stream_is_written_as_server_sent_events(base_url: str, short: Recording) -> None:
-    body = {"model": "gpt-4o", "messages": asked(short.prompt), "stream": True}
+async def test_a_stream_is_written_as_server_sent_events(base_url: str, short: Example) -> None:
+    body = {"model": "demo-large", "messages": asked(short.prompt), "stream": True}
     async with aiohttp.ClientSession() as session, session.post(f"{base_url}/chat/completions", json=body) as response:
         content = await response.read()
     events = content.split(b"\n\n")
@@ -163,12 +168,12 @@ async def test_a_stream_is_written_as_server_sent_events(base_url: str, short: R
 
 
 async def test_an_answer_begins_soon_and_ends_within_two_seconds(client: openai.AsyncOpenAI) -> None:
-    longest = max(recordings(), key=lambda recording: len(recording.answers["gpt-4o"].text.split()))
+    longest = max(examples(), key=lambda example: len(example.answers["demo-large"].text.split()))
     start = time.perf_counter()
-    stream = await client.chat.completions.create(model="gpt-4o", messages=asked(longest.prompt), stream=True)
+    stream = await client.chat.completions.create(model="demo-large", messages=asked(longest.prompt), stream=True)
     times = [time.perf_counter() - start async for _ in stream]
     assert times[0] < times[-1] / 2
-    assert provider.PACE["gpt-4o"][0] <= times[0]
+    assert BY_NAME["demo-large"].first_token <= times[0]
     assert times[-1] < 2.0
 
 
@@ -186,7 +191,7 @@ async def test_a_client_that_leaves_stops_the_answer(base_url: str, monkeypatch:
             raise
 
     monkeypatch.setattr(provider, "_sleep_until", one_word)
-    body = {"model": "gpt-4o", "messages": asked(max(recordings(), key=_length).prompt), "stream": True}
+    body = {"model": "demo-large", "messages": asked(max(examples(), key=_length).prompt), "stream": True}
     async with aiohttp.ClientSession() as session:
         response = await session.post(f"{base_url}/chat/completions", json=body)
         await response.content.readline()
@@ -211,7 +216,7 @@ async def test_a_client_that_leaves_is_not_waited_for_without_a_stream(
         with pytest.raises(TimeoutError):
             await session.post(
                 f"{base_url}/chat/completions",
-                json={"model": "gpt-4o", "messages": asked("Hello")},
+                json={"model": "demo-large", "messages": asked("Hello")},
                 timeout=aiohttp.ClientTimeout(0.2),
             )
     async with asyncio.timeout(5):
@@ -221,37 +226,41 @@ async def test_a_client_that_leaves_is_not_waited_for_without_a_stream(
 
 
 async def test_several_choices_repeat_the_answer_and_are_all_counted(
-    client: openai.AsyncOpenAI, short: Recording
+    client: openai.AsyncOpenAI, short: Example
 ) -> None:
-    completion = await client.chat.completions.create(model="gpt-4o", messages=asked(short.prompt), n=3)
-    answer = short.answers["gpt-4o"]
+    completion = await client.chat.completions.create(model="demo-large", messages=asked(short.prompt), n=3)
+    answer = short.answers["demo-large"]
     assert [(choice.index, choice.message.content) for choice in completion.choices] == [
         (index, answer.text) for index in range(3)
     ]
     assert completion.usage is not None
-    assert completion.usage.completion_tokens == 3 * answer.completion_tokens
+    assert completion.usage.completion_tokens == 3 * answer.tokens
 
 
-async def test_a_token_limit_cuts_the_answer_and_says_so(client: openai.AsyncOpenAI, short: Recording) -> None:
-    completion = await client.chat.completions.create(model="gpt-4o", messages=asked(short.prompt), max_tokens=10)
+async def test_a_token_limit_cuts_the_answer_and_says_so(client: openai.AsyncOpenAI, short: Example) -> None:
+    completion = await client.chat.completions.create(model="demo-large", messages=asked(short.prompt), max_tokens=10)
     choice = completion.choices[0]
-    assert (choice.message.content, choice.finish_reason) == (short.answers["gpt-4o"].text[:40], "length")
+    answer = short.answers["demo-large"]
+    assert (choice.message.content, choice.finish_reason) == (
+        answer.text[: len(answer.text) * 10 // answer.tokens],
+        "length",
+    )
     assert completion.usage is not None
     assert completion.usage.completion_tokens == 10
 
 
-async def test_tools_and_formats_do_not_disturb_the_replay(client: openai.AsyncOpenAI, short: Recording) -> None:
+async def test_tools_and_formats_do_not_disturb_the_replay(client: openai.AsyncOpenAI, short: Example) -> None:
     completion = await client.chat.completions.create(
-        model="gpt-4o",
+        model="demo-large",
         messages=asked(short.prompt),
         logprobs=True,
         tools=[{"type": "function", "function": {"name": "look_up", "parameters": {}}}],
         response_format={"type": "json_object"},
     )
-    assert completion.choices[0].message.content == short.answers["gpt-4o"].text
+    assert completion.choices[0].message.content == short.answers["demo-large"].text
 
 
-async def test_models_lists_the_recorded_models(client: openai.AsyncOpenAI) -> None:
+async def test_models_lists_the_demo_models(client: openai.AsyncOpenAI) -> None:
     page = await client.models.list()
     assert [model.id for model in page.data] == list(MODELS)
 
@@ -269,9 +278,9 @@ async def test_an_unknown_model_is_not_found(client: openai.AsyncOpenAI) -> None
         (b"{not json", None),
         (b"[]", None),
         (b'{"messages": [{"role": "user", "content": "Hello"}]}', "model"),
-        (b'{"model": "gpt-4o"}', "messages"),
-        (b'{"model": "gpt-4o", "messages": []}', "messages"),
-        (b'{"model": "gpt-4o", "messages": ["Hello"]}', "messages[0]"),
+        (b'{"model": "demo-large"}', "messages"),
+        (b'{"model": "demo-large", "messages": []}', "messages"),
+        (b'{"model": "demo-large", "messages": ["Hello"]}', "messages[0]"),
     ],
 )
 async def test_a_body_that_cannot_be_answered_is_refused_naming_the_field(
@@ -291,39 +300,39 @@ async def test_a_body_that_cannot_be_answered_is_refused_naming_the_field(
 async def test_a_message_without_text_does_not_break_the_answer(client: openai.AsyncOpenAI) -> None:
     image: Any = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     messages: Any = [{"role": "user", "content": [image]}, {"role": "assistant", "content": None}]
-    completion = await client.chat.completions.create(model="gpt-4o", messages=messages)
+    completion = await client.chat.completions.create(model="demo-large", messages=messages)
     assert "demo provider" in (completion.choices[0].message.content or "")
 
 
-def _length(recording: Recording) -> int:
-    return len(recording.answers["gpt-4o"].text)
+def _length(example: Example) -> int:
+    return len(example.answers["demo-large"].text)
 
 
-async def test_a_recorded_answer_comes_by_the_responses_api_too(client: openai.AsyncOpenAI, short: Recording) -> None:
-    said = short.answers["gpt-4o"]
-    answer = await client.responses.create(model="gpt-4o", input=short.prompt)
+async def test_a_recorded_answer_comes_by_the_responses_api_too(client: openai.AsyncOpenAI, short: Example) -> None:
+    said = short.answers["demo-large"]
+    answer = await client.responses.create(model="demo-large", input=short.prompt)
     assert (answer.output_text, answer.status) == (said.text, "completed")
     assert answer.usage is not None
-    assert answer.usage.output_tokens == said.completion_tokens
-    counted = await client.responses.input_tokens.count(model="gpt-4o", input=short.prompt)
+    assert answer.usage.output_tokens == said.tokens
+    counted = await client.responses.input_tokens.count(model="demo-large", input=short.prompt)
     assert counted.input_tokens == answer.usage.input_tokens
-    async with client.responses.stream(model="gpt-4o", input=asked(short.prompt)) as stream:
+    async with client.responses.stream(model="demo-large", input=asked(short.prompt)) as stream:
         deltas = [event.delta async for event in stream if event.type == "response.output_text.delta"]
         final = await stream.get_final_response()
     assert "".join(deltas) == final.output_text == said.text
 
 
-async def test_a_recorded_answer_comes_by_anthropics_api_too(base_url: str, short: Recording) -> None:
-    said = short.answers["gpt-4o"]
+async def test_a_recorded_answer_comes_by_anthropics_api_too(base_url: str, short: Example) -> None:
+    said = short.answers["demo-large"]
     root = base_url.removesuffix("/v1")
     async with anthropic.AsyncAnthropic(base_url=root, api_key="unused", max_retries=0) as client:
-        ask = {"model": "gpt-4o", "max_tokens": 4000, "messages": asked(short.prompt)}
+        ask = {"model": "demo-large", "max_tokens": 4000, "messages": asked(short.prompt)}
         answer = await client.messages.create(**ask)
         assert isinstance(answer.content[0], anthropic.types.TextBlock)
         assert (answer.content[0].text, answer.stop_reason) == (said.text, "end_turn")
         async with client.messages.stream(**ask) as stream:
             assert "".join([text async for text in stream.text_stream]) == said.text
-        counted = await client.messages.count_tokens(model="gpt-4o", messages=asked(short.prompt))
+        counted = await client.messages.count_tokens(model="demo-large", messages=asked(short.prompt))
         assert counted.input_tokens == answer.usage.input_tokens
         with pytest.raises(anthropic.NotFoundError):
             await client.messages.create(**{**ask, "model": "none"})

@@ -13,7 +13,7 @@ from app.accounting.reservation import ANSWER, tokens
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, ParsedRequest, prompt
 from app.dialects.base import text_of
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
-from app.routing.candidates import MARGIN, able
+from app.routing.candidates import MARGIN, can_serve
 from app.routing.plan import Plan
 from tests.support.models import model
 
@@ -131,34 +131,38 @@ def test_a_stream_is_what_says_true(api: str) -> None:
 def test_a_model_that_cannot_is_left_out_and_one_of_which_nothing_is_known_is_not(need: str) -> None:
     needs: dict[str, Any] = {need: True}
     reading = ParsedRequest(HI, **needs)
-    assert [able(model("m", **{need: can}), CHAT, reading, 5) for can in (True, None, False)] == [True, True, False]
-    assert able(model("m", **{need: False}), CHAT, ParsedRequest(HI), 5)
+    assert [can_serve(model("m", **{need: can}), CHAT, reading, 5) for can in (True, None, False)] == [
+        True,
+        True,
+        False,
+    ]
+    assert can_serve(model("m", **{need: False}), CHAT, ParsedRequest(HI), 5)
 
 
 def test_a_provider_that_does_not_speak_the_api_is_left_out() -> None:
-    assert able(model(), CHAT, ParsedRequest(HI), 5)
-    assert not able(model(), MESSAGES, ParsedRequest(HI), 5)
+    assert can_serve(model(), CHAT, ParsedRequest(HI), 5)
+    assert not can_serve(model(), MESSAGES, ParsedRequest(HI), 5)
 
 
 def test_a_prompt_has_to_fit_with_a_margin_for_its_estimate_and_none_for_what_was_said() -> None:
     window = model(context_window=1000)
-    assert able(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN))
-    assert not able(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN) + 1)
-    assert able(window, CHAT, ParsedRequest(HI, limit=980), 10), "980 are 980"
-    assert not able(window, CHAT, ParsedRequest(HI, limit=995), 10)
+    assert can_serve(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN))
+    assert not can_serve(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN) + 1)
+    assert can_serve(window, CHAT, ParsedRequest(HI, limit=980), 10), "980 are 980"
+    assert not can_serve(window, CHAT, ParsedRequest(HI, limit=995), 10)
 
 
 def test_each_of_several_answers_has_the_window_and_the_limit_to_itself() -> None:
     reading = CHAT.read({"messages": HI, "max_tokens": 300, "n": 5})
-    assert able(model(context_window=1000, max_output=300), CHAT, reading, 10)
-    assert not able(model(max_output=299), CHAT, reading, 10)
+    assert can_serve(model(context_window=1000, max_output=300), CHAT, reading, 10)
+    assert not can_serve(model(max_output=299), CHAT, reading, 10)
 
 
 def test_money_is_reserved_for_each_of_several_answers() -> None:
     for fields, allowed in (({}, ANSWER), ({"n": 5}, 5 * ANSWER), ({"n": 5, "max_tokens": 7}, 35)):
         reading = CHAT.read({"messages": HI, **fields})
-        assert tokens(Plan((model(),), "off", reading=reading), 10) == 10 + allowed
-    assert tokens(Plan((model(max_output=100),), "off", reading=CHAT.read({"messages": HI, "n": 2})), 10) == 210
+        assert tokens(Plan((model(),), "off"), reading, 10) == 10 + allowed
+    assert tokens(Plan((model(max_output=100),), "off"), CHAT.read({"messages": HI, "n": 2}), 10) == 210
 
 
 # ---- what is wrong with it
@@ -217,7 +221,7 @@ def test_no_body_is_too_odd_to_be_read_or_refused(dialect: Dialect, body: dict[s
         assert prompt.prompt_tokens(reading) > 0
         assert isinstance(prompt.task_signal(reading.messages, "conversation"), str)
         assert len(prompt.conversation_key(reading.messages, None, None)) == 16
-        assert isinstance(able(model(context_window=10, tools=False), dialect, reading, 5), bool)
+        assert isinstance(can_serve(model(context_window=10, tools=False), dialect, reading, 5), bool)
 
 
 messages = st.lists(

@@ -8,7 +8,7 @@ import pytest
 
 from app.dialects import CHAT, Dialect, prompt
 from app.dialects.tokens import estimate
-from app.routing.candidates import able
+from app.routing.candidates import can_serve
 from tests.support.models import model
 
 
@@ -59,7 +59,7 @@ def test_only_an_answer_makes_a_request_go_on() -> None:
 
 def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:
     reading = CHAT.read({"messages": [user("hi")], **body})
-    return able(model(**known), CHAT, reading, tokens)
+    return can_serve(model(**known), CHAT, reading, tokens)
 
 
 def tokens_of(*messages: dict[str, Any], count: Any = len, dialect: Dialect = CHAT, **body: Any) -> int:

@@ -22,9 +22,12 @@ from app.settings.process import variables
 from app.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "app" / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8") + MANUAL
 COMMAND = typer.main.get_command(cli.main)
 
+#: Both documents without their generated sections.
+WRITTEN = re.sub(r"^<!-- generated: .*?^<!-- end -->$", "", README, flags=re.S | re.M)
 #: Set by us for our own processes, not by people.
 INTERNAL = {metrics.DIRECTORY, metrics.WORKER}
 #: Read by a package of ours for us.
@@ -53,9 +56,9 @@ class Recorded(Mapping[str, str]):
 
 
 def section(title: str) -> str:
-    """The README from that heading to the next of its level."""
-    _, found, rest = README.partition(f"\n## {title}\n")
-    assert found, f"README.md has no section {title!r}"
+    """The manual from that heading to the next of its level."""
+    _, found, rest = MANUAL.partition(f"\n## {title}\n")
+    assert found, f"app/README.md has no section {title!r}"
     return rest.partition("\n## ")[0]
 
 
@@ -122,27 +125,11 @@ def read_variables() -> set[str]:
     return (environ.asked | source_names() | traced | OF_PACKAGES) - INTERNAL
 
 
-def test_every_variable_that_is_read_is_in_the_table_and_no_other() -> None:
-    assert said_in_tables(section("Settings")) == read_variables()
-
-
 def test_the_tables_of_variables_have_every_variable_that_is_read_and_no_other() -> None:
     names = [variable.name for variable in (*variables().values(), *OTHERS)]
     names += [setting.variable for setting in POLICY_SETTINGS.values()]
     assert len(names) == len(set(names))
     assert set(names) == read_variables()
-
-
-def test_the_defaults_in_the_readme_are_those_of_the_code() -> None:
-    defaults = Settings()
-    rows = [line.split("|") for line in section("Settings").splitlines() if line.startswith("| `")]
-    said = {name: value for row in rows for name, value in zip(code(row[1]), code(row[2]), strict=False)}
-    assert len(said) > 20
-    for field, variable in variables().items():
-        value: Any = getattr(defaults, field)
-        if variable.default is None and variable.name in said and value is not None:
-            shown = f"{value:.10g}" if isinstance(value, bool | int | float) else str(value)
-            assert said[variable.name] == shown, variable.name
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
@@ -174,7 +161,7 @@ def test_every_command_and_option_in_the_readme_exists() -> None:
 def test_every_command_is_in_the_readme() -> None:
     named: set[tuple[str, ...]] = {tuple(words[:count]) for _, words in commands() for count in (1, 2)}
     # In the table of administration what they have in common is said once.
-    for line in section("Administer").splitlines():
+    for line in section("Administration").splitlines():
         if line.startswith("| `pgrouter "):
             first, *others = code(line.split("|")[1])
             named |= {(*first.split()[1:-1], other) for other in others}
@@ -183,12 +170,12 @@ def test_every_command_is_in_the_readme() -> None:
         assert wanted <= named
 
 
-def test_the_metrics_in_the_readme_are_those_there_are() -> None:
+def test_the_metrics_in_the_manual_are_those_of_the_registry() -> None:
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.REGISTRY.collect()
     }  # fmt: skip
-    assert {name for name in said_in_tables(section("Observe")) if not name.startswith("/")} == names
+    assert {name for name in said_in_tables(section("Observability")) if not name.startswith("/")} == names
 
 
 def test_the_reasons_in_the_readme_are_those_of_the_type() -> None:
@@ -198,7 +185,7 @@ def test_the_reasons_in_the_readme_are_those_of_the_type() -> None:
         for made in re.findall(r"create type router\.reason as enum \((.*?)\)", text, re.S):
             listed |= set(re.findall(r"'(\w+)'", made))
         listed |= set(re.findall(r"alter type router\.reason add value '(\w+)'", text))
-    rows = section("What is routed").partition("| reason |")[2].partition("\n\n")[0]
+    rows = section("Routing").partition("| reason |")[2].partition("\n\n")[0]
     assert said_in_tables(rows) - {"reason"} == listed
 
 
@@ -213,14 +200,14 @@ def test_the_headers_in_the_readme_are_those_of_the_code() -> None:
     assert said == ours
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", README))))
+@pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", WRITTEN))))
 def test_paths_in_the_readme_are_served(method: str, path: str) -> None:
     scope = {"type": "http", "path": path.format(id="1"), "method": method, "headers": []}
     # The last one passes through whatever is left.
     assert any(route.matches(scope)[0] is Match.FULL for route in routes[:-1])
 
 
-@pytest.mark.parametrize("file", ["README.md", "sql/README.md"])
+@pytest.mark.parametrize("file", ["README.md", "app/README.md", "sql/README.md"])
 def test_links_lead_somewhere(file: str) -> None:
     text = re.sub(BLOCK, "", (ROOT / file).read_text(encoding="utf-8"))
     links = re.findall(r"\]\(([^)\s]+)\)", text)

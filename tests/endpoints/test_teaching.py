@@ -94,7 +94,7 @@ async def test_an_answer_that_is_none_is_that_models_error(proxy: Proxy, upstrea
     status, comparison = await post(proxy, "/v1/router/preferences/compare", body)
     assert status == 200
     parrot, cheap, strong = comparison["answers"]
-    assert parrot["error"]["message"] == "The provider's answer is no chat completion."
+    assert parrot["error"]["message"] == "The provider's response is not a chat completion."
     assert cheap["error"]["status"] == 502
     assert strong["text"] == ANSWER
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from app.endpoints.openapi.parts import EVENTS
-from app.endpoints.openapi.parts import JSON as JSON_TYPE
+from app.endpoints.openapi.operation import EVENTS
+from app.endpoints.openapi.operation import JSON as JSON_TYPE
 from app.store import providers
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.randomness import examples

@@ -75,7 +75,7 @@ async def test_what_is_not_stored_or_went_wrong_is_not_remembered(two: Proxy) ->
         name = (await respond(http, THIRD, store=False)).body["id"]
         assert (await respond(http, THIRD, previous_response_id="resp_never")).status == 400
         await two.ledger(2)
-        assert await two.services.holders.find(two.tenant_id, name) is None
+        assert await two.services.affinity.find(two.tenant_id, name) is None
     assert await two.admin.fetch("select * from router.responses") == []
 
 

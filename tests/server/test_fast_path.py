@@ -15,7 +15,10 @@ from app.http.disconnect import ClientDisconnected
 from app.http.responses import send_bytes
 from app.server.error_handlers import handlers
 from app.server.fast_path import Application
-from app.server.middleware import RequestIds
+from app.server.middleware import RequestRecords
+from app.telemetry.observer import Observer
+
+OBSERVER = Observer(None)
 
 
 class Endpoint:
@@ -44,7 +47,7 @@ def endpoint() -> Endpoint:
 def starlette(endpoint: Endpoint) -> Starlette:
     return Starlette(
         routes=[Route("/hot", endpoint, methods=["POST"]), Route("/cold/{name}", endpoint, methods=["POST"])],
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestRecords, observer=OBSERVER)],
         exception_handlers=handlers,
     )
 
@@ -100,7 +103,7 @@ async def test_answers_and_errors_are_starlettes(
     endpoint.fault = fault
     expected = await sent(starlette)
     assert not endpoint.straight
-    assert await sent(Application(starlette)) == expected
+    assert await sent(Application(starlette, OBSERVER)) == expected
     assert endpoint.straight
     assert (b"x-request-id", b"its-name") in expected[0]["headers"]
 
@@ -110,7 +113,7 @@ async def test_an_answer_that_has_begun_is_followed_by_no_other(
     endpoint: Endpoint, starlette: Starlette, fault: Exception
 ) -> None:
     endpoint.fault, endpoint.started = fault, True
-    messages = await sent(Application(starlette))
+    messages = await sent(Application(starlette, OBSERVER))
     assert [message["type"] for message in messages] == ["http.response.start", "raised"]
 
 
@@ -118,5 +121,5 @@ async def test_an_answer_that_has_begun_is_followed_by_no_other(
 async def test_every_other_path_and_method_is_starlettes_to_answer(
     endpoint: Endpoint, starlette: Starlette, path: str, method: str
 ) -> None:
-    assert await sent(Application(starlette), path, method) == await sent(starlette, path, method)
+    assert await sent(Application(starlette, OBSERVER), path, method) == await sent(starlette, path, method)
     assert not endpoint.straight

@@ -7,11 +7,14 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from app.demo.recordings import MODELS, showcase
+from app.demo.dataset import showcase
+from app.demo.models import MODELS
+from app.demo.samples import SAMPLES
 from app.embedded import dsn_of
 from app.operations.migrate import migrate
 from scripts.fake_provider.server import ANSWER, running_upstream
@@ -26,9 +29,9 @@ def client(printed: dict[str, str]) -> openai.OpenAI:
     return openai.OpenAI(base_url=printed["base_url"], api_key=printed["api_key"], max_retries=0)
 
 
-def ask(openai_client: openai.OpenAI, prompt: str) -> tuple[str, str]:
+def ask(openai_client: openai.OpenAI, prompt: str, **fields: Any) -> tuple[str, str]:
     raw = openai_client.chat.completions.with_raw_response.create(
-        model="auto", messages=[{"role": "user", "content": prompt}]
+        model="auto", messages=[{"role": "user", "content": prompt}], extra_body=fields
     )
     assert raw.parse().choices[0].message.content
     return raw.headers["x-router-model"], raw.headers["x-router-reason"]
@@ -41,10 +44,13 @@ def test_a_first_start_serves_and_a_second_has_the_same_key_and_memory(home: Pat
     assert re.fullmatch(r"rk-[\w-]{43}", printed["api_key"])
     assert printed["console"] == printed["base_url"].removesuffix("/v1") + "/console"
     with client(printed) as caller:
-        served = {ask(caller, recording.prompt) for recording in showcase()[::4]}
+        served = {ask(caller, example.prompt) for example in showcase()[::4]}
         assert {reason for _, reason in served} == {"learned"}
+        assert [ask(caller, sample.example.prompt, **sample.fields) for sample in SAMPLES] == [
+            (sample.model, sample.reason) for sample in SAMPLES
+        ]
         stream = caller.chat.completions.create(
-            model="gpt-4o-mini", messages=[{"role": "user", "content": "hello"}], stream=True
+            model="demo-small", messages=[{"role": "user", "content": "hello"}], stream=True
         )
         assert "demo provider" in "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     dsn = dsn_of(home)
@@ -129,7 +135,7 @@ def test_signals_that_keep_coming_disturb_no_shutdown(home: Path) -> None:
 def test_what_was_acknowledged_survives_kill_9(home: Path) -> None:
     first = Serve(PGROUTER_HOME=str(home))
     printed = first.until_ready()
-    lesson = {"prompt": "Which is the tallest tree?", "scores": {"gpt-4o-mini": 1, "gpt-4o": 1}}
+    lesson = {"prompt": "Which is the tallest tree?", "scores": {"demo-small": 1, "demo-large": 1}}
     with client(printed) as caller:
         caller.post("/router/preferences/rank", body=lesson, cast_to=object)
     first.stop(signal.SIGKILL)

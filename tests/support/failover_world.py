@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from app.entities import Model
 from app.errors import UpstreamUnavailable
+from app.upstream.answer import Answer
 from app.upstream.breaker import Breakers
 from app.upstream.client import Reply
-from app.upstream.failover import Answer, Failover, RetryPolicy
+from app.upstream.failover import Failover, RetryPolicy
 from tests.support.models import model
 
 A, B, C = (model(name, model_id=number) for number, name in enumerate("abc"))
@@ -61,7 +62,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.breakers = self.breakers or Breakers(lambda: self.now)
-        self.attempts = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
+        self.failover = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
 
     async def send(self, asked: Model, within: float) -> Reply:
         self.asked.append(asked.name)
@@ -85,11 +86,11 @@ class World:
         self.now += seconds + 1e-3
 
     async def answer(self, *models: Model) -> Answer:
-        return await self.attempts.answer(models)
+        return await self.failover.answer(models)
 
     @property
-    def made(self) -> list[tuple[str, str, str]]:
-        return [(each.model.name, each.why, each.outcome) for each in self.attempts.made]
+    def attempts(self) -> list[tuple[str, str, str]]:
+        return [(each.model.name, each.why, each.outcome) for each in self.failover.attempts]
 
     @property
     def open(self) -> list[Any]:

@@ -20,6 +20,7 @@ from app.services import Services, running
 from app.settings import Settings
 from app.store import keys, models, policies, providers, tenants
 from app.store.database import Database
+from tests.support.contract import Contract
 
 CHEAP, STRONG = "cheap", "strong"
 SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
@@ -127,7 +128,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with running(settings) as services:
             config = uvicorn.Config(
-                create_app(services),
+                Contract(create_app(services)),
                 http=Protocol,
                 log_config=None,
                 log_level="warning",

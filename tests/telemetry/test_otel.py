@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -19,6 +20,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import db_attributes, error_attributes, http_attributes
 
+from app.dialects.usage import TokenUsage
 from app.errors import ConfigurationError
 from app.telemetry import otel
 from app.telemetry.request_record import RequestRecord
@@ -153,10 +155,10 @@ async def test_a_model_that_is_passed_over_takes_no_others_span(collector: Colle
         Attempt(model("sick"), "chosen", 0.0, 0.1, 0.0, "open"),
         Attempt(model("well"), "fallback", 0.0, 0.1, 0.2, "200"),
     )
-    made.finished(
+    made.finish(
         RequestRecord(
             route="/chat/completions", operation="chat", status=200, arrived_ns=10**18, duration=0.5,
-            requested="auto", served="well", provider="fake", attempts=attempts, trace=trace,
+            requested="auto", attempts=attempts, trace=trace,
         )
     )  # fmt: skip
     await asyncio.to_thread(made.close)
@@ -251,8 +253,8 @@ def test_the_names_are_those_of_the_installed_conventions() -> None:
 
     full = RequestRecord(
         route="/chat/completions", operation="chat", status=500, arrived_ns=0, duration=1.0, request_id="r",
-        tenant="t", requested="auto", served="m", provider="p", reason="learned", decision="d", confidence=0.5,
-        input_tokens=1, cached_tokens=1, output_tokens=1, reasoning_tokens=1, overhead=0.1, first_token=0.2,
+        tenant="t", requested="auto", reason="learned", decision_id=UUID(int=1), confidence=0.5,
+        usage=TokenUsage(1, 1, 1, 1), overhead=0.1, answered=Attempt(model("m"), "chosen", 0.0, 0.1, 0.2, "200"),
         streamed=True,
     )  # fmt: skip
     known = {

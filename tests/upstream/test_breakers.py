@@ -98,9 +98,9 @@ async def test_a_model_that_is_not_well_is_passed_over() -> None:
     breakers = broken(Clock())
     it = world(breakers=breakers, b=[200])
     assert status(await it.answer(A, B)) == 200
-    assert it.made == [("a", "chosen", "open"), ("b", "fallback", "200")]
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "200")]
     assert it.asked == ["b"]
-    assert it.attempts.asked == 1
+    assert [each.called for each in it.failover.attempts] == [False, True]
 
 
 async def test_where_nobody_is_well_the_first_serves() -> None:
@@ -109,7 +109,7 @@ async def test_where_nobody_is_well_the_first_serves() -> None:
         breakers.record_failure("p", "b")
     it = world(breakers=breakers, a=[200])
     assert status(await it.answer(A, B)) == 200
-    assert it.made == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
+    assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
 
 
 async def test_the_only_model_and_one_that_was_named_are_asked_however_ill() -> None:

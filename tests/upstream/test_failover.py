@@ -19,7 +19,7 @@ async def test_the_first_of_the_ranking_that_answers_well_serves() -> None:
     it = world(a=[503], b=[LOST], c=[200])
     answer = await it.answer(A, B, C)
     assert (status(answer), answer.whole) == (200, b"{}")
-    assert it.made == [("a", "chosen", "503"), ("b", "fallback", "unreachable"), ("c", "fallback", "200")]
+    assert it.attempts == [("a", "chosen", "503"), ("b", "fallback", "unreachable"), ("c", "fallback", "200")]
     assert it.slept == [], "nobody waits while there is another to ask"
     assert it.open == [answer.reply], "what is not passed on is closed"
 
@@ -50,7 +50,7 @@ async def test_what_names_its_model_gets_its_answer_at_once(fault: int) -> None:
 async def test_what_may_pass_is_asked_again(ill: Any, routed: bool) -> None:
     it = world(routed=routed, a=[ill, ill, 200])
     assert status(await it.answer(A)) == 200
-    assert [why for _, why, _ in it.made] == ["chosen", "retry", "retry"]
+    assert [why for _, why, _ in it.attempts] == ["chosen", "retry", "retry"]
     assert 0.5 * FIRST <= it.slept[0] <= FIRST <= it.slept[1] <= 2 * FIRST
 
 
@@ -74,7 +74,7 @@ async def test_a_provider_that_took_too_long_is_not_asked_again() -> None:
     with pytest.raises(UpstreamUnavailable) as late:
         await it.answer(A)
     assert late.value.status == 504
-    assert it.made == [("a", "chosen", "timeout")]
+    assert it.attempts == [("a", "chosen", "timeout")]
 
 
 async def test_a_client_that_leaves_between_two_attempts_leaves_nothing_open() -> None:
@@ -86,4 +86,4 @@ async def test_a_client_that_leaves_between_two_attempts_leaves_nothing_open() -
     with pytest.raises(asyncio.CancelledError):
         await task
     assert it.open == []
-    assert it.made == [("a", "chosen", "503"), ("a", "retry", "cancelled")]
+    assert it.attempts == [("a", "chosen", "503"), ("a", "retry", "cancelled")]

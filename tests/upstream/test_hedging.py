@@ -21,7 +21,7 @@ async def test_a_model_that_keeps_one_waiting_gets_company_and_the_first_good_an
     it = world(patience=HEDGING, a=[asyncio.Event()], b=[200])
     answer = await it.answer(A, B)
     assert answer.attempt.model is B
-    assert it.made == [("a", "chosen", "cancelled"), ("b", "hedge", "200")]
+    assert it.attempts == [("a", "chosen", "cancelled"), ("b", "hedge", "200")]
     assert it.cancelled == ["a"], "the loser is stopped"
     assert it.open == [answer.reply]
 
@@ -34,7 +34,7 @@ async def test_the_first_may_still_win() -> None:
         await asyncio.wait({task}, timeout=0.001)
     slow.set()
     assert (await task).attempt.model is A
-    assert it.made == [("a", "chosen", "200"), ("b", "hedge", "cancelled")]
+    assert it.attempts == [("a", "chosen", "200"), ("b", "hedge", "cancelled")]
 
 
 async def test_a_hedge_that_fails_leaves_the_first_to_answer() -> None:

@@ -1,15 +1,16 @@
-"""/v1/router/admin: what an operator does with the command line, over HTTP and with the master key."""
+"""The admin API: what the command line does, over HTTP with the master key."""
 
 from __future__ import annotations
 
 from starlette.routing import Mount, Router
 
 from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants, usage
-from app.endpoints.admin.auth import PREFIX, Gate
+from app.endpoints.admin.auth import RequireMasterKey
+from app.endpoints.admin.route import PREFIX
 
 __all__ = ["PREFIX", "routes"]
 
-served = [
+admin_routes = [
     *tenants.routes,
     *keys.routes,
     *policies.routes,
@@ -19,5 +20,5 @@ served = [
     *providers.routes,
     *models.routes,
 ]
-#: A mount has every path below it, so that none that is wrong goes anywhere else.
-routes = [Mount(PREFIX, app=Gate(Router(served, redirect_slashes=False)), name="admin")]
+#: A mount serves every path below it, so that an unknown one is not passed through to a provider.
+routes = [Mount(PREFIX, app=RequireMasterKey(Router(admin_routes, redirect_slashes=False)), name="admin")]

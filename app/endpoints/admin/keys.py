@@ -1,17 +1,20 @@
-"""/v1/router/admin/tenants/{tenant}/keys: what lets a tenant's applications in."""
+"""/v1/router/admin/tenants/{tenant}/keys: the API keys of a tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
-from app.endpoints.admin.auth import Body, given_in, number_in, route, tenant_in
-from app.endpoints.requests import parsed
+from app.endpoints.admin.requests import AdminRequest, changes_in, number_in, tenant_in
+from app.endpoints.admin.route import admin_route
+from app.endpoints.requests import parse_body
+from app.endpoints.responses import Listing, listing, select
 from app.errors import NotFound
 from app.http.fields import Text
 from app.http.responses import answer
@@ -24,89 +27,144 @@ Moment = Annotated[str, Field(min_length=2, max_length=40, examples=["30d", "202
 Label = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Models = Annotated[list[Text], Field(max_length=1000)]
 
-
-class NewKey(Body):
-    """A key: what it is for, from when on it is refused (null: never), the models that may serve it (null: all)."""
-
-    name: Label = ""
-    expires_at: Moment | None = None
-    models: Models | None = None
+_EXPIRY = "A span from now such as 30d, or a date; null: never."
+_MODELS = "The models that the key may use; null: all."
 
 
-class KeyChange(Body):
-    """What is named changes: `expires_at` null is never, `models` null is all."""
+class NewKey(AdminRequest):
+    """A key to create."""
 
-    name: Label | None = None
-    expires_at: Moment | None = None
-    models: Models | None = None
+    name: Label = Field("", description="What the key is for.")
+    expires_at: Moment | None = Field(None, description=_EXPIRY)
+    models: Models | None = Field(None, description=_MODELS)
 
 
-class Rotation(Body):
-    """Until when the old key works; null: no more."""
+class KeyChange(AdminRequest):
+    """The fields to change; a field that is left out keeps its value."""
 
-    grace: Moment | None = None
+    name: Label | None = Field(None, description="What the key is for.")
+    expires_at: Moment | None = Field(None, description=_EXPIRY)
+    models: Models | None = Field(None, description=_MODELS)
+
+
+class Rotation(AdminRequest):
+    """The grace period of a key that is replaced."""
+
+    grace: Moment | None = Field(None, description="How long the old key works: a span or a date; null: no longer.")
+
+
+class KeyEntry(TypedDict):
+    """A key without its secret."""
+
+    object: Literal["router.key"]
+    id: int
+    hint: Annotated[str, Field(description="The key's first characters.")]
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    models: Annotated[list[str] | None, Field(description=_MODELS)]
+
+
+class CreatedKey(KeyEntry):
+    """A new key."""
+
+    api_key: Annotated[str, Field(description="The key, which only this response contains.")]
+
+
+class RotatedKey(CreatedKey):
+    """A new key, and the key that it replaces."""
+
+    replaces: KeyEntry
 
 
 async def list_keys(request: Request, db: Database) -> Response:
-    """A tenant's keys, the revoked ones too; of each only its first characters."""
+    """Return a tenant's keys, the revoked ones included; of each only its first characters."""
     tenant = await tenant_in(request, db)
     rows = await keys.credentials(db, tenant.tenant_id)
-    return answer({"object": "list", "data": [shown(row) for row in rows]})
+    return answer(listing([_entry(row) for row in rows]))
 
 
 async def create_key(request: Request, db: Database) -> Response:
-    """Make a key; `api_key` is in this answer alone."""
+    """Create a key; only this response contains it."""
     tenant = await tenant_in(request, db)
-    wanted = await parsed(request, NewKey)
+    wanted = await parse_body(request, NewKey)
     expires_at = None if wanted.expires_at is None else until(wanted.expires_at, datetime.now(UTC), "expires_at")
-    made = await new_key(db, tenant.tenant_id, wanted.name, expires_at, wanted.models)
-    return answer({**await _one(db, tenant.tenant_id, made["key_id"]), "api_key": made["api_key"]}, 201)
+    created = await new_key(db, tenant.tenant_id, wanted.name, expires_at, wanted.models)
+    entry = await _find(db, tenant.tenant_id, created["key_id"])
+    response: CreatedKey = {**entry, "api_key": created["api_key"]}
+    return answer(response, 201)
 
 
 async def change_key(request: Request, db: Database) -> Response:
     """Change name, expiry or models of a key."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    given = given_in(await parsed(request, KeyChange), nullable={"expires_at": "infinity", "models": []})
-    if given.get("expires_at", "infinity") != "infinity":
-        given["expires_at"] = until(given["expires_at"], datetime.now(UTC), "expires_at")
-    await keys.change_key(db, tenant.tenant_id, key_id, **given)
-    return answer(await _one(db, tenant.tenant_id, key_id))
+    body = await parse_body(request, KeyChange)
+    changes = changes_in(body, nullable={"expires_at": "infinity", "models": []})
+    if changes.get("expires_at", "infinity") != "infinity":
+        changes["expires_at"] = until(changes["expires_at"], datetime.now(UTC), "expires_at")
+    await keys.change_key(db, tenant.tenant_id, key_id, **changes)
+    return answer(await _find(db, tenant.tenant_id, key_id))
 
 
 async def rotate_key(request: Request, db: Database) -> Response:
-    """Make a key with name, expiry, models and limits of one that it replaces."""
+    """Create a key with name, expiry, models and limits of the key that it replaces."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    wanted = await parsed(request, Rotation, optional=True)
+    wanted = await parse_body(request, Rotation, optional=True)
     works_until = None if wanted.grace is None else until(wanted.grace, datetime.now(UTC), "grace")
-    made = await rotate(db, tenant.tenant_id, key_id, works_until)
-    new = await _one(db, tenant.tenant_id, made["key_id"])
-    return answer({**new, "api_key": made["api_key"], "replaces": await _one(db, tenant.tenant_id, key_id)}, 201)
+    created = await rotate(db, tenant.tenant_id, key_id, works_until)
+    entry = await _find(db, tenant.tenant_id, created["key_id"])
+    replaced = await _find(db, tenant.tenant_id, key_id)
+    response: RotatedKey = {**entry, "api_key": created["api_key"], "replaces": replaced}
+    return answer(response, 201)
 
 
 async def revoke_key(request: Request, db: Database) -> Response:
-    """Refuse a key from now on; it stays listed."""
+    """Revoke a key; it remains in the list."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
     await keys.revoke_key(db, tenant.tenant_id, key_id)
-    return answer(await _one(db, tenant.tenant_id, key_id))
+    return answer(await _find(db, tenant.tenant_id, key_id))
 
 
-async def _one(db: Database, tenant_id: int, key_id: int) -> dict[str, Any]:
+async def _find(db: Database, tenant_id: int, key_id: int) -> KeyEntry:
     for row in await keys.credentials(db, tenant_id):
         if row["key_id"] == key_id:
-            return shown(row)
+            return _entry(row)
     raise NotFound(f"The tenant has no key {key_id}.", param="key_id")
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A key as JSON, which never lets anybody in."""
-    found = dict(row)
-    return {"object": "router.key", "id": found.pop("key_id"), **found}
+def _entry(row: Mapping[str, Any]) -> KeyEntry:
+    return select(KeyEntry, row, object="router.key", id=row["key_id"])
 
 
 routes = [
-    route("/tenants/{tenant}/keys", list_keys, "GET"),
-    route("/tenants/{tenant}/keys", create_key, "POST"),
-    route("/tenants/{tenant}/keys/{key_id}", change_key, "PATCH"),
-    route("/tenants/{tenant}/keys/{key_id}", revoke_key, "DELETE"),
-    route("/tenants/{tenant}/keys/{key_id}/rotate", rotate_key, "POST"),
+    admin_route("GET", "/tenants/{tenant}/keys", list_keys, "A tenant's keys.", Listing[KeyEntry]),
+    admin_route(
+        "POST",
+        "/tenants/{tenant}/keys",
+        create_key,
+        "Create a key; only the response contains it.",
+        CreatedKey,
+        status=201,
+        body=NewKey,
+    ),
+    admin_route(
+        "PATCH",
+        "/tenants/{tenant}/keys/{key_id}",
+        change_key,
+        "Change the given fields of a key.",
+        KeyEntry,
+        body=KeyChange,
+    ),
+    admin_route("DELETE", "/tenants/{tenant}/keys/{key_id}", revoke_key, "Revoke a key.", KeyEntry),
+    admin_route(
+        "POST",
+        "/tenants/{tenant}/keys/{key_id}/rotate",
+        rotate_key,
+        "Replace a key; the old one may keep working for a grace period.",
+        RotatedKey,
+        status=201,
+        body=Rotation,
+        body_required=False,
+    ),
 ]

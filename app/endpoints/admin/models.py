@@ -1,43 +1,48 @@
-"""/v1/router/admin/models: what requests may name, at what price, and what it can do."""
+"""/v1/router/admin/models: the models with their prices and capabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
-from app.endpoints.admin.auth import Body, route
 from app.endpoints.admin.prices import Usd
-from app.endpoints.requests import parsed
+from app.endpoints.admin.requests import AdminRequest
+from app.endpoints.admin.responses import Notes
+from app.endpoints.admin.route import admin_route
+from app.endpoints.requests import parse_body
+from app.endpoints.responses import Listing, listing, select
 from app.entities import CAPABILITIES
 from app.http.fields import Text
 from app.http.responses import answer
 from app.operations import capabilities
-from app.operations import models as administered
-from app.store import models as registry
+from app.operations import models as operations
+from app.store import models
 from app.store.database import Database
 
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _GIVEN = ("input_price", "cached_input_price", "output_price", *CAPABILITIES)
 
 
-class PutModel(Body):
-    """Who serves it under which name, prices in USD per million tokens, and what it can do.
+class PutModel(AdminRequest):
+    """A model; a field that is left out or null keeps its value.
 
-    What is left out or null stays; prices of a new one come from genai-prices where they are known.
+    Prices are USD per million tokens; those of a new model are genai-prices' if it has them.
     """
 
-    provider: Text | None = None
-    upstream_name: Text | None = None
-    enabled: bool | None = None
+    provider: Text | None = Field(None, description="The provider; a new model needs one.")
+    upstream_name: Text | None = Field(None, description="The provider's name of the model. Default: the same name.")
+    enabled: bool | None = Field(None, description="false: the model is neither listed nor served.")
     input_price: Usd | None = None
     cached_input_price: Usd | None = None
     output_price: Usd | None = None
-    context_window: Tokens | None = None
-    max_output: Tokens | None = None
+    context_window: Tokens | None = Field(None, description="Tokens.")
+    max_output: Tokens | None = Field(None, description="Tokens.")
     tools: bool | None = None
     parallel_tools: bool | None = None
     vision: bool | None = None
@@ -46,28 +51,72 @@ class PutModel(Body):
     reasoning: bool | None = None
 
 
-class Refresh(Body):
-    """Which models, else all or all of `provider`; `force` overwrites what is known."""
+class Refresh(AdminRequest):
+    """The models to refresh."""
 
-    models: Annotated[list[Text], Field(max_length=1000)] = Field(default_factory=list)
-    provider: Text | None = None
-    force: bool = False
+    models: Annotated[list[Text], Field(max_length=1000)] = Field(
+        default_factory=list, description="Default: all models, or all of `provider`."
+    )
+    provider: Text | None = Field(None, description="Only models of this provider.")
+    force: bool = Field(False, description="Overwrite capabilities that are known already.")
+
+
+class CapabilityEntry(TypedDict):
+    """The capabilities of a model; null: unknown."""
+
+    name: str
+    provider: str
+    context_window: Annotated[int | None, Field(description="Tokens.")]
+    max_output: Annotated[int | None, Field(description="Tokens.")]
+    tools: bool | None
+    parallel_tools: bool | None
+    vision: bool | None
+    audio: bool | None
+    json_schema: bool | None
+    reasoning: bool | None
+
+
+class ModelEntry(CapabilityEntry):
+    """A model with its prices in USD per million tokens; null: unknown."""
+
+    object: Literal["router.model"]
+    id: int
+    upstream_name: str
+    input_price: float | None
+    cached_input_price: float | None
+    output_price: float | None
+    priced_on: Annotated[date | None, Field(description="The day that the prices are from.")]
+    enabled: bool
+
+
+class ChangedModel(ModelEntry):
+    """A model as it is now."""
+
+    notes: Notes
+
+
+class RefreshedModels(TypedDict):
+    """The models whose capabilities changed."""
+
+    object: Literal["list"]
+    data: list[CapabilityEntry]
+    notes: Notes
 
 
 async def list_models(request: Request, db: Database) -> Response:
-    """Every model, the disabled ones too."""
-    return answer({"object": "list", "data": [shown(row) for row in await registry.inventory(db)]})
+    """Return every model, the disabled ones included."""
+    return answer(listing([_entry(row) for row in await models.inventory(db)]))
 
 
 async def read_model(request: Request, db: Database) -> Response:
-    """One of them."""
-    return answer(shown(await administered.get(db, request.path_params["model"])))
+    """Return one model."""
+    return answer(_entry(await operations.get(db, request.path_params["model"])))
 
 
 async def put_model(request: Request, db: Database) -> Response:
-    """Add a model, or change one; `enabled` false: neither list nor serve it any more."""
-    wanted = await parsed(request, PutModel)
-    done = await administered.put(
+    """Add a model, or change one; if `enabled` is false, it is neither listed nor served."""
+    wanted = await parse_body(request, PutModel)
+    done = await operations.put(
         db,
         request.path_params["model"],
         wanted.provider,
@@ -75,25 +124,39 @@ async def put_model(request: Request, db: Database) -> Response:
         wanted.model_dump(include=set(_GIVEN)),
         enabled=wanted.enabled,
     )
-    return answer({**shown(done.row), "notes": done.notes})
+    response: ChangedModel = {**_entry(done.row), "notes": list(done.notes)}
+    return answer(response)
 
 
 async def refresh_models(request: Request, db: Database) -> Response:
-    """Ask providers what models can do, and fill in what is unknown."""
-    wanted = await parsed(request, Refresh, optional=True)
+    """Fetch the capabilities of models from their providers, and store those that are unknown."""
+    wanted = await parse_body(request, Refresh, optional=True)
     found = await capabilities.refresh(db, wanted.models, provider=wanted.provider, force=wanted.force)
-    return answer({"object": "list", "data": found.models, "notes": found.notes})
+    response: RefreshedModels = {
+        "object": "list",
+        "data": [select(CapabilityEntry, row) for row in found.models],
+        "notes": list(found.notes),
+    }
+    return answer(response)
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A model as JSON."""
-    found = dict(row)
-    return {"object": "router.model", "id": found.pop("model_id"), **found}
+def _entry(row: Mapping[str, Any]) -> ModelEntry:
+    return select(ModelEntry, row, object="router.model", id=row["model_id"])
 
+
+_PATH = "/models/{model:path}"
 
 routes = [
-    route("/models", list_models, "GET"),
-    route("/models/refresh", refresh_models, "POST"),
-    route("/models/{model:path}", read_model, "GET"),
-    route("/models/{model:path}", put_model, "PUT"),
+    admin_route("GET", "/models", list_models, "All models, the disabled ones included.", Listing[ModelEntry]),
+    admin_route(
+        "POST",
+        "/models/refresh",
+        refresh_models,
+        "Fetch unknown capabilities of models from their providers.",
+        RefreshedModels,
+        body=Refresh,
+        body_required=False,
+    ),
+    admin_route("GET", _PATH, read_model, "One model.", ModelEntry),
+    admin_route("PUT", _PATH, put_model, "Add a model, or change one.", ChangedModel, errors=(409,), body=PutModel),
 ]

@@ -1,77 +1,84 @@
-"""/v1/router/admin/tenants/{tenant}/policies: the names that ask for routing, and how each decides."""
+"""/v1/router/admin/tenants/{tenant}/policies: the policies of a tenant with their settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.auth import Body, route, tenant_in
-from app.endpoints.requests import parsed
-from app.entities import POLICY_SETTINGS, PolicySetting
+from app.endpoints.admin.policy_fields import INFINITY, REQUEST_FIELDS, RESPONSE_FIELDS
+from app.endpoints.admin.requests import AdminRequest, tenant_in
+from app.endpoints.admin.responses import Deleted, Notes, deleted
+from app.endpoints.admin.route import admin_route
+from app.endpoints.requests import parse_body
+from app.endpoints.responses import Listing, listing
+from app.entities import POLICY_SETTINGS
 from app.errors import NotFound
 from app.http.fields import Text
 from app.http.responses import answer
-from app.operations import policies as administered
+from app.operations import policies as operations
 from app.settings import Backend
 from app.store import policies
 from app.store.database import Database
 
-#: JSON has no infinity.
-INFINITY = "infinity"
-
 Weight = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 
 
-class Chosen(Body):
-    """Who may serve, and who does when the decision is declined; without `weights` all weigh 1."""
+class PolicyChange(AdminRequest):
+    """The models of a policy, and how it decides among them."""
 
     backend: Backend | None = None
-    default_model: Text | None = None
-    models: Annotated[list[Text], Field(min_length=1, max_length=64)] | None = None
-    weights: Annotated[list[Weight], Field(min_length=1, max_length=64)] | None = None
+    default_model: Text | None = Field(None, description="The model that serves if the decision is declined.")
+    models: Annotated[list[Text], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="The candidates."
+    )
+    weights: Annotated[list[Weight], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="The weights of the candidates for the backend `weighted`. Default: 1 each."
+    )
 
 
-def _infinite(value: object) -> object:
-    return float("inf") if value == INFINITY else value
+_NOTES: dict[str, Any] = {"notes": (Notes, ...)}
 
 
-def _field(setting: PolicySetting) -> Any:
-    if setting.choices:
-        return Literal[setting.choices] | None
-    low, high = setting.low, setting.high
-    if setting.kind is int:
-        return Annotated[int, Field(ge=low, le=high)] | None
-    if high == float("inf"):
-        shown = {"anyOf": [{"type": "number", "minimum": low}, {"const": INFINITY}]}
-        return Annotated[float, Field(ge=low), BeforeValidator(_infinite), WithJsonSchema(shown)] | None
-    return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)] | None
+class PolicyFields(BaseModel):
+    """The models of a policy, and how it decides among them."""
+
+    object: Literal["router.policy"]
+    id: int
+    name: str
+    backend: Backend
+    default_model: str = Field(description="The model that serves if the decision is declined.")
+    models: list[str] = Field(description="The candidates, the disabled ones included.")
+    weights: list[float] = Field(description="The weights of the candidates for the backend `weighted`.")
 
 
-_SETTINGS: dict[str, Any] = {setting.name: (_field(setting), None) for setting in POLICY_SETTINGS.values()}
 PutPolicy = create_model(
     "PutPolicy",
-    __base__=Chosen,
-    __doc__="A policy; what is left out or null stays, or for a new one comes from ROUTER_* and the prices.",
-    **_SETTINGS,
+    __base__=PolicyChange,
+    __doc__="A policy; a field that is left out or null keeps its value, or has the default of ROUTER_* in a new one.",
+    **REQUEST_FIELDS,
 )
+PolicyEntry: Any = create_model(
+    "PolicyEntry", __base__=PolicyFields, __doc__="A policy with every setting.", **RESPONSE_FIELDS
+)
+ChangedPolicy = create_model("ChangedPolicy", __base__=PolicyEntry, __doc__="A policy as it is now.", **_NOTES)
 
 
 async def list_policies(request: Request, db: Database) -> Response:
-    """A tenant's policies with every setting."""
+    """Return a tenant's policies with every setting."""
     tenant = await tenant_in(request, db)
     rows = await policies.settings(db, tenant.tenant_id)
-    return answer({"object": "list", "data": [shown(row) for row in rows]})
+    return answer(listing([_entry(row) for row in rows]))
 
 
 async def put_policy(request: Request, db: Database) -> Response:
     """Add a policy, or change one."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
-    wanted = await parsed(request, PutPolicy)
-    notes = await administered.put(
+    wanted = await parse_body(request, PutPolicy)
+    notes = await operations.put(
         db,
         tenant.tenant_id,
         name,
@@ -84,25 +91,27 @@ async def put_policy(request: Request, db: Database) -> Response:
     found = next((row for row in await policies.settings(db, tenant.tenant_id) if row["name"] == name), None)
     if found is None:
         raise NotFound(f"The policy {name!r} was deleted meanwhile.", param="policy")
-    return answer({**shown(found), "notes": notes})
+    return answer({**_entry(found), "notes": notes})
 
 
 async def delete_policy(request: Request, db: Database) -> Response:
-    """Delete a policy; requests that name it get 404 from then on, its decisions stay in the ledger."""
+    """Delete a policy; its decisions remain in the ledger, and requests that name it get a 404."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
     if not await policies.delete_policy(db, tenant.tenant_id, name):
         raise NotFound(f"The tenant {tenant.name!r} has no policy {name!r}.", param="policy")
-    return answer({"object": "router.policy", "name": name, "deleted": True})
+    return answer(deleted("policy", name))
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy as JSON."""
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a `PolicyEntry` of a row of `router.list_policies`."""
     found = {name: INFINITY if value == float("inf") else value for name, value in row.items()}
     return {"object": "router.policy", "id": found.pop("policy_id"), **found}
 
 
+_PATH = "/tenants/{tenant}/policies/{policy:path}"
+
 routes = [
-    route("/tenants/{tenant}/policies", list_policies, "GET"),
-    route("/tenants/{tenant}/policies/{policy:path}", put_policy, "PUT"),
-    route("/tenants/{tenant}/policies/{policy:path}", delete_policy, "DELETE"),
+    admin_route("GET", "/tenants/{tenant}/policies", list_policies, "A tenant's policies.", Listing[PolicyEntry]),
+    admin_route("PUT", _PATH, put_policy, "Add a policy, or change one.", ChangedPolicy, errors=(409,), body=PutPolicy),
+    admin_route("DELETE", _PATH, delete_policy, "Delete a policy.", Deleted),
 ]

@@ -1,59 +1,109 @@
-"""/v1/router/admin/tenants: who routes."""
+"""/v1/router/admin/tenants: the tenants."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
-from app.endpoints.admin.auth import Body, given_in, route, tenant_in
-from app.endpoints.requests import parsed
+from app.endpoints.admin.requests import AdminRequest, changes_in, tenant_in
+from app.endpoints.admin.responses import Deleted, deleted
+from app.endpoints.admin.route import admin_route
+from app.endpoints.openapi.operation import parameter
+from app.endpoints.requests import parse_body
+from app.endpoints.responses import Listing, listing
 from app.entities import Tenant
 from app.errors import BadRequest, NotFound
 from app.http.fields import Text
 from app.http.responses import answer
-from app.operations import tenants as administered
+from app.operations import tenants as operations
 from app.store import tenants
 from app.store.database import Database
 
 Cap = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,99}$")]
 
+_CAP = "The largest number of memories; the oldest are deleted."
+_EXPLICIT = "Whether requests that name a candidate of `auto` are routed too."
 
-class NewTenant(Body):
-    """A tenant with its policy `auto` over `models`, else over those of ROUTER_CANDIDATES, else by price."""
+
+class NewTenant(AdminRequest):
+    """A tenant with its policy `auto`."""
 
     name: Name
-    memory_cap: Cap = 5000
-    store_prompts: bool = True
-    route_explicit: bool = False
-    models: list[Text] = Field(default_factory=list, max_length=64)
-    default_model: Text | None = None
-    key: bool = True
+    memory_cap: Cap = Field(5000, description=_CAP)
+    store_prompts: bool = Field(True, description="Whether the text of prompts is stored with the memories.")
+    route_explicit: bool = Field(False, description=_EXPLICIT)
+    models: list[Text] = Field(
+        default_factory=list,
+        max_length=64,
+        description="The candidates of `auto`. Default: ROUTER_CANDIDATES, else chosen by price.",
+    )
+    default_model: Text | None = Field(None, description="The default model of `auto`.")
+    key: bool = Field(True, description="Whether to create an API key.")
 
 
-class TenantChange(Body):
-    """What is named changes. `base`: the shared tenant it leans on; `base` and `default_provider` null: none."""
+class TenantChange(AdminRequest):
+    """The fields to change; a field that is left out keeps its value."""
 
-    memory_cap: Cap | None = None
-    store_prompts: bool | None = None
-    route_explicit: bool | None = None
-    shared: bool | None = None
-    base: Text | None = None
-    default_provider: Text | None = None
+    memory_cap: Cap | None = Field(None, description=_CAP)
+    store_prompts: bool | None = Field(None, description="false: stored prompts are erased too.")
+    route_explicit: bool | None = Field(None, description=_EXPLICIT)
+    shared: bool | None = Field(None, description="Whether other tenants may use this tenant's memory.")
+    base: Text | None = Field(None, description="The shared tenant whose memory is used too; null: none.")
+    default_provider: Text | None = Field(None, description="The provider of passed-through requests; null: by policy.")
+
+
+class TenantEntry(TypedDict):
+    """A tenant, with the size of its memory."""
+
+    object: Literal["router.tenant"]
+    id: int
+    name: str
+    memory_cap: Annotated[int, Field(description=_CAP)]
+    memories: int
+    keys: Annotated[int, Field(description="The number of keys that are not revoked.")]
+    policies: int
+    graduated: Annotated[bool, Field(description="Whether the memory has an approximate index of its own.")]
+    store_prompts: bool
+    route_explicit: Annotated[bool, Field(description=_EXPLICIT)]
+    space_id: int | None
+    space: Annotated[str | None, Field(description="The embedding space; null: the one of the proxy's embedder.")]
+    building: Annotated[str | None, Field(description="The embedding space that the memory is being rewritten for.")]
+    shared: Annotated[bool, Field(description="Whether other tenants may use this tenant's memory.")]
+    base: Annotated[str | None, Field(description="The tenant whose shared memory is used too.")]
+    default_provider: Annotated[str | None, Field(description="The provider of passed-through requests.")]
+    created_at: datetime
+
+
+class FirstPolicy(TypedDict):
+    """The policy that a new tenant starts with."""
+
+    policy: str
+    models: list[str]
+    default_model: str
+
+
+class CreatedTenant(TenantEntry):
+    """A new tenant with its policy and its key."""
+
+    policy: Annotated[FirstPolicy | None, Field(description="null: no model has a price.")]
+    api_key: Annotated[str | None, Field(description="The key, which only this response contains.")]
 
 
 async def list_tenants(request: Request, db: Database) -> Response:
-    """Every tenant, with how much it has."""
-    return answer({"object": "list", "data": [shown(tenant) for tenant in await tenants.tenants(db)]})
+    """Return every tenant."""
+    return answer(listing([_entry(tenant) for tenant in await tenants.tenants(db)]))
 
 
 async def create_tenant(request: Request, db: Database) -> Response:
-    """Make a tenant; its key is in this answer alone."""
-    wanted = await parsed(request, NewTenant)
-    made = await administered.create(
+    """Create a tenant; only this response contains its key."""
+    wanted = await parse_body(request, NewTenant)
+    created = await operations.create(
         db,
         wanted.name,
         memory_cap=wanted.memory_cap,
@@ -63,51 +113,93 @@ async def create_tenant(request: Request, db: Database) -> Response:
         default=wanted.default_model,
         with_key=wanted.key,
     )
-    tenant = await administered.tenant_of(db, wanted.name)
-    return answer({**shown(tenant), "policy": made["policy"], "api_key": made["api_key"]}, 201)
+    entry = _entry(await operations.tenant_of(db, wanted.name))
+    response: CreatedTenant = {**entry, "policy": created["policy"], "api_key": created["api_key"]}
+    return answer(response, 201)
 
 
 async def read_tenant(request: Request, db: Database) -> Response:
-    """One of them."""
-    return answer(shown(await tenant_in(request, db)))
+    """Return one tenant."""
+    return answer(_entry(await tenant_in(request, db)))
 
 
 async def change_tenant(request: Request, db: Database) -> Response:
-    """Change what is named; storing no prompts any more erases those that are stored."""
+    """Change the fields given; `store_prompts` false erases the prompts that are stored."""
     tenant = await tenant_in(request, db)
-    given = given_in(await parsed(request, TenantChange), nullable={"base": 0, "default_provider": ""})
-    if given.get("base"):
+    body = await parse_body(request, TenantChange)
+    changes = changes_in(body, nullable={"base": 0, "default_provider": ""})
+    if changes.get("base"):
         try:
-            given["base"] = (await administered.tenant_of(db, given["base"])).tenant_id
+            changes["base"] = (await operations.tenant_of(db, changes["base"])).tenant_id
         except NotFound as error:
             raise BadRequest(error.message, param="base") from None
-    await tenants.change_tenant(db, tenant.tenant_id, **given)
-    return answer(shown(await tenant_in(request, db)))
+    await tenants.change_tenant(db, tenant.tenant_id, **changes)
+    return answer(_entry(await tenant_in(request, db)))
 
 
 async def delete_tenant(request: Request, db: Database) -> Response:
-    """Delete a tenant with its keys, policies, memories and ledger; `?confirm=NAME` says that it is meant."""
+    """Delete a tenant with its keys, policies, memories and ledger, if `?confirm=NAME` confirms it."""
     tenant = await tenant_in(request, db)
     if request.query_params.get("confirm") != tenant.name:
         raise BadRequest(
-            f"This deletes {tenant.name!r} for good, with {tenant.memories} memories, {tenant.keys} keys and its "
-            "ledger: add ?confirm= and its name if that is meant.",
+            f"This deletes {tenant.name!r} permanently, with {tenant.memories} memories, {tenant.keys} keys and its "
+            "ledger: confirm it with ?confirm= and the tenant's name.",
             param="confirm",
         )
     await tenants.delete_tenant(db, tenant.tenant_id)
-    return answer({"object": "router.tenant", "name": tenant.name, "deleted": True})
+    return answer(deleted("tenant", tenant.name))
 
 
-def shown(tenant: Tenant) -> dict[str, Any]:
-    """A tenant as JSON."""
-    found = {name: getattr(tenant, name) for name in tenant.__slots__}
-    return {"object": "router.tenant", "id": found.pop("tenant_id"), **found}
+def _entry(tenant: Tenant) -> TenantEntry:
+    return {
+        "object": "router.tenant",
+        "id": tenant.tenant_id,
+        "name": tenant.name,
+        "memory_cap": tenant.memory_cap,
+        "memories": tenant.memories,
+        "keys": tenant.keys,
+        "policies": tenant.policies,
+        "graduated": tenant.graduated,
+        "store_prompts": tenant.store_prompts,
+        "route_explicit": tenant.route_explicit,
+        "space_id": tenant.space_id,
+        "space": tenant.space,
+        "building": tenant.building,
+        "shared": tenant.shared,
+        "base": tenant.base,
+        "default_provider": tenant.default_provider,
+        "created_at": tenant.created_at,
+    }
 
 
 routes = [
-    route("/tenants", list_tenants, "GET"),
-    route("/tenants", create_tenant, "POST"),
-    route("/tenants/{tenant}", read_tenant, "GET"),
-    route("/tenants/{tenant}", change_tenant, "PATCH"),
-    route("/tenants/{tenant}", delete_tenant, "DELETE"),
+    admin_route("GET", "/tenants", list_tenants, "All tenants.", Listing[TenantEntry]),
+    admin_route(
+        "POST",
+        "/tenants",
+        create_tenant,
+        "Create a tenant; only the response contains its key.",
+        CreatedTenant,
+        status=201,
+        errors=(409,),
+        body=NewTenant,
+    ),
+    admin_route("GET", "/tenants/{tenant}", read_tenant, "One tenant.", TenantEntry),
+    admin_route(
+        "PATCH",
+        "/tenants/{tenant}",
+        change_tenant,
+        "Change the given fields of a tenant.",
+        TenantEntry,
+        errors=(409,),
+        body=TenantChange,
+    ),
+    admin_route(
+        "DELETE",
+        "/tenants/{tenant}",
+        delete_tenant,
+        "Delete a tenant with everything it owns.",
+        Deleted,
+        parameters=(parameter("confirm", "query", "The tenant's name, to confirm.", required=True),),
+    ),
 ]

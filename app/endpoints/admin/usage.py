@@ -1,21 +1,24 @@
-"""/v1/router/admin/usage: what every tenant used and spent."""
+"""/v1/router/admin/usage: requests, tokens and cost of all tenants."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.auth import route
-from app.endpoints.usage import Asked
+from app.endpoints.admin.route import admin_route
+from app.endpoints.usage import UsageQuery, UsageReport, period_of, report
+from app.http.responses import answer
 from app.store import usage as usage_store
 from app.store.database import Database
 
 
 async def usage(request: Request, db: Database) -> Response:
-    """As a tenant sees its own, by tenant first."""
-    asked = Asked.of(request)
-    rows = await usage_store.usages(db, asked.since, asked.until, asked.by)
-    return asked.answered(rows, ["tenant", *asked.by])
+    """Return the usage of every tenant, grouped by tenant and by the columns in `by`."""
+    period = period_of(request)
+    rows = await usage_store.usages(db, *period)
+    return answer(report(period, rows, ["tenant", *period.by]))
 
 
-routes = [route("/usage", usage, "GET")]
+routes = [
+    admin_route("GET", "/usage", usage, "Usage of all tenants, grouped by tenant first.", UsageReport, query=UsageQuery)
+]

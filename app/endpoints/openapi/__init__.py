@@ -1,7 +1,1 @@
-"""The OpenAPI document: made from the routes that the process serves and what is written down of each."""
-
-from __future__ import annotations
-
-from app.endpoints.openapi.document import OPERATIONS, document, served
-
-__all__ = ["OPERATIONS", "document", "served"]
+"""The OpenAPI document: generated from the routes of the application and the models declared beside each endpoint."""

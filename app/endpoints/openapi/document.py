@@ -1,33 +1,22 @@
-"""Puts the OpenAPI 3.1 document together for the routes of one application."""
+"""Generates the OpenAPI 3.1 document of an application from its routes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute
 
 from app import __version__
-from app.endpoints.openapi import admin, elsewhere, process, router, surface
-from app.endpoints.openapi.parts import JSON, Operation, Schema
+from app.endpoints.openapi.errors import AnthropicError, Error
+from app.endpoints.openapi.operation import JSON, DocumentedPath, Schema
+from app.endpoints.openapi.paths import documented_paths
+from app.endpoints.openapi.schemas import REF, Mode, query_parameters, schemas_of
 
-OPERATIONS: tuple[Operation, ...] = (
-    *surface.OPERATIONS,
-    *elsewhere.OPERATIONS,
-    *router.OPERATIONS,
-    *admin.OPERATIONS,
-    *process.OPERATIONS,
-)
+KEYS = frozenset({None, "tenant", "master"})
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-_REF = "#/components/schemas/{model}"
-#: The prefix of the demo provider, which is the router's own upstream and nobody else's.
-_INTERNAL = "/demo/"
 _SECURITY: dict[str | None, list[Schema]] = {
     None: [],
     "tenant": [{"bearer": []}, {"apiKey": []}],
@@ -39,69 +28,21 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "x-api-key",
-        "description": "The same key, where Anthropic's clients put it.",
+        "description": "The same key, in the header that Anthropic's clients use.",
     },
     "master": {"type": "http", "scheme": "bearer", "description": "ROUTER_ADMIN_KEY of the router."},
 }
-_ERRORS: dict[str, Schema] = {
-    "Error": {
-        "type": "object",
-        "description": "OpenAI's error object.",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message", "type", "param", "code"],
-                "properties": {
-                    "message": {"type": "string", "description": "For people."},
-                    "type": {"type": "string"},
-                    "param": {"type": ["string", "null"], "description": "The field or header that is wrong."},
-                    "code": {"type": ["string", "null"], "description": "For programs."},
-                },
-            }
-        },
-    },
-    "AnthropicError": {
-        "type": "object",
-        "description": "Anthropic's error object.",
-        "required": ["type", "error"],
-        "properties": {
-            "type": {"const": "error"},
-            "error": {
-                "type": "object",
-                "required": ["type", "message"],
-                "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
+_Schemas = Mapping[tuple[Any, Mode], Schema]
 
 
-def served(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Method and path of everything that `routes` serve, in OpenAPI's spelling: `("GET", "/v1/models/{name}")`."""
-    for route in routes:
-        if isinstance(route, Mount):
-            if not f"{route.path}/".startswith(_INTERNAL):
-                yield from served(route.routes, prefix + route.path)
-        elif isinstance(route, Route):
-            path = re.sub(r"\{(\w+):\w+\}", r"{\1}", prefix + route.path)
-            for method in METHODS:
-                if route.methods is None or method in route.methods:
-                    yield method, path
-
-
-def document(routes: Iterable[BaseRoute], operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
-    """The document of an application with these routes. A route that nobody has written down is left out."""
-    there = set(served(routes))
-    found = [operation for operation in operations if (operation.method, operation.via or operation.path) in there]
-    bodies: set[type[BaseModel]] = {operation.body for operation in found if isinstance(operation.body, type)}
-    shapes = sorted(bodies.union(router.SHAPES), key=lambda model: model.__name__)
-    wanted: Any = [(model, "validation") for model in shapes]
-    named, models = models_json_schema(wanted, ref_template=_REF)
-    refs: dict[type[BaseModel], Schema] = {model: named[model, "validation"] for model, _ in wanted}
+def document(routes: Iterable[BaseRoute], keys: Iterable[str | None] = KEYS) -> dict[str, Any]:
+    """The document of an application with these routes; operations that need another key than `keys` are left out."""
+    wanted = set(keys)
+    found = [each for each in documented_paths(routes) if each.operation.key in wanted]
+    schemas, components = schemas_of(_types(found))
     paths: dict[str, dict[str, Any]] = {}
-    for operation in found:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs)
+    for each in found:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -111,72 +52,86 @@ def document(routes: Iterable[BaseRoute], operations: Sequence[Operation] = OPER
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in found)],
+        "tags": [{"name": name} for name in dict.fromkeys(each.operation.tag for each in found)],
         "paths": paths,
-        "components": {
-            "schemas": {**models.get("$defs", {}), **_ERRORS},
-            "securitySchemes": _SCHEMES,
-        },
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
 
 
-def _operation(operation: Operation, refs: dict[type[BaseModel], Schema]) -> Schema:
-    said: Schema = {
-        "operationId": _name(operation),
+def operation_id(method: str, path: str) -> str:
+    """`GET /v1/router/memories/{memory_id}` as `get_router_memories_memory_id`."""
+    words = re.sub(r"\W+", "_", path.removeprefix("/v1")).strip("_")
+    return f"{method.lower()}_{words}"
+
+
+def _types(found: Iterable[DocumentedPath]) -> Iterator[tuple[Any, Mode]]:
+    """Every type that has to be described, and whether it is read or written."""
+    yield from ((Error, "serialization"), (AnthropicError, "serialization"))
+    for each in found:
+        for content in each.operation.responses.values():
+            yield from ((kind, "serialization") for kind in _by_media(content).values() if not isinstance(kind, dict))
+        if each.operation.body is not None:
+            yield from (
+                (kind, "validation") for kind in _by_media(each.operation.body).values() if not isinstance(kind, dict)
+            )
+
+
+def _operation(documented: DocumentedPath, schemas: _Schemas) -> Schema:
+    operation = documented.operation
+    responses: dict[str, Schema] = {
+        str(status): {"description": HTTPStatus(status).phrase, "content": _content(body, "serialization", schemas)}
+        for status, body in operation.responses.items()
+    }
+    responses |= {str(status): _error(status, operation.error) for status in operation.error_statuses}
+    if operation.from_provider:
+        responses["default"] = {"description": "The provider's response.", "content": {"*/*": {}}}
+    made: Schema = {
+        "operationId": operation_id(documented.method, documented.path),
         "summary": operation.summary,
         "tags": [operation.tag],
         "security": _SECURITY[operation.key],
-        "responses": {
-            **{str(status): _answer(status, schema) for status, schema in operation.answers.items()},
-            **{str(status): _refusal(status, operation.error) for status in operation.refused},
-        },
+        "responses": responses,
     }
-    if operation.passes:
-        said["responses"]["default"] = {
-            "description": "What the provider answers.",
-            "content": {"*/*": {}},
-        }
-    given = {each["name"] for each in operation.parameters if each["in"] == "path"}
-    inferred = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"\{(\w+)\}", operation.path)
-        if name not in given
-    ]
-    if inferred or operation.parameters:
-        said["parameters"] = [*inferred, *operation.parameters]
+    parameters = [*_path_parameters(documented), *operation.parameters]
+    if operation.query is not None:
+        parameters += query_parameters(operation.query)
+    if parameters:
+        made["parameters"] = parameters
     if operation.body is not None:
-        body = operation.body
-        content = refs[body] if isinstance(body, type) else body
-        said["requestBody"] = {"required": operation.body_needed, "content": _content(content)}
-    return said
+        content = _content(operation.body, "validation", schemas)
+        made["requestBody"] = {"required": operation.body_required, "content": content}
+    return made
 
 
-def _answer(status: int, schema: Schema) -> Schema:
-    said: Schema = {"description": HTTPStatus(status).phrase}
-    if schema:
-        said["content"] = _content(schema)
-    return said
+def _path_parameters(documented: DocumentedPath) -> list[Schema]:
+    """Parameters in the path that the operation does not describe itself."""
+    described = {each["name"] for each in documented.operation.parameters if each["in"] == "path"}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"\{(\w+)\}", documented.path)
+        if name not in described
+    ]
 
 
-def _content(schema: Schema) -> Schema:
-    """By media type; a schema alone is of JSON."""
-    return {kind: {"schema": each} for kind, each in (schema if _by_media(schema) else {JSON: schema}).items()}
+def _by_media(content: Any) -> Mapping[str, Any]:
+    """By media type; a type alone is JSON."""
+    return content if isinstance(content, dict) else {JSON: content}
 
 
-def _by_media(schema: Schema) -> bool:
-    return bool(schema) and all("/" in kind for kind in schema)
+def _content(content: Any, mode: Mode, schemas: _Schemas) -> Schema:
+    return {
+        media: {"schema": kind if isinstance(kind, dict) else schemas[kind, mode]}
+        for media, kind in _by_media(content).items()
+    }
 
 
-def _refusal(status: int, error: str) -> Schema:
-    said: Schema = {
+def _error(status: int, component: str) -> Schema:
+    made: Schema = {
         "description": HTTPStatus(status).phrase,
-        "content": {JSON: {"schema": {"$ref": _REF.format(model=error)}}},
+        "content": {JSON: {"schema": {"$ref": REF.format(model=component)}}},
     }
     if status == 429:
-        said["headers"] = {"retry-after": {"description": "Seconds until it may work.", "schema": {"type": "string"}}}
-    return said
-
-
-def _name(operation: Operation) -> str:
-    words = re.sub(r"\W+", "_", operation.path.removeprefix("/v1")).strip("_")
-    return f"{operation.method.lower()}_{words}"
+        made["headers"] = {
+            "retry-after": {"description": "Seconds until a retry may succeed.", "schema": {"type": "string"}}
+        }
+    return made

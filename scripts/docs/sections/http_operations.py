@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
-from app.endpoints.openapi import OPERATIONS
+from app.endpoints.openapi.paths import documented_paths
+from app.server.app import routes
 from scripts.docs.tables import code, table
 
 _KEYS = {None: "none", "tenant": "tenant's", "master": "master"}
 
 
 def markdown() -> str:
-    """A row for each operation; neighbours that do the same share one."""
-    rows = []
-    for (tag, key, summary), group in groupby(OPERATIONS, key=lambda each: (each.tag, each.key, each.summary)):
-        operations = ", ".join(code(f"{operation.method} {operation.path}") for operation in group)
-        rows.append((operations, tag, _KEYS[key], summary))
-    return table(("operation", "part", "key", "what it does"), rows)
+    """A row for each operation, ordered by part; operations with the same summary share a row."""
+    documented = list(documented_paths(routes))
+    parts = list(dict.fromkeys(each.operation.tag for each in documented))
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for each in sorted(documented, key=lambda each: parts.index(each.operation.tag)):
+        shared = each.operation.tag, _KEYS[each.operation.key], each.operation.summary
+        rows.setdefault(shared, []).append(code(f"{each.method} {each.path}"))
+    return table(
+        ("operation", "part", "key", "what it does"), [(", ".join(names), *shared) for shared, names in rows.items()]
+    )

@@ -1,0 +1,156 @@
+"""POST /v1/router/explain: the decision for a prompt, with its estimates and the memories behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.dialects import CHAT
+from app.dialects.model_request import ModelRequest
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate, parse_body, policy_of
+from app.endpoints.responses import select
+from app.http.fields import Tag
+from app.http.responses import answer
+from app.memory.embedders import EmbeddingFailed
+from app.memory.examples import PromptIn
+from app.routing.options import RoutingOptions
+from app.store import decisions
+from app.store.reals import short
+
+
+class Question(PromptIn):
+    """A prompt to be routed without sending it to a model."""
+
+    model: str = Field("auto", description="The policy.")
+    task: Tag | None = Field(None, description="The task tag, as in X-Router-Task.")
+    alpha: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
+        None, description="The price of cost in quality; null: the policy's."
+    )
+    neighbours: int = Field(10, ge=0, le=1000, description="The largest number of memories returned.")
+
+
+class ExplainedCandidate(TypedDict):
+    """A candidate with every number of its score; null: the decision did not need it.
+
+    quality = (sum of weight * score over the neighbours + n0 * prior) / (support + n0);
+    confidence = support / (support + n0); score = quality - alpha * cost_usd / unit_usd - penalty.
+    """
+
+    model: str
+    score: float | None
+    quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
+    confidence: Annotated[float | None, Field(description="The share of the estimate that neighbours contribute.")]
+    labels: Annotated[int | None, Field(description="The number of neighbours with a score of this model.")]
+    support: Annotated[float | None, Field(description="The sum of the neighbours' weights.")]
+    base_support: Annotated[float | None, Field(description="The part of `support` from a shared memory.")]
+    n0: Annotated[float | None, Field(description="The weight of the prior.")]
+    prior: Annotated[float | None, Field(description="The task's mean, shrunk to the tenant's.")]
+    tenant_mean: float | None
+    tenant_labels: int | None
+    task_mean: float | None
+    task_labels: int | None
+    cost_usd: Annotated[float | None, Field(description="The expected cost of the request.")]
+    penalty: Annotated[float | None, Field(description="The loss for not being the conversation's current model.")]
+    prompt_tokens: Annotated[float | None, Field(description="An estimate.")]
+    cached_tokens: Annotated[float | None, Field(description="An estimate.")]
+    completion_tokens: Annotated[float | None, Field(description="An estimate.")]
+    input_price: Annotated[float | None, Field(description="USD per million tokens.")]
+    cached_input_price: Annotated[float | None, Field(description="USD per million tokens.")]
+    output_price: Annotated[float | None, Field(description="USD per million tokens.")]
+    priced_on: Annotated[date | None, Field(description="The day that the prices are from.")]
+
+
+class Neighbour(TypedDict):
+    """A memory near the prompt."""
+
+    memory_id: int
+    similarity: Annotated[float, Field(description="The cosine similarity to the prompt.")]
+    weight: Annotated[float, Field(description="exp((similarity - 1) / tau).")]
+    task: str | None
+    source: str | None
+    prompt: Annotated[str | None, Field(description="null: the tenant does not store prompts.")]
+    scores: Annotated[dict[str, float], Field(description="The quality of each model's answer, 0 to 1.")]
+
+
+class Explanation(TypedDict):
+    """The decision for a prompt, with every number behind it."""
+
+    object: Literal["router.explanation"]
+    policy: str
+    model: Annotated[str, Field(description="The model that would serve.")]
+    reason: Annotated[str, Field(description="As in the header x-router-reason.")]
+    why: Annotated[str, Field(description="The reason as a sentence.")]
+    confidence: float | None
+    alpha: Annotated[float | None, Field(description="The price of cost in quality.")]
+    unit_usd: Annotated[float | None, Field(description="What the dearest candidate costs for an average prompt.")]
+    candidates: Annotated[list[ExplainedCandidate], Field(description="Best first; empty: nothing was ranked.")]
+    neighbours: Annotated[list[Neighbour], Field(description="The memories nearest to the prompt, nearest first.")]
+
+
+async def explain(request: Request) -> Response:
+    """Return which model would serve a prompt and why: the ranking with its estimates, and the nearest memories."""
+    services, caller = await authenticate(request)
+    question = await parse_body(request, Question)
+    policy = policy_of(caller, question.model, "model")
+    catalog = await services.directory.catalog()
+    text = question.text(granularity=policy.granularity)
+    messages = question.messages or [{"role": "user", "content": text}]
+    options = RoutingOptions(task=question.task, alpha=question.alpha)
+    wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
+    plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
+    neighbours: list[Any] = []
+    try:
+        space = await services.spaces.of(caller)
+        vector = await space.embedder.embed_one(text)
+    except EmbeddingFailed:
+        vector = None
+    if vector is not None and question.neighbours:
+        neighbours = await decisions.evidence(
+            services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
+        )
+    found: Explanation = {
+        "object": "router.explanation",
+        "policy": policy.name,
+        "model": plan.models[0].name,
+        "reason": plan.reason,
+        "why": plan.why,
+        "confidence": plan.confidence,
+        "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
+        "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
+        "candidates": [select(ExplainedCandidate, row) for row in plan.ranking],
+        "neighbours": [_neighbour(row) for row in neighbours],
+    }
+    return answer(found)
+
+
+def _neighbour(row: Mapping[str, Any]) -> Neighbour:
+    return select(
+        Neighbour,
+        row,
+        similarity=short(row["similarity"]),
+        weight=short(row["weight"]),
+        scores=dict(zip(row["models"] or (), map(short, row["scores"] or ()), strict=True)),
+    )
+
+
+routes = [
+    DocumentedRoute(
+        "POST",
+        "/v1/router/explain",
+        explain,
+        Operation(
+            summary="Which model would serve a prompt, and why; the prompt is not sent to any model.",
+            tag="decisions",
+            responses={200: Explanation},
+            errors=(404,),
+            body=Question,
+        ),
+    )
+]

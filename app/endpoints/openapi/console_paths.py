@@ -1,0 +1,19 @@
+"""The web page's path."""
+
+from __future__ import annotations
+
+from app.endpoints.openapi.operation import DocumentedPath, Operation
+
+PATHS = (
+    DocumentedPath(
+        "GET",
+        "/console",
+        Operation(
+            summary="The web page.",
+            tag="process",
+            responses={200: {"text/html": {"type": "string"}}},
+            key=None,
+            database=False,
+        ),
+    ),
+)

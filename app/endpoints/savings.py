@@ -1,0 +1,81 @@
+"""GET /v1/router/savings: the savings that calibration expected of each policy, and the real ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.endpoints.openapi.operation import DocumentedRoute, Operation
+from app.endpoints.requests import authenticate, parse_query, policy_of
+from app.endpoints.responses import Listing, listing
+from app.http.responses import answer
+from app.memory.backtest import saved
+from app.operations.timespans import since
+from app.store import backtests
+
+
+class SavingsQuery(BaseModel):
+    """The query string."""
+
+    since: str | None = Field(
+        None, description="A span before now such as 7d, or a date. Default: the last calibration, else 30d."
+    )
+    policy: str | None = Field(None, description="One policy. Default: all.")
+
+
+class PolicySavings(TypedDict):
+    """Real and expected savings of a policy; costs are USD of requests with known tokens and prices."""
+
+    policy: str
+    since: datetime
+    until: datetime
+    requests: Annotated[int, Field(description="Requests with a status below 400.")]
+    learned: Annotated[float | None, Field(description="The share of requests that the memory decided.")]
+    spent_usd: float | None
+    default_usd: Annotated[float | None, Field(description="The cost of the same tokens on the default model.")]
+    saved_usd: float | None
+    cost_ratio: Annotated[float | None, Field(description="`spent_usd` / `default_usd`.")]
+    target: Annotated[float | None, Field(description="The quality target of the last calibration.")]
+    calibrated_at: datetime | None
+    expected_cost_ratio: float | None
+    expected_quality_ratio: float | None
+    expected_quality_ratio_low: float | None
+    memories_then: Annotated[int | None, Field(description="Memories at the last calibration.")]
+    memories_now: int | None
+    verdict: Annotated[str, Field(description="All of it in a sentence.")]
+    shares: Annotated[dict[str, float], Field(description="The share of requests by model.")]
+    expected_shares: dict[str, float]
+
+
+async def savings(request: Request) -> Response:
+    """Return the expected and the real savings of each policy."""
+    services, caller = await authenticate(request)
+    query = parse_query(request, SavingsQuery)
+    rows = await backtests.savings(
+        services.db,
+        caller.tenant_id,
+        None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id,
+        None if query.since is None else since(query.since, datetime.now(UTC)),
+    )
+    return answer(listing([saved(row) for row in rows]))
+
+
+routes = [
+    DocumentedRoute(
+        "GET",
+        "/v1/router/savings",
+        savings,
+        Operation(
+            summary="The expected and the real savings of each policy.",
+            tag="decisions",
+            responses={200: Listing[PolicySavings]},
+            errors=(404,),
+            query=SavingsQuery,
+        ),
+    )
+]

@@ -1,0 +1,58 @@
+"""The sender: writes one request for each model that it is sent to, and sends it to the model's provider."""
+
+from __future__ import annotations
+
+import time
+
+from app.dialects.json_splice import with_model
+from app.dialects.model_request import ModelRequest
+from app.dialects.stream_options import with_usage
+from app.entities import Model
+from app.telemetry.otel import TRACEPARENT
+from app.telemetry.request_record import RequestRecord, Trace
+from app.upstream.client import RawHeaders, Reply, Upstream
+
+
+class Sender:
+    """Sends one request to providers. Only the bytes that have to differ for a provider are changed."""
+
+    __slots__ = ("_body", "_headers", "_query", "_record", "_request", "_trace", "_upstream", "_with_usage")
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        request: ModelRequest,
+        body: bytes,
+        headers: RawHeaders,
+        query: bytes,
+        record: RequestRecord,
+        *,
+        with_usage: bool,
+    ) -> None:
+        """`body`, `headers` and `query` as the client sent them; `with_usage`: ask for the usage of a stream."""
+        self._upstream = upstream
+        self._request = request
+        self._body = body
+        self._headers = headers
+        self._query = query
+        self._record = record
+        self._trace: Trace | None = record.trace if record.routed else None
+        self._with_usage = with_usage
+
+    async def send(self, model: Model, within: float) -> Reply:
+        """Send the request to a model; its answer has to begin `within` seconds. Raises `UpstreamUnavailable`."""
+        body, request, record = self._body, self._request, self._record
+        if model.upstream_name != request.model:
+            body = with_model(body, model.upstream_name)
+        if self._with_usage:
+            body = with_usage(body, request.body)
+        sent = time.perf_counter() - record.arrived
+        if record.overhead is None:
+            record.overhead = sent
+        headers = self._headers
+        if self._trace is not None:
+            headers = [(name, value) for name, value in headers if name != TRACEPARENT]
+            headers.append((TRACEPARENT, self._trace.attempt(sent)))
+        return await self._upstream.send(
+            model.provider, request.dialect.path, self._query, headers, body, within=within
+        )

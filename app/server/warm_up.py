@@ -1,0 +1,30 @@
+"""Warm-up: does once, before the port answers, what the first requests would otherwise wait for."""
+
+from __future__ import annotations
+
+from app.errors import DatabaseUnavailable
+from app.memory.embedders import EmbeddingFailed
+from app.services import Services
+from app.store.warm_up import warm_up as warm_up_connections
+
+#: Connections that are warmed up: one for a request, one for the ledger that is written after it.
+CONNECTIONS = 2
+#: A prompt of ordinary words; an embedder that calls a service embeds it too, which opens its connection.
+PROMPT = "Summarise this paragraph in one sentence, please."
+
+
+async def warm_up(services: Services) -> None:
+    """Embed a prompt, and run the statements of a request.
+
+    What fails here is left to the first request, which has its own way of failing.
+    """
+    own = services.spaces.own
+    try:
+        embedding = await own.embedder.embed_one(PROMPT)
+        if embedding is not None:
+            connections = min(CONNECTIONS, services.settings.pool_size)
+            await warm_up_connections(services.db, own.space_id, embedding, connections)
+        # Again, because what was loaded before notifications arrive is stale once they do.
+        await services.directory.catalog()
+    except (EmbeddingFailed, DatabaseUnavailable):
+        pass
