@@ -47,7 +47,7 @@ fmt: $(STAMP) ## format Python and SQL
 
 docs: $(STAMP) ## write the documents' reference tables from the code
 	$(BIN)/python -m scripts.docs.generate
-	$(BIN)/python scripts/docs/sql_functions.py
+	$(BIN)/python -m scripts.docs.sql_functions
 
 migrate: $(STAMP) ## bring the database of DATABASE_URL to this version's schema
 	$(BIN)/pgrouter migrate

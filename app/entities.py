@@ -32,15 +32,19 @@ class Provider:
 class Model:
     """A model of the deployment. Prices are in USD per million tokens; None in any field: unknown."""
 
+    #: Number of the model in the database.
     model_id: int
     #: Name in requests to pgrouter.
     name: str
+    #: The provider that serves it.
     provider: Provider
     #: Name in requests to the provider.
     upstream_name: str
+    #: Price of prompt tokens.
     input_price: float | None
     #: Price of prompt tokens read from the provider's cache; None: `input_price`.
     cached_input_price: float | None
+    #: Price of completion tokens, reasoning included.
     output_price: float | None
     #: Maximum tokens of prompt and answer together.
     context_window: int | None
@@ -88,9 +92,11 @@ class Space(NamedTuple):
 class Caller:
     """The owner of an API key: the key, its tenant, and the tenant's policies."""
 
+    #: Number of the tenant.
     tenant_id: int
     #: Name of the tenant.
     tenant: str
+    #: Number of the key.
     key_id: int
     #: Expiry of the key; None: never.
     expires_at: datetime | None
@@ -114,7 +120,9 @@ class Caller:
 class Tenant:
     """A tenant with its settings and the size of its memory."""
 
+    #: Number of the tenant.
     tenant_id: int
+    #: Name of the tenant.
     name: str
     #: Maximum number of memories.
     memory_cap: int
@@ -142,6 +150,7 @@ class Tenant:
     base: str | None
     #: Provider of requests without a model; None: that of the default model of `auto`.
     default_provider: str | None
+    #: Time of its creation.
     created_at: datetime
 
 
@@ -171,6 +180,7 @@ def cost_usd(
 class PolicySetting:
     """A setting of a policy: a column of `router.policies` and an attribute of the SQL type `policy_settings`."""
 
+    #: Name of the column.
     name: str
     #: Type of a value; a `str` is one of `choices`.
     kind: type[int] | type[float] | type[str]
@@ -182,6 +192,7 @@ class PolicySetting:
     low: float = 0
     #: Greatest value, inclusive; infinity is a value.
     high: float = 1e6
+    #: Allowed values of a `str`.
     choices: tuple[str, ...] = ()
 
     @property

@@ -63,7 +63,7 @@ class Unauthorized(RouterError):
 
 
 class BudgetSpent(RouterError):
-    """A budget of the key or its tenant has too little left for this request; it renews in `seconds`."""
+    """A budget of the key or its tenant is too low for this request; `Retry-After` gives the seconds to its renewal."""
 
     status = 402
     type = "insufficient_quota"
@@ -153,7 +153,7 @@ class RateLimited(RouterError):
 
 
 class UpstreamUnavailable(RouterError):
-    """No provider answered; `timed_out` makes it a 504."""
+    """No provider answered. After a timeout (`timed_out`) the status is 504."""
 
     status = 502
     type = "upstream_error"

@@ -33,8 +33,8 @@ def _refuse_pre_release(connection: Connection) -> None:
     if revision is not None and revision < FIRST:
         raise CommandError(
             f"its schema (revision {revision}) is of a pre-release and cannot be migrated; export each tenant's memory"
-            " with the pgrouter that made it (`pgrouter export`), drop and create the database, run `pgrouter migrate`,"
-            " and import the files (`pgrouter import`)."
+            " with the pgrouter that made it (`pgrouter export`), create a new database, run `pgrouter migrate` there"
+            " and import the files (`pgrouter import`)"
         )
 
 

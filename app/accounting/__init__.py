@@ -1,1 +1,1 @@
-"""What a request may cost, and what it did cost."""
+"""The cost of requests: limits before, the ledger after."""

@@ -34,31 +34,32 @@ main = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="An OpenAI base URL that learns which prompts a cheaper model answers well enough; its memory is in Postgres. "
-    "Commands work on DATABASE_URL, or on the embedded Postgres of PGROUTER_HOME while `pgrouter serve` runs.",
+    "Commands use DATABASE_URL, or the embedded Postgres of PGROUTER_HOME while `pgrouter serve` runs.",
 )
 
 
 @main.command()
 def serve(
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Processes that share the port [ROUTER_WORKERS, 1].")
+        int | None,
+        typer.Option("--workers", metavar="N", help="Processes that share the port. Default: ROUTER_WORKERS, else 1."),
     ] = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; with no DATABASE_URL, a Postgres and a demo tenant of its own come first."""
-    # Here, because the whole proxy comes with it, and every other command would wait for that.
+    """Serve until SIGINT or SIGTERM; without DATABASE_URL, start an embedded Postgres with a demo tenant first."""
+    # Imported here, as it imports the whole proxy, which the other commands need not wait for.
     from app.cli.serve import serve
 
     serve(workers)
 
 
-main.add_typer(tenants.tenants, name="tenant")
-main.add_typer(keys.keys, name="key")
-main.add_typer(readers.readers, name="reader")
-main.add_typer(providers.providers, name="provider")
-main.add_typer(models.models, name="model")
-main.add_typer(prices.prices, name="price")
-main.add_typer(policies.policies, name="policy")
-main.add_typer(limits.limits, name="limit")
+main.add_typer(tenants.group, name="tenant")
+main.add_typer(keys.group, name="key")
+main.add_typer(readers.group, name="reader")
+main.add_typer(providers.group, name="provider")
+main.add_typer(models.group, name="model")
+main.add_typer(prices.group, name="price")
+main.add_typer(policies.group, name="policy")
+main.add_typer(limits.group, name="limit")
 import_export.add_to(main)
 status.add_to(main)
 explain.add_to(main)

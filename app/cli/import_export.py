@@ -1,4 +1,4 @@
-"""`pgrouter import` and `export`: a tenant's memory in and out of files."""
+"""`pgrouter import` and `export`: reads examples from files, and writes a tenant's memory to files."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from app.entities import Tenant
 from app.errors import BadRequest, Conflict
 from app.memory.embedders import setting_of
 from app.settings import Settings
-from app.store import models as registry
-from app.store import spaces
+from app.store import models as stored_models
+from app.store import spaces as stored_spaces
 from app.store.database import Database
 from app.store.memory_files import FETCH_SIZE, export, staging
 from app.store.reals import short
 
 if TYPE_CHECKING:
-    # The proxy's requests are checked by the same code, and most of the proxy comes with it.
+    # Imported late, as it imports most of the proxy.
     from app.operations.import_examples import Contents
 
 
 class Source(StrEnum):
-    """Who judged."""
+    """Where the scores come from."""
 
     HUMAN = "human"
     JUDGE = "judge"
@@ -43,45 +43,49 @@ class Source(StrEnum):
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="*.jsonl or *.csv, or either with .gz")],
-    tenant: Annotated[str, typer.Option(help="Whom to teach.")],
-    source: Annotated[Source, typer.Option(help="Who judged, where a line does not say.")] = Source.IMPORT,
-    trim: Annotated[bool, typer.Option("--trim", help="Of more than the tenant keeps, teach only the last.")] = False,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="File: *.jsonl or *.csv, or either with .gz")
+    ],
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
+    source: Annotated[Source, typer.Option(help="Source of the scores, if a line has none.")] = Source.IMPORT,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Teach only the last examples, if the file has more than the tenant keeps.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a tenant the examples of a file, all of them or none: a mistake, Ctrl-C or a crash leaves nothing behind.
+    """Teach a tenant the examples of a file, all or none: after an error, Ctrl-C or a crash nothing is stored.
 
     A line of JSONL: {"prompt": …, "scores": {"gpt-4o": 1, "gpt-4o-mini": 0.5}, "task": …, "completion_tokens": {…}},
-    `task` and `completion_tokens` if known. CSV: columns prompt, task and q:MODEL. Scores go from 0 to 1. Later lines
-    count as younger: they overwrite earlier ones of the same prompt, and are kept longer.
+    `task` and `completion_tokens` if known. CSV: columns prompt, task and q:MODEL. Scores are from 0 to 1. Later lines
+    are newer: they overwrite earlier ones with the same prompt, and are evicted later.
     """
     from app.operations import import_examples
     from app.operations.example_file import ExampleFile
 
-    lessons = ExampleFile(file, source.value)
+    examples = ExampleFile(file, source.value)
 
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
-        catalog = Catalog(await registry.models(db))
+        catalog = Catalog(await stored_models.models(db))
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
-            with _interruption(f"nothing of {file} is taught"):
-                with progress("Checking ", lessons.size) as advance:
-                    contents = await import_examples.check(lessons, catalog, embedding, advance)
-                if lessons.unread:
-                    note(f"Columns that teach nothing are passed over: {', '.join(lessons.unread)}.")
+            with _interruption(f"no example of {file} was stored"):
+                with progress("Checking ", examples.size) as advance:
+                    contents = await import_examples.check(examples, catalog, embedding, advance)
+                if examples.unread:
+                    note(f"Ignored columns: {', '.join(examples.unread)}.")
                 skip = _fitting(contents, row, file, trim=trim)
                 count = contents.examples - skip
                 async with staging(db) as staged:
                     with progress("Embedding", count) as advance:
-                        await import_examples.stage(lessons, skip, catalog, embedding, staged.add, advance)
+                        await import_examples.stage(examples, skip, catalog, embedding, staged.add, advance)
                     with progress("Teaching ", count) as advance:
                         try:
                             taught = await staged.teach(row.tenant_id, space_id, advance)
                         except Conflict:
                             raise Conflict(
-                                f"{tenant} was moved to another embedder meanwhile, and nothing of {file} is taught: "
-                                "run the import again."
+                                f"{tenant} was moved to another embedder in the meantime, and no example of {file} was "
+                                "stored: run the import again."
                             ) from None
         return {
             "tenant": tenant,
@@ -97,7 +101,7 @@ def import_file(
     if as_json:
         show_json(result)
         return
-    evicted = f" {result['evicted']} older ones made room." if result["evicted"] else ""
+    evicted = f" {result['evicted']} older ones were evicted." if result["evicted"] else ""
     typer.echo(
         f"Taught {result['examples']} examples, {result['created']} of them new; "
         f"{tenant} has {result['memories']} memories.{evicted}"
@@ -105,10 +109,10 @@ def import_file(
 
 
 def export_file(
-    tenant: Annotated[str, typer.Option(help="Whose memory.")],
-    output: Annotated[Path, typer.Option(help="A file, gzipped if it ends in .gz; - for stdout.")] = Path("-"),
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
+    output: Annotated[Path, typer.Option(help="File, gzipped if its name ends in .gz; - is stdout.")] = Path("-"),
 ) -> None:
-    """Write a tenant's memory as JSONL that `import` takes."""
+    """Write a tenant's memory as JSONL, which `import` reads."""
 
     async def work(db: Database) -> tuple[int, int]:
         row = await tenant_of(db, tenant)
@@ -128,53 +132,55 @@ def export_file(
 
     written, textless = with_database(work)
     if textless:
-        note(f"{textless} memories are left out: their prompts are not stored, or they have no score.")
+        note(f"{textless} memories were left out: their prompts are not stored, or they have no score.")
     note(f"Exported {written} memories of {tenant}.")
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` these commands."""
+    """Add these commands to `main`."""
     main.command("import")(import_file)
     main.command("export")(export_file)
 
 
 async def _check_space(db: Database, tenant: Tenant, space: str) -> None:
-    """Raise `BadRequest` when a tenant that is in no space of its own was taught in another one than `space`.
+    """Raise `BadRequest` if the tenant has no space of its own and was taught in another space than `space`.
 
-    What is taught in the wrong one is not found, and the cap makes room for it among what is.
+    Memories in the wrong space are never found, but count for the cap, so that found ones are evicted.
     """
     if tenant.space is not None:
         return
-    serving = next((row["space"] for row in await spaces.spaces_of(db, tenant.tenant_id) if row["serves"]), space)
+    serving = next(
+        (row["space"] for row in await stored_spaces.spaces_of(db, tenant.tenant_id) if row["serves"]), space
+    )
     if serving != space:
         raise BadRequest(
-            f"{tenant.name} is taught with {serving}: set ROUTER_EMBEDDER to that "
-            f"({setting_of(serving) or 'minilm:/path/to/its/folder'}), or move it first with `pgrouter reembed "
+            f"{tenant.name} was taught with {serving}: set ROUTER_EMBEDDER to "
+            f"{setting_of(serving) or 'minilm:/path/to/its/folder'}, or first move its memory with `pgrouter reembed "
             f"--tenant {shlex.quote(tenant.name)} --to {shlex.quote(Settings.from_environment().embedder)}`."
         )
 
 
 def _fitting(contents: Contents, tenant: Tenant, file: Path, *, trim: bool) -> int:
-    """How many examples to leave out at the beginning. Raises `BadRequest` when there are more than may be kept."""
+    """The number of examples to skip. Raises `BadRequest` if there are more than the tenant keeps, without `trim`."""
     skip = contents.before(tenant.memory_cap)
     if skip and not trim:
         name, cap = shlex.quote(tenant.name), tenant.memories + contents.memories
         raise BadRequest(
-            f"{file} makes {contents.memories} memories, and {tenant.name} keeps {tenant.memory_cap}. Raise that with "
-            f"`pgrouter tenant set {name} --memory-cap {cap}`, which leaves room for those it has, or teach only "
-            f"the last {tenant.memory_cap} with --trim."
+            f"{file} makes {contents.memories} memories, but {tenant.name} keeps {tenant.memory_cap}. Raise the cap "
+            f"with `pgrouter tenant set {name} --memory-cap {cap}`, which has room for its present memories too, or "
+            f"teach only the last {tenant.memory_cap} with --trim."
         )
     if skip:
-        note(f"{tenant.name} keeps {tenant.memory_cap} memories: the first {skip} examples are left out.")
+        note(f"{tenant.name} keeps {tenant.memory_cap} memories: the first {skip} examples are skipped.")
     return skip
 
 
 @contextmanager
-def _interruption(said: str) -> Iterator[None]:
+def _interruption(result: str) -> Iterator[None]:
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
-        note(f"Interrupted: {said}.")
+        note(f"Interrupted: {result}.")
         raise
 
 
@@ -198,7 +204,7 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _writing(output: Path) -> Iterator[IO[bytes]]:
-    """The file, there under its name only once it is complete; or stdout, or what else is no plain file, as it is."""
+    """The file to write, renamed to its name when it is complete; stdout and special files are written directly."""
     if str(output) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -208,7 +214,7 @@ def _writing(output: Path) -> Iterator[IO[bytes]]:
         with _opened(output, zipped=zipped) as file:
             yield file
         return
-    # A link stays one.
+    # If it is a link, its target is replaced, not the link.
     target = Path(os.path.realpath(output))
     partial = target.with_name(f"{target.name}.partial")
     try:

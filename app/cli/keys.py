@@ -1,4 +1,4 @@
-"""`pgrouter key`: make, list, rotate and revoke API keys."""
+"""`pgrouter key`: creates, lists, rotates and revokes API keys."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from app.cli.common import AsJson, note, options, show, show_json, tenant_of, wi
 from app.cli.tenants import TenantArgument
 from app.errors import NotFound
 from app.operations.keys import new_key, rotate, until
-from app.store import keys as stored
+from app.store import keys as stored_keys
 from app.store.database import Database
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
+group = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
 
 
-KeyArgument = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Its number in `pgrouter key list`.")]
+KeyArgument = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the key in `pgrouter key list`.")]
 
 
-@keys.command("create")
+@group.command("create")
 def create_key(
     tenant: TenantArgument,
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    name: Annotated[str, typer.Option(help="Purpose of the key.")] = "",
     expires: Annotated[
-        str | None, typer.Option(metavar="30d|2026-12-31", help="Refused from then on: in hours, days, weeks; or UTC.")
+        str | None,
+        typer.Option(
+            metavar="30d|2026-12-31", help="Expiry: hours, days or weeks from now, or a UTC date. Default: none."
+        ),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="Only this one may serve it; may be given again. Else all may.")
+        list[str] | None, typer.Option(help="Allow only this model (repeatable). Default: all models.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an API key and show it, once."""
+    """Create an API key, and print it, once."""
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
 
     async def work(db: Database) -> dict[str, Any]:
@@ -43,19 +46,22 @@ def create_key(
         show_json(made)
         return
     typer.echo(f"api_key = {made['api_key']}")
-    note("Keep it: it is stored as a hash and cannot be shown again.")
+    note("Store the key now: only its hash is kept, so it cannot be shown again.")
 
 
-@keys.command("rotate")
+@group.command("rotate")
 def rotate_key(
     tenant: TenantArgument,
     key_id: KeyArgument,
     grace: Annotated[
-        str | None, typer.Option(metavar="24h|2026-12-31", help="The old key works until then; else no more.")
+        str | None,
+        typer.Option(
+            metavar="24h|2026-12-31", help="Time until which the old key works. Default: it stops working now."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key with name, expiry, models and limits of one that it replaces, and show it, once."""
+    """Replace a key by a new one with its name, expiry, models and limits, and print that, once."""
     old_until = None if grace is None else expiry(grace, datetime.now(UTC), "grace")
 
     async def work(db: Database) -> dict[str, Any]:
@@ -66,36 +72,36 @@ def rotate_key(
         show_json(made)
         return
     typer.echo(f"api_key = {made['api_key']}")
-    works = "no more" if old_until is None else f"until {old_until:%Y-%m-%d %H:%M} UTC"
-    note(f"Keep it: it is stored as a hash and cannot be shown again. Key {key_id} works {works}.")
+    old = "has stopped working" if old_until is None else f"works until {old_until:%Y-%m-%d %H:%M} UTC"
+    note(f"Store the key now: only its hash is kept, so it cannot be shown again. Key {key_id} {old}.")
 
 
-@keys.command("list")
+@group.command("list")
 def list_keys(tenant: TenantArgument, as_json: AsJson = False) -> None:
-    """A tenant's keys, the revoked ones too; of each only its first characters."""
+    """List a tenant's keys, revoked ones too, each by its first characters."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await stored.credentials(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_keys.credentials(db, (await tenant_of(db, tenant)).tenant_id))
 
     show(with_database(work), as_json=as_json, empty="The tenant has no keys.")
 
 
-@keys.command("revoke")
+@group.command("revoke")
 def revoke_key(
     tenant: TenantArgument,
     key_id: KeyArgument,
 ) -> None:
-    """Refuse a key from now on."""
+    """Revoke a key, effective at once."""
 
     async def work(db: Database) -> None:
-        if not await stored.revoke_key(db, (await tenant_of(db, tenant)).tenant_id, key_id):
-            raise NotFound(f"The tenant {tenant!r} has no key {key_id}; `pgrouter key list {tenant!r}` shows them.")
+        if not await stored_keys.revoke_key(db, (await tenant_of(db, tenant)).tenant_id, key_id):
+            raise NotFound(f"The tenant {tenant!r} has no key {key_id}; `pgrouter key list {tenant!r}` lists the keys.")
 
     with_database(work)
     typer.echo(f"Revoked key {key_id} of {tenant}.")
 
 
 def expiry(text: str, now: datetime, option: str = "expires") -> datetime:
-    """A moment that is yet to come, as `app.operations.keys.until` reads it; else `BadParameter`."""
+    """Parse a future time as `app.operations.keys.until` does. Raises `BadParameter` naming the option."""
     with options(option):
         return until(text, now, option)

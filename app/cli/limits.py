@@ -1,4 +1,4 @@
-"""`pgrouter limit`: what a tenant, or one of its keys, may use."""
+"""`pgrouter limit`: sets, drops and lists the limits of tenants and keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 from app.cli.common import AsJson, note, show, tenant_of, with_database
 from app.cli.tenants import TenantArgument
-from app.store import limits as money
+from app.store import limits as stored_limits
 from app.store.database import Database
 
-limits = typer.Typer(no_args_is_help=True, help="Say what tenants and keys may use: requests, tokens, USD.")
+group = typer.Typer(no_args_is_help=True, help="Limit the requests, tokens and USD of tenants and keys.")
 
-#: Each limit by the column that has it, in words; its option is the column with dashes.
+#: Each limit in words, by its column; its option is the column with dashes.
 WORDS = {
     "requests_per_minute": "{:,} requests a minute",
     "tokens_per_minute": "{:,} tokens a minute",
@@ -24,22 +24,32 @@ WORDS = {
 _MOST = 2**31 - 1
 
 KeyOption = Annotated[
-    int | None, typer.Option("--key", min=1, max=_MOST, help="A key's number in `pgrouter key list`; else all keys.")
+    int | None,
+    typer.Option(
+        "--key",
+        min=1,
+        max=_MOST,
+        help="Number of the key in `pgrouter key list`. Default: the tenant, all keys together.",
+    ),
 ]
-RateOption = Annotated[int | None, typer.Option(min=1, max=_MOST, help="So many may come at once, too.")]
+RateOption = Annotated[
+    int | None, typer.Option(min=1, max=_MOST, help="Limit a minute, which is also the burst. Default: unchanged.")
+]
 
 
 def usd(value: float | None) -> float | None:
-    """A budget from the command line; `BadParameter` for one that is no sum of money."""
+    """Check a budget from the command line. Raises `BadParameter` if it is out of range."""
     if value is not None and not 0 <= value <= 1e9:
-        raise typer.BadParameter("a budget is 0 to 1,000,000,000 USD")
+        raise typer.BadParameter(f"{value:g} is outside 0 to 1,000,000,000 USD")
     return value
 
 
-BudgetOption = Annotated[float | None, typer.Option(callback=usd, help="By the UTC calendar; 0: free models alone.")]
+BudgetOption = Annotated[
+    float | None, typer.Option(callback=usd, help="Budget in USD, by the UTC calendar; 0: free models only.")
+]
 
 
-@limits.command("set")
+@group.command("set")
 def set_limits(
     tenant: TenantArgument,
     key: KeyOption = None,
@@ -48,7 +58,7 @@ def set_limits(
     day_usd: BudgetOption = None,
     month_usd: BudgetOption = None,
 ) -> None:
-    """Limit a tenant, or one of its keys; limits that are not named stay as they are."""
+    """Set limits of a tenant, or of one of its keys; limits that are not given keep their values."""
     given = {
         "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute,
@@ -57,21 +67,23 @@ def set_limits(
     }
     if all(value is None for value in given.values()):
         options = ", ".join(f"--{name.replace('_', '-')}" for name in WORDS)
-        raise typer.BadParameter(f"name a limit: {options}")
+        raise typer.BadParameter(f"no limit is given; give one of {options}")
     changes = {name: value for name, value in given.items() if value is not None}
-    _say(tenant, key, with_database(lambda db: _change(db, tenant, key, changes)))
+    _report(tenant, key, with_database(lambda db: _change(db, tenant, key, changes)))
 
 
-@limits.command("drop")
+@group.command("drop")
 def drop_limits(
     tenant: TenantArgument,
     key: KeyOption = None,
-    requests_per_minute: Annotated[bool, typer.Option("--requests-per-minute", help="This; none named: all.")] = False,
-    tokens_per_minute: Annotated[bool, typer.Option("--tokens-per-minute", help="This.")] = False,
-    day_usd: Annotated[bool, typer.Option("--day-usd", help="This.")] = False,
-    month_usd: Annotated[bool, typer.Option("--month-usd", help="This.")] = False,
+    requests_per_minute: Annotated[
+        bool, typer.Option("--requests-per-minute", help="This limit. Default: all limits, if none is named.")
+    ] = False,
+    tokens_per_minute: Annotated[bool, typer.Option("--tokens-per-minute", help="This limit.")] = False,
+    day_usd: Annotated[bool, typer.Option("--day-usd", help="This limit.")] = False,
+    month_usd: Annotated[bool, typer.Option("--month-usd", help="This limit.")] = False,
 ) -> None:
-    """Take limits away from a tenant, or from one of its keys."""
+    """Remove limits of a tenant, or of one of its keys."""
     named = {
         "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute,
@@ -79,15 +91,15 @@ def drop_limits(
         "month_usd": month_usd,
     }
     gone = {name: None for name, flag in named.items() if flag or not any(named.values())}
-    _say(tenant, key, with_database(lambda db: _change(db, tenant, key, gone)))
+    _report(tenant, key, with_database(lambda db: _change(db, tenant, key, gone)))
 
 
-@limits.command("list")
+@group.command("list")
 def list_limits(tenant: TenantArgument, as_json: AsJson = False) -> None:
-    """The limits of a tenant and of its keys, with what is spent, reserved by requests under way, and left."""
+    """List the limits of a tenant and its keys: spent, reserved by requests under way, and left."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await money.limits(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_limits.limits(db, (await tenant_of(db, tenant)).tenant_id))
 
     show(
         [{**row, "key": row["key"] if row["key_id"] is not None else "(all)"} for row in with_database(work)],
@@ -96,15 +108,15 @@ def list_limits(tenant: TenantArgument, as_json: AsJson = False) -> None:
             "key_id", "key", "requests_per_minute", "requests_left", "tokens_per_minute", "tokens_left", "day_usd",
             "day_spent_usd", "day_left_usd", "month_usd", "month_spent_usd", "month_left_usd", "reserved_usd",
         ),
-        empty=f"{tenant} has no limits; `pgrouter limit set` makes some.",
+        empty=f"{tenant} has no limits: set some with `pgrouter limit set`.",
     )  # fmt: skip
 
 
 async def _change(db: Database, tenant: str, key: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     tenant_id = (await tenant_of(db, tenant)).tenant_id
-    rows = {row["key_id"]: row for row in await money.limits(db, tenant_id)}
+    rows = {row["key_id"]: row for row in await stored_limits.limits(db, tenant_id)}
     found = {name: rows[key][name] if key in rows else None for name in WORDS} | dict(changes)
-    await money.put_limits(
+    await stored_limits.put_limits(
         db,
         tenant_id,
         key,
@@ -116,7 +128,7 @@ async def _change(db: Database, tenant: str, key: int | None, changes: Mapping[s
     return found
 
 
-def _say(tenant: str, key: int | None, found: Mapping[str, Any]) -> None:
+def _report(tenant: str, key: int | None, found: Mapping[str, Any]) -> None:
     whose = tenant if key is None else f"Key {key} of {tenant}"
     words = [WORDS[name].format(value) for name, value in found.items() if value is not None]
     if words:

@@ -1,4 +1,4 @@
-"""`pgrouter migrate`: bring the database to this version's schema."""
+"""`pgrouter migrate`: migrates the database to the schema of this version."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from app.errors import ConfigurationError
 
 
 def migrate(
-    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL for review; connects to nothing.")] = False,
-    revision: Annotated[str, typer.Option(help="Up to which; with --sql also FROM:TO.")] = "head",
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL for review, without connecting.")] = False,
+    revision: Annotated[str, typer.Option(help="Target revision; with --sql also FROM:TO.")] = "head",
 ) -> None:
-    """Bring the database to this version's schema, in one transaction."""
-    # Alembic and SQLAlchemy take longer to import than the other commands run.
+    """Migrate the database to the schema of this version, in one transaction."""
+    # Importing Alembic and SQLAlchemy takes longer than other commands run.
     from alembic import command
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from app.operations import migrate as schema
+    from app.operations import migrate as migrations
 
     try:
         if sql:
-            config = schema.configuration()
+            config = migrations.configuration()
             config.output_buffer = sys.stdout
             command.upgrade(config, revision, sql=True)
             return
-        before, after = schema.migrate(dsn(), revision)
+        before, after = migrations.migrate(dsn(), revision)
     except CommandError as error:
         raise ConfigurationError(f"{error}.") from None
     except SQLAlchemyError as error:
         raise ConfigurationError(f"The database could not be migrated: {str(error).splitlines()[0]}") from None
     if before == after:
-        typer.echo(f"The schema is at revision {after} already.")
+        typer.echo(f"The schema is already at revision {after}.")
     else:
-        typer.echo(f"The schema went from {before or 'nothing'} to revision {after or 'nothing'}.")
+        typer.echo(f"Migrated the schema from revision {before or 'none'} to revision {after or 'none'}.")

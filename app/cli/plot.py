@@ -1,4 +1,4 @@
-"""Draws a backtest in characters: cost to the right, quality upwards."""
+"""Draws a backtest with characters: cost to the right, quality upwards."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from textwrap import wrap
 
 from app.memory.backtest import Backtest
 
+#: Lines of the plot.
 HEIGHT = 20
-#: Of the range of quality that the curve and the blend span; what lies further out is shown at the edge.
+#: Share of the quality range of curve and blend that is added on both sides; points beyond are shown at the edge.
 REACH = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """What is drawn with."""
+    """The characters of a plot."""
 
+    #: The policy at an alpha that was measured.
     curve: str
+    #: The policy as it is.
     in_use: str
+    #: The line between points of the curve.
     line: str
     blend: str
     oracle: str
+    #: Marks a point above the plot.
     up: str
+    #: Marks a point below the plot.
     down: str
+    #: The quality axis, and a tick on it.
     edge: str
     tick: str
+    #: The cost axis, and its corner with the quality axis.
     floor: str
     corner: str
 
@@ -37,13 +45,13 @@ PLAIN = Glyphs("o", "@", "-", ".", "*", "^", "v", "|", "+", "-", "+")
 
 
 def letters(count: int) -> list[str]:
-    """A short name for each of `count` models."""
+    """A letter for each of `count` models."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     return [alphabet[i] if i < len(alphabet) else "?" for i in range(count)]
 
 
 def glyphs_for(encoding: str | None) -> Glyphs:
-    """What an output of that encoding can show."""
+    """The characters that an output of this encoding can show."""
     try:
         "".join(str(getattr(FINE, name)) for name in FINE.__slots__).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -52,7 +60,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 
 
 def window(found: Backtest) -> tuple[float, float]:
-    """The range of quality worth showing: of the curve and the blend, and of the models and the oracle near them."""
+    """The quality range to show: that of curve and blend, and of the models and the oracle near it."""
     near = [point.quality for point in found.curve] + [quality for _, quality in found.blend()]
     low, high = min(near), max(near)
     reach = REACH * max(high - low, 0.01)
@@ -64,7 +72,7 @@ def window(found: Backtest) -> tuple[float, float]:
 
 
 def plot(found: Backtest, width: int, glyphs: Glyphs) -> list[str]:
-    """The lines of the plot, `width` characters wide at most."""
+    """The lines of the plot, at most `width` characters wide."""
     canvas = _Canvas(found, width, glyphs)
     blend = found.blend()
     canvas.line(blend, glyphs.blend)
@@ -90,7 +98,7 @@ def plot(found: Backtest, width: int, glyphs: Glyphs) -> list[str]:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from `low` to `high`, `most` at most."""
+    """Up to `most` round numbers from `low` to `high`."""
     step = 10.0 ** floor(log10((high - low) / max(most, 1)))
     while (high - low) / step > most:
         step *= 2 if round(step / 10 ** floor(log10(step) + 1e-9)) != 2 else 2.5
@@ -99,7 +107,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def digits_of(marks: Sequence[float]) -> int:
-    """Decimals that tell the marks of an axis apart."""
+    """The number of decimals that distinguishes the marks of an axis."""
     step = marks[1] - marks[0] if len(marks) > 1 else 0.1
     return max(0, -floor(log10(step) + 1e-9))
 
@@ -137,7 +145,7 @@ class _Canvas:
                 self.cells[self.row(y)][self.column(cost + share * (next_cost - cost))] = mark
 
     def name(self, cost: float, quality: float, text: str) -> None:
-        """Write `text` beside a point where it covers no other; not at all where there is no such place."""
+        """Write `text` beside a point where it covers no other text; if there is no such place, leave it out."""
         if quality > self.high:
             text = f"{text} {quality:.3f} {self.glyphs.up}"
         elif quality < self.low:
@@ -148,7 +156,7 @@ class _Canvas:
             for down in (0, 1, -1, 2, -2)
             for start in ((column + 2, column - 1 - len(text)) if not down else _around(column, len(text)))
         ]
-        for blank in (True, False):  # rather beside a line than across it
+        for blank in (True, False):  # first places without a line behind the text
             for y, x in places:
                 if self._free(y, x, len(text), blank=blank):
                     self.cells[y][x : x + len(text)] = text

@@ -1,4 +1,4 @@
-"""Draws a backtest as a PNG; needs the extra `plot`."""
+"""Draws a backtest as PNG; needs the extra `plot`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from app.memory.backtest import Backtest, Point
 
-#: Of the Okabe-Ito palette, which colour-blind readers tell apart.
+#: Colours of the Okabe-Ito palette, which colour-blind readers can distinguish.
 POLICY, BLEND, MODEL, ORACLE = "#0072B2", "#888888", "#222222", "#D55E00"
 
 
@@ -54,7 +54,7 @@ def draw(found: Backtest, title: str, file: Path, confidence: float) -> None:
 
 
 def _name(axes: Axes, text: str, point: Point, color: str, *, above: bool) -> None:
-    """Above a point to its left, or below to its right: the curve rises ever more slowly, so both are mostly free."""
+    """Write above a point to its left, or below to its right; both places are mostly free, as the curve is concave."""
     axes.annotate(
         text,
         (point.cost_usd * 1000, point.quality),

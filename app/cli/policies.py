@@ -1,4 +1,4 @@
-"""`pgrouter policy`: the names that ask for routing, and how each decides."""
+"""`pgrouter policy`: adds, changes, lists and deletes policies."""
 
 from __future__ import annotations
 
@@ -11,38 +11,58 @@ from app.cli.common import AsJson, note, options, show, tenant_of, with_database
 from app.cli.setting_options import with_settings
 from app.cli.tenants import TenantArgument
 from app.errors import NotFound
-from app.operations import policies as administered
+from app.operations import policies
 from app.operations.policy_defaults import names_in
 from app.settings import Backend
-from app.store import policies as policies_store
+from app.store import policies as stored_policies
 from app.store.database import Database
 
-policies = typer.Typer(no_args_is_help=True, help="Say how a tenant's requests are routed.")
+group = typer.Typer(
+    no_args_is_help=True, help="Add, change, list and delete policies, which route a tenant's requests."
+)
 
-PolicyArgument = Annotated[str, typer.Argument(metavar="NAME", help="What requests say in `model`, such as auto.")]
+PolicyArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name that requests give in `model`, such as auto.")
+]
 
 
-@policies.command("put")
+@group.command("put")
 @with_settings()
 def put_policy(
     tenant: TenantArgument,
     name: PolicyArgument,
-    backend: Annotated[Backend | None, typer.Option(help="How candidates are ranked.")] = None,
-    default: Annotated[str | None, typer.Option(help="Model that serves when the decision is declined.")] = None,
-    models: Annotated[str | None, typer.Option(help="Candidates, commas between.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Shares of --models under `weighted`, commas between.")] = None,
+    backend: Annotated[
+        Backend | None,
+        typer.Option(help="Backend that ranks the candidates. Default for a new policy: ROUTER_BACKEND, else knn."),
+    ] = None,
+    default: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that serves if the decision is declined. Default for a new policy: the dearest candidate."
+        ),
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Candidates, separated by commas. Default for a new policy: ROUTER_CANDIDATES, else by price."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of the models under backend weighted, separated by commas. Default: 1 each."),
+    ] = None,
     *,
     settings: Mapping[str, Any],
 ) -> None:
-    """Add a policy, or change one; what is not given stays, or for a new one comes from ROUTER_* and the prices."""
-    shares = None if weights is None else _shares(weights)
+    """Add a policy, or change one; options that are not given keep their values."""
+    shares = None if weights is None else _weights(weights)
     wanted = None if models is None else names_in(models)
     if wanted == ():
-        raise typer.BadParameter("name at least one model", param_hint="--models")
+        raise typer.BadParameter("give at least one model", param_hint="--models")
 
     async def work(db: Database) -> list[str]:
         tenant_id = (await tenant_of(db, tenant)).tenant_id
-        return await administered.put(
+        return await policies.put(
             db,
             tenant_id,
             name,
@@ -60,20 +80,20 @@ def put_policy(
     typer.echo(f"Policy {name} of {tenant} is set.")
 
 
-@policies.command("list")
+@group.command("list")
 def list_policies(tenant: TenantArgument, as_json: AsJson = False) -> None:
-    """A tenant's policies with every setting."""
+    """List a tenant's policies with every setting."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await policies_store.settings(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_policies.settings(db, (await tenant_of(db, tenant)).tenant_id))
 
     found = [dict(row) for row in with_database(work)]
     if as_json:
         show(found, as_json=True)
         return
     if not found:
-        note(f"The tenant has no policies; `pgrouter policy put {tenant!r} auto` makes one.")
-    # Seventeen columns fit no terminal: one block a policy.
+        note(f"The tenant has no policies: add one with `pgrouter policy put {tenant!r} auto`.")
+    # Seventeen columns do not fit a terminal: each policy is a block of lines.
     for position, policy in enumerate(found):
         if position:
             typer.echo()
@@ -83,23 +103,25 @@ def list_policies(tenant: TenantArgument, as_json: AsJson = False) -> None:
         )
 
 
-@policies.command("delete")
+@group.command("delete")
 def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
-    """Delete a policy; requests that name it get 404 from then on, its decisions stay in the ledger."""
+    """Delete a policy: requests that name it get 404; its decisions stay in the ledger."""
 
     async def work(db: Database) -> None:
-        if not await policies_store.delete_policy(db, (await tenant_of(db, tenant)).tenant_id, name):
+        if not await stored_policies.delete_policy(db, (await tenant_of(db, tenant)).tenant_id, name):
             raise NotFound(f"The tenant {tenant!r} has no policy {name!r}.")
 
     with_database(work)
     typer.echo(f"Deleted policy {name} of {tenant}.")
 
 
-def _shares(text: str) -> list[float]:
+def _weights(text: str) -> list[float]:
     try:
-        shares = [float(part) for part in text.split(",")]
+        weights = [float(part) for part in text.split(",")]
     except ValueError:
-        shares = []
-    if not shares or not all(0 <= share < float("inf") for share in shares):
-        raise typer.BadParameter(f"{text!r} is no list of numbers of 0 or more, commas between", param_hint="--weights")
-    return shares
+        weights = []
+    if not weights or not all(0 <= weight < float("inf") for weight in weights):
+        raise typer.BadParameter(
+            f"{text!r} is not a list of numbers of 0 or more, separated by commas", param_hint="--weights"
+        )
+    return weights

@@ -1,4 +1,4 @@
-"""`pgrouter provider`: where models are served."""
+"""`pgrouter provider`: adds, removes and lists providers."""
 
 from __future__ import annotations
 
@@ -7,60 +7,64 @@ from typing import Annotated
 import typer
 
 from app.cli.common import AsJson, show, with_database
-from app.operations import providers as hosts
+from app.operations import providers
 from app.operations.policy_defaults import names_in
 from app.operations.providers import APIS, KeyHeader
-from app.store import providers as providers_store
+from app.store import providers as stored_providers
 from app.store.database import Database
 
-providers = typer.Typer(no_args_is_help=True, help="Say where models are served.")
+group = typer.Typer(no_args_is_help=True, help="Add, remove and list the providers of models.")
 
 
-@providers.command("add")
+@group.command("add")
 def add_provider(
-    name: Annotated[str, typer.Argument(help="openai, anthropic, … have known prices.")],
+    name: Annotated[str, typer.Argument(help="Name; prices are known for openai, anthropic, …")],
     base_url: Annotated[
-        str | None, typer.Option(help="Ends before /chat/completions; needed for a new provider.")
+        str | None, typer.Option(help="URL that ends before /chat/completions; required for a new provider.")
     ] = None,
     key_variable: Annotated[
-        str | None, typer.Option(help="Environment variable of the proxy that holds the provider's key.")
+        str | None, typer.Option(help="Environment variable of the proxy with the provider's key; '': no key.")
     ] = None,
     speaks: Annotated[
-        str | None, typer.Option(help=f"APIs it answers, commas between, of {', '.join(APIS)}; else what OpenAI does.")
+        str | None,
+        typer.Option(help=f"Supported APIs, separated by commas, of {', '.join(APIS)}. Default: those of OpenAI."),
     ] = None,
     key_header: Annotated[
-        KeyHeader | None, typer.Option(help="What carries its key; of a new one on most hosts, authorization.")
+        KeyHeader | None,
+        typer.Option(help="Header of its key. Default for a new provider: authorization, on most hosts."),
     ] = None,
 ) -> None:
-    """Add a provider, or change one; what is not given stays ('' for no key variable)."""
+    """Add a provider, or change one; options that are not given keep their values."""
     apis = None if speaks is None else names_in(speaks)
     if apis is not None and (not apis or not set(apis) <= set(APIS)):
-        raise typer.BadParameter(f"{speaks!r} is no list of {', '.join(APIS)}", param_hint="--speaks")
+        raise typer.BadParameter(
+            f"{speaks!r} names an unknown API: list some of {', '.join(APIS)}", param_hint="--speaks"
+        )
 
     async def work(db: Database) -> str:
-        known = await hosts.find(db, name)
+        known = await providers.find(db, name)
         if base_url is None and known is None:
-            raise typer.BadParameter("a new provider needs one", param_hint="--base-url")
+            raise typer.BadParameter("a new provider needs a base URL", param_hint="--base-url")
         url = base_url or str(known["base_url"] if known is not None else "")
-        await hosts.put(db, name, url, key_variable, speaks=apis, key_header=key_header)
+        await providers.put(db, name, url, key_variable, speaks=apis, key_header=key_header)
         return url
 
     typer.echo(f"Provider {name} is at {with_database(work)}.")
 
 
-@providers.command("remove")
+@group.command("remove")
 def remove_provider(name: Annotated[str, typer.Argument()]) -> None:
-    """Remove a provider that serves no model, not even a disabled one."""
-    with_database(lambda db: hosts.remove(db, name))
+    """Remove a provider that serves no model, neither enabled nor disabled."""
+    with_database(lambda db: providers.remove(db, name))
     typer.echo(f"Removed provider {name}.")
 
 
-@providers.command("list")
+@group.command("list")
 def list_providers(as_json: AsJson = False) -> None:
-    """Every provider."""
+    """List every provider."""
     show(
-        with_database(providers_store.upstreams),
+        with_database(stored_providers.upstreams),
         as_json=as_json,
-        empty="There are no providers; `pgrouter provider add openai --base-url https://api.openai.com/v1 "
-        "--key-variable OPENAI_API_KEY` adds one.",
+        empty="There are no providers: add one with `pgrouter provider add openai "
+        "--base-url https://api.openai.com/v1 --key-variable OPENAI_API_KEY`.",
     )

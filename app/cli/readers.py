@@ -1,4 +1,4 @@
-"""`pgrouter reader`: which logins of Postgres may look at which tenants."""
+"""`pgrouter reader`: grants roles of Postgres read access to tenants."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import typer
 
 from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
 from app.errors import NotFound
-from app.store import readers as readers_store
+from app.store import readers as stored_readers
 from app.store.database import Database
 
-readers = typer.Typer(
-    no_args_is_help=True, help="Let logins of Postgres read tenants with psql and the like; nothing else."
+group = typer.Typer(
+    no_args_is_help=True, help="Grant roles of Postgres read access to tenants, for psql and other tools."
 )
 
-RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="A login or a group of Postgres, as it is spelt.")]
-TenantArgument = Annotated[str | None, typer.Argument(metavar="TENANT", help="Its name.")]
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="Login or group of Postgres, spelt exactly.")]
+TenantArgument = Annotated[str | None, typer.Argument(metavar="TENANT", help="Name of the tenant.")]
 
 
-@readers.command("grant")
+@group.command("grant")
 def grant(
     role: RoleArgument,
     tenant: TenantArgument = None,
-    every: Annotated[bool, typer.Option("--all", help="Every tenant, those to come too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every tenant, future ones too.")] = False,
 ) -> None:
-    """Let a role read one tenant, or all."""
-    _one_of(tenant, every)
+    """Grant a role read access to one tenant, or to all."""
+    _require_one(tenant, every)
 
     async def work(db: Database) -> bool:
-        return await readers_store.grant_tenant(db, role, await _number(db, tenant))
+        return await stored_readers.grant_tenant(db, role, await _tenant_id(db, tenant))
 
     new = with_database(work)
     typer.echo(
@@ -37,28 +37,28 @@ def grant(
     )
 
 
-@readers.command("revoke")
+@group.command("revoke")
 def revoke(
     role: RoleArgument,
     tenant: TenantArgument = None,
-    every: Annotated[bool, typer.Option("--all", help="Whatever it was granted.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every grant of the role.")] = False,
 ) -> None:
-    """Take one tenant from a role, or all it was granted."""
-    _one_of(tenant, every)
+    """Revoke a role's grant for one tenant, or all its grants."""
+    _require_one(tenant, every)
 
     async def work(db: Database) -> int:
-        return await readers_store.revoke_tenant(db, role, await _number(db, tenant))
+        return await stored_readers.revoke_tenant(db, role, await _tenant_id(db, tenant))
 
     named = "any tenant" if tenant is None else f"tenant {tenant}"
     if not with_database(work):
-        raise NotFound(f"{role} was not granted {named}; `pgrouter reader list` shows what there is.")
-    typer.echo(f"{role} may not read {named} any more, unless a group it is in may.")
+        raise NotFound(f"{role} was not granted {named}; `pgrouter reader list` lists the grants.")
+    typer.echo(f"{role} may no longer read {named}, unless a group of the role may.")
 
 
-@readers.command("list")
+@group.command("list")
 def list_readers(as_json: AsJson = False) -> None:
-    """Every reader, with the tenants it was granted by itself, not by a group it is in."""
-    found = [dict(row) for row in with_database(readers_store.readers)]
+    """List every reader with the tenants granted to it directly; grants of its groups are not shown."""
+    found = [dict(row) for row in with_database(stored_readers.readers)]
     if as_json:
         show_json(found)
         return
@@ -66,16 +66,16 @@ def list_readers(as_json: AsJson = False) -> None:
         {"role": row["role"], "reads": "all" if row["every"] else ", ".join(row["tenants"]) or "nothing"}
         for row in found
     ]
-    show(table, as_json=False, empty="There are no readers; `pgrouter reader grant ROLE TENANT` makes one.")
+    show(table, as_json=False, empty="There are no readers: add one with `pgrouter reader grant ROLE TENANT`.")
     for row in found:
         if not row["member"]:
-            note(f"{row['role']} is no member of router_reader, so it sees nothing.")
+            note(f"{row['role']} is not a member of router_reader, so it can read nothing.")
 
 
-def _one_of(tenant: str | None, every: bool) -> None:
+def _require_one(tenant: str | None, every: bool) -> None:
     if (tenant is None) is not every:
-        raise typer.BadParameter("name one tenant, or say --all", param_hint="TENANT")
+        raise typer.BadParameter("give either one tenant or --all", param_hint="TENANT")
 
 
-async def _number(db: Database, tenant: str | None) -> int | None:
+async def _tenant_id(db: Database, tenant: str | None) -> int | None:
     return None if tenant is None else (await tenant_of(db, tenant)).tenant_id

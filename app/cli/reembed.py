@@ -1,4 +1,4 @@
-"""`pgrouter reembed`: another embedder for a tenant's memory, rewritten while the old one serves."""
+"""`pgrouter reembed`: moves tenants' memories to another embedder while the old one serves."""
 
 from __future__ import annotations
 
@@ -16,75 +16,76 @@ from app.memory import embedders
 from app.memory.embedders import CachedEmbedder
 from app.operations.reembed import Dialogue, Reembedding, drop
 from app.settings import Settings
-from app.store import spaces, tenants
+from app.store import spaces as stored_spaces
+from app.store import tenants as stored_tenants
 from app.store.database import Database
 
-#: How the names of spaces begin whose embedders are models in folders, which the names do not tell.
+#: Prefix of spaces whose embedder is a model in a folder; their names do not contain the folder.
 FOLDERS = "onnx-"
 
 
 def reembed(
     to: Annotated[
-        str | None, typer.Option(metavar="EMBEDDER", help="static, minilm, minilm:/FOLDER or openai:MODEL.")
+        str | None, typer.Option(metavar="EMBEDDER", help="Embedder: static, minilm, minilm:/FOLDER or openai:MODEL.")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Whose memory.")] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Every tenant's, one after the other.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Give up a move and what it has written.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Lose memories whose prompts are not stored; do not ask.")] = False,
+    tenant: Annotated[str | None, typer.Option(help="Tenant.")] = None,
+    every_tenant: Annotated[bool, typer.Option("--all", help="All tenants, one after the other.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Abandon a move, and delete what it has written.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Consent to lose memories whose prompts are not stored.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Move a tenant's memory to another embedder: rewrite it from the stored prompts, then switch.
 
-    Meanwhile the old one serves and is taught. Interrupted, the same command goes on where it was. Memories without
-    a stored prompt cannot be moved.
+    Until the switch the old embedder serves and is taught. After an interruption the same command continues. Memories
+    without a stored prompt cannot be moved.
     """
-    if (tenant is None) != everybody:
-        raise typer.BadParameter("name a tenant with --tenant, or all with --all", param_hint="--tenant")
+    if (tenant is None) != every_tenant:
+        raise typer.BadParameter("give either --tenant or --all", param_hint="--tenant")
     if (to is None) != stop:
         raise typer.BadParameter(
-            "say which embedder: static, minilm, minilm:/FOLDER or openai:MODEL", param_hint="--to"
+            "give an embedder (static, minilm, minilm:/FOLDER or openai:MODEL), or --stop", param_hint="--to"
         )
 
     async def work(db: Database) -> list[dict[str, Any]]:
-        found = await tenants.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
+        found = await stored_tenants.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
         if to is None:
             return [await _stop(db, each) for each in found]
         async with _target(db, to) as (embedding, space_id):
-            note(_what_proxies_need(to, embedding.space))
+            note(_proxy_requirements(to, embedding.space))
             dialogue = Dialogue(note, progress, lambda: not as_json and typer.confirm("Continue?", err=True))
             moving = Reembedding(db, embedding, space_id, yes=yes, dialogue=dialogue)
             try:
-                return [await moving.move(each, skip=everybody) for each in found]
+                return [await moving.move(each, skip=every_tenant) for each in found]
             finally:
                 await moving.settle(0)
 
     with options("yes"):
         done = with_database(work)
     if as_json:
-        show_json(done if everybody else done[0])
+        show_json(done if every_tenant else done[0])
         return
     for row in done:
-        typer.echo(_told(row))
+        typer.echo(_line(row))
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` this command."""
+    """Add this command to `main`."""
     main.command("reembed")(reembed)
 
 
 async def _stop(db: Database, tenant: Tenant) -> dict[str, Any]:
-    building = [row for row in await spaces.spaces_of(db, tenant.tenant_id) if row["building"]]
+    building = [row for row in await stored_spaces.spaces_of(db, tenant.tenant_id) if row["building"]]
     dropped = 0
     if building:
-        await spaces.give_up(db, tenant.tenant_id)
+        await stored_spaces.give_up(db, tenant.tenant_id)
         dropped = await drop(db, tenant.tenant_id, building[0]["space_id"], graduated=building[0]["graduated"])
     return {"tenant": tenant.name, "stopped": building[0]["space"] if building else None, "dropped": dropped}
 
 
 @asynccontextmanager
 async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, int]]:
-    """The embedder that is wanted, which may also be named by its space; and the space's number."""
-    settings, width = Settings.from_environment(), await spaces.width(db)
+    """The embedder `to`, which may be given by the name of its space, and the number of its space."""
+    settings, width = Settings.from_environment(), await stored_spaces.width(db)
     if to.startswith(FOLDERS):
         embedding = embedders.create_for(to, settings, width)
     else:
@@ -93,14 +94,14 @@ async def _target(db: Database, to: str) -> AsyncIterator[tuple[CachedEmbedder, 
         except ConfigurationError as error:
             raise ConfigurationError(str(error).replace("ROUTER_EMBEDDER=", "--to ")) from None
     try:
-        # Asked before anything is changed: a wrong key or an endpoint that is away shows here.
-        await embedding.embed_many(["Is anybody there?"])
-        yield embedding, await spaces.register_space(db, embedding.space, embedding.dimensions)
+        # Called before anything is changed, to find a wrong key or an endpoint that cannot be reached.
+        await embedding.embed_many(["Test of the endpoint."])
+        yield embedding, await stored_spaces.register_space(db, embedding.space, embedding.dimensions)
     finally:
         await embedding.close()
 
 
-def _what_proxies_need(to: str, space: str) -> str:
+def _proxy_requirements(to: str, space: str) -> str:
     if space.startswith("openai:"):
         need = "ROUTER_EMBEDDING_URL (or OPENAI_BASE_URL) and the key for it"
     elif space.startswith(FOLDERS):
@@ -108,21 +109,21 @@ def _what_proxies_need(to: str, space: str) -> str:
     elif to.startswith("minilm"):
         need = "pip install 'pgrouter[minilm]'"
     else:
-        need = "nothing more"
+        need = "no further setting"
     return f"Every proxy needs for {space}: {need}."
 
 
-def _told(row: dict[str, Any]) -> str:
+def _line(row: dict[str, Any]) -> str:
     if "stopped" in row:
         if row["stopped"] is None:
-            return f"{row['tenant']}: nothing was begun."
-        return f"{row['tenant']}: gave up {row['stopped']}, {row['dropped']} memories of which were written."
+            return f"{row['tenant']}: there is no move to abandon."
+        return f"{row['tenant']}: abandoned the move to {row['stopped']}, deleted {row['dropped']} memories of it."
     if "skipped" in row:
         return f"{row['tenant']}: skipped, {row['skipped']}"
     if row["from"] is None:
-        return f"{row['tenant']} has no memories; {row['to']} serves it from now on."
+        return f"{row['tenant']} has no memories; {row['to']} serves it now."
     if row["from"] == row["to"]:
-        return f"{row['tenant']} is served by {row['to']} already."
+        return f"{row['tenant']} is already served by {row['to']}."
     return f"{row['tenant']} is served by {row['to']}: {row['rewritten']} memories were rewritten" + (
         f", {row['lost']} are lost." if row["lost"] else "."
     )

@@ -1,4 +1,4 @@
-"""Says in lines of text what a backtest found: the policy at each alpha, and beside it what else money buys."""
+"""Formats the result of a backtest as text: the policy at each alpha, and the references beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEGEND = (
     "USD/1k: per 1,000 requests. cost: of the default model's. gain: hundredths of quality beyond the static blend, "
     "the best mixture of single models at equal cost. Intervals at {:.0%} confidence."
 )
-#: Below so many columns the intervals of the references make room for their names.
+#: Width below which the intervals of the references are left out to make room for their names.
 NARROW = 70
 
 
@@ -26,7 +26,7 @@ def percent(share: float | None) -> str:
 
 
 def usd(costs: Iterable[float]) -> list[str]:
-    """USD with the decimals that show two figures of the smallest, four at most."""
+    """USD with enough decimals for two figures of the smallest amount, four at most."""
     known = list(costs)
     least = min((abs(cost) for cost in known if cost), default=1.0)
     decimals = min(4, max(2, 1 - floor(log10(least))))
@@ -34,12 +34,12 @@ def usd(costs: Iterable[float]) -> list[str]:
 
 
 def legend(confidence: float, width: int) -> list[str]:
-    """What the heads of the columns mean."""
+    """The meaning of the column heads."""
     return wrap(_LEGEND.format(confidence), width)
 
 
 def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
-    """The points that tell a curve: 1/`most` of its costs apart, and the ends and the one in use in any case."""
+    """The points to show of a curve: 1/`most` of its cost range apart, always with both ends and the one in use."""
     apart = (max(point.cost_usd for point in points) - min(point.cost_usd for point in points)) / most
     kept: list[Point] = []
     for point in points:
@@ -50,7 +50,7 @@ def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
 
 
 def curve(found: Backtest, points: Sequence[Point], confidence: float, width: int) -> list[str]:
-    """A line per point, with the share of each model: by name where that fits, else by the letter of `alone`."""
+    """A line per point, with the share of each model: by name if that fits, else by its letter in `alone`."""
     level = f"{confidence:.0%}"
     columns = {
         "mark": ["", *(">" if point.in_use else "" for point in points)],
@@ -73,7 +73,7 @@ def curve(found: Backtest, points: Sequence[Point], confidence: float, width: in
 
 
 def alone(found: Backtest, confidence: float, width: int) -> list[str]:
-    """Every model alone, the blend, the oracle and the policy as it is, cheapest first within the models."""
+    """The references: every model alone, cheapest first, the oracle, the policy as it is, and the blend."""
     rows = [("", "always the same model", "quality", f"{confidence:.0%}", "USD/1k", "cost")]
     points: list[tuple[str, str, Point]] = []
     for letter, point in zip(letters(len(found.always)), found.always, strict=True):
@@ -97,7 +97,7 @@ def alone(found: Backtest, confidence: float, width: int) -> list[str]:
 
 
 def _ways(models: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
-    """What to leave out, whether models are named, and how many have columns: until it fits."""
+    """The columns to leave out, whether models are named, and how many have columns; ever narrower."""
     yield (), True, models
     yield (), False, models
     yield ("blend",), False, models
@@ -139,11 +139,11 @@ def _between(low: float | None, high: float | None, scale: float, decimals: int,
 
 
 def _rounded(value: float, decimals: int, sign: str) -> str:
-    # Plus zero, as nobody reads -0.0.
+    # Plus zero turns -0.0 into 0.0.
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
 
 
 def _cut(text: str, room: int) -> str:
-    # In the middle: names of models differ at their ends.
+    # Cut in the middle, as names of models differ at their ends.
     left, right = max(0, room - 1) // 2, max(0, room - 2) // 2
     return text if len(text) <= room else f"{text[:left]}..{text[len(text) - right :]}"

@@ -1,4 +1,4 @@
-"""`pgrouter serve`: the proxy, and with no DATABASE_URL a Postgres of its own under it."""
+"""`pgrouter serve`: runs the proxy, and without DATABASE_URL an embedded Postgres."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -26,15 +26,14 @@ from app.store import spaces
 from app.store.database import Database
 from app.telemetry import logs
 
-Say = Callable[[str], None]
-#: Connections of the embedded Postgres: what it has by itself, and what is not the workers'.
+#: Connections of the embedded Postgres: its default, and those that are not for workers.
 CONNECTIONS, SPARE = 50, 14
 
 
 def serve(workers: int | None = None) -> None:
-    """Serve until SIGINT or SIGTERM: Postgres, schema and demo tenant first, unless DATABASE_URL is set.
+    """Serve until SIGINT or SIGTERM; unless DATABASE_URL is set, start Postgres and create schema and demo tenant.
 
-    `workers` processes share the port; None: as many as ROUTER_WORKERS says.
+    `workers`: number of processes that share the port; None: ROUTER_WORKERS.
     """
     settings = Settings.from_environment()
     if workers is not None:
@@ -58,17 +57,17 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     print(text, flush=True)
 
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[tuple[socket.socket, str]]:
-    """The socket, bound before anything slow begins, and the URL it is reached by on this machine."""
+    """The socket, bound before anything slow starts, and its URL on this machine."""
     address = (settings.host, settings.port)
     try:
         if settings.workers > 1 and SPREAD:
-            # A port that is shared can be joined, also by mistake: it has to be free first.
+            # Binding a shared port succeeds even if another server uses it: check first that the port is free.
             with listening(address, shared_port=False) as alone:
                 alone.listen()
                 address = alone.getsockname()
@@ -77,7 +76,7 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, str]]:
             listener = listening(address, shared_port=False)
     except OSError as error:
         raise ConfigurationError(
-            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}): set PORT to a free one."
+            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}): set PORT to a free port."
         ) from error
     with listener:
         port = listener.getsockname()[1]
@@ -87,7 +86,7 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, str]]:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Settings]:
-    """Settings with a database: the one they name, or an embedded one for as long as this lasts."""
+    """Settings with a database: the configured one, or an embedded one for as long as the context lasts."""
     if settings.database_url is not None:
         yield settings
         return
@@ -95,22 +94,22 @@ def _database(settings: Settings) -> Iterator[Settings]:
 
     wanted = settings.workers * (settings.pool_size + 2) + SPARE
     more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
-    postgres = EmbeddedPostgres(settings.home, settings=more, report=_say)
+    postgres = EmbeddedPostgres(settings.home, settings=more, report=_report)
     try:
         postgres.start()
         before, after = migrate(postgres.dsn)
         if before != after:
-            _say(f"The database is at schema revision {after}.")
+            _report(f"The database is at schema revision {after}.")
         yield replace(settings, database_url=postgres.dsn, demo=True)
     finally:
-        # A second Ctrl-C must not leave the server behind.
+        # A second Ctrl-C must not stop the shutdown of Postgres.
         for stop in STOPS:
             signal.signal(stop, signal.SIG_IGN)
         postgres.stop()
 
 
 async def _demo(settings: Settings, url: str) -> str:
-    # Here, because it is not needed to serve a database of one's own.
+    # Imported here, as it is needed for the embedded start only.
     from app.demo.tenant import prepare
 
     assert settings.database_url is not None
@@ -127,7 +126,7 @@ async def _demo(settings: Settings, url: str) -> str:
 
 
 def _announce(url: str, key: str | None) -> None:
-    _say(f"base_url = {url}/v1")
+    _report(f"base_url = {url}/v1")
     if key is not None:
-        _say(f"api_key = {key}")
-    _say(f"console = {url}/console")
+        _report(f"api_key = {key}")
+    _report(f"console = {url}/console")

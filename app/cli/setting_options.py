@@ -13,6 +13,8 @@ from app.entities import POLICY_SETTINGS, PolicySetting
 from app.errors import ConfigurationError
 from app.operations.policy_defaults import setting_value
 
+#: Parses the text of a setting, by the setting's name.
+Parse = Callable[[str, str], str | int | float]
 #: The default of an option, as its help names it.
 Default = Callable[[PolicySetting], str]
 
@@ -27,13 +29,25 @@ def of_the_policy(setting: PolicySetting) -> str:
     return "Default: the policy's."
 
 
+def option_value(name: str, text: str) -> str | int | float:
+    """Parse a policy's setting given as an option. Raises `ConfigurationError` naming the option: exit code 1."""
+    return setting_value(name, text, POLICY_SETTINGS[name].option)
+
+
+def checked_option(name: str, text: str) -> str | int | float:
+    """Parse a policy's setting given as an option. Raises `typer.BadParameter` naming the option: exit code 2."""
+    try:
+        return option_value(name, text)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def with_settings(
-    names: Iterable[str] = POLICY_SETTINGS, default: Default = of_new_policies
+    names: Iterable[str] = POLICY_SETTINGS, default: Default = of_new_policies, parse: Parse = checked_option
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each setting of `names`, in the place of its parameter `settings`.
 
-    The command is called with those that were given, parsed, by name. A value out of range raises
-    `typer.BadParameter` naming the option.
+    The command is called with those that were given, by name, each as `parse` returns it.
     """
     wanted = [POLICY_SETTINGS[name] for name in names]
 
@@ -41,7 +55,7 @@ def with_settings(
         @wraps(command)
         def run(**arguments: Any) -> None:
             texts = {setting.name: arguments.pop(setting.name) for setting in wanted}
-            settings = {name: setting_option(name, text) for name, text in texts.items() if text is not None}
+            settings = {name: parse(name, text) for name, text in texts.items() if text is not None}
             command(**arguments, settings=settings)
 
         before = inspect.signature(command, eval_str=True).parameters.values()
@@ -56,14 +70,6 @@ def with_settings(
         return run
 
     return decorate
-
-
-def setting_option(name: str, text: str) -> str | int | float:
-    """Parse a policy's setting given as an option. Raises `typer.BadParameter` naming the option."""
-    try:
-        return setting_value(name, text, POLICY_SETTINGS[name].option)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def setting_help(setting: PolicySetting, default: Default) -> str:

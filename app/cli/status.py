@@ -1,4 +1,4 @@
-"""`pgrouter status`: how warm each policy is."""
+"""`pgrouter status`: whether each policy has enough memories to decide."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import typer
 from app.cli.common import AsJson, embedder_of, note, show, tenant_of, with_database
 from app.entities import Tenant
 from app.errors import ConfigurationError
-from app.store import memories
-from app.store import tenants as tenancy
+from app.store import memories as stored_memories
+from app.store import tenants as stored_tenants
 from app.store.database import Database
 
 
 def status(
-    tenant: Annotated[str | None, typer.Option(help="One tenant's; else everybody's.")] = None, as_json: AsJson = False
+    tenant: Annotated[str | None, typer.Option(help="Tenant. Default: all tenants.")] = None, as_json: AsJson = False
 ) -> None:
-    """How warm each policy is, and what to do next."""
+    """Show whether each policy has enough memories to decide, and the next step."""
 
     async def work(db: Database) -> list[dict[str, Any]]:
-        found = await tenancy.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
+        found = await stored_tenants.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
         shown, space_id = await _shown(db, found)
         return [
             {"tenant": each.name, "embedder": policy.pop("space"), **policy}
             for each in shown
-            for policy in _by_policy(await memories.status(db, each.tenant_id, space_id))
+            for policy in _by_policy(await stored_memories.status(db, each.tenant_id, space_id))
         ]
 
     columns = (
@@ -51,28 +51,33 @@ def status(
             }
             for row in found
         ]
-    show(found, as_json=as_json, columns=columns, empty="There are no policies; `pgrouter tenant create NAME` begins.")
+    show(
+        found,
+        as_json=as_json,
+        columns=columns,
+        empty="There are no policies: start with `pgrouter tenant create NAME`.",
+    )
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` these commands."""
+    """Add this command to `main`."""
     main.command("status")(status)
 
 
 async def _shown(db: Database, tenants: list[Tenant]) -> tuple[list[Tenant], int]:
-    """Those whose embedder is known, and the space of those that have none of their own."""
-    settled = [each for each in tenants if each.space is not None]
-    if len(settled) == len(tenants):
-        return tenants, 0  # Nobody needs one.
+    """The tenants whose embedder is available, and the space of those without a space of their own."""
+    with_space = [each for each in tenants if each.space is not None]
+    if len(with_space) == len(tenants):
+        return tenants, 0  # No tenant needs the embedder of this environment.
     try:
         async with embedder_of(db) as (_, space_id):
             return tenants, space_id
     except ConfigurationError as error:
-        if not settled:
+        if not with_space:
             raise
         others = ", ".join(each.name for each in tenants if each.space is None)
-        note(f"Left out, as they have this environment's embedder, which cannot be had: {others}. {error}")
-        return settled, 0
+        note(f"Left out, as the embedder of this environment is not available: {others}. {error}")
+        return with_space, 0
 
 
 def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

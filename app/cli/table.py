@@ -1,4 +1,4 @@
-"""Lays rows of text out in columns."""
+"""Aligns rows of text in columns."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 
 def aligned(rows: Iterable[Sequence[str]], left: Iterable[int] = ()) -> list[str]:
-    """Aligned lines, the columns `left` to the left and the others to the right."""
-    cells, leftish = [list(row) for row in rows], frozenset(left)
+    """The rows as lines with aligned columns: those of `left` to the left, the others to the right."""
+    cells, to_the_left = [list(row) for row in rows], frozenset(left)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if number in leftish else cell.rjust(width)
+            cell.ljust(width) if number in to_the_left else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells

@@ -1,4 +1,4 @@
-"""`pgrouter tenant` and `pgrouter key`: who routes, and with which keys."""
+"""`pgrouter tenant`: creates, lists, changes and deletes tenants."""
 
 from __future__ import annotations
 
@@ -8,39 +8,44 @@ import typer
 
 from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
 from app.errors import BadRequest
-from app.operations import tenants as administered
+from app.operations import tenants
 from app.operations.policy_defaults import names_in, policy_defaults
-from app.store import tenants as tenancy
+from app.store import tenants as stored_tenants
 from app.store.database import Database
 
-tenants = typer.Typer(no_args_is_help=True, help="Make, list, change and delete tenants.")
+group = typer.Typer(no_args_is_help=True, help="Create, list, change and delete tenants.")
 
-TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Its name.")]
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Name of the tenant.")]
 
 
-@tenants.command("create")
+@group.command("create")
 def create_tenant(
-    name: Annotated[str, typer.Argument(help="Letters, digits, spaces and _.@-")],
-    memory_cap: Annotated[int, typer.Option(min=1, max=2**31 - 1, help="Memories kept; the oldest go.")] = 5000,
-    store_prompts: Annotated[bool, typer.Option(help="Keep the text of taught prompts.")] = True,
+    name: Annotated[str, typer.Argument(help="Name of the tenant: letters, digits, spaces and _.@-")],
+    memory_cap: Annotated[
+        int, typer.Option(min=1, max=2**31 - 1, help="Greatest number of memories; the oldest are evicted.")
+    ] = 5000,
+    store_prompts: Annotated[bool, typer.Option(help="Storage of the text of taught prompts.")] = True,
     route_explicit: Annotated[
-        bool, typer.Option("--route-explicit", help="Route requests that name a candidate of policy auto, too.")
+        bool, typer.Option("--route-explicit", help="Routing of requests that name a candidate of policy auto, too.")
     ] = False,
     candidates: Annotated[
-        str, typer.Option(help="Models of policy auto, commas between; else ROUTER_CANDIDATES, else by price.")
+        str,
+        typer.Option(
+            help="Models of policy auto, separated by commas. Default: ROUTER_CANDIDATES, else chosen by price."
+        ),
     ] = "",
     default: Annotated[
-        str | None, typer.Option(help="Default model of policy auto; else the dearest candidate.")
+        str | None, typer.Option(help="Default model of policy auto. Default: the dearest candidate.")
     ] = None,
-    no_key: Annotated[bool, typer.Option("--no-key", help="Make no API key.")] = False,
+    no_key: Annotated[bool, typer.Option("--no-key", help="No API key is created.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a tenant with its policy `auto`, and show its first API key, once."""
-    # What is wrong with ROUTER_* is said first.
+    """Create a tenant with its policy `auto`, and print its first API key, once."""
+    # An invalid ROUTER_* variable is reported before anything is created.
     policy_defaults()
 
     async def work(db: Database) -> dict[str, Any]:
-        return await administered.create(
+        return await tenants.create(
             db,
             name,
             memory_cap=memory_cap,
@@ -60,49 +65,59 @@ def create_tenant(
     if policy:
         typer.echo(f"auto = {', '.join(policy['models'])}; default {policy['default_model']}")
     else:
-        note(f"No model has a price yet, so there is no policy: add models, then `pgrouter policy put {name!r} auto`.")
+        note(
+            f"No policy was created, as no model has a price: add models, then run `pgrouter policy put {name!r} auto`."
+        )
     if made["api_key"]:
         typer.echo(f"api_key = {made['api_key']}")
-        note("Keep the key: it is stored as a hash and cannot be shown again.")
+        note("Store the key now: only its hash is kept, so it cannot be shown again.")
 
 
-@tenants.command("list")
+@group.command("list")
 def list_tenants(as_json: AsJson = False) -> None:
-    """Every tenant, with how much it has."""
+    """List every tenant with its settings, and its numbers of memories, keys and policies."""
     found = [
-        {setting: getattr(tenant, setting) for setting in tenant.__slots__} for tenant in with_database(tenancy.tenants)
+        {setting: getattr(tenant, setting) for setting in tenant.__slots__}
+        for tenant in with_database(stored_tenants.tenants)
     ]
-    show(found, as_json=as_json, empty="There are no tenants; `pgrouter tenant create NAME` makes one.")
+    show(found, as_json=as_json, empty="There are no tenants: create one with `pgrouter tenant create NAME`.")
 
 
-@tenants.command("set")
+@group.command("set")
 def change_tenant(
     name: TenantArgument,
-    memory_cap: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Memories kept; the oldest go.")] = None,
+    memory_cap: Annotated[
+        int | None, typer.Option(min=1, max=2**31 - 1, help="Greatest number of memories; the oldest are evicted.")
+    ] = None,
     store_prompts: Annotated[
-        bool | None, typer.Option(help="Keep the text of taught prompts; --no-store-prompts erases what is kept.")
+        bool | None,
+        typer.Option(help="Storage of the text of taught prompts; --no-store-prompts erases the stored text."),
     ] = None,
     route_explicit: Annotated[
-        bool | None, typer.Option(help="Route requests that name a candidate of policy auto, too.")
+        bool | None, typer.Option(help="Routing of requests that name a candidate of policy auto, too.")
     ] = None,
     shared: Annotated[
-        bool | None, typer.Option(help="Let others lean on its memory: they get estimates from it, never a row.")
+        bool | None,
+        typer.Option(help="Use of this memory as base of other tenants: they get estimates from it, never rows."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(metavar="TENANT", help="Lean on that shared tenant's memory while its own is small.")
+        str | None,
+        typer.Option(metavar="TENANT", help="Shared tenant whose memory is used while the tenant's own is small."),
     ] = None,
-    no_base: Annotated[bool, typer.Option("--no-base", help="Lean on none.")] = False,
+    no_base: Annotated[bool, typer.Option("--no-base", help="No base memory.")] = False,
     default_provider: Annotated[
         str | None,
-        typer.Option(help="Serves files, audio and what else names no model; '': who serves auto's default."),
+        typer.Option(
+            help="Provider of files, audio and other requests without a model. '': that of auto's default model."
+        ),
     ] = None,
 ) -> None:
-    """Change a tenant; what is not given stays."""
+    """Change a tenant; options that are not given keep their values."""
     if base is not None and no_base:
-        raise BadRequest("--base and --no-base exclude each other.", param="base")
+        raise BadRequest("--base and --no-base exclude each other: give one of them.", param="base")
 
     async def work(db: Database) -> None:
-        await tenancy.change_tenant(
+        await stored_tenants.change_tenant(
             db,
             (await tenant_of(db, name)).tenant_id,
             memory_cap=memory_cap,
@@ -117,10 +132,10 @@ def change_tenant(
     typer.echo(f"Changed tenant {name}.")
 
 
-@tenants.command("delete")
+@group.command("delete")
 def delete_tenant(
     name: TenantArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Say that it is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirmation.")] = False,
 ) -> None:
     """Delete a tenant with its keys, policies, memories and ledger."""
 
@@ -128,11 +143,11 @@ def delete_tenant(
         tenant = await tenant_of(db, name)
         if not yes:
             raise typer.BadParameter(
-                f"this deletes {name!r} for good, with {tenant.memories} memories, {tenant.keys} keys and its ledger; "
-                "add --yes if that is meant",
+                f"this deletes {name!r} for good, with {tenant.memories} memories, {tenant.keys} keys and the ledger; "
+                "add --yes to confirm",
                 param_hint="--yes",
             )
-        await tenancy.delete_tenant(db, tenant.tenant_id)
+        await stored_tenants.delete_tenant(db, tenant.tenant_id)
 
     with_database(work)
     typer.echo(f"Deleted tenant {name}.")

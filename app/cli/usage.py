@@ -1,4 +1,4 @@
-"""`pgrouter usage`: what tenants used and spent, beside what its default models would have cost."""
+"""`pgrouter usage`: requests, tokens and cost of tenants, beside the cost of their default models."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from app.cli.common import AsJson, note, show_json, tenant_of, with_database
 from app.cli.report import percent, usd
 from app.cli.table import aligned
 from app.errors import BadRequest
-from app.operations.timespans import since as moment_since
-from app.store import keys
-from app.store import usage as usage_store
+from app.operations.timespans import since as past_time
+from app.store import keys as stored_keys
+from app.store import usage as stored_usage
 from app.store.database import Database
 
 
 def usage(
-    tenant: Annotated[str | None, typer.Option(help="Whose; else every tenant's.")] = None,
-    since: Annotated[str, typer.Option(metavar="7d|2026-01-31", help="Hours, days, weeks ago; or a date, UTC.")] = "7d",
-    by: Annotated[str, typer.Option(help=f"Any of {', '.join(usage_store.DIMENSIONS)}; commas between.")] = "model",
+    tenant: Annotated[str | None, typer.Option(help="Tenant. Default: every tenant.")] = None,
+    since: Annotated[
+        str, typer.Option(metavar="7d|2026-01-31", help="Begin: hours, days or weeks ago, or a UTC date.")
+    ] = "7d",
+    by: Annotated[
+        str, typer.Option(help=f"Dimensions of {', '.join(stored_usage.DIMENSIONS)}, separated by commas.")
+    ] = "model",
     as_json: AsJson = False,
 ) -> None:
-    """Requests, tokens and USD as the ledger has them, and what the policies' default models would have cost."""
+    """Show requests, tokens and USD in the ledger, and the cost if the policies' default models had served."""
     now = datetime.now(UTC)
     try:
-        begin, wanted = moment_since(since, now), parse_dimensions(by)
+        begin, wanted = past_time(since, now), parse_dimensions(by)
     except BadRequest as error:
         raise typer.BadParameter(error.message.split(": ", 1)[1], param_hint=f"--{error.param}") from None
 
     async def work(db: Database) -> tuple[list[Any], dict[int, str]]:
         if tenant is None:
-            return list(await usage_store.usages(db, begin, now, wanted)), {}
+            return list(await stored_usage.usages(db, begin, now, wanted)), {}
         tenant_id = (await tenant_of(db, tenant)).tenant_id
-        rows = list(await usage_store.usage(db, tenant_id, begin, now, wanted))
-        known = await keys.credentials(db, tenant_id) if "key" in wanted else []
+        rows = list(await stored_usage.usage(db, tenant_id, begin, now, wanted))
+        known = await stored_keys.credentials(db, tenant_id) if "key" in wanted else []
         return rows, {row["key_id"]: row["name"] or row["hint"] for row in known}
 
     rows, names = with_database(work)
@@ -48,7 +52,7 @@ def usage(
              "total": total(rows)}
         )  # fmt: skip
     elif not rows:
-        note(f"{tenant or 'Nobody'} has used {'nothing' if tenant else 'anything'} since {begin:%Y-%m-%d %H:%M} UTC.")
+        note(f"{tenant or 'All tenants together'}: no requests since {begin:%Y-%m-%d %H:%M} UTC.")
     else:
         for line in table(rows, wanted, names):
             typer.echo(line)
@@ -58,7 +62,7 @@ def usage(
 
 
 def table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], names: Mapping[int, str]) -> list[str]:
-    """A line for each row, and one of their sums."""
+    """The rows as a table, with a line of totals."""
     sums = total(rows)
     lines = [*rows, {**sums, "share": 1.0}] if len(rows) > 1 else list(rows)
     columns = [[name, *(_name(row, name, names) for row in rows)] for name in by]
@@ -83,5 +87,5 @@ def _name(row: Mapping[str, Any], by: str, names: Mapping[int, str]) -> str:
 
 
 def add_to(main: typer.Typer) -> None:
-    """Give `main` this command."""
+    """Add this command to `main`."""
     main.command("usage")(usage)

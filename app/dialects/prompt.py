@@ -57,14 +57,14 @@ def tokens_of(text: str) -> int:
     return round(estimate(text)) + TOKENS_PER_MESSAGE + TOKENS_PER_REQUEST
 
 
-def prompt_tokens(reading: ParsedRequest, count: Count = estimate) -> int:
+def prompt_tokens(request: ParsedRequest, count: Count = estimate) -> int:
     """Return the prompt's tokens: texts and schemas by `count`, constants per message, request and image.
 
     Sound and files are not counted.
     """
-    texts = [text_of(message) for message in reading.messages]
+    texts = [text_of(message) for message in request.messages]
     tokens = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * len(texts)
-    for message in reading.messages:
+    for message in request.messages:
         if message.get("tool_calls"):
             texts.append(_serialize(message["tool_calls"]).decode())
         if isinstance(message.get("content"), list):
@@ -73,7 +73,7 @@ def prompt_tokens(reading: ParsedRequest, count: Count = estimate) -> int:
                     tokens += _image_tokens(part)
                     if part.get("type") in _TOOL_PARTS:
                         texts.append(_serialize(part).decode())
-    texts.extend(_serialize(schema).decode() for schema in reading.schemas)
+    texts.extend(_serialize(schema).decode() for schema in request.schemas)
     return tokens + round(count("\n".join(texts)))
 
 

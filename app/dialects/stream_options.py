@@ -19,11 +19,11 @@ def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
     Other stream options stay.
     """
     options = body.get("stream_options")
-    wanted = b'{"include_usage":true}'
+    new_options = b'{"include_usage":true}'
     if isinstance(options, dict):
         given = member(raw, "stream_options")
-        wanted = with_member(given, "include_usage", b"true", there="include_usage" in options)
-    return with_member(raw, "stream_options", wanted, there="stream_options" in body)
+        new_options = with_member(given, "include_usage", b"true", there="include_usage" in options)
+    return with_member(raw, "stream_options", new_options, there="stream_options" in body)
 
 
 def without_usage(event: bytes) -> bytes:

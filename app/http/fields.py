@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 
-def storable(text: str) -> str:
+def check_storable(text: str) -> str:
     """Return `text` if Postgres can store it and it is not blank, else raise `ValueError`."""
     if "\0" in text:
         raise ValueError("the text contains a NUL character, which Postgres cannot store")
@@ -21,9 +21,9 @@ def storable(text: str) -> str:
 
 
 #: Text that Postgres can store.
-Text = Annotated[str, AfterValidator(storable)]
+Text = Annotated[str, AfterValidator(check_storable)]
 #: The name of a task.
-Tag = Annotated[str, Field(max_length=100), AfterValidator(storable)]
+Tag = Annotated[str, Field(max_length=100), AfterValidator(check_storable)]
 #: The quality of an answer, 0 to 1.
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 #: The length of an answer in tokens.

@@ -1,1 +1,1 @@
-"""What was taught, in vectors."""
+"""The taught examples, as embeddings."""

@@ -30,18 +30,27 @@ class Point:
     alpha: float | None
     #: The model of a rule with one model.
     model: str | None
+    #: Mean quality.
     quality: float
+    #: Lower bound of `quality`.
     quality_low: float | None
+    #: Upper bound of `quality`.
     quality_high: float | None
+    #: Mean cost in USD.
     cost_usd: float
+    #: Cost divided by that of the default model.
     cost_ratio: float | None
+    #: Quality divided by that of the default model.
     quality_ratio: float | None
+    #: Lower bound of `quality_ratio`.
     quality_ratio_low: float | None
     #: Quality of the static blend of single models at equal cost.
     blend_quality: float | None
     #: Quality minus `blend_quality`.
     gain: float | None
+    #: Lower bound of `gain`.
     gain_low: float | None
+    #: Upper bound of `gain`.
     gain_high: float | None
     #: Share of the requests by model; empty for the oracle.
     shares: Mapping[str, float]

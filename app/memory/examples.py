@@ -11,7 +11,7 @@ from app.catalog import Catalog
 from app.dialects import prompt
 from app.dialects.chat import validate_messages
 from app.errors import BadRequest
-from app.http.fields import Score, Tag, Text, Tokens, storable
+from app.http.fields import Score, Tag, Text, Tokens, check_storable
 from app.memory.embedders import CachedEmbedder
 from app.store.memories import Example
 
@@ -43,7 +43,7 @@ class PromptIn(BaseModel):
             text = prompt.task_signal(validate_messages(self.messages, "messages"), granularity)
             if not text:
                 raise BadRequest("The messages contain no text of a user.", param="messages")
-            storable(text)
+            check_storable(text)
         except ValueError as error:
             raise BadRequest(f"{param}messages: {error}.", param=f"{param}messages") from None
         except BadRequest as error:

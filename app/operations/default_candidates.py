@@ -1,4 +1,4 @@
-"""The two models that `auto` starts with if nobody chose any: a current cheap one and a current strong one."""
+"""The two models that `auto` starts with if none are named: a current cheap one and a current strong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads examples out of a file, one at a time: JSONL or CSV, plain or gzipped."""
+"""Reads examples from a JSONL or CSV file, plain or gzipped, one at a time."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ from app.memory.examples import ExampleIn
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 
-#: Of one field of a CSV file; the module's own limit of 128 KiB is less than a long prompt.
+#: Greatest length of a CSV field; the default of the csv module, 128 KiB, is less than a long prompt.
 _LONGEST_FIELD = 64 * 1024 * 1024
 _SCORE = "q:"
 
 
 class ExampleFile:
-    """A file of examples that can be gone through again and again; no more than one line of it is in memory.
+    """A file of examples that can be iterated repeatedly, with one line in memory at a time.
 
-    A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`, a row of CSV the columns
-    `prompt`, `task` and a score per model in `q:MODEL`, empty where unknown; other columns, costs too, are passed
-    over (`unread`). An example that does not say its source has `source`. Iterating yields the number of the line each
-    begins at, and the example; it raises `BadRequest` naming the line.
+    A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`. A row of CSV has the columns
+    `prompt`, `task` and a score per model in `q:MODEL`, empty if unknown; other columns are ignored (`unread`). An
+    example without a source gets `source`. Iterating yields each example with the number of its first line, and raises
+    `BadRequest` naming the line.
     """
 
     def __init__(self, path: Path, source: str) -> None:
-        """Raises `ConfigurationError` when the name has none of `SUFFIXES`, or it is no file that can be read twice."""
+        """Raise `ConfigurationError` if the name has none of `SUFFIXES`, or the file cannot be read twice."""
         self.path = path
         self.source = source
         if not path.name.lower().endswith(SUFFIXES):
-            raise ConfigurationError(f"{path}: a file of examples is called {', '.join('*' + s for s in SUFFIXES)}.")
+            names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+            raise ConfigurationError(f"{path} has an unknown suffix: a file of examples is named {names}.")
         if path.exists() and not path.is_file():
-            raise ConfigurationError(f"{path} is no plain file; it is read twice, once to check it and once to teach.")
+            raise ConfigurationError(f"{path} is not a regular file: it is read twice, to check it and to teach it.")
         self.size = path.stat().st_size
-        #: Columns of a CSV file that teach nothing; known once it is being read.
+        #: Ignored columns of a CSV file; known once the header has been read.
         self.unread: tuple[str, ...] = ()
         self._raw: IO[bytes] | None = None
         self._line = 0
 
     @property
     def position(self) -> int:
-        """Bytes of the file read so far, as it lies on disk."""
+        """Bytes read so far of the file on disk."""
         return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
 
     def __iter__(self) -> Iterator[tuple[int, ExampleIn]]:
@@ -66,12 +67,12 @@ class ExampleFile:
         except BadRequest as error:
             raise BadRequest(self.at(self._line, error.message), param=error.param) from None
         except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            # These are met while reading ahead, so the line is not quite known.
+            # These are raised while reading ahead, so the line is approximate.
             reason = f"not UTF-8, {error.reason}" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise BadRequest(f"{self.path} after line {self._line}: it cannot be read: {reason}.") from None
+            raise BadRequest(f"{self.path} cannot be read after line {self._line}: {reason}.") from None
 
     def at(self, line: int, message: str) -> str:
-        """`message` with the file and the line it is about."""
+        """`message`, prefixed with the file and the line."""
         return f"{self.path} line {line}: {message}"
 
     def _jsonl(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -82,9 +83,9 @@ class ExampleFile:
             try:
                 row = orjson.loads(text)
             except orjson.JSONDecodeError as error:
-                raise BadRequest(f"this is not JSON: {error}.") from None
+                raise BadRequest(f"the line is not JSON: {error}.") from None
             if not isinstance(row, dict):
-                raise BadRequest("this is not a JSON object.")
+                raise BadRequest("the line is not a JSON object.")
             yield row
 
     def _csv(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -95,11 +96,11 @@ class ExampleFile:
             header = [name.strip() for name in next(table, [])]
             models = {i: name.removeprefix(_SCORE).strip() for i, name in enumerate(header) if name.startswith(_SCORE)}
             if "prompt" not in header or not models:
-                raise BadRequest("the header needs a column prompt and a column q:MODEL for each model scored.")
+                raise BadRequest("the header lacks a column prompt, or a column q:MODEL for each scored model.")
             self.unread = tuple(n for n in header if n not in ("prompt", "task") and not n.startswith(_SCORE))
             ended = table.line_num
             for cells in table:
-                # A quoted prompt may span lines: what people look for is the one it begins at.
+                # A quoted prompt may span lines: errors name its first line.
                 self._line, ended = ended + 1, table.line_num
                 if cells:
                     yield _row(header, models, cells)
@@ -107,11 +108,11 @@ class ExampleFile:
 
 def _row(header: list[str], models: dict[int, str], cells: list[str]) -> dict[str, Any]:
     if len(cells) != len(header):
-        raise BadRequest(f"it has {len(cells)} columns, the header has {len(header)}.")
+        raise BadRequest(f"the row has {len(cells)} columns, the header has {len(header)}.")
     named = dict(zip(header, cells, strict=True))
     scores = {model: _score(cells[i], model) for i, model in models.items() if cells[i].strip()}
     if not scores:
-        raise BadRequest("it has no score in any column q:MODEL.")
+        raise BadRequest("the row has no score in any column q:MODEL.")
     task = named.get("task", "").strip()
     return {"prompt": named["prompt"], "scores": scores, **({"task": task} if task else {})}
 

@@ -1,4 +1,4 @@
-"""Takes a file of examples to where it is taught at once: all of it is checked first, then embedded batch by batch."""
+"""Imports a file of examples: checks all of it first, then embeds and stages it in batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.memory.examples import ExampleIn, examples_of, labels_of
 from app.operations.example_file import ExampleFile
 from app.store.memories import Example
 
-#: Examples of a batch, or characters of their prompts where those are long.
+#: Greatest number of examples in a batch, and of characters in their prompts.
 BATCH, CHARACTERS = 1000, 8 * 1024 * 1024
 
 Advance = Callable[[int], None]
@@ -24,47 +24,47 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file was found to hold: a number for each example, the same one where prompt and source are the same."""
+    """The contents of a checked file: a key for each example, equal if prompt and source are equal."""
 
     keys: array[int] = field(default_factory=lambda: array("q"))
 
     @property
     def examples(self) -> int:
-        """How many, those that a later one overwrites included."""
+        """Number of examples, with those that a later example overwrites."""
         return len(self.keys)
 
     @property
     def memories(self) -> int:
-        """How many memories they make."""
+        """Number of memories that the examples make."""
         return len(np.unique(np.frombuffer(self.keys, np.int64)))
 
     def before(self, memories: int) -> int:
-        """How many examples come before the last ones that make this many memories."""
+        """Number of examples before the last ones that make this many memories."""
         backwards = np.frombuffer(self.keys, np.int64)[::-1]
         first_seen = np.sort(np.unique(backwards, return_index=True)[1])
         return self.examples - int(first_seen[memories - 1]) - 1 if memories < len(first_seen) else 0
 
 
 async def check(file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance) -> Contents:
-    """Go through a file once; `advance` hears of the bytes read. Holds 8 bytes an example.
+    """Check a file by reading it once; `advance` is called with the bytes read. Takes 8 bytes of memory an example.
 
-    Raises `BadRequest` naming the line when one of the examples could not be taught, or there are none.
+    Raises `BadRequest` naming the line of an example that cannot be taught, or if the file has no examples.
     """
     contents = Contents()
     position = 0
-    for line, lesson in file:
+    for line, example in file:
         try:
-            text = await _checked(lesson, catalog, embedding)
+            text = await _checked(example, catalog, embedding)
         except BadRequest as error:
             raise BadRequest(file.at(line, error.message), param=error.param) from None
-        contents.keys.append(hash((text, lesson.source)))
+        contents.keys.append(hash((text, example.source)))
         if contents.examples % BATCH == 0:
             advance(file.position - position)
             position = file.position
             await asyncio.sleep(0)
     advance(file.size - position)
     if not contents.examples:
-        raise BadRequest(f"{file.path} holds no examples.")
+        raise BadRequest(f"{file.path} has no examples.")
     return contents
 
 
@@ -76,9 +76,9 @@ async def stage(
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
 ) -> None:
-    """Embed all but the first `skip` examples of a checked file and `add` them in order, a batch at a time.
+    """Embed all but the first `skip` examples of a checked file, and `add` them in order, in batches.
 
-    While one batch is added the next is being embedded. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
+    The next batch is embedded while one is added. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
     """
     adding: asyncio.Task[None] | None = None
 
@@ -100,14 +100,16 @@ async def stage(
             await asyncio.gather(adding, return_exceptions=True)
 
 
-async def _checked(lesson: ExampleIn, catalog: Catalog, embedding: CachedEmbedder) -> str:
+async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedder) -> str:
     for label in ("scores", "completion_tokens"):
-        for model in getattr(lesson, label):
+        for model in getattr(example, label):
             if catalog.find(model) is None:
-                raise BadRequest(f"{label}: there is no enabled model {model!r}; `pgrouter model list` shows them.")
-    labels_of(lesson, catalog)
-    text = lesson.text()
-    # Only a text without a letter or a digit may come out of an embedder empty; embedding all takes too long.
+                raise BadRequest(
+                    f"{label}: there is no enabled model {model!r}; `pgrouter model list` lists the models."
+                )
+    labels_of(example, catalog)
+    text = example.text()
+    # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
     if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
         raise BadRequest("the prompt contains nothing to embed.")
     return text
@@ -117,7 +119,7 @@ async def _embedded(
     file: ExampleFile, batch: list[tuple[int, ExampleIn]], catalog: Catalog, embedding: CachedEmbedder
 ) -> list[Example]:
     try:
-        return await examples_of([lesson for _, lesson in batch], catalog, embedding, batch=True)
+        return await examples_of([example for _, example in batch], catalog, embedding, batch=True)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):

@@ -1,4 +1,4 @@
-"""API keys: made, put in the place of another, and until when they work."""
+"""API keys: create and rotate them, and parse when they expire."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from app.api_keys import hash_of, hint_of, make_key
 from app.errors import BadRequest, NotFound
 from app.operations.timespans import moment
-from app.store import keys
+from app.store import keys as stored_keys
 from app.store.database import Database
 
 
@@ -20,24 +20,24 @@ async def new_key(
     expires_at: datetime | None = None,
     models: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Make a key; what is returned is all that will ever show it. `models` alone may serve it, None: all."""
+    """Create a key, which is in the returned row only; `models`: the models it may use, None: all."""
     key = make_key()
-    key_id = await keys.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None)
+    key_id = await stored_keys.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None)
     made: dict[str, Any] = {"key_id": key_id, "api_key": key, "name": name, "expires_at": expires_at}
     return made if not models else {**made, "models": list(models)}
 
 
 async def rotate(db: Database, tenant_id: int, key_id: int, until: datetime | None = None) -> dict[str, Any]:
-    """Put a new key in the place of one that is valid, which works until `until`, None: no more. Raises `NotFound`."""
+    """Replace a valid key by a new one; the old one works until `until`, None: no longer. Raises `NotFound`."""
     key = make_key()
-    new = await keys.rotate_key(db, tenant_id, key_id, hash_of(key), hint_of(key), until)
+    new = await stored_keys.rotate_key(db, tenant_id, key_id, hash_of(key), hint_of(key), until)
     if new is None:
         raise NotFound(f"The tenant has no valid key {key_id}.", param="key_id")
     return {"key_id": new, "api_key": key, "replaces": key_id, "replaced_until": until}
 
 
 def until(text: str, now: datetime, param: str) -> datetime:
-    """`12h`, `30d`, `8w` from `now`, or a date or time in ISO 8601, UTC unless it says otherwise. In the future.
+    """Parse a future time: `12h`, `30d`, `8w` from `now`, or an ISO 8601 date or time, UTC if it has no zone.
 
     Raises `BadRequest` naming `param`.
     """
@@ -48,5 +48,5 @@ def until(text: str, now: datetime, param: str) -> datetime:
             f"{text!r} is neither a span like 12h, 30d or 8w nor a date like 2026-12-31", param=param
         ) from None
     if when <= now:
-        raise BadRequest(f"{text!r} is past", param=param)
+        raise BadRequest(f"{text!r} is in the past: give a later time", param=param)
     return when

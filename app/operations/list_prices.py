@@ -1,4 +1,4 @@
-"""List prices of models, from the data that the `genai-prices` package carries; nothing is fetched."""
+"""List prices of models from the data in the `genai-prices` package; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from genai_prices.types import ModelInfo, Provider, StartDateConstraint, TieredP
 @final
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens.
-
-    `on` is the day that the data is from at the earliest, `context_window` in tokens, `dearer_from` the prompt tokens
-    from which the provider asks more for all of them.
-    """
+    """A list price, in USD per million tokens."""
 
     input: float
     cached_input: float | None
     output: float
+    #: Tokens.
     context_window: int | None
+    #: Earliest day from which the data may be.
     on: date
+    #: Number of prompt tokens from which the provider charges more for all tokens; None: no such tier.
     dearer_from: int | None = None
 
 
-# The data has no mark for models that are not asked by chat completions; their names and units tell them.
+# The data does not mark models that are not for chat completions; their names and units identify them.
 _NO_CHAT = re.compile(
     r"audio|realtime|image|tts|whisper|transcri|translate|embed|moderation|guard|rerank|codex|-ocr|-live|voice|:batch"
 )
-# The last ones of these are asked by the Responses API alone, or are not names that a request can give.
+# The last of these serve the Responses API only, or are not names that a request can give.
 _NO_CHAT_OF_OPENAI = re.compile(
     r"davinci|curie|babbage|^ada$|instruct|-oss-|search|deep-research|computer-use|-pro$|^ft:|\.ft-|:"
 )
@@ -43,27 +42,27 @@ _NO_CHAT_OF_OPENAI = re.compile(
 def lookup(
     model: str, provider: str | None, base_url: str | None = None, *, now: datetime | None = None
 ) -> Price | None:
-    """The list price of `model` at a provider, which its name or its `base_url` identifies; None when unknown.
+    """The list price of `model` at a provider, identified by its name or its `base_url`; None if unknown.
 
-    Of prices with tiers by length it is the lowest tier's, of prices that change with time `now`'s. Without a provider
-    it is its maker's; a provider that the data does not have has no prices, for hosts differ in what they ask.
+    Of prices with tiers by length it is the lowest tier, of prices that change with time the one at `now`. Without a
+    provider it is the price of the model's maker. A provider that is not in the data has no prices: hosts differ.
     """
     info = _info(model, provider, base_url)
     return None if info is None else _price(info, now or datetime.now(UTC))
 
 
-def abilities(model: str, provider: str | None, base_url: str | None = None) -> dict[str, int | bool | None]:
-    """What the data tells of `model` beside its price: `context_window` in tokens, whether it takes `audio`.
+def capabilities(model: str, provider: str | None, base_url: str | None = None) -> dict[str, int | bool | None]:
+    """The capabilities of `model` in the data: `context_window` in tokens, and whether it takes `audio`.
 
-    None where it does not tell: that audio has no price of its own does not say that the model takes none.
+    None: unknown. A model without a separate price for audio may take audio all the same.
     """
     info = _info(model, provider, base_url)
     if info is None:
         return {}
     entries = info.prices if isinstance(info.prices, list) else ()
     prices = (info.prices, *(entry.prices for entry in entries))
-    hears = any(getattr(each, "input_audio_mtok", None) is not None for each in prices)
-    return {"context_window": info.context_window, "audio": hears or None}
+    audio = any(getattr(each, "input_audio_mtok", None) is not None for each in prices)
+    return {"context_window": info.context_window, "audio": audio or None}
 
 
 def _info(model: str, provider: str | None, base_url: str | None) -> ModelInfo | None:
@@ -76,11 +75,11 @@ def _info(model: str, provider: str | None, base_url: str | None) -> ModelInfo |
 
 
 def chat_models(provider: str, *, now: datetime | None = None) -> dict[str, Price]:
-    """Every priced chat model of a provider, by name. Raises `LookupError` when the data does not have the provider."""
+    """Every priced chat model of a provider, by name. Raises `LookupError` if the provider is not in the data."""
     known = _provider(provider, None)
     if known is None:
         names = ", ".join(sorted(each.id for each in data_snapshot.get_snapshot().providers))
-        raise LookupError(f"genai-prices knows no provider {provider!r}; it knows {names}")
+        raise LookupError(f"genai-prices has no provider {provider!r}: choose one of {names}")
     found = {}
     for info in known.models:
         if info.deprecated or _NO_CHAT.search(info.id) or (known.id == "openai" and _NO_CHAT_OF_OPENAI.search(info.id)):
@@ -103,16 +102,16 @@ def _provider(name: str, base_url: str | None) -> Provider | None:
 
 
 def _price(info: ModelInfo, now: datetime) -> Price | None:
-    # A model that was never priced has no conditional prices either, and get_prices would take the first of none.
+    # get_prices fails for a model without any price.
     if not info.prices:
         return None
     prices = info.get_prices(now)
     parts = [getattr(prices, unit, None) for unit in ("input_mtok", "cache_read_mtok", "output_mtok")]
     paid_in, cached, paid_out = map(_base, parts)
     if paid_out is None and "embed" in info.id:
-        # A vector is not said in tokens.
+        # Embeddings have no output tokens.
         paid_out = 0.0
-    # Half a price is none, and so is one for tokens where requests cost something too.
+    # A price is complete only with both parts, and only if requests themselves cost nothing.
     if paid_in is None or paid_out is None or getattr(prices, "requests_kcount", None):
         return None
     return Price(
@@ -120,14 +119,14 @@ def _price(info: ModelInfo, now: datetime) -> Price | None:
         cached_input=cached,
         output=paid_out,
         context_window=info.context_window,
-        on=min(_data_is_of(), now.date()),
+        on=min(_data_date(), now.date()),
         dearer_from=min((part.tiers[0].start for part in parts if isinstance(part, TieredPrices)), default=None),
     )
 
 
 @cache
-def _data_is_of() -> date:
-    """The latest day that has passed and that the data mentions, for it does not say when it was made."""
+def _data_date() -> date:
+    """The latest past day that the data mentions: the data has no date of its own."""
     today = datetime.now(UTC).date()
     starts = (
         entry.constraint.start_date

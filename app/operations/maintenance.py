@@ -1,4 +1,4 @@
-"""Keeps the store in shape: does what is due, chore by chore, and in the proxy every now and then by itself."""
+"""Runs the maintenance jobs that are due: once for the command line, in rounds for the proxy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
 from app.settings import Settings
-from app.store import maintenance
+from app.store import maintenance as stored_maintenance
 from app.store.database import Database
 from app.store.errors import reported_by_server
-from app.store.maintenance import Busy, Chore
+from app.store.maintenance import Busy, Job
 from app.telemetry import metrics
 
-#: Conversations forgotten in one statement, and statements a round: what is left comes next time.
+#: Conversations deleted in one statement, and statements in a round; the next round deletes the rest.
 BATCH = 5_000
 BATCHES = 200
 
-#: What a chore counts.
+#: What the count of a job counts.
 COUNTED = {
     "graduate": "memories",
     "shrink": "memories",
@@ -34,33 +34,48 @@ COUNTED = {
 
 Outcome = Literal["done", "busy", "due", "failed"]
 
-log = logging.getLogger("pgrouter.upkeep")
+log = logging.getLogger("pgrouter.maintenance")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of a chore: `count` rows or partitions in `seconds`.
+    """The result of a job: `count` rows or partitions in `seconds`.
 
-    busy: somebody was in the way, the next round tries again if it is still due; due: it needs the login that owns the
-    schema; failed: `note` says why.
+    busy: another session was in the way, and the next round tries again if the job is still due; due: the job needs the
+    login that owns the schema; failed: `note` is the reason.
     """
 
-    chore: Chore
+    job: Job
     outcome: Outcome
     count: int
     seconds: float
     note: str = ""
 
     def row(self) -> dict[str, Any]:
-        """The step as one row for people and programs."""
-        about = asdict(self.chore)
+        """The step as a row of the command's JSON."""
         return {
-            **{name: about[name] for name in ("chore", "tenant", "space_id", "day")},
+            "chore": self.job.name,
+            "tenant": self.job.tenant,
+            "space_id": self.job.space_id,
+            "day": self.job.day,
             "outcome": self.outcome,
             "count": self.count,
             "seconds": round(self.seconds, 3),
             "note": self.note,
         }
+
+    def line(self) -> str:
+        """The step as a line of text."""
+        job = self.job
+        about = [str(job.day)] if job.day is not None else []
+        if job.tenant_id is not None:
+            about = [f"tenant {job.tenant or job.tenant_id}"]
+            about += [f"space {job.space_id}"] if job.space_id is not None else []
+        counted = COUNTED.get(job.name)
+        result = (f"{self.count:,} {counted} in " if counted else "in ") + f"{self.seconds:.2f} s"
+        if self.outcome != "done":
+            result = self.outcome + (f" ({self.note})" if self.note else "")
+        return f"{job.name}: {', '.join([*about, result])}"
 
 
 async def maintain(
@@ -69,44 +84,44 @@ async def maintain(
     *,
     graduate_at: int,
     ledger_days: int,
-    begins: Callable[[Chore], object] = lambda _: None,
+    begins: Callable[[Job], object] = lambda _: None,
 ) -> AsyncIterator[Step]:
-    """Do what is due, and what that makes due, each chore once; yields each as it ends.
+    """Run the jobs that are due, and those that become due by that, each once; yield each when it ends.
 
-    `owner` is connected as the login that owns the tables, or None; `begins` hears of each chore before it is done.
-    Raises `DatabaseUnavailable` when the database is away.
+    `owner` is connected as the login that owns the tables, or None; `begins` is called with each job before it runs.
+    Raises `DatabaseUnavailable` if the database cannot be reached.
     """
     tried: set[tuple[object, ...]] = set()
     while True:
-        found = await maintenance.chores(db, graduate_at=graduate_at, ledger_days=ledger_days)
-        new = [chore for chore in found if _name(chore) not in tried]
+        found = await stored_maintenance.jobs(db, graduate_at=graduate_at, ledger_days=ledger_days)
+        new = [job for job in found if _key(job) not in tried]
         if not new:
             return
-        for chore in new:
-            tried.add(_name(chore))
-            begins(chore)
-            yield await _step(db, owner, chore)
+        for job in new:
+            tried.add(_key(job))
+            begins(job)
+            yield await _step(db, owner, job)
 
 
-def _name(chore: Chore) -> tuple[object, ...]:
-    return chore.chore, chore.tenant_id, chore.space_id, chore.day
+def _key(job: Job) -> tuple[object, ...]:
+    return job.name, job.tenant_id, job.space_id, job.day
 
 
-async def _step(db: Database, owner: Database | None, chore: Chore) -> Step:
+async def _step(db: Database, owner: Database | None, job: Job) -> Step:
     began = time.monotonic()
     outcome: Outcome = "done"
     count, note = 0, ""
     try:
-        if chore.chore != "reindex":
-            count = await _do(db, chore)
+        if job.name != "reindex":
+            count = await _run(db, job)
         elif owner is not None:
-            count = await _reindex(owner, chore)
+            count = await _reindex(owner, job)
         else:
-            outcome, note = "due", "`pgrouter maintain` with the login that owns the schema does it"
+            outcome, note = "due", "run `pgrouter maintain` with the login that owns the schema"
     except Busy as error:
         outcome, note = "busy", str(error)
     except NotFound:
-        outcome, note = "busy", "the tenant is gone"
+        outcome, note = "busy", "the tenant no longer exists"
     except DatabaseUnavailable as error:
         reported = reported_by_server(error)
         if reported is None:
@@ -116,63 +131,71 @@ async def _step(db: Database, owner: Database | None, chore: Chore) -> Step:
     except DatabaseError as error:
         outcome, note = "failed", _described(error)
     seconds = time.monotonic() - began
-    metrics.upkeep.labels(chore.chore, outcome).inc()
-    metrics.upkeep_seconds.labels(chore.chore).inc(seconds)
-    return Step(chore, outcome, count, seconds, note)
+    metrics.upkeep.labels(job.name, outcome).inc()
+    metrics.upkeep_seconds.labels(job.name).inc(seconds)
+    return Step(job, outcome, count, seconds, note)
 
 
 def _described(error: DatabaseError) -> str:
     return f"SQLSTATE {error.sqlstate}: {error.reported}"
 
 
-async def _do(db: Database, chore: Chore) -> int:
-    match chore:
-        case Chore(chore="open_day", day=day) if day is not None:
-            return await maintenance.open_day(db, day)
-        case Chore(chore="drop_day", day=day) if day is not None:
-            return await maintenance.drop_day(db, day)
-        case Chore(chore="expire_conversations"):
-            return await _expire(db)
-        case Chore(chore="expire_reservations", tenant_id=tenant_id) if tenant_id is not None:
-            return await maintenance.expire_reservations(db, tenant_id)
-        case Chore(chore="sweep" | "shrink" | "graduate", tenant_id=tenant_id, space_id=space_id):
+async def _run(db: Database, job: Job) -> int:
+    match job:
+        case Job(name="open_day", day=day) if day is not None:
+            return await stored_maintenance.open_day(db, day)
+        case Job(name="drop_day", day=day) if day is not None:
+            return await stored_maintenance.drop_day(db, day)
+        case Job(name="expire_conversations"):
+            return await _expire_conversations(db)
+        case Job(name="expire_reservations", tenant_id=tenant_id) if tenant_id is not None:
+            return await stored_maintenance.expire_reservations(db, tenant_id)
+        case Job(name="sweep" | "shrink" | "graduate", tenant_id=tenant_id, space_id=space_id):
             assert tenant_id is not None
             assert space_id is not None
-            moves = {"sweep": maintenance.sweep, "shrink": maintenance.shrink, "graduate": maintenance.graduate}
-            return await moves[chore.chore](db, tenant_id, space_id)
+            moves = {
+                "sweep": stored_maintenance.sweep,
+                "shrink": stored_maintenance.shrink,
+                "graduate": stored_maintenance.graduate,
+            }
+            return await moves[job.name](db, tenant_id, space_id)
         case _:
-            raise ValueError(f"unknown chore {chore.chore!r}")
+            raise ValueError(f"unknown job {job.name!r}")
 
 
-async def _expire(db: Database) -> int:
+async def _expire_conversations(db: Database) -> int:
     count = 0
     for _ in range(BATCHES):
-        gone = await maintenance.expire_conversations(db, BATCH)
+        gone = await stored_maintenance.expire_conversations(db, BATCH)
         count += gone
         if gone < BATCH:
             break
     return count
 
 
-async def _reindex(owner: Database, chore: Chore) -> int:
-    """Taken off the count first: a second session does not begin the same, and what churns meanwhile counts anew."""
-    assert chore.tenant_id is not None
-    assert chore.space_id is not None
-    churn = chore.churn or 0
-    if not await maintenance.settle_churn(owner, chore.tenant_id, chore.space_id, churn):
-        raise Busy("another session indexes it")
+async def _reindex(owner: Database, job: Job) -> int:
+    """Rebuild the index of a graduated space; return how many memories were replaced since the last build.
+
+    These are subtracted from the count first: a second session then does not start the same build, and memories that
+    are replaced during the build are counted for the next one. If the build fails they are added again.
+    """
+    assert job.tenant_id is not None
+    assert job.space_id is not None
+    churn = job.churn or 0
+    if not await stored_maintenance.settle_churn(owner, job.tenant_id, job.space_id, churn):
+        raise Busy("another session builds this index")
     try:
-        for name in await maintenance.invalid_indexes(owner, chore):
-            await maintenance.drop_index(owner, name)
-        await maintenance.reindex(owner, chore)
+        for name in await stored_maintenance.invalid_indexes(owner, job):
+            await stored_maintenance.drop_index(owner, name)
+        await stored_maintenance.reindex(owner, job)
     except BaseException:
-        await asyncio.shield(maintenance.settle_churn(owner, chore.tenant_id, chore.space_id, -churn))
+        await asyncio.shield(stored_maintenance.settle_churn(owner, job.tenant_id, job.space_id, -churn))
         raise
     return churn
 
 
 class Maintenance:
-    """The proxy's own: a round every `maintain_seconds`, on connections of its own, which serving never waits for."""
+    """Maintenance inside the proxy: a round every `maintain_seconds`, on connections that requests do not use."""
 
     def __init__(self, settings: Settings) -> None:
         assert settings.database_url is not None
@@ -180,50 +203,36 @@ class Maintenance:
         self._dsn = settings.database_url
 
     async def run(self) -> None:
-        """Keep at it until cancelled; what fails is logged and tried again in the next round."""
+        """Run rounds until cancelled; a failure is logged, and the next round tries again."""
         while True:
-            # Not all proxies at once.
+            # The random factor keeps the proxies of one database from running their rounds at the same time.
             await asyncio.sleep(self._settings.maintain_seconds * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await self.round()
             except (DatabaseUnavailable, ConfigurationError) as error:
-                log.info("no upkeep this time: %s", error)
+                log.info("maintenance was skipped: %s", error)
             except Exception:
-                log.exception("the upkeep failed; trying again")
+                log.exception("maintenance failed; the next round tries again")
 
     async def round(self) -> list[Step]:
-        """One round; returns what was done."""
+        """Run one round; return its steps."""
         steps = []
         async with opened(self._dsn) as db, opened(self._dsn, role=None) as login:
-            owner = login if await maintenance.owns(login) else None
+            owner = login if await stored_maintenance.owns(login) else None
             settings = self._settings
             async for step in maintain(db, owner, graduate_at=settings.graduate_at, ledger_days=settings.ledger_days):
                 steps.append(step)
                 level = {"done": logging.INFO, "failed": logging.ERROR}.get(step.outcome, logging.DEBUG)
-                log.log(level, "%s", said(step))
+                log.log(level, "%s", step.line())
         return steps
 
 
 @asynccontextmanager
 async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
-    """One connection for as long as the context lasts. Raises `ConfigurationError`."""
+    """Open a database with one connection for as long as the context lasts. Raises `ConfigurationError`."""
     db = Database(dsn, size=1, **options)
     try:
         await db.open()
         yield db
     finally:
         await db.close()
-
-
-def said(step: Step) -> str:
-    """A step in one line."""
-    chore = step.chore
-    about = [str(chore.day)] if chore.day is not None else []
-    if chore.tenant_id is not None:
-        about = [f"tenant {chore.tenant or chore.tenant_id}"]
-        about += [f"space {chore.space_id}"] if chore.space_id is not None else []
-    counted = COUNTED.get(chore.chore)
-    result = (f"{step.count:,} {counted} in " if counted else "in ") + f"{step.seconds:.2f} s"
-    if step.outcome != "done":
-        result = step.outcome + (f" ({step.note})" if step.note else "")
-    return f"{chore.chore}: {', '.join([*about, result])}"

@@ -1,4 +1,4 @@
-"""Brings a database to this version's schema, by the migrations that come with the package."""
+"""Migrates a database to the schema of this version, with the migrations in the package."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from app.store.errors import configuration_errors
 
 
 def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
-    """Migrate the database of `url` up, or down for an earlier `revision`; returns its revision before and after.
+    """Migrate the database of `url` up, or down for an earlier `revision`; return its revision before and after.
 
-    All of it happens in one transaction, on the primary where `url` names several servers. Raises `ConfigurationError`
-    when the database cannot be reached or its login may not do what is needed. Not to be called inside a running
-    event loop.
+    The migration is one transaction, on the primary if `url` names several servers. Raises `ConfigurationError` if the
+    database cannot be reached or its login lacks a privilege. Must not be called in a running event loop.
     """
     url = asyncio.run(schema.primary_of(url))
     before = asyncio.run(schema.revision_of(url))
@@ -34,7 +33,7 @@ def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
 
 
 def configuration(url: str | None = None) -> Config:
-    """Alembic's configuration: the checkout's `migrations/`, or those inside an installed package."""
+    """Alembic's configuration, for the `migrations/` of the checkout or of the installed package."""
     package = Path(__file__).parents[1]
     root = package / "deploy" if (package / "deploy").exists() else package.parent
     config = Config()

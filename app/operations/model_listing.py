@@ -1,4 +1,4 @@
-"""Reads what models can do out of what a provider's `GET /models` says, whichever provider it is."""
+"""Reads the capabilities of models from the answer of a provider's `GET /models`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from app.entities import CAPABILITIES
 
-#: As large as the columns are.
+#: Greatest value of the columns.
 _MOST = 2**31 - 1
 
-#: Where providers say it, the first that has it counts; dots lead into objects.
+#: Paths at which providers list the value; the first that is set counts. Dots lead into objects.
 _CONTEXT = (
     "context_length",  # OpenRouter, Together, Fireworks
     "max_model_len",  # vLLM, SGLang
@@ -53,57 +53,57 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
         "model_spec.capabilities.supportsReasoning",
     ),
 }
-#: Modalities of input, and parameters that only a model with the ability supports, as OpenRouter lists them.
+#: Input modalities, and parameters that only a model with the capability supports, as OpenRouter lists them.
 _MODALITIES = {"vision": "image", "audio": "audio"}
 _PARAMETERS = {"tools": "tools", "json_schema": "structured_outputs", "reasoning": "reasoning"}
 
 
-def abilities_in(listing: Any) -> dict[str, dict[str, Any]]:
-    """Abilities by the provider's name of the model, out of a whole answer to `GET /models`: only those it tells.
+def capabilities_in(listing: Any) -> dict[str, dict[str, Any]]:
+    """The capabilities in a whole answer to `GET /models`, by the provider's name of the model: only those it lists.
 
-    Raises `ValueError` when it is no list of models.
+    Raises `ValueError` if the answer is not a list of models.
     """
-    # Together answers with the bare list.
+    # Together returns the bare list.
     models = listing.get("data", listing.get("models")) if isinstance(listing, Mapping) else listing
     if not isinstance(models, list):
-        raise ValueError("its answer to GET /models is no list of models")
+        raise ValueError("the answer to GET /models is not a list of models")
     found: dict[str, dict[str, Any]] = {}
     for model in models:
         if isinstance(model, Mapping) and isinstance(model.get("id"), str):
-            told = abilities_of(model)
-            # Mistral lists a model once for each of its names; Gemini leads all with `models/`.
+            found_of_model = capabilities_of(model)
+            # Mistral lists a model once for each of its names; Gemini prefixes every name with `models/`.
             aliases = model.get("aliases")
             for name in (model["id"].removeprefix("models/"), *(aliases if isinstance(aliases, list) else ())):
                 if isinstance(name, str):
-                    found.setdefault(name, told)
+                    found.setdefault(name, found_of_model)
     return found
 
 
-def abilities_of(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What one entry tells: `context_window` and `max_output` in tokens, the others whether the model can.
+def capabilities_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The capabilities in one entry: `context_window` and `max_output` in tokens, the others True or False.
 
-    What it does not tell is not in the answer, as opposed to False.
+    A capcapability that the entry does not list is absent from the result.
     """
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "context_window": _first(model, _CONTEXT, _tokens),
         "max_output": _first(model, _OUTPUT, _tokens),
     }
-    for ability, paths in _FLAGS.items():
-        told[ability] = _first(model, paths, _flag)
+    for capability, paths in _FLAGS.items():
+        found[capability] = _first(model, paths, _flag)
     if _at(model, "capabilities.image_input.supported") is not None:
-        # Anthropic does not list what all of its models can, and none of them hears.
-        told |= {"tools": True, "parallel_tools": True, "audio": False}
-        told["max_output"] = told["max_output"] or _tokens(model.get("max_tokens"))
+        # Anthropic lists no capability that all of its models have; none of them takes audio.
+        found |= {"tools": True, "parallel_tools": True, "audio": False}
+        found["max_output"] = found["max_output"] or _tokens(model.get("max_tokens"))
     modalities = _at(model, "architecture.input_modalities")
     if isinstance(modalities, list):
-        told |= {ability: word in modalities for ability, word in _MODALITIES.items() if told[ability] is None}
+        found |= {name: word in modalities for name, word in _MODALITIES.items() if found[name] is None}
     parameters = model.get("supported_parameters")
     if isinstance(parameters, list):
-        told |= {ability: word in parameters for ability, word in _PARAMETERS.items() if told[ability] is None}
-        # Many can and do not list this one.
+        found |= {name: word in parameters for name, word in _PARAMETERS.items() if found[name] is None}
+        # Many models support this without listing it.
         if "parallel_tool_calls" in parameters:
-            told["parallel_tools"] = True
-    return {ability: told[ability] for ability in CAPABILITIES if told[ability] is not None}
+            found["parallel_tools"] = True
+    return {capability: found[capability] for capability in CAPABILITIES if found[capability] is not None}
 
 
 def _first(model: Mapping[str, Any], paths: tuple[str, ...], read: Any) -> Any:
@@ -118,7 +118,7 @@ def _at(model: Mapping[str, Any], path: str) -> Any:
 
 
 def _tokens(value: Any) -> int | None:
-    """Providers write 0 for what they do not know."""
+    """A number of tokens, or None; providers write 0 for an unknown number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return None
     return int(value) if 1 <= value <= _MOST else None

@@ -1,4 +1,4 @@
-"""Models: added with list prices where none are given, enabled and disabled."""
+"""Models: add them, with list prices if none are given; enable and disable them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 from app.errors import BadRequest, ConfigurationError, Conflict, NotFound
 from app.operations import providers
-from app.store import models, policies, tenants
+from app.store import models as stored_models
+from app.store import policies as stored_policies
+from app.store import tenants as stored_tenants
 from app.store.database import Database
 
 Row = Mapping[str, Any]
@@ -17,7 +19,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A model as it is now, as `router.list_models` shows it, and what people should know of how it came to be so."""
+    """A model as it is now, a row of `router.list_models`, and notes about the change for the operator."""
 
     row: Row
     notes: tuple[str, ...] = ()
@@ -33,12 +35,12 @@ async def put(
     cache_share: float | None = None,
     enabled: bool | None = True,
 ) -> Put:
-    """Add a model, or change one; what is None stays, prices come from genai-prices if they are known.
+    """Add a model, or change one: None keeps a value; unknown prices come from genai-prices.
 
-    `given`: prices in USD per million tokens and abilities, by column; `cache_share`: what cached tokens cost as a
-    share of the input price; `enabled` None keeps that too. Raises `BadRequest` naming the field.
+    `given`: prices in USD per million tokens and capabilities, by column; `cache_share`: the price of cached tokens as
+    a share of the input price; `enabled` None keeps that value too. Raises `BadRequest` naming the field.
     """
-    # Importing the prices takes longer than most commands do.
+    # Importing the prices takes longer than most commands run.
     from app.operations import list_prices
 
     given, notes = dict(given), []
@@ -48,16 +50,16 @@ async def put(
             raise BadRequest("a new model needs a provider", param="provider")
         provider = str(known["provider"])
     upstream_name = upstream_name or (known["upstream_name"] if known is not None else name)
-    host = await providers.find(db, provider)
-    if host is None:
+    found_provider = await providers.find(db, provider)
+    if found_provider is None:
         raise BadRequest(
-            f"There is no provider {provider!r}: `pgrouter provider add {provider} --base-url …` first.",
+            f"There is no provider {provider!r}: run `pgrouter provider add {provider} --base-url …` first.",
             param="provider",
         )
     now = datetime.now(UTC)
     moved = known is not None and (known["provider"], known["upstream_name"]) != (provider, upstream_name)
     unpriced = known is None or moved or known["input_price"] is None or known["output_price"] is None
-    price = list_prices.lookup(upstream_name, provider, host["base_url"], now=now) if unpriced else None
+    price = list_prices.lookup(upstream_name, provider, found_provider["base_url"], now=now) if unpriced else None
     own = given.get("input_price") is not None or given.get("output_price") is not None
     paid_in = given.get("input_price")
     if paid_in is None:
@@ -67,34 +69,36 @@ async def put(
     if price is not None:
         filled: dict[str, Any] = {"output_price": price.output, "context_window": price.context_window}
         if given.get("input_price") is None:
-            # A list price for cached tokens says nothing beside an input price of one's own.
+            # A list price for cached tokens does not apply beside an input price of the operator's.
             filled |= {"input_price": price.input, "cached_input_price": price.cached_input}
         given |= {field: value for field, value in filled.items() if given.get(field) is None}
         if price.dearer_from is not None and not own:
             notes.append(
-                f"{name} is dearer from {price.dearer_from} prompt tokens on; its price below that counts for all."
+                f"{name} costs more from {price.dearer_from} prompt tokens on; the lower price is used for all."
             )
     dated = now.date() if own else price and price.on
     if enabled is None:
         enabled = known is None or bool(known["enabled"])
     if not enabled and known is not None and known["enabled"]:
         await _may_be_disabled(db, name)
-    await models.put_model(db, name, provider, upstream_name=upstream_name, priced_on=dated, enabled=enabled, **given)
+    await stored_models.put_model(
+        db, name, provider, upstream_name=upstream_name, priced_on=dated, enabled=enabled, **given
+    )
     return Put(await get(db, name), tuple(notes))
 
 
 def share_of(share: float, paid_in: float | None) -> float:
-    """The price of cached tokens as a share of the input price. Raises `BadRequest` when there is none."""
+    """The price of cached tokens, from their share of the input price. Raises `BadRequest` without an input price."""
     if paid_in is None:
-        raise BadRequest("needs an input price to be a share of", param="cache_share")
-    # Three times a tenth is more than 0.3 in binary.
+        raise BadRequest("a share needs an input price: give it too", param="cache_share")
+    # In binary, three times a tenth is more than 0.3.
     return round(share * paid_in, 12)
 
 
 async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str], list[str]]:
-    """Add every chat model with a known price; the names of those that are there now, and notes.
+    """Add every chat model of `known_as` with a known price; return the names of the models, and notes.
 
-    Raises `ConfigurationError` when genai-prices knows no provider `known_as`.
+    Raises `ConfigurationError` if genai-prices has no provider `known_as`.
     """
     from app.operations import list_prices
 
@@ -102,14 +106,14 @@ async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str]
         found = list_prices.chat_models(known_as)
     except LookupError as error:
         raise ConfigurationError(f"{error}.") from None
-    existing = {row["name"]: row for row in await models.inventory(db)}
+    existing = {row["name"]: row for row in await stored_models.inventory(db)}
     added, notes = [], []
     for name, price in found.items():
         row = existing.get(name)
         if row is not None and row["provider"] != provider:
-            notes.append(f"{name} is served by {row['provider']} already and stays there.")
+            notes.append(f"{name} is already served by {row['provider']}, which stays its provider.")
             continue
-        await models.put_model(
+        await stored_models.put_model(
             db,
             name,
             provider,
@@ -126,31 +130,31 @@ async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str]
 
 
 async def enable(db: Database, name: str, *, enabled: bool) -> None:
-    """List and serve a model, or do so no more. Raises `NotFound`, or `Conflict` for a policy's default model."""
+    """Enable or disable a model. Raises `NotFound`; `Conflict` for disabling a policy's default model."""
     row = await get(db, name)
     if not enabled:
         await _may_be_disabled(db, name)
-    await models.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=enabled)
+    await stored_models.put_model(db, name, row["provider"], upstream_name=row["upstream_name"], enabled=enabled)
 
 
 async def find(db: Database, name: str) -> Row | None:
-    """A model as `router.list_models` shows it, or None."""
-    return next((row for row in await models.inventory(db) if row["name"] == name), None)
+    """The model of this name as a row of `router.list_models`, or None."""
+    return next((row for row in await stored_models.inventory(db) if row["name"] == name), None)
 
 
 async def get(db: Database, name: str) -> Row:
-    """The same. Raises `NotFound`."""
+    """The model of this name as a row of `router.list_models`. Raises `NotFound`."""
     row = await find(db, name)
     if row is None:
-        raise NotFound(f"There is no model {name!r}; `pgrouter model list` shows them.", param="model")
+        raise NotFound(f"There is no model {name!r}; `pgrouter model list` lists the models.", param="model")
     return row
 
 
 async def _may_be_disabled(db: Database, name: str) -> None:
-    for tenant in await tenants.tenants(db):
-        for policy in await policies.settings(db, tenant.tenant_id):
+    for tenant in await stored_tenants.tenants(db):
+        for policy in await stored_policies.settings(db, tenant.tenant_id):
             if policy["default_model"] == name:
                 raise Conflict(
-                    f"{name} is the default model of policy {policy['name']} of tenant {tenant.name!r}: give it "
-                    f"another first, `pgrouter policy put {tenant.name!r} {policy['name']} --default …`."
+                    f"{name} is the default model of policy {policy['name']} of tenant {tenant.name!r}: set another "
+                    f"default first, `pgrouter policy put {tenant.name!r} {policy['name']} --default …`."
                 )

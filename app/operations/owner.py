@@ -1,4 +1,4 @@
-"""The connections that administer: with the rights of the login itself, made when they are first needed."""
+"""The connections for administration: with the rights of the login, opened when first needed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import asyncio
 from app.errors import ConfigurationError, DatabaseUnavailable
 from app.store.database import Database
 
-#: Operators are few and patient.
+#: Connections; administration is rare.
 SIZE = 2
 
 
 class Owner:
-    """The database of `dsn` as its login; serving never waits for these connections, nor they for serving."""
+    """The database of `dsn` as its login, on connections that no tenant's request uses."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -20,7 +20,7 @@ class Owner:
         self._opening = asyncio.Lock()
 
     async def database(self) -> Database:
-        """The open database. Raises `DatabaseUnavailable` while it cannot be reached."""
+        """The open database. Raises `DatabaseUnavailable` if it cannot be reached."""
         async with self._opening:
             if self._db is None:
                 db = Database(self._dsn, size=SIZE, role=None)
@@ -32,6 +32,6 @@ class Owner:
             return self._db
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the connections."""
         if self._db is not None:
             await self._db.close()

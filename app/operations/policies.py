@@ -1,4 +1,4 @@
-"""Policies: added, or changed where something is given."""
+"""Policies: add and change them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from app.errors import BadRequest, ConfigurationError
 from app.operations.policy_defaults import choose, policy_defaults
-from app.store import models as registry
-from app.store import policies
+from app.store import models as stored_models
+from app.store import policies as stored_policies
 from app.store.database import Database
 
 
@@ -23,27 +23,27 @@ async def put(
     weights: Sequence[float] | None = None,
     settings: Mapping[str, Any],
 ) -> list[str]:
-    """Add a policy, or change one; what is None stays, or for a new one comes from ROUTER_* and the prices.
+    """Add a policy, or change one: None keeps a value, or for a new policy takes it from ROUTER_* and the prices.
 
-    Candidates that are disabled by now are dropped; returns what people should know of it. Raises `BadRequest` naming
-    the field, `ConfigurationError` for a model that is not there or when none has a price.
+    Candidates that are disabled are removed; the returned notes name them. Raises `BadRequest` naming the field,
+    `ConfigurationError` for a model that does not exist, or if no model has a price.
     """
     notes = []
-    known = next((row for row in await policies.settings(db, tenant_id) if row["name"] == name), None)
+    known = next((row for row in await stored_policies.settings(db, tenant_id) if row["name"] == name), None)
     put: dict[str, Any]
     if known is None:
         defaults = policy_defaults()
-        chosen = choose(await registry.models(db), models or defaults.candidates, default)
+        chosen = choose(await stored_models.models(db), models or defaults.candidates, default)
         if chosen is None:
-            raise ConfigurationError("No model has a price yet: add some with `pgrouter model add` first.")
+            raise ConfigurationError("No model has a price: add models with `pgrouter model add` first.")
         put = {"backend": defaults.backend, "models": chosen[0], "default": chosen[1], "weights": None}
         put["settings"] = {**defaults.settings, **settings}
     else:
-        enabled = {model.name for model in await registry.models(db)}
+        enabled = {model.name for model in await stored_models.models(db)}
         kept = [pair for pair in zip(known["models"], known["weights"], strict=True) if pair[0] in enabled]
         if models is None and len(kept) < len(known["models"]):
             gone = ", ".join(sorted(set(known["models"]) - enabled))
-            notes.append(f"{gone}: disabled, and from now on no candidate of {name}.")
+            notes.append(f"{gone}: disabled, and removed from the candidates of {name}.")
         put = {"backend": known["backend"], "default": default or known["default_model"], "settings": settings}
         put["models"] = list(models) if models else [model for model, _ in kept]
         put["weights"] = None if models else [weight for _, weight in kept]
@@ -52,9 +52,7 @@ async def put(
     if weights is not None:
         put["weights"] = list(weights)
     if put["weights"] is not None and len(put["weights"]) != len(put["models"]):
-        raise BadRequest(
-            f"{len(put['weights'])} weights for {len(put['models'])} models: {', '.join(put['models'])}",
-            param="weights",
-        )
-    await policies.put_policy(db, tenant_id, name, **put)
+        count, models_of = len(put["weights"]), ", ".join(put["models"])
+        raise BadRequest(f"{count} weights, but {len(put['models'])} models: {models_of}", param="weights")
+    await stored_policies.put_policy(db, tenant_id, name, **put)
     return notes

@@ -1,4 +1,4 @@
-"""Providers: who serves models, what they speak, and how their key is carried."""
+"""Providers: add, change and remove them; the APIs they support, and the header of their key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from app.errors import NotFound
-from app.store import providers
+from app.store import providers as stored_providers
 from app.store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
@@ -15,7 +15,7 @@ Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
 KeyHeader = Literal["authorization", "x-api-key", "api-key"]
 APIS: tuple[str, ...] = get_args(Api)
 
-#: By host, what differs from OpenAI: what a new provider there speaks, and the header of its key.
+#: Hosts that differ from OpenAI: the APIs that a new provider there supports, and the header of its key.
 _HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {"api.anthropic.com": (("messages", "chat"), "x-api-key")}
 
 
@@ -28,9 +28,9 @@ async def put(
     speaks: Sequence[str] | None = None,
     key_header: str | None = None,
 ) -> None:
-    """Add a provider, or change one; None keeps what is known, '' as `key_variable` sends no key.
+    """Add a provider, or change one; None keeps a value, '' as `key_variable` sends no key.
 
-    What a new one speaks is what its host is known for, else what OpenAI does.
+    A new provider supports the APIs that its host is known for, else those of OpenAI.
     """
     known = await find(db, name)
     if known is None:
@@ -40,18 +40,20 @@ async def put(
     elif key_variable is None:
         key_variable = known["key_variable"]
     variable = (key_variable or "").strip() or None
-    await providers.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
+    await stored_providers.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
 
 
 async def remove(db: Database, name: str) -> None:
-    """Delete a provider that serves no model. Raises `NotFound`."""
-    if not await providers.delete_provider(db, name):
-        raise NotFound(f"There is no provider {name!r}; `pgrouter provider list` shows them.", param="provider")
+    """Delete a provider that serves no model. Raises `NotFound`; `RowConflict` if it serves one."""
+    if not await stored_providers.delete_provider(db, name):
+        raise NotFound(
+            f"There is no provider {name!r}; `pgrouter provider list` lists the providers.", param="provider"
+        )
 
 
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
-    """A provider as `router.list_providers` shows it, or None."""
-    return next((row for row in await providers.upstreams(db) if row["name"] == name), None)
+    """The provider of this name as a row of `router.list_providers`, or None."""
+    return next((row for row in await stored_providers.upstreams(db) if row["name"] == name), None)
 
 
 def _host(base_url: str) -> str:

@@ -1,4 +1,4 @@
-"""Tenants: found by name, made with their first policy and key, and changed."""
+"""Tenants: find them by name; create them with their first policy and key."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from app.entities import Tenant
 from app.errors import NotFound
 from app.operations.keys import new_key
 from app.operations.policy_defaults import choose, policy_defaults
-from app.store import models, policies, tenants
+from app.store import models as stored_models
+from app.store import policies as stored_policies
+from app.store import tenants as stored_tenants
 from app.store.database import Database
 
 
 async def tenant_of(db: Database, name: str) -> Tenant:
-    """The tenant of that name. Raises `NotFound`."""
-    found = await tenants.tenants(db, name)
+    """The tenant of this name. Raises `NotFound`."""
+    found = await stored_tenants.tenants(db, name)
     if not found:
-        raise NotFound(f"There is no tenant {name!r}; `pgrouter tenant list` shows them.", param="tenant")
+        raise NotFound(f"There is no tenant {name!r}; `pgrouter tenant list` lists the tenants.", param="tenant")
     return found[0]
 
 
@@ -32,21 +34,21 @@ async def create(
     default: str | None = None,
     with_key: bool = True,
 ) -> dict[str, Any]:
-    """A tenant with policy `auto`, unless no model has a price, and a key: all of it, or nothing is made.
+    """Create a tenant with a key, and with policy `auto` if a model has a price; if one part fails, nothing is created.
 
-    Without `candidates` they are those of ROUTER_CANDIDATES, else chosen by price. Returns `tenant`, `tenant_id`,
-    `policy` (None: there is none) and `api_key`. Raises `ConfigurationError` for a model that does not exist,
+    Default of `candidates`: those of ROUTER_CANDIDATES, else chosen by price. Returns `tenant`, `tenant_id`, `policy`
+    (None: no model has a price) and `api_key`. Raises `ConfigurationError` for a model that does not exist,
     `RowConflict` when the name is taken.
     """
     defaults = policy_defaults()
-    # Before anything is made, so that a misspelt model leaves no tenant behind.
-    chosen = choose(await models.models(db), candidates or defaults.candidates, default)
-    tenant_id = await tenants.create_tenant(
+    # Checked first, so that a misspelt model name leaves no tenant behind.
+    chosen = choose(await stored_models.models(db), candidates or defaults.candidates, default)
+    tenant_id = await stored_tenants.create_tenant(
         db, name, memory_cap=memory_cap, store_prompts=store_prompts, route_explicit=route_explicit
     )
     try:
         if chosen is not None:
-            await policies.put_policy(
+            await stored_policies.put_policy(
                 db,
                 tenant_id,
                 "auto",
@@ -57,7 +59,7 @@ async def create(
             )
         key = await new_key(db, tenant_id, "made with the tenant") if with_key else None
     except BaseException:
-        await tenants.delete_tenant(db, tenant_id)
+        await stored_tenants.delete_tenant(db, tenant_id)
         raise
     policy = chosen and {"policy": "auto", "models": chosen[0], "default_model": chosen[1]}
     return {"tenant": name, "tenant_id": tenant_id, "policy": policy, "api_key": key and key["api_key"]}

@@ -1,4 +1,4 @@
-"""Reads moments as people write them: a span from now, or a date."""
+"""Parses times: a span relative to now, or a date."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 
 def moment(text: str, now: datetime, *, ago: bool = False) -> datetime:
-    """`12h`, `7d`, `4w` from `now`, or before it, or a date or time in ISO 8601, UTC unless it says otherwise.
+    """Parse `12h`, `7d`, `4w` from `now` (`ago`: before it), or an ISO 8601 date or time, UTC if it has no zone.
 
-    Raises `ValueError` or `OverflowError` for what is neither.
+    Raises `ValueError` or `OverflowError` for any other text.
     """
     span = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if span is None:
@@ -24,7 +24,7 @@ def moment(text: str, now: datetime, *, ago: bool = False) -> datetime:
 
 
 def past(text: str, now: datetime, param: str) -> datetime:
-    """A moment whose span goes back from `now`. Raises `BadRequest` naming `param`."""
+    """Parse a time whose span goes back from `now`. Raises `BadRequest` naming `param`."""
     try:
         return moment(text, now, ago=True)
     except (ValueError, OverflowError):
@@ -34,8 +34,8 @@ def past(text: str, now: datetime, param: str) -> datetime:
 
 
 def since(text: str, now: datetime) -> datetime:
-    """A moment before `now`. Raises `BadRequest` naming `since`."""
+    """Parse a time before `now`. Raises `BadRequest` naming `since`."""
     when = past(text, now, "since")
     if when > now:
-        raise BadRequest(f"since: {text!r} is not past yet.", param="since")
+        raise BadRequest(f"since: {text!r} is in the future: give a past time.", param="since")
     return when

@@ -107,8 +107,8 @@ class Database:
             refusals=REFUSALS,
         )
         self._writes = pool(servers=Servers(dsn, servers.PRIMARY), message=NO_PRIMARY) if several else pool()
-        wanted = servers.readers(dsn) if several and standbys else servers.PRIMARY
-        self._reads = self._writes if wanted == servers.PRIMARY else pool(servers=Servers(dsn, wanted))
+        attributes = servers.readers(dsn) if several and standbys else servers.PRIMARY
+        self._reads = self._writes if attributes == servers.PRIMARY else pool(servers=Servers(dsn, attributes))
 
     @property
     def replicated(self) -> bool:

@@ -26,8 +26,11 @@ _batchers: WeakKeyDictionary[Database, DecisionBatcher] = WeakKeyDictionary()
 class Question:
     """The arguments of `router.decide` in its order, without the embedding."""
 
+    #: Number of the tenant.
     tenant_id: int
+    #: Number of the tenant's policy.
     policy_id: int
+    #: Number of the embedding space of the tenant's memory.
     space_id: int
     #: Name of the task; None: no task.
     task: str | None
@@ -37,7 +40,7 @@ class Question:
     default_model: int
     #: `model_id` of each model that can serve the request; None: every candidate.
     models: Sequence[int] | None = None
-    #: None: that of the policy.
+    #: Weight of cost against quality; None: that of the policy.
     alpha: float | None = None
     #: Hash of the conversation, 16 bytes.
     conversation: bytes | None = None

@@ -9,7 +9,7 @@ import asyncpg
 
 from app.errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
 
-#: What a violated constraint means, by its name.
+#: Messages for violated constraints, by name.
 CONSTRAINTS = {
     "tenants_name_key": "A tenant of this name already exists; `pgrouter tenant list` lists the tenants.",
     "tenants_name_check": (
@@ -31,7 +31,7 @@ CONSTRAINTS = {
 
 
 def translate(error: asyncpg.PostgresError) -> DatabaseError:
-    """The class of `app.errors` for a statement that Postgres rejected, with its SQLSTATE and a sentence for people."""
+    """Convert an error of Postgres to a class of `app.errors`, with its SQLSTATE and a message for people."""
     reported = (str(error).splitlines() or [type(error).__name__])[0]
     state = error.sqlstate or ""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
@@ -48,7 +48,7 @@ def translate(error: asyncpg.PostgresError) -> DatabaseError:
 
 
 def reported_by_server(error: BaseException) -> DatabaseError | None:
-    """What the server reported when it ended the call that raised `error`; None if the server was not reached."""
+    """Return the server's error behind `error`; None if the server was not reached."""
     cause = error.__cause__
     if isinstance(cause, asyncpg.PostgresError) and not isinstance(cause, asyncpg.PostgresConnectionError):
         return translate(cause)
@@ -57,7 +57,7 @@ def reported_by_server(error: BaseException) -> DatabaseError | None:
 
 @contextmanager
 def configuration_errors(problem: str) -> Iterator[None]:
-    """Raise a failure to reach or use the database as `ConfigurationError`: `problem`, then what was reported."""
+    """Raise errors of the connection or the database as `ConfigurationError`: `problem`, then their message."""
     try:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:

@@ -14,6 +14,7 @@ from app.store.database import Database
 class Admission:
     """The result of `router.admit`, in seconds and USD. Fields of a limit that does not exist are None."""
 
+    #: Whether the request is admitted.
     admitted: bool
     #: For each candidate whether the budgets have enough left for it.
     affordable: list[bool]
@@ -29,11 +30,13 @@ class Admission:
     retry_after: float | None
     #: Requests per minute.
     requests_limit: int | None
+    #: Requests left of that limit.
     requests_remaining: int | None
     #: Seconds until all requests per minute are available again.
     requests_reset: float | None
     #: Tokens per minute.
     tokens_limit: int | None
+    #: Tokens left of that limit.
     tokens_remaining: int | None
     #: Seconds until all tokens per minute are available again.
     tokens_reset: float | None

@@ -23,18 +23,24 @@ _BUSY = {
 }
 
 
+_COLUMNS = ("tenant_id", "tenant", "space_id", "day", "amount", "churn")
+
+
 class Busy(Exception):
     """Another session runs the job or holds its locks: it is retried in the next round."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class Job:
     """A maintenance job that is due, a row of `router.chores`."""
 
-    #: Name of the job.
-    chore: str
+    #: Name of the job: of the function here that runs it.
+    name: str
+    #: Number of the tenant of the job; None: all tenants.
     tenant_id: int | None
+    #: Name of that tenant.
     tenant: str | None
+    #: Number of the embedding space of the job.
     space_id: int | None
     #: Day of a partition of the ledger (UTC).
     day: date | None
@@ -49,10 +55,10 @@ class Chore:
         return f"memories_large_{self.tenant_id}_{self.space_id}_hnsw"
 
 
-async def chores(db: Database, *, graduate_at: int, ledger_days: int) -> list[Chore]:
+async def jobs(db: Database, *, graduate_at: int, ledger_days: int) -> list[Job]:
     """Return the jobs that are due, in the order to run them; empty on a standby."""
     rows = await db.fetch("select * from router.chores($1, $2)", graduate_at, ledger_days, timeout=60)
-    return [Chore(**row) for row in rows]
+    return [Job(name=row["chore"], **{column: row[column] for column in _COLUMNS}) for row in rows]
 
 
 async def graduate(db: Database, tenant_id: int, space_id: int) -> int:
@@ -102,12 +108,12 @@ async def owns(db: Database) -> bool:
     return bool(rows[0][0])
 
 
-async def invalid_indexes(db: Database, chore: Chore) -> list[str]:
+async def invalid_indexes(db: Database, job: Job) -> list[str]:
     """Return the invalid indexes that an interrupted build left on the partition of the job."""
     rows = await db.fetch(
         "select c.relname from pg_index as i join pg_class as c on c.oid = i.indexrelid"
         " where i.indrelid = to_regclass($1) and not i.indisvalid",
-        f"router.{chore.index.removesuffix('_hnsw')}",
+        f"router.{job.index.removesuffix('_hnsw')}",
     )
     return [row[0] for row in rows]
 
@@ -120,16 +126,16 @@ async def drop_index(db: Database, name: str) -> None:
     await _call(db, f'drop index concurrently if exists router."{name}"')
 
 
-async def reindex(db: Database, chore: Chore) -> None:
+async def reindex(db: Database, job: Job) -> None:
     """Rebuild the vector index of the job without blocking queries. Owner only. Raises `Busy`."""
-    memory = min(32_768 + 2 * (chore.amount or 0), 2_097_151)
+    memory = min(32_768 + 2 * (job.amount or 0), 2_097_151)
     steps: list[tuple[str, ...]] = [
         ("select set_config('maintenance_work_mem', $1, false)", f"{memory}kB"),
         # The build is not urgent, and the shared memory of a container is too small for parallel workers.
         ("select set_config('max_parallel_maintenance_workers', '0', false)",),
-        (f"reindex index concurrently router.{chore.index}",),
+        (f"reindex index concurrently router.{job.index}",),
         # Fast after the rebuild, whose index has no dead rows; frees their space in the table.
-        (f"vacuum (index_cleanup on) router.{chore.index.removesuffix('_hnsw')}",),
+        (f"vacuum (index_cleanup on) router.{job.index.removesuffix('_hnsw')}",),
     ]
     # A connection of its own, because the settings stay in effect after their statement.
     async with db.session() as connection:

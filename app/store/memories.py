@@ -16,6 +16,7 @@ from app.store.database import Database
 class Example:
     """An example to teach."""
 
+    #: The prompt.
     prompt: str
     #: Origin of the scores: `human`, `judge`, `import` or `feedback`.
     source: str

@@ -8,12 +8,12 @@ from app.errors import ConfigurationError
 from app.store import servers
 from app.store.errors import configuration_errors
 
-#: Time for connecting, seconds.
-CONNECTING = 10.0
+#: Timeout of a connection attempt, seconds.
+CONNECT_TIMEOUT = 10.0
 
 
 async def primary_of(url: str) -> str:
-    """The DSN of the primary among the servers of `url`. Raises `ConfigurationError` if none can be reached."""
+    """Return the DSN of the primary among the servers of `url`. Raises `ConfigurationError` if there is none."""
     problem = "The database of DATABASE_URL has no primary to migrate"
     try:
         with configuration_errors(problem):
@@ -23,11 +23,11 @@ async def primary_of(url: str) -> str:
 
 
 async def revision_of(url: str) -> str | None:
-    """The schema revision of the database at `url`; None: it has no schema `router`. Raises `ConfigurationError`."""
+    """Return the schema revision of a database; None: it has no schema `router`. Raises `ConfigurationError`."""
     problem = "The database of DATABASE_URL cannot be used"
     try:
         with configuration_errors(problem):
-            connection = await asyncpg.connect(url, timeout=CONNECTING)
+            connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
             try:
                 if await connection.fetchval("select to_regclass('router.alembic_version')") is None:
                     return None

@@ -35,13 +35,13 @@ _NEXT = (
 class Servers:
     """The servers of a DSN in the order in which they are tried; those that failed most recently come last.
 
-    `wanted`: values of `target_session_attrs`; for each in turn all servers are tried. Each attempt takes at most
+    `attributes`: values of `target_session_attrs`; for each in turn all servers are tried. Each attempt takes at most
     `CONNECT_TIMEOUT` seconds, because a machine that is gone does not refuse a connection.
     """
 
-    def __init__(self, dsn: str, wanted: Sequence[str]) -> None:
+    def __init__(self, dsn: str, attributes: Sequence[str]) -> None:
         self._dsns = split_dsn(dsn)
-        self._wanted = wanted
+        self._attributes = attributes
         self._failed: dict[str, float] = {}
         self.latest: str | None = None
 
@@ -50,22 +50,22 @@ class Servers:
 
         `options` are those of `asyncpg.connect`; its DSN is ignored. Raises `ConnectionError` with each server's error.
         """
-        return await self._connect(self._wanted, options)
+        return await self._connect(self._attributes, options)
 
     async def moved(self, **options: Any) -> bool:
         """Connect to the best server, set `latest` to it, and return whether it is another one than before."""
         before = self.latest
         try:
-            connection = await self._connect(self._wanted[:1], options)
+            connection = await self._connect(self._attributes[:1], options)
             await connection.close(timeout=CONNECT_TIMEOUT)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return self.latest != before
 
-    async def _connect(self, wanted: Sequence[str], options: Mapping[str, Any]) -> asyncpg.Connection:
+    async def _connect(self, attributes: Sequence[str], options: Mapping[str, Any]) -> asyncpg.Connection:
         reasons: dict[str, str] = {}
-        for attribute in wanted:
-            for dsn in list(self._order(avoiding=attribute != wanted[-1])):
+        for attribute in attributes:
+            for dsn in list(self._order(avoiding=attribute != attributes[-1])):
                 began = time.monotonic()
                 chosen = {**options, "target_session_attrs": attribute, "timeout": CONNECT_TIMEOUT}
                 try:

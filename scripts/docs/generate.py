@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: The documents with generated sections.
-FILES = ("app/README.md",)
+FILES = ("app/README.md", "sql/README.md")
 
 _SECTION = re.compile(r"^<!-- generated: ([a-z-]+) -->$.*?^<!-- end -->$", re.S | re.M)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
+from scripts.docs.tables import code, table
 from scripts.support.scratch import scratch_database
 
 ROOT = Path(__file__).parents[2]
@@ -97,12 +98,6 @@ async def catalogue(dsn: str) -> tuple[list[asyncpg.Record], list[asyncpg.Record
         await connection.close()
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in (head, *rows)]
-    return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
-
-
 def section(functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]) -> str:
     """The tables of one folder."""
     made = [(function_of(row), row) for row in functions]
@@ -113,17 +108,17 @@ def section(functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]
         )
     called = [
         (
-            f"`{f.name}({f.arguments})`", first_sentence(f.comment), f.returns, f.kind,
+            code(f"{f.name}({f.arguments})"), first_sentence(f.comment), f.returns, f.kind,
             ", ".join(row["callers"]) or "owner", errors_of(f.comment),
         )
         for f, row in made if not f.helper
     ]  # fmt: skip
     if called:
         parts.append(table(("function", "what it does", "returns", "kind", "callers", "errors"), called))
-    helpers = [(f"`{f.name}`", first_sentence(f.comment), f.kind) for f, _ in made if f.helper]
+    helpers = [(code(f.name), first_sentence(f.comment), f.kind) for f, _ in made if f.helper]
     if helpers:
         parts.append(table(("helper", "what it does", "kind"), helpers))
-    return "\n".join(parts)
+    return "\n\n".join(parts) + "\n"
 
 
 def written(text: str, functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]) -> str:

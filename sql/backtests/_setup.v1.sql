@@ -16,13 +16,13 @@ declare
 begin
     -- `is not true`, because NULL is wrong as well.
     if (p_sample between v_needed and 16000) is not true then
-        raise exception 'a sample has % to 16000 rows, not %', v_needed, p_sample
+        raise exception 'the sample must be from % to 16000 rows, not %', v_needed, p_sample
             using errcode = '22023', column = 'sample';
     elsif (p_confidence > 0 and p_confidence < 1) is not true then
-        raise exception 'a confidence is between 0 and 1, not %', p_confidence
+        raise exception 'the confidence must be above 0 and below 1, not %', p_confidence
             using errcode = '22023', column = 'confidence';
     elsif (p_seconds between 0 and 86400) is not true then
-        raise exception 'it may take 0 to 86400 seconds, not %', p_seconds using errcode = '22023', column = 'seconds';
+        raise exception 'the seconds must be from 0 to 86400, not %', p_seconds using errcode = '22023', column = 'seconds';
     end if;
     select
         coalesce((p_settings).alpha, p.alpha), coalesce((p_settings).k, p.k), coalesce((p_settings).tau, p.tau),
@@ -56,7 +56,7 @@ begin
         alpha between 0 and 100 and k between 1 and 1000 and tau between 0.0001 and 'infinity'
         and 0 <= least(n0, n0_task, n1) and greatest(n0, n0_task, n1) <= 1000000 and floor between 0 and 1
     ) then
-        raise exception 'settings are what a policy''s may be: alpha 0 to 100, k 1 to 1000, tau from 0.0001, n0, n0_task '
+        raise exception 'settings must be in range: alpha 0 to 100, k 1 to 1000, tau from 0.0001, n0, n0_task '
             'and n1 0 to 1000000, confidence_floor 0 to 1' using errcode = '22023', column = 'settings';
     elsif default_position is null then
         raise exception 'the default model of policy % is disabled', p_policy using errcode = 'RT003', column = 'models';

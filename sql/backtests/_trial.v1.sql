@@ -63,7 +63,7 @@ begin atomic
             ) as u
         ) as g
     ),
-    leaned as materialized (
+    shared as materialized (
         select
             s.*,
             case when p_base is not null then router_internal._base_sums(
@@ -81,7 +81,7 @@ begin atomic
         coalesce(k.task_labels > 0, false), q.mean_tokens,
         (p_memory).prompt_tokens::double precision, coalesce(k.prompt, (p_memory).prompt_tokens)
     from kept as k
-    cross join leaned as s
+    cross join shared as s
     left join lateral unnest(s.sums) as b on b.model_id = k.model_id
     cross join lateral (
         select

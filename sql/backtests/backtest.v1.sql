@@ -25,9 +25,9 @@ declare
 begin
     perform router_internal._enter(p_tenant);
     if p_alphas is not null and (0 <= all(p_alphas) and 100 >= all(p_alphas)) is not true then
-        raise exception 'alphas are from 0 to 100' using errcode = '22023', column = 'alphas';
+        raise exception 'alphas must be from 0 to 100' using errcode = '22023', column = 'alphas';
     elsif (p_resamples between 20 and 10000) is not true then
-        raise exception 'there may be 20 to 10000 resamples, not %', p_resamples
+        raise exception 'resamples must be from 20 to 10000, not %', p_resamples
             using errcode = '22023', column = 'resamples';
     end if;
     select * into v_setup from router_internal._setup(

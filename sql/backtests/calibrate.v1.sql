@@ -43,14 +43,14 @@ declare
 begin
     perform router_internal._enter(p_tenant);
     if (p_target > 0 and p_target < 100) is not true then
-        raise exception 'a target is a share of the default model''s quality, such as 0.98, not %', p_target
+        raise exception 'the target must be a share of the default model''s quality above 0 and below 100, such as 0.98, not %', p_target
             using errcode = '22023', column = 'target';
     end if;
     if exists (
         select from router.policies as p
         where p.tenant_id = p_tenant and p.policy_id = p_policy and p.backend <> 'knn'
     ) then
-        raise exception 'the policy does not learn, so there is nothing to calibrate: its backend is not knn'
+        raise exception 'only a policy with backend knn can be calibrated'
             using errcode = '22023', column = 'policy';
     end if;
     select * into v_setup from router_internal._setup(
@@ -134,17 +134,17 @@ begin
         c.cost_usd, c.alpha
     limit 1;
     if v_found.low is null then
-        raise exception 'the default model has no quality of which a share could be kept: all its labels are 0'
+        raise exception 'no share of the default model''s quality can be kept, because all its labels are 0'
             using errcode = 'RT008', column = 'target';
     elsif v_found.low < p_target then
-        raise exception
-            '% of the default model''s quality is more than the memory supports at confidence %: '
-            '% can be had%',
-            p_target, p_confidence, trunc(v_found.low::numeric, 3),
-            -- NULL: the default model costs nothing.
-            coalesce(' at ' || round(100 * v_found.cost_ratio) || '% of its cost', '')
+        raise exception 'target % is out of reach at confidence %: the best supported target is %',
+            p_target, p_confidence,
+            -- cost_ratio NULL: the default model costs nothing.
+            concat_ws(
+                ', at ', trunc(v_found.low::numeric, 3), round(100 * v_found.cost_ratio) || '% of the default model''s cost'
+            )
             using errcode = 'RT008', column = 'target',
-                hint = 'Teach more examples, ask for less, or accept less confidence. The default model alone keeps 1.';
+                hint = 'Teach more examples, or lower the target or the confidence. The default model alone keeps 1.';
     end if;
     alpha := v_found.alpha;
     "rows" := v_found.trials;

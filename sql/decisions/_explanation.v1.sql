@@ -57,7 +57,7 @@ begin
     for v_other in
         select c.*, format('%s: %s expected at $%s', c.model, round(c.quality::numeric, 2), round(
             c.cost::numeric, case when c.cost > 0 then greatest(1 - floor(log(c.cost))::int, 0) else 0 end
-        )) as said
+        )) as summary
         from unnest(p_models, p_quality, p_cost_usd) with ordinality as c (model, quality, cost, position)
         where c.quality is not null or p_reason = 'cheapest' or c.position = 1
         order by c.position = 1 desc, c.quality > p_quality[1] desc nulls last,
@@ -73,9 +73,9 @@ begin
     if v_first is null or p_reason = 'cheapest' then
         return format('%s %s', p_served, case when p_reason = 'cheapest' then 'is expected to cost least' else 'scores best' end);
     elsif v_best is null then
-        return format('%s; no other candidate has labels', v_first.said);
+        return format('%s; no other candidate has labels', v_first.summary);
     end if;
-    return format('%s, %s; %s', v_first.said, v_best.said, case
+    return format('%s, %s; %s', v_first.summary, v_best.summary, case
         when v_best.quality > v_first.quality and v_best.cost > v_first.cost
             then format('at alpha %s the difference is not worth its cost', p_alpha)
         when v_best.quality > v_first.quality then 'it is not worth leaving the conversation''s model'

@@ -35,7 +35,7 @@ begin
         inner join router.models as m on m.model_id = d.model_id
         inner join router_internal._prices(p_tenant) as o on o.model_id = d.model_id
     ),
-    said as (
+    explained as (
         select router_internal._explanation(
             (array_agg(r.reason))[1], (array_agg(r.name order by r.ordinality))[1], array_agg(r.name order by r.ordinality),
             array_agg(r.quality order by r.ordinality), array_agg(r.cost_usd order by r.ordinality),
@@ -62,7 +62,7 @@ begin
         r.cost_usd, r.unit_usd, r.alpha, r.penalty, r.prompt_tokens, r.cached_tokens, r.completion_tokens,
         r.input_price, r.cached_input_price, r.output_price, r.priced_on
     from ranked as r
-    cross join said as s
+    cross join explained as s
     left join router.tasks as t on t.tenant_id = p_tenant and t.name = p_task
     left join router.priors as a
         on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = r.model_id

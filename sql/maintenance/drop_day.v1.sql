@@ -6,7 +6,7 @@ declare
 begin
     -- By the server's clock, not an argument: no mistake may drop the current ledger.
     if p_day >= (now() at time zone 'UTC')::date - 1 then
-        raise exception 'the ledger of % is too young to be dropped', p_day using errcode = 'RT006';
+        raise exception 'the ledger of % is too recent to be dropped', p_day using errcode = 'RT006';
     end if;
     if not exists (
         select from pg_catalog.pg_inherits

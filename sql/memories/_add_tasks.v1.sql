@@ -10,7 +10,7 @@ begin
     from (select distinct u.name from unnest(p_names) as u (name) where u.name is not null) as n
     where not exists (select from router.tasks as t where t.tenant_id = p_tenant and t.name = n.name);
     if (select count(*) from router.tasks where tenant_id = p_tenant) > 1000 then
-        raise exception 'a tenant may use 1000 task tags' using errcode = 'RT005', column = 'task';
+        raise exception 'a tenant may use at most 1000 task tags' using errcode = 'RT005', column = 'task';
     end if;
 end;
 $$;

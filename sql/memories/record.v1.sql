@@ -18,7 +18,7 @@ begin
     on conflict on constraint memory_counts_pkey do nothing;
     -- Read under the lock: if the space was switched meanwhile, the caller has to embed anew.
     if exists (select from router.tenants as t where t.tenant_id = p_tenant and t.space_id <> p_space) then
-        raise exception 'tenant % is served by another embedder now', p_tenant using errcode = 'RT007';
+        raise exception 'another embedder serves tenant % now', p_tenant using errcode = 'RT007';
     end if;
     perform router_internal._add_tasks(p_tenant, array(select e.task from unnest(p_examples) as e));
 

@@ -8,32 +8,32 @@ as $$
 declare
     v_space smallint;
     v_building smallint;
-    v_leant int;
+    v_base_id int;
     v_base text;
     v_base_memories int := 0;
 begin
     perform router_internal._enter(p_tenant);
-    select coalesce(t.space_id, p_space), t.next_space_id, t.base_id into v_space, v_building, v_leant
+    select coalesce(t.space_id, p_space), t.next_space_id, t.base_id into v_space, v_building, v_base_id
     from router.tenants as t
     where t.tenant_id = p_tenant;
-    if v_leant is not null then
-        perform router_internal._enter(v_leant);
+    if v_base_id is not null then
+        perform router_internal._enter(v_base_id);
         select t.name, c.memories into v_base, v_base_memories
         from router.tenants as t
-        inner join router.memory_counts as c on c.tenant_id = v_leant and c.space_id = v_space
-        where t.tenant_id = v_leant and t.shared;
+        inner join router.memory_counts as c on c.tenant_id = v_base_id and c.space_id = v_space
+        where t.tenant_id = v_base_id and t.shared;
         perform router_internal._enter(p_tenant);
     end if;
     return query
     select
         p.name, p.backend, d.name, c.models, n.memories, p.seed_count, s.needed,
-        s.needed = 0 or s.leans or p.backend <> 'knn', k.name, k.memories, n.others, n.graduated,
+        s.needed = 0 or s.based or p.backend <> 'knn', k.name, k.memories, n.others, n.graduated,
         case
             when p.backend <> 'knn' then format('policy %s needs no memory', p.name)
             when t.space_id is null and n.memories = 0 and n.others > 0 then format(
                 '%s memories are of another embedder: run pgrouter reembed --tenant %L --to %s', n.others, t.name, e.name
             )
-            when s.leans then format('routed by the shared memory of %s; teach %s more examples of its own', v_base, s.needed)
+            when s.based then format('routed by the shared memory of %s; teach %s more examples of its own', v_base, s.needed)
             when s.needed > 0 then format('teach %s more examples', s.needed)
             when u.models <> '{}' then format('label model %s: it has no labels and %s', u.models[1], case
                 when u.models[1] = d.name then 'serves, as nothing compares with it'
@@ -70,7 +70,7 @@ begin
             greatest(greatest(p.seed_count, 1) - n.memories, 0) as needed,
             n.memories < greatest(p.seed_count, 1)
             and p.base_weight > 0
-            and coalesce(v_base_memories, 0) >= greatest(p.seed_count, 1) as leans
+            and coalesce(v_base_memories, 0) >= greatest(p.seed_count, 1) as based
     ) as s
     cross join lateral (
         select coalesce(array_agg(m.name order by m.name), '{}') as models

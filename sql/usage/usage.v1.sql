@@ -9,7 +9,7 @@ language plpgsql stable
 as $$
 begin
     if not p_by <@ '{key,model,policy,day,task}' then
-        raise exception 'usage is by key, model, policy, day and task, not by %', p_by
+        raise exception 'usage can be grouped by key, model, policy, day and task, not by %', p_by
             using errcode = '22023', column = 'by';
     end if;
     perform router_internal._enter(p_tenant);

@@ -20,7 +20,8 @@ inner join router.models as m on m.model_id = d.model_id
 where d.decided_at > now() - interval '24 hours'
 order by d.decided_at desc;
 
-comment on view router.recent_decisions is 'The last 24 hours of the ledger, newest first: which model served each request, and why.';
+comment on view router.recent_decisions is
+'The last 24 hours of the ledger, newest first: which model served each request, and why.';
 comment on column router.recent_decisions.decided_at is 'When it was decided.';
 comment on column router.recent_decisions.tenant is 'Name of the tenant.';
 comment on column router.recent_decisions.asked is 'The value of `model` in the request.';
@@ -34,4 +35,5 @@ comment on column router.recent_decisions.completion_tokens is 'As the provider 
 comment on column router.recent_decisions.spent_usd is 'Cost; NULL: unknown.';
 comment on column router.recent_decisions.overhead_ms is 'Time in pgrouter before the request was sent to a provider.';
 comment on column router.recent_decisions.duration_ms is 'Time until the last byte was sent.';
-comment on column router.recent_decisions.decision_id is 'As in the header x-router-decision; GET /v1/router/decisions/{id} shows it.';
+comment on column router.recent_decisions.decision_id is
+'As in the header x-router-decision; GET /v1/router/decisions/{id} shows it.';

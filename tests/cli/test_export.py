@@ -35,7 +35,7 @@ def test_memories_without_their_prompts_are_left_out_of_an_export_and_counted(ac
     acme("import", lines(tmp_path / "a.jsonl", [GOOD]), "--tenant", "private")
     exported = acme("export", "--tenant", "private")
     assert exported.stdout == ""
-    assert "1 memories are left out" in exported.stderr
+    assert "1 memories were left out" in exported.stderr
 
 
 def test_an_export_that_fails_leaves_no_half_a_file(acme: Command, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_file_of_more_than_the_tenant_keeps_is_refused_with_the_command_that_h
     rows = [{**GOOD, "prompt": f"Prompt {i}"} for i in range(30)]
     file = lines(tmp_path / "a.jsonl", [*rows, rows[0]])
     said = complaint(acme("import", file, "--tenant", "small", code=1))
-    assert "makes 30 memories, and small keeps 10" in said
+    assert "makes 30 memories, but small keeps 10" in said
     assert acme("export", "--tenant", "small").stdout == ""
     _, help_given, _ = said.split("`")
     acme(*help_given.removeprefix("pgrouter ").split())
@@ -157,13 +157,13 @@ def test_memories_that_make_room_for_a_file_are_counted(acme: Command, tmp_path:
     for name in ("a", "b"):
         rows = [{**GOOD, "prompt": f"{name} {i}"} for i in range(8)]
         said = acme("import", lines(tmp_path / f"{name}.jsonl", rows), "--tenant", "small").stdout
-    assert "6 older ones made room" in said
+    assert "6 older ones were evicted" in said
 
 
 def test_columns_of_costs_are_passed_over_and_named(acme: Command, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("prompt,task,bench,q:gpt-4o,c:gpt-4o\nHello,t,b,1,0.002\n", encoding="utf-8")
-    assert "passed over: bench, c:gpt-4o." in acme("import", file, "--tenant", "acme").stderr
+    assert "Ignored columns: bench, c:gpt-4o." in acme("import", file, "--tenant", "acme").stderr
     assert json.loads(acme("export", "--tenant", "acme").stdout) == {
         "prompt": "Hello", "task": "t", "scores": {"gpt-4o": 1}, "source": "import",
     }  # fmt: skip
@@ -181,7 +181,7 @@ def test_an_interrupted_import_stores_nothing_and_says_so(acme: Command, databas
     process.send_signal(signal.SIGINT)
     said, complaints = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
-    assert f"Interrupted: nothing of {file} is taught." in complaints
+    assert f"Interrupted: no example of {file} was stored." in complaints
     assert printed(acme("tenant", "list", "--json"))[0]["memories"] == 0
 
 

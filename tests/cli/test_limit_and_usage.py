@@ -56,7 +56,10 @@ def test_a_key_has_limits_of_its_own(acme: Command) -> None:
 def test_what_cannot_be_limited_is_said(acme: Command) -> None:
     assert "has no key 999" in complaint(acme("limit", "set", "acme", "--key", "999", "--day-usd", "1", code=1))
     assert "no tenant 'nobody'" in complaint(acme("limit", "set", "nobody", "--day-usd", "1", code=1))
-    assert "name a limit: --requests-per-minute, --tokens-per-minute" in acme("limit", "set", "acme", code=2).stderr
+    assert (
+        "no limit is given; give one of --requests-per-minute, --tokens-per-minute"
+        in acme("limit", "set", "acme", code=2).stderr
+    )
 
 
 @pytest.mark.parametrize("option", ["--day-usd=-1", "--month-usd=nan", "--day-usd=inf", "--requests-per-minute=0"])
@@ -131,7 +134,7 @@ def test_usage_as_json_is_what_the_endpoint_says(used: Command) -> None:
 
 
 def test_nothing_used_is_said(acme: Command) -> None:
-    assert "acme has used nothing since" in acme("usage", "--tenant", "acme").stderr
+    assert "acme: no requests since" in acme("usage", "--tenant", "acme").stderr
 
 
 @pytest.mark.parametrize(("option", "said"), [("--by=weather", "'weather' is not one of"), ("--since=soon", "'soon'")])

@@ -16,7 +16,7 @@ from tests.support.commands import printed, program, with_database
 def test_migrate_says_from_where_to_where(empty_database: str) -> None:
     first = program("migrate", DATABASE_URL=empty_database)
     assert (first.returncode, first.stderr) == (0, "")
-    assert "from nothing to revision" in first.stdout
+    assert "from revision none to revision" in first.stdout
     again = program("migrate", DATABASE_URL=empty_database)
     assert "already" in again.stdout
 

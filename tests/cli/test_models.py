@@ -41,7 +41,7 @@ def test_a_price_is_a_number_from_0_to_a_million(price: str, monkeypatch: pytest
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
     result = CliRunner().invoke(main, ["model", "add", "mine", "--provider", "openai", f"--input-price={price}"])
     assert result.exit_code == 2
-    assert "a price is 0 to 1,000,000" in result.stderr
+    assert "outside 0 to 1,000,000" in result.stderr
 
 
 def test_a_model_without_a_known_price_is_added_with_a_warning(acme: Command) -> None:

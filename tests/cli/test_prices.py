@@ -44,7 +44,9 @@ def test_a_price_with_a_part_for_each_request_is_none() -> None:
 
 def test_a_price_that_grows_with_the_prompt_is_said_to(acme: Command) -> None:
     acme("provider", "add", "google", "--base-url", "http://127.0.0.1:9/v1")
-    assert "dearer from 200000 prompt tokens" in acme("model", "add", "gemini-2.5-pro", "--provider", "google").stderr
+    assert (
+        "costs more from 200000 prompt tokens" in acme("model", "add", "gemini-2.5-pro", "--provider", "google").stderr
+    )
 
 
 def test_cached_tokens_may_be_priced_as_a_share_of_input(acme: Command) -> None:
@@ -98,7 +100,7 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
     said = acme("price", "list", "acme")
     assert "2024-05-06" in said.stdout
-    assert "days ago: gpt-4o. `pgrouter price set acme MODEL` renews them." in said.stderr
+    assert "days: gpt-4o. Set new ones by `pgrouter price set acme MODEL`." in said.stderr
     acme("price", "unset", "acme", "gpt-4o")
     acme("model", "add", "gpt-4o", "--provider", "openai", "--input-price", "2", "--output-price", "9")
     assert acme("price", "list", "acme").stderr == ""
@@ -110,8 +112,8 @@ def test_old_prices_are_said_to_be_old(acme: Command) -> None:
     [
         (["gpt-4o", "--input-price", "1"], 2, "--output-price"),
         (["gpt-4o", "--input-price", "nan", "--output-price", "1"], 2, "0 to 1,000,000"),
-        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "soon"], 2, "no day"),
-        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "2999-01-01"], 2, "yet to come"),
+        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "soon"], 2, "not a date"),
+        (["gpt-4o", "--input-price", "1", "--output-price", "1", "--priced-on", "2999-01-01"], 2, "in the future"),
         (["nothing", "--input-price", "1", "--output-price", "1"], 1, "there is no model nothing"),
     ],
 )

@@ -60,5 +60,5 @@ def test_status_needs_this_environments_embedder_only_for_tenants_without_one_of
     acme("tenant", "create", "beta")
     shown = acme("status", "--json")
     assert [row["tenant"] for row in printed(shown)] == ["acme"]
-    assert "cannot be had: beta. ROUTER_EMBEDDER=openai:fake needs a key" in shown.stderr
+    assert "is not available: beta. ROUTER_EMBEDDER=openai:fake needs a key" in shown.stderr
     assert "needs a key" in complaint(acme("status", "--tenant", "beta", code=1))

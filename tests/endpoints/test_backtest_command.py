@@ -84,7 +84,7 @@ async def test_a_policy_that_does_not_learn_is_said_to(proxy: Proxy, run: Comman
     )
     named = ("--tenant", "acme", "--policy", "frugal")
     told = await complaint(run, "calibrate", *named, "--target", "0.9")
-    assert told == "pgrouter: Policy frugal does not learn, its backend is cheapest: there is nothing to calibrate.\n"
+    assert told == ("pgrouter: Policy frugal has backend cheapest, which does not learn: only knn can be calibrated.\n")
     assert json.loads(await said(run, "backtest", *named, "--json"))["backend"] == "cheapest"
     text = await said(run, "savings", "--tenant", "acme")
     assert text.count("Never calibrated") == 1, "auto can be calibrated, frugal cannot"

@@ -76,7 +76,7 @@ def test_a_surface_is_to_the_bit_what_it_was_when_memories_were_stored(tokens: l
         sign = -1.0 if int(hashed[token]) >> 63 == 0 else 1.0
         expected[int(hashed[token]) % 7] += sign * np.sqrt(tokens.count(token))
     length = np.sqrt(expected @ expected)
-    counted = surface._Buckets(names, 7).counted(np.array(tokens, np.uint16))
+    counted = surface._Buckets(names, 7).histogram(np.array(tokens, np.uint16))
     np.testing.assert_array_equal(counted, expected / length if length > 0 else expected)
 
 

@@ -40,6 +40,12 @@ def test_a_file_defines_and_describes_what_its_name_says(path: Path) -> None:
     assert described == [name]
 
 
+def test_every_insert_names_its_columns() -> None:
+    for path in (*(ROOT / "sql").rglob("*.sql"), *(ROOT / "migrations").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(r"insert into [\w.]+(?: as \w+)?\s+(?!\()(?!as\b)\w+", text) == [], path.name
+
+
 @pytest.mark.parametrize("module", sorted((ROOT / "app" / "store").glob("*.py")), ids=lambda path: path.stem)
 def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: Path) -> None:
     files = {path.name.partition(".")[0]: path.parent.name for path in (ROOT / "sql").rglob("*.sql")}

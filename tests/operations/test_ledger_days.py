@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import asyncpg
 import pytest
 
-from app.operations.maintenance import maintain, said
+from app.operations.maintenance import maintain
 from app.store.database import Database
 from tests.support.graduation import in_transaction
 from tests.support.maintenance import kept, talk, told
@@ -33,7 +33,7 @@ async def test_days_are_opened_ahead(world: World, app: Database) -> None:
     for day in (now, now + timedelta(days=1)):
         await world.owner.execute(f"drop table if exists router.decisions_{day:%Y%m%d}")
     steps = [step async for step in maintain(app, None, graduate_at=20, ledger_days=90)]
-    assert [(step.chore.chore, step.chore.day, step.outcome) for step in steps] == [
+    assert [(step.job.name, step.job.day, step.outcome) for step in steps] == [
         ("open_day", now, "done"),
         ("open_day", now + timedelta(days=1), "done"),
     ]
@@ -54,7 +54,7 @@ async def test_days_past_retention_are_dropped_and_no_others(world: World, app: 
         """
     )
     steps = await kept(app, ledger_days=10)
-    assert [(step.chore.chore, step.chore.day) for step in steps] == [
+    assert [(step.job.name, step.job.day) for step in steps] == [
         ("drop_day", now - timedelta(days=400)),
         ("drop_day", now - timedelta(days=11)),
     ]
@@ -80,9 +80,9 @@ async def test_a_day_that_is_being_read_is_dropped_another_time(world: World, ap
     await world.owner.execute("select router_internal._open_day($1)", day)
     async with in_transaction(world) as busy:
         await busy.fetch("select count(*) from router.decisions")
-        found = [step for step in await kept(app, ledger_days=49) if step.chore.day == day]
+        found = [step for step in await kept(app, ledger_days=49) if step.job.day == day]
         assert [step.outcome for step in found] == ["busy"]
-    assert [step.outcome for step in await kept(app, ledger_days=49) if step.chore.day == day] == ["done"]
+    assert [step.outcome for step in await kept(app, ledger_days=49) if step.job.day == day] == ["done"]
 
 
 async def test_a_day_is_opened_while_the_ledger_is_read(world: World) -> None:
@@ -108,7 +108,7 @@ async def test_what_dead_processes_reserved_is_given_back_of_each_tenant(world: 
             )  # fmt: skip
     steps = await kept(app)
     assert told(steps) == [("expire_reservations", "done", 1)] * 2
-    assert said(steps[0]).startswith("expire_reservations: tenant one, 1 reservations in ")
+    assert steps[0].line().startswith("expire_reservations: tenant one, 1 reservations in ")
     left = await world.owner.fetch("select tenant_id, reserved_usd::float8 from router.meters order by 1")
     assert [tuple(row) for row in left] == [(tenant, 0.25) for tenant in tenants]
     assert await kept(app) == []

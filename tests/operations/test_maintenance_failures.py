@@ -21,13 +21,13 @@ async def test_a_tenant_deleted_meanwhile_does_not_end_the_round(world: World, a
         await world.teach(tenant, *lessons(25, world))
     steps: list[Step] = []
     async for step in maintain(app, None, graduate_at=20, ledger_days=90):
-        if step.chore.chore == "graduate":
+        if step.job.name == "graduate":
             if not steps:
                 await world.owner.execute("select router.delete_tenant($1)", tenants[1])
             steps.append(step)
-    assert [(step.chore.tenant, step.outcome, step.note) for step in steps] == [
+    assert [(step.job.tenant, step.outcome, step.note) for step in steps] == [
         ("one", "done", ""),
-        ("two", "busy", "the tenant is gone"),
+        ("two", "busy", "the tenant no longer exists"),
         ("three", "done", ""),
     ]
 

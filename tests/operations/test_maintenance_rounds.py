@@ -30,9 +30,9 @@ async def test_the_proxy_keeps_the_store_in_shape_by_itself(world: World, caplog
     counted = metrics.REGISTRY.get_sample_value
     labels = {"chore": "graduate", "outcome": "done"}
     before = counted("pgrouter_upkeep_total", labels) or 0
-    with caplog.at_level(logging.INFO, "pgrouter.upkeep"):
+    with caplog.at_level(logging.INFO, "pgrouter.maintenance"):
         steps = await Maintenance(settings).round()
-    assert {(step.chore.chore, step.chore.tenant, step.outcome) for step in steps} >= {
+    assert {(step.job.name, step.job.tenant, step.outcome) for step in steps} >= {
         ("graduate", "grown", "done"),
         ("reindex", "acme", "done"),
     }
@@ -126,7 +126,7 @@ async def test_the_command_says_what_is_due_and_does_it(world: World, monkeypatc
     assert len(result.stdout.splitlines()) == 1
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 25}
     again = await command(world, monkeypatch, "--graduate-at", "25")
-    assert (again.stdout, again.stderr) == ("", "Nothing was due.\n")
+    assert (again.stdout, again.stderr) == ("", "No maintenance job was due.\n")
     (step,) = [
         step
         for step in json.loads((await command(world, monkeypatch, "--graduate-at", "100", "--json")).stdout)

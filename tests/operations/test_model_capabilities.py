@@ -17,7 +17,7 @@ from app.cli import main
 from app.entities import CAPABILITIES
 from app.errors import NotFound
 from app.operations import capabilities, list_prices
-from app.operations.model_listing import abilities_in
+from app.operations.model_listing import capabilities_in
 from app.store import models as registry
 from app.store import providers
 from app.store.database import Database
@@ -109,14 +109,14 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_provider_is_understood_as_it_says_it_and_what_it_does_not_say_is_unknown(shape: str) -> None:
     listing, told = SHAPES[shape]
-    assert abilities_in(listing)["m"] == told
+    assert capabilities_in(listing)["m"] == told
 
 
 async def test_this_routers_own_list_is_understood(proxy: Proxy) -> None:
     await registry.put_model(proxy.admin, CHEAP, "fake", context_window=9000, max_output=100, tools=True, vision=False)
     for _ in range(100):
         async with proxy.http() as http, http.get("/v1/models") as reply:
-            found = abilities_in(json.loads(await reply.read()))
+            found = capabilities_in(json.loads(await reply.read()))
         if found[CHEAP]:
             break
     assert found[CHEAP] == {"context_window": 9000, "max_output": 100, "tools": True, "vision": False}
@@ -125,8 +125,8 @@ async def test_this_routers_own_list_is_understood(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("listing", [{}, {"data": 7}, {"error": {"message": "no"}}, "text", None, 3])
 def test_what_is_no_list_of_models_is_refused(listing: Any) -> None:
-    with pytest.raises(ValueError, match="no list of models"):
-        abilities_in(listing)
+    with pytest.raises(ValueError, match="not a list of models"):
+        capabilities_in(listing)
 
 
 FIELDS = st.sampled_from(
@@ -143,7 +143,7 @@ JSON = st.recursive(
 @settings(max_examples=examples(100))
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3))
 def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) -> None:
-    for told in abilities_in({"data": [{"id": "m", **model} for model in models]}).values():
+    for told in capabilities_in({"data": [{"id": "m", **model} for model in models]}).values():
         for ability, value in told.items():
             if ability in ("context_window", "max_output"):
                 assert type(value) is int
@@ -153,9 +153,9 @@ def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) ->
 
 
 def test_the_prices_tell_a_context_window_and_who_hears() -> None:
-    assert list_prices.abilities("gpt-4o-mini", "openai") == {"context_window": 128_000, "audio": None}
-    assert list_prices.abilities("gemini-2.5-flash", "google") == {"context_window": 1_048_576, "audio": True}
-    assert list_prices.abilities("anything", "nowhere") == {}
+    assert list_prices.capabilities("gpt-4o-mini", "openai") == {"context_window": 128_000, "audio": None}
+    assert list_prices.capabilities("gemini-2.5-flash", "google") == {"context_window": 1_048_576, "audio": True}
+    assert list_prices.capabilities("anything", "nowhere") == {}
 
 
 # Filling in
@@ -246,7 +246,7 @@ async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db
         await registry.put_model(db, "b", "broken")
         await registry.put_model(db, "c", "closed")
         done = await capabilities.refresh(db)
-    assert [note.split()[0] for note in done.notes] == ["broken", "closed", "openai"]
+    assert [note.split(":")[0] for note in done.notes] == ["broken", "closed", "openai"]
     assert "answers 401" in done.notes[1]
     assert await known(db) == {"context_window": 128_000}
 
@@ -267,7 +267,7 @@ def test_the_command_line_refreshes(database: str, monkeypatch: pytest.MonkeyPat
     )
     refreshed = runner.invoke(main, ["model", "refresh", "m"])
     assert refreshed.exit_code == 0
-    assert "p cannot be asked what its models can do" in refreshed.stderr
+    assert "p: its list of models cannot be read" in refreshed.stderr
     assert runner.invoke(main, ["model", "refresh", "nothing"]).exit_code == 1
 
     async def read() -> dict[str, Any]:

@@ -21,7 +21,7 @@ async def test_a_tenant_graduates_at_the_threshold_and_shrinks_below_half_of_it(
     assert told(await kept(app)) == [("graduate", "done", 20)]
     assert await places(world, tenant) == {leaf: 20}
     await world.app.fetch("select router.forget($1, $2)", tenant, [memory for memory, _ in taught[:10]])
-    assert {step.chore.chore for step in await kept(app)} <= {"reindex"}
+    assert {step.job.name for step in await kept(app)} <= {"reindex"}
     assert await places(world, tenant) == {leaf: 10}
     await world.app.fetch("select router.forget($1, $2)", tenant, [taught[10][0]])
     assert told(await kept(app)) == [("shrink", "done", 9)]
@@ -63,7 +63,7 @@ async def test_many_rounds_at_once_do_everything_once(world: World) -> None:
             return await kept(db)
 
     rounds = await asyncio.wait_for(asyncio.gather(*(turn() for _ in range(4))), 60)
-    done = [step.chore.tenant_id for steps in rounds for step in steps if (step.outcome, step.count) == ("done", 25)]
+    done = [step.job.tenant_id for steps in rounds for step in steps if (step.outcome, step.count) == ("done", 25)]
     assert len(done) == len(set(done)) >= 1
     async with opened(world.dsn) as db:
         await kept(db)

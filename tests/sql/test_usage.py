@@ -150,7 +150,7 @@ async def test_another_tenants_is_not_there(world: World) -> None:
 
 async def test_only_what_there_is_can_be_asked_by(world: World) -> None:
     tenant = await world.tenant()
-    with pytest.raises(asyncpg.InvalidParameterValueError, match="usage is by key, model, policy, day and task"):
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="by key, model, policy, day and task"):
         await usage(world, tenant, "model", "weather")
 
 

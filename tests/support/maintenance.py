@@ -13,12 +13,12 @@ async def kept(
 ) -> list[Step]:
     """Run a round, and return its steps without those that open days of the ledger."""
     steps = [step async for step in maintain(db, owner, graduate_at=graduate_at, ledger_days=ledger_days)]
-    return [step for step in steps if step.chore.chore != "open_day"]
+    return [step for step in steps if step.job.name != "open_day"]
 
 
 def told(steps: list[Step]) -> list[tuple[str, str, int]]:
     """Return the job, outcome and count of each step."""
-    return [(step.chore.chore, step.outcome, step.count) for step in steps]
+    return [(step.job.name, step.outcome, step.count) for step in steps]
 
 
 async def talk(world: World, tenant: int, count: int, *, seconds: int) -> None:

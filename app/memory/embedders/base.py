@@ -54,7 +54,7 @@ def head_and_tail(text: str, size: int, joint: str = "\n") -> str:
     return text[:half] + joint + text[-half:]
 
 
-def well_formed(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Return `text` with each lone surrogate, which no encoder or tokenizer accepts, replaced by `?`."""
     try:
         text.encode()

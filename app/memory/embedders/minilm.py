@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from app.errors import ConfigurationError
-from app.memory.embedders.base import MINILM_SPACE, EmbeddingFailed, head_and_tail, well_formed
+from app.memory.embedders.base import MINILM_SPACE, EmbeddingFailed, head_and_tail, replace_surrogates
 
 WINDOW = 256
 """Tokens that the model reads, including [CLS] and [SEP]. Of a longer text it reads head and tail."""
@@ -73,7 +73,7 @@ class MiniLMEmbedder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _vector(self, text: str) -> NDArray[np.float32]:
-        ids = np.array([self._window(well_formed(text))], np.int64)
+        ids = np.array([self._window(replace_surrogates(text))], np.int64)
         fields = {
             "input_ids": ids,
             "attention_mask": np.ones_like(ids),

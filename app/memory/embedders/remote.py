@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, BadRequestError, OpenAIError
 
 from app.errors import ConfigurationError
-from app.memory.embedders.base import EmbeddingFailed, well_formed
+from app.memory.embedders.base import EmbeddingFailed, replace_surrogates
 
 NATIVE = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 # Models trained so that a prefix of a vector is a vector too; the endpoint's `dimensions` truncates in the same way.
@@ -107,7 +107,7 @@ class RemoteEmbedder:
 
 def _truncate(text: str) -> str:
     # In bytes, because a character outside ASCII has two to four bytes and takes a token or more.
-    data = well_formed(text).encode()
+    data = replace_surrogates(text).encode()
     if len(data) <= READ_BYTES:
         return data.decode()
     half = READ_BYTES // 2

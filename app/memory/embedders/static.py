@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from app.errors import ConfigurationError
 from app.memory.embedders import surface
-from app.memory.embedders.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, well_formed
+from app.memory.embedders.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, replace_surrogates
 
 READ_CHARS = 256 * 1024
 """Characters that are read, head and tail of a longer text: about 65,000 tokens; more hardly change the mean."""
@@ -89,7 +89,7 @@ def _parts(text: str) -> Iterator[str]:
     """Yield the text as the tokenizer normalises it, in parts of at most `PART_CHARS`, split before a space."""
     if not text:
         return
-    text = SPACE + well_formed(head_and_tail(text, READ_CHARS)).replace(" ", SPACE)
+    text = SPACE + replace_surrogates(head_and_tail(text, READ_CHARS)).replace(" ", SPACE)
     start = 0
     while start < len(text):
         end = start + PART_CHARS

@@ -53,8 +53,8 @@ class Surface:
         pairs[:number] = kinds
         pairs[number:] = self._row[kinds[:-1]] + kinds[1:]
         block = np.empty(DIMENSIONS, np.float32)
-        block[:WORDS] = self._word.counted(tokens)
-        block[WORDS:-LENGTH] = self._pair.counted(pairs)
+        block[:WORDS] = self._word.histogram(tokens)
+        block[WORDS:-LENGTH] = self._pair.histogram(pairs)
         block[-LENGTH:] = _LENGTHS[min(number, LONG)]
         return block
 
@@ -69,7 +69,7 @@ class _Buckets:
         self._sign = np.where(hashed >> np.uint64(63), 1.0, -1.0)
         self._size = size
 
-    def counted(self, features: NDArray[np.uint16]) -> NDArray[np.float64]:
+    def histogram(self, features: NDArray[np.uint16]) -> NDArray[np.float64]:
         """Return an array of shape (size,) and of length 1, or of zeros if all features cancel out."""
         if len(features) < MANY:
             # The same as np.unique, in half the time.
