@@ -75,7 +75,7 @@ async def test_a_call_that_the_server_cancels_does_not_mark_the_database_as_away
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-async def test_a_session_reports_it_too(app: Database, code: str) -> None:
+async def test_a_call_of_a_session_that_the_server_cancels_is_the_same_error(app: Database, code: str) -> None:
     async with app.session() as connection:
         with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"), translate_errors():
             await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
