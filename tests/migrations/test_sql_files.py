@@ -30,7 +30,7 @@ def test_every_file_is_installed_by_exactly_one_revision() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sql").rglob("*.sql")), ids=lambda path: path.stem)
-def test_a_file_defines_and_describes_what_its_name_says(path: Path) -> None:
+def test_a_file_defines_and_describes_the_function_of_its_name(path: Path) -> None:
     found = re.fullmatch(r"(_?[a-z][a-z_]*)\.v[1-9]\d*\.sql", path.name)
     assert found
     text = path.read_text(encoding="utf-8")
