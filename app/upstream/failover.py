@@ -109,9 +109,14 @@ class Failover:
             if failed is not None:
                 failed.close()
             raise
-        if failed.error is not None:
-            raise failed.error
-        return failed
+        error, failed.error = failed.error, None
+        if error is None:
+            return failed
+        try:
+            raise error
+        finally:
+            # Its traceback refers to this frame, which must not refer back: that would be a cycle.
+            del error
 
     def skip_over_budget(self, models: Sequence[Model]) -> None:
         """Record models of the plan that the caller's budget does not cover."""

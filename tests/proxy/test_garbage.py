@@ -23,6 +23,7 @@ ASKED = {"messages": [{"role": "user", "content": "hi"}]}
         ({"model": "auto", "stream": True}, "gap=0.001", 200),
         ({"model": "auto", "stream": True}, "die", 200),
         ({"model": CHEAP}, "status=400", 400),
+        ({"model": CHEAP}, "drop", 502),
         ({"model": "nobody"}, "", 404),
     ],
 )
