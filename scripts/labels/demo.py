@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.demo.dataset import memory
+from app.demo.dataset import Example, memory
 from app.demo.models import DEMO_MODELS, DemoModel
-from app.entities import cost_usd
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """The prompts that the demo's tenant is taught, with the score of each model's answer and its cost in USD."""
+    """Yield the prompts that the demo tenant is taught, with the score and the cost (USD) of each answer."""
     for example in memory():
-        answers = [(model, example.answers[model.name]) for model in DEMO_MODELS]
         yield {
             "prompt": example.prompt,
             "task": example.kind,
             "bench": "demo",
-            **{f"q:{model.name}": str(answer.score) for model, answer in answers},
-            **{
-                f"c:{model.name}": f"{_cost(model, example.prompt_tokens, answer.tokens):.9f}"
-                for model, answer in answers
-            },
+            **{f"q:{model.name}": str(example.answers[model.name].score) for model in DEMO_MODELS},
+            **{f"c:{model.name}": f"{cost(example, model):.9f}" for model in DEMO_MODELS},
         }
 
 
-def _cost(model: DemoModel, prompt_tokens: int, answer_tokens: int) -> float:
-    return cost_usd(model.input_price, model.output_price, prompt_tokens, answer_tokens) or 0.0
+def cost(example: Example, model: DemoModel) -> float:
+    """Return what a model's answer costs at its list prices, USD."""
+    tokens = example.answers[model.name].tokens
+    return (example.prompt_tokens * model.input_price + tokens * model.output_price) / 1e6

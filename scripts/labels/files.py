@@ -1,6 +1,6 @@
 """The label sets that benchmarks measure: files of BENCH_DATA, else the demo's memory and generated sets.
 
-A label set is a CSV file, UTF-8, compressed by gzip, whose quoted fields may hold newlines:
+A label set is a CSV file (NAME.csv or NAME.csv.gz), UTF-8, whose quoted fields may hold newlines:
 
     prompt      the text that models were asked
     task        a tag of the prompt (may be empty)
@@ -35,9 +35,9 @@ def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
     if named == GENERATED:
         return list(generated())
     folder = Path(named) if named else FOLDER
-    found = sorted(folder.glob("*.csv.gz"))
+    found = sorted([*folder.glob("*.csv"), *folder.glob("*.csv.gz")])
     if named and not found:
-        raise SystemExit(f"BENCH_DATA={named}: there is no label set (*.csv.gz) in this folder.")
+        raise SystemExit(f"BENCH_DATA={named}: there is no label set (*.csv, *.csv.gz) in this folder.")
     measured = [folder / name for name in MEASURED]
     if set(measured) <= set(found):
         return measured

@@ -100,7 +100,8 @@ def load(width: int, limit: int | None = None) -> Corpus:
 def rows(file: Path) -> list[dict[str, str]]:
     """The rows of a label set."""
     csv.field_size_limit(1 << 26)
-    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
 

@@ -55,7 +55,7 @@ async def asking(world: World) -> AsyncIterator[Asking]:
     await db.close()
 
 
-async def test_an_answer_says_what_is_left_of_the_limits_there_are(asking: Asking) -> None:
+async def test_an_answer_has_headers_of_the_remaining_limits(asking: Asking) -> None:
     await asking.limit(requests=120)
     admitted = await asking.admit((0.2, None))
     assert admitted == AdmissionResult(
@@ -80,7 +80,7 @@ async def test_a_fallback_that_a_budget_does_not_bear_is_marked(asking: Asking) 
     assert await reserved(asking.world, asking.caller.tenant_id) == [(Decimal("0.3"), 10)]
 
 
-async def test_too_many_requests_are_a_429_that_says_when(asking: Asking) -> None:
+async def test_too_many_requests_are_a_429_with_retry_after(asking: Asking) -> None:
     await asking.limit(key=True, requests=1)
     await asking.admit()
     with pytest.raises(RateLimited) as caught:
@@ -119,7 +119,7 @@ async def test_a_request_that_can_never_fit_is_not_to_be_tried_again(asking: Ask
     assert "retry-after" not in caught.value.headers
 
 
-async def test_a_spent_budget_is_a_402_that_says_whose_and_until_when(asking: Asking) -> None:
+async def test_a_spent_budget_is_a_402_that_names_its_owner_and_its_end(asking: Asking) -> None:
     await asking.limit(key=True, day_usd=0.1, requests=10)
     await asking.admit()
     with pytest.raises(BudgetSpent) as caught:
@@ -135,7 +135,7 @@ async def test_a_spent_budget_is_a_402_that_says_whose_and_until_when(asking: As
     assert error.headers["x-ratelimit-remaining-requests"] == "9"
 
 
-async def test_a_budget_says_why_it_is_in_the_way(asking: Asking) -> None:
+async def test_a_refusal_names_the_budget(asking: Asking) -> None:
     await asking.limit(month_usd=0.25)
     await asking.admit((0.2,))
     with pytest.raises(

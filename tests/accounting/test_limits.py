@@ -46,7 +46,7 @@ async def meter(proxy: Proxy) -> Any:
     return row
 
 
-async def test_without_limits_nothing_is_asked_or_said(proxy: Proxy) -> None:
+async def test_without_limits_there_is_no_admission_and_no_header(proxy: Proxy) -> None:
     async with proxy.client() as client:
         raw = await client.chat.completions.with_raw_response.create(model="auto", messages=ASKED)
     assert not [name for name in raw.headers if name.startswith("x-ratelimit")]
@@ -65,7 +65,7 @@ async def test_answers_say_what_is_left_as_openais_do(proxy: Proxy, model: str) 
     assert said["x-ratelimit-remaining-tokens"] == str(60_000 - PROMPT - 100)
 
 
-async def test_a_request_too_many_is_a_429_that_says_when_to_come_again(proxy: Proxy, upstream: Running) -> None:
+async def test_a_request_too_many_is_a_429_with_retry_after(proxy: Proxy, upstream: Running) -> None:
     await limit(proxy, requests=1)
     async with proxy.client() as client:
         await client.chat.completions.create(model=CHEAP, messages=ASKED)
@@ -188,7 +188,7 @@ async def test_a_client_that_leaves_after_a_refusal_pays_nothing(proxy: Proxy, u
     assert (float(after["day_usd"]), float(after["reserved_usd"])) == (0, 0)
 
 
-async def test_a_client_that_leaves_a_stream_pays_for_what_was_said(proxy: Proxy, upstream: Running) -> None:
+async def test_a_client_that_leaves_a_stream_pays_for_the_tokens_produced(proxy: Proxy, upstream: Running) -> None:
     await limit(proxy, day=1.0)
     upstream.script(CHEAP, "gap=0.05;chunks=200")
     async with proxy.client() as client:

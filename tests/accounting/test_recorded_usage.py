@@ -56,7 +56,7 @@ async def test_tokens_are_those_that_the_provider_reported(proxy: Proxy, api: st
 
 @pytest.mark.parametrize("api", BODIES)
 @pytest.mark.parametrize("stream", [False, True])
-async def test_tokens_of_reasoning_and_of_the_cache_are_told_apart(proxy: Proxy, api: str, stream: bool) -> None:
+async def test_reasoning_and_cached_tokens_are_separate(proxy: Proxy, api: str, stream: bool) -> None:
     assert await written_down(proxy, asked(api, "reasoning=64;cached=5", stream=stream)) == (11, 5, 71, 64)
 
 
@@ -74,7 +74,7 @@ async def test_a_long_streams_tokens_are_read_from_its_ends(proxy: Proxy, api: s
     assert (await written_down(proxy, asked(api, plan, stream=True, model=STRONG)))[:3] == (11, 3, 7)
 
 
-async def test_a_message_whose_end_tells_of_its_output_alone_is_counted_from_both_ends(proxy: Proxy) -> None:
+async def test_a_message_whose_last_event_has_output_tokens_alone_is_counted_from_both_ends(proxy: Proxy) -> None:
     assert (await written_down(proxy, asked("messages", "terse", stream=True)))[:3] == (11, 3, 7)
 
 

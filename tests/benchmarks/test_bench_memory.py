@@ -62,7 +62,7 @@ def test_the_memorys_benchmark_finds_that_an_exact_scan_misses_nothing(memory_ro
 
 
 @pytest.mark.server
-def test_the_memorys_benchmark_says_which_tenants_have_copies(memory_rows: list[dict[str, Any]]) -> None:
+def test_the_memorys_benchmark_marks_tenants_with_copies(memory_rows: list[dict[str, Any]]) -> None:
     copies = {
         (row["params"]["memories"], row["params"].get("jittered"))
         for row in memory_rows
@@ -84,7 +84,7 @@ def test_the_memorys_benchmark_measures_all_that_it_describes(memory_rows: list[
     }  # fmt: skip
 
 
-def test_the_benchmark_of_tokens_says_what_the_estimate_takes(tmp_path: Path) -> None:
+def test_the_benchmark_of_tokens_times_the_estimate(tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     command = [sys.executable, "scripts/bench_tokens.py", "--quick", "--json", str(file)]
     subprocess.run(command, check=True, timeout=100, cwd=ROOT, capture_output=True)

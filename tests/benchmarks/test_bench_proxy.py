@@ -118,7 +118,7 @@ def test_the_benchmark_has_the_targets_that_were_asked_for(rows: list[dict[str, 
 
 
 @pytest.mark.server
-def test_the_benchmark_says_what_each_process_took_of_a_request(rows: list[dict[str, Any]]) -> None:
+def test_the_benchmark_has_each_processs_cpu_time_of_a_request(rows: list[dict[str, Any]]) -> None:
     outer, inner = {"provider", "load generator"}, {"proxy", "postgres", "provider", "load generator"}
     took = {
         path: {row["params"]["process"] for row in rows if row["metric"] == "cpu" and row["params"]["path"] == path}
@@ -199,7 +199,7 @@ def test_a_peer_is_found_by_its_variable(stub: Path) -> None:
     assert peers.find("litellm", {"LITELLM": str(stub)}) == Peer("litellm", stub, "9.9.9")
 
 
-def test_a_peer_that_does_not_start_says_what_it_said(tmp_path: Path) -> None:
+def test_the_output_of_a_peer_that_does_not_start_is_in_the_error(tmp_path: Path) -> None:
     program = tmp_path / "litellm"
     program.write_text("#!/bin/sh\necho broken by design\nexit 3\n")
     program.chmod(0o755)
@@ -210,7 +210,9 @@ def test_a_peer_that_does_not_start_says_what_it_said(tmp_path: Path) -> None:
         ready()
 
 
-def test_a_profile_without_a_recorder_is_an_error_that_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_without_a_recorder_is_an_error_with_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(FileNotFoundError, match="pip install py-spy"):
         flames.recorder(Path("flames.svg"))

@@ -113,7 +113,7 @@ def test_every_rule_was_compared_with_the_sql_in_the_same_run(rows: list[dict[st
     ("arguments", "said"),
     [(["nowhere.csv"], "There is no file nowhere.csv"), (["--only"], "--only leaves nothing to measure")],
 )
-def test_what_cannot_be_measured_is_said_before_a_server_is_started(arguments: list[str], said: str) -> None:
+def test_a_set_that_cannot_be_measured_is_an_error_before_a_server_is_started(arguments: list[str], said: str) -> None:
     run = subprocess.run(
         [sys.executable, "scripts/bench_quality.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

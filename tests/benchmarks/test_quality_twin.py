@@ -75,14 +75,14 @@ async def test_the_twin_decides_as_the_sql_does(postgres: Postgres, settings: Se
     assert_equal(await compared(postgres, split(), settings, tagged=tagged))
 
 
-async def test_the_twin_knows_what_is_not_known(postgres: Postgres) -> None:
+async def test_the_twin_handles_unknown_cells(postgres: Postgres) -> None:
     some = split(unknown=0.7)
     for settings in (None, Settings(3, INFINITE, 0, 0, 0), Settings(20, 0.1, 2, 10, 5)):
         assert_equal(await compared(postgres, some, settings, tagged=True))
 
 
 @pytest.mark.parametrize("own", [0, 1, 40])
-async def test_the_twin_leans_on_a_shared_memory_as_the_sql_does(postgres: Postgres, own: int) -> None:
+async def test_the_twin_uses_a_shared_memory_as_the_sql_does(postgres: Postgres, own: int) -> None:
     some = split(unknown=0.3)
     shared = replace(some, taught=some.taught[40:])
     base = await postgres.taught(shared, shared.memory(), tagged=False)
@@ -92,7 +92,7 @@ async def test_the_twin_leans_on_a_shared_memory_as_the_sql_does(postgres: Postg
     assert_equal(await postgres.compared(some, tenant, None, some.asked, ALPHAS, tagged=True, base=base))
 
 
-async def test_the_twin_knows_a_list_price(postgres: Postgres) -> None:
+async def test_the_twin_has_list_prices(postgres: Postgres) -> None:
     assert_equal(await compared(postgres, split(), Settings(5, INFINITE, 0, 0, 0), tagged=False, listed=True))
 
 

@@ -32,7 +32,7 @@ def test_a_server_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("command", [["tenant", "list"], ["dsn"], ["psql"], ["migrate"]])
-def test_without_any_database_every_command_says_how_to_get_one(
+def test_without_a_database_every_command_prints_how_to_get_one(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)

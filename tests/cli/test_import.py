@@ -170,7 +170,7 @@ def test_columns_of_costs_are_passed_over_and_named(acme: Command, tmp_path: Pat
 
 
 @pytest.mark.server
-def test_an_interrupted_import_stores_nothing_and_says_so(acme: Command, database: str, tmp_path: Path) -> None:
+def test_an_interrupted_import_stores_nothing_and_reports_that(acme: Command, database: str, tmp_path: Path) -> None:
     file = lines(tmp_path / "a.jsonl", [{**GOOD, "prompt": f"Prompt {i} " + "word " * 100} for i in range(30_000)])
     acme("tenant", "set", "acme", "--memory-cap", "30000")
     command = [sys.executable, "-m", "app", "import", str(file), "--tenant", "acme"]

@@ -29,7 +29,7 @@ def test_another_tenants_key_cannot_be_revoked(acme: Command, database: str) -> 
     assert caller_of(database, made["api_key"]) is not None
 
 
-def test_keys_are_listed_without_what_would_let_anybody_in(acme: Command) -> None:
+def test_keys_are_listed_without_their_secrets(acme: Command) -> None:
     made = printed(acme("key", "create", "acme", "--json"))
     told = acme("key", "list", "acme", "--json").stdout
     assert made["api_key"] not in told

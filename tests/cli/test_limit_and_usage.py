@@ -53,7 +53,7 @@ def test_a_key_has_limits_of_its_own(acme: Command) -> None:
     assert [row["key_id"] for row in listed(acme)] == [None]
 
 
-def test_what_cannot_be_limited_is_said(acme: Command) -> None:
+def test_a_limit_that_cannot_be_set_is_an_error(acme: Command) -> None:
     assert "has no key 999" in complaint(acme("limit", "set", "acme", "--key", "999", "--day-usd", "1", code=1))
     assert "no tenant 'nobody'" in complaint(acme("limit", "set", "nobody", "--day-usd", "1", code=1))
     assert (
@@ -126,17 +126,17 @@ def test_usage_by_key_names_it(used: Command) -> None:
     assert any(line.startswith(f"{key['key_id']} {key['hint']}  auto") for line in lines)
 
 
-def test_usage_as_json_is_what_the_endpoint_says(used: Command) -> None:
+def test_usage_as_json_equals_the_endpoints(used: Command) -> None:
     found = json.loads(used("usage", "--tenant", "acme", "--by", "day,policy", "--since", "30d", "--json").stdout)
     assert found["by"] == ["day", "policy"]
     assert sorted(row["requests"] for row in found["data"]) == [1, 2]
     assert (found["total"]["requests"], found["total"]["unknown"]) == (3, 1)
 
 
-def test_nothing_used_is_said(acme: Command) -> None:
+def test_usage_of_nothing_is_reported(acme: Command) -> None:
     assert "acme: no requests since" in acme("usage", "--tenant", "acme").stderr
 
 
 @pytest.mark.parametrize(("option", "said"), [("--by=weather", "'weather' is not one of"), ("--since=soon", "'soon'")])
-def test_what_usage_cannot_be_asked_is_said(acme: Command, option: str, said: str) -> None:
+def test_a_bad_query_of_usage_is_an_error(acme: Command, option: str, said: str) -> None:
     assert said in acme("usage", "--tenant", "acme", option, code=2).stderr

@@ -13,7 +13,7 @@ from app.cli import main
 from tests.support.commands import printed, program, with_database
 
 
-def test_migrate_says_from_where_to_where(empty_database: str) -> None:
+def test_migrate_prints_both_revisions(empty_database: str) -> None:
     first = program("migrate", DATABASE_URL=empty_database)
     assert (first.returncode, first.stderr) == (0, "")
     assert "from revision none to revision" in first.stdout

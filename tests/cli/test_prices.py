@@ -42,7 +42,7 @@ def test_a_price_with_a_part_for_each_request_is_none() -> None:
     assert list_prices.lookup("sonar", "perplexity") is None
 
 
-def test_a_price_that_grows_with_the_prompt_is_said_to(acme: Command) -> None:
+def test_a_price_that_grows_with_the_prompt_gets_a_warning(acme: Command) -> None:
     acme("provider", "add", "google", "--base-url", "http://127.0.0.1:9/v1")
     assert (
         "costs more from 200000 prompt tokens" in acme("model", "add", "gemini-2.5-pro", "--provider", "google").stderr
@@ -73,7 +73,7 @@ def test_cached_tokens_may_be_priced_as_a_share_of_input(acme: Command) -> None:
     assert "0 to 1" in acme("model", "add", "gpt-4o", "--cache-share", "1.5", code=2).stderr
 
 
-def test_a_share_of_a_price_is_what_people_would_reckon(acme: Command) -> None:
+def test_a_share_of_a_price_is_rounded_as_expected(acme: Command) -> None:
     acme("price", "set", "acme", "gpt-4o", "--input-price", "3", "--output-price", "5", "--cache-share", "0.1")
     listed = {row["model"]: row for row in printed(acme("price", "list", "acme", "--json"))}
     assert listed["gpt-4o"]["cached_input_price"] == 0.3
@@ -95,7 +95,7 @@ def test_a_tenant_pays_what_was_set_until_it_is_unset(acme: Command) -> None:
     assert "no price of its own" in acme("price", "unset", "acme", "gpt-4o").stderr
 
 
-def test_old_prices_are_said_to_be_old(acme: Command) -> None:
+def test_old_prices_get_a_warning(acme: Command) -> None:
     both = ("--input-price", "1", "--output-price", "5")
     acme("price", "set", "acme", "gpt-4o", *both, "--priced-on", "2024-05-06")
     said = acme("price", "list", "acme")

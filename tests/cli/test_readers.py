@@ -36,7 +36,7 @@ def test_a_reader_is_granted_listed_and_revoked(acme: Command, looker: str) -> N
     assert f"{looker}  nothing" in acme("reader", "list").stdout
 
 
-def test_a_reader_command_says_what_is_wrong(acme: Command, looker: str) -> None:
+def test_an_error_of_a_reader_command_names_what_is_wrong(acme: Command, looker: str) -> None:
     assert 'there is no role "no one"' in complaint(acme("reader", "grant", "no one", "acme", code=1))
     assert "There is no tenant 'nobody'" in complaint(acme("reader", "grant", looker, "nobody", code=1))
     assert "no grant limits what it sees" in complaint(acme("reader", "grant", "router_app", "acme", code=1))

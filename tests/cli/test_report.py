@@ -95,7 +95,7 @@ def test_the_table_has_a_line_for_each_alpha_and_marks_the_policys_own() -> None
     assert head.split()[-2:] == ["gpt-4o-mini", "gpt-4o"]
 
 
-def test_the_table_says_quality_cost_gain_and_shares_with_their_intervals() -> None:
+def test_the_table_has_quality_cost_gain_and_shares_with_their_intervals() -> None:
     found = measured()
     row = report.curve(found, found.curve, 0.9, 100)[4].split()
     assert row == [">", "0.08", "0.762", "0.752-0.772", "1.05", "52%", "0.742", "+2.0", "-0.5..+3.1", "50%", "50%"]
@@ -116,7 +116,7 @@ def test_models_that_fit_no_column_are_summed_up() -> None:
     assert all(len(row.lstrip(">").split()) == len(head.split()) for row in rows)
 
 
-def test_a_long_grid_is_thinned_to_what_tells_the_curve() -> None:
+def test_a_long_grid_is_thinned_to_the_shape_of_the_curve() -> None:
     found = measured(points=60)
     kept = report.thinned(found.curve, 12)
     assert len(kept) <= 15
@@ -168,13 +168,13 @@ def test_in_a_narrow_terminal_nothing_of_the_legend_or_the_names_is_cut() -> Non
         assert said in text
 
 
-def test_names_that_have_to_be_cut_can_be_told_apart() -> None:
+def test_names_that_have_to_be_cut_stay_distinct() -> None:
     rows = report.alone(measured(MANY), 0.9, 60)[1 : 1 + len(MANY)]
     assert max(map(len, rows)) <= 60
     assert len({row.split()[1] for row in rows}) == len(MANY)
 
 
-def test_an_output_that_knows_ascii_alone_gets_ascii_alone() -> None:
+def test_an_ascii_output_gets_ascii_alone() -> None:
     assert glyphs_for("utf-8") is FINE
     assert glyphs_for("ascii") is glyphs_for(None) is PLAIN
     assert "\n".join(plot(measured(MANY), 80, PLAIN)).isascii()

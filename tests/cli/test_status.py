@@ -21,7 +21,7 @@ def test_status_counts_what_was_taught_and_what_is_missing(acme: Command, tmp_pa
     assert "teach 99 more examples" in acme("status", "--tenant", "acme").stdout
 
 
-def test_explain_says_who_would_serve_and_why(acme: Command, tmp_path: Path) -> None:
+def test_explain_names_the_model_and_the_reason(acme: Command, tmp_path: Path) -> None:
     assert (
         "0 memories of 100: gpt-4o serves until there is more." in acme("explain", "hello", "--tenant", "acme").stdout
     )

@@ -30,7 +30,7 @@ def test_router_candidates_names_the_models_of_auto(acme: Command, monkeypatch: 
     assert (policy["models"], policy["default_model"]) == (["gpt-4.1", "gpt-4o-mini"], "gpt-4.1")
 
 
-def test_without_priced_models_a_tenant_has_no_policy_and_is_told(run: Command) -> None:
+def test_without_priced_models_a_tenant_has_no_policy_and_gets_a_warning(run: Command) -> None:
     made = run("tenant", "create", "acme")
     assert "api_key = rk-" in made.stdout
     assert "policy put 'acme' auto" in made.stderr

@@ -42,7 +42,7 @@ async def test_every_field_of_a_message_survives(client: anthropic.AsyncAnthropi
     assert message.model_extra["x_big"] == 123456789012345678901234567890
 
 
-async def test_a_stream_tells_of_every_step(client: anthropic.AsyncAnthropic, model: str) -> None:
+async def test_a_stream_has_an_event_for_every_step(client: anthropic.AsyncAnthropic, model: str) -> None:
     stream = await client.messages.create(model=model, messages=HELLO, max_tokens=99, stream=True)
     kinds = [event.type async for event in stream]
     assert kinds[:2] == ["message_start", "content_block_start"]

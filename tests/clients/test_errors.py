@@ -27,7 +27,7 @@ HELLO: Any = [{"role": "user", "content": "What is a café?"}]
     ],
 )
 @pytest.mark.parametrize("path", ["chat", "responses"])
-async def test_openais_client_raises_what_the_provider_said(
+async def test_openais_client_raises_the_providers_error(
     front: Front, model: str, status: int, error: type[openai.APIStatusError], path: str
 ) -> None:
     told = {"x-fake": f"status={status};retry-after=0"}
@@ -54,7 +54,7 @@ async def test_openais_client_raises_what_the_provider_said(
         (529, anthropic.OverloadedError),
     ],
 )
-async def test_anthropics_client_raises_what_the_provider_said(
+async def test_anthropics_client_raises_the_providers_error(
     front: Front, model: str, status: int, error: type[anthropic.APIStatusError]
 ) -> None:
     told = {"x-fake": f"status={status};retry-after=0"}
@@ -82,7 +82,7 @@ async def test_a_wrong_key_is_an_authentication_error(front: Front) -> None:
     assert (body["type"], body["error"]["type"]) == ("error", "authentication_error")
 
 
-async def test_anthropics_client_is_told_which_field_is_missing(front: Front) -> None:
+async def test_anthropics_client_gets_an_error_naming_the_missing_field(front: Front) -> None:
     async with front.anthropic() as client:
         with pytest.raises(anthropic.BadRequestError, match="max_tokens: Field required"):
             await client.post(

@@ -44,7 +44,7 @@ def user(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("api", [CHAT, RESPONSES, INPUT, MESSAGES])
-async def test_prompts_go_where_the_memory_says(taught: Front, api: str) -> None:
+async def test_prompts_are_routed_by_the_memory(taught: Front, api: str) -> None:
     found = [await served(taught, api, [user(make(seed))]) for make in (easy, hard) for seed in range(2000, 2005)]
     assert found == [(CHEAP, "learned")] * 5 + [(STRONG, "learned")] * 5
 

@@ -50,7 +50,7 @@ async def test_a_stream_adds_up_to_the_answer(client: openai.AsyncOpenAI, model:
     assert [chunk.usage for chunk in chunks] == [None] * len(chunks)
 
 
-async def test_a_stream_tells_of_usage_when_asked(client: openai.AsyncOpenAI, model: str) -> None:
+async def test_a_stream_has_usage_if_requested(client: openai.AsyncOpenAI, model: str) -> None:
     stream = await client.chat.completions.create(
         model=model, messages=HELLO, stream=True, stream_options={"include_usage": True}
     )

@@ -33,13 +33,13 @@ async def test_a_response_comes_with_its_usage(client: openai.AsyncOpenAI, model
     assert usage.input_tokens_details.cached_tokens == USAGE["cached_tokens"]
 
 
-async def test_reasoning_tokens_are_told(client: openai.AsyncOpenAI, model: str) -> None:
+async def test_reasoning_tokens_are_reported(client: openai.AsyncOpenAI, model: str) -> None:
     response = await client.responses.create(model=model, input=ASK, reasoning={"effort": "low"})
     assert response.usage is not None
     assert response.usage.output_tokens_details.reasoning_tokens > 0
 
 
-async def test_a_stream_tells_of_every_step(client: openai.AsyncOpenAI, model: str) -> None:
+async def test_a_stream_has_an_event_for_every_step(client: openai.AsyncOpenAI, model: str) -> None:
     events = [event async for event in await client.responses.create(model=model, input=ASK, stream=True)]
     kinds = [event.type for event in events]
     assert kinds[:4] == [
@@ -87,7 +87,7 @@ async def test_a_conversation_goes_on_where_the_last_response_ended(client: open
     assert second.id != first.id
 
 
-async def test_a_conversation_that_nobody_knows_is_refused(client: openai.AsyncOpenAI) -> None:
+async def test_an_unknown_conversation_is_refused(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         await client.responses.create(model=STRONG, input=ASK, previous_response_id="resp_never")
     assert (caught.value.code, caught.value.param) == ("previous_response_not_found", "previous_response_id")

@@ -60,7 +60,7 @@ async def pair(database: str, upstream: Running) -> AsyncIterator[Pair]:
         yield Pair(proxy, upstream, abroad, key)
 
 
-async def test_a_message_is_routed_among_those_who_speak_messages(pair: Pair) -> None:
+async def test_a_message_is_routed_among_providers_that_support_messages(pair: Pair) -> None:
     async with pair.anthropic() as client:
         raw = await client.messages.with_raw_response.create(model="auto", messages=HELLO, max_tokens=9)
         counted = await client.messages.count_tokens(model="auto", messages=HELLO)
@@ -78,7 +78,7 @@ async def test_a_message_to_a_model_whose_provider_does_not_speak_it_is_refused(
     assert pair.asked() == ([], [])
 
 
-async def test_a_chat_is_routed_among_those_who_speak_chat(pair: Pair) -> None:
+async def test_a_chat_is_routed_among_providers_that_support_chat(pair: Pair) -> None:
     async with pair.openai() as client:
         raw = await client.chat.completions.with_raw_response.create(model="auto", messages=HELLO)
     assert (raw.headers["x-router-model"], raw.headers["x-router-reason"]) == (STRONG, "capability")

@@ -238,7 +238,9 @@ async def test_several_choices_repeat_the_answer_and_are_all_counted(
     assert completion.usage.completion_tokens == 3 * answer.tokens
 
 
-async def test_a_token_limit_cuts_the_answer_and_says_so(client: openai.AsyncOpenAI, short: Example) -> None:
+async def test_a_token_limit_cuts_the_answer_with_that_finish_reason(
+    client: openai.AsyncOpenAI, short: Example
+) -> None:
     completion = await client.chat.completions.create(model="demo-large", messages=asked(short.prompt), max_tokens=10)
     choice = completion.choices[0]
     answer = short.answers["demo-large"]

@@ -235,7 +235,7 @@ def test_no_answer_is_too_odd_to_be_looked_at(dialect: Dialect, told: list[Any])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("encoding", [None, "gzip"])
 @given(where=cuts)
-def test_an_answer_says_its_name(stream: bool, encoding: str | None, where: list[int]) -> None:
+def test_an_answers_id_is_read(stream: bool, encoding: str | None, where: list[int]) -> None:
     body = said("responses", stream=stream)
     name = "resp_r" + "1".rjust(31, "0")
     assert name.encode() in body

@@ -111,7 +111,7 @@ def test_what_a_request_needs_is_read_from_it(api: str, fields: dict[str, Any], 
         (EMBEDDINGS, {"input": "hi", "max_tokens": 5}, 0, 1),
     ],
 )
-def test_how_much_may_be_said_is_read_from_it(
+def test_the_limit_of_output_tokens_is_read_from_it(
     dialect: Dialect, body: dict[str, Any], limit: int | None, answers: int
 ) -> None:
     reading = dialect.read(body)
@@ -119,7 +119,7 @@ def test_how_much_may_be_said_is_read_from_it(
 
 
 @pytest.mark.parametrize("api", sorted(ROUTED))
-def test_a_stream_is_what_says_true(api: str) -> None:
+def test_a_stream_is_requested_by_true_alone(api: str) -> None:
     for value, streamed in ((True, True), (False, False), (None, False), ("true", False), (1, False)):
         assert ROUTED[api].read({**MINIMAL[api], "stream": value}).streamed is streamed
 
@@ -144,7 +144,7 @@ def test_a_provider_that_does_not_speak_the_api_is_left_out() -> None:
     assert not can_serve(model(), MESSAGES, ParsedRequest(HI), 5)
 
 
-def test_a_prompt_has_to_fit_with_a_margin_for_its_estimate_and_none_for_what_was_said() -> None:
+def test_a_prompt_has_to_fit_with_a_margin_for_its_estimate_and_none_for_a_given_limit() -> None:
     window = model(context_window=1000)
     assert can_serve(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN))
     assert not can_serve(window, CHAT, ParsedRequest(HI), int(1000 / MARGIN) + 1)
@@ -190,7 +190,7 @@ def test_money_is_reserved_for_each_of_several_answers() -> None:
         (RESPONSES, {"input": "hi", "previous_response_id": 5}, "previous_response_id"),
     ],
 )
-def test_a_request_that_cannot_be_read_is_told_which_field_it_is(
+def test_a_request_that_cannot_be_read_gets_an_error_naming_the_field(
     dialect: Dialect, body: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(BadRequest) as refused:
@@ -274,7 +274,7 @@ def test_what_the_model_did_before_is_an_answer_to_go_on_from(done: dict[str, An
     assert prompt.task_signal(later, "step") == "Go on"
 
 
-def test_what_a_tool_said_is_no_question_and_counts_as_tokens() -> None:
+def test_a_tools_output_is_no_question_and_counts_as_tokens() -> None:
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "c", "output": "sunny and warm " * 20}
     reading = RESPONSES.read({"input": [*HI, call, output]})

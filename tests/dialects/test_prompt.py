@@ -106,7 +106,7 @@ def test_the_prompt_is_its_text_with_the_frames_of_its_messages() -> None:
         ({}, {"tool_calls": [{"function": {"arguments": "x" * 400}}]}),
     ],
 )
-def test_what_a_request_says_beside_its_text_counts_too(body: dict[str, Any], message: dict[str, Any]) -> None:
+def test_the_other_fields_of_a_request_count_too(body: dict[str, Any], message: dict[str, Any]) -> None:
     plain = tokens_of(user("hello"))
     assert plain + 400 < tokens_of(user("hello") | message, **body) < plain + 500
 

@@ -139,11 +139,11 @@ def test_the_bytes_around_the_usage_are_left_alone(event: str, left: str) -> Non
         b'data: {"choices":[{"\\u0075sage":null}],"\\u0055sage":null,"\\\\u0075sage":null}\n\n',
     ],
 )
-def test_what_only_speaks_of_usage_survives_byte_for_byte(event: bytes) -> None:
+def test_a_stream_that_only_quotes_usage_is_unchanged(event: bytes) -> None:
     assert without_usage(event) == event
 
 
-def test_a_text_that_speaks_of_usage_survives_beside_the_real_one() -> None:
+def test_a_text_that_quotes_usage_survives_beside_the_real_one() -> None:
     event = b'data: {"choices":[{"delta":{"content":",\\"usage\\":null"}}],"usage":null}\n\n'
     assert without_usage(event) == event.replace(b',"usage":null}', b"}")
 

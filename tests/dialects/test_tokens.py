@@ -131,7 +131,7 @@ def test_a_model_that_comes_later_is_loaded_when_it_is_first_asked_for(installed
     until(lambda: tokenizers.of(["gpt-4o"]) is not estimate)
 
 
-def test_nobody_waits_for_a_vocabulary_that_does_not_come(
+def test_no_request_waits_for_a_vocabulary_that_does_not_load(
     installed: Any, gate: threading.Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tokens, "LOAD_SECONDS", 0.05)
@@ -143,7 +143,7 @@ def test_nobody_waits_for_a_vocabulary_that_does_not_come(
     until(lambda: tokenizers.of(["gpt-4o"]) is not estimate)
 
 
-def test_a_vocabulary_that_cannot_be_had_is_said_once(installed: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_vocabulary_that_cannot_be_loaded_is_logged_once(installed: Any, caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
 
     def get(name: str) -> Any:

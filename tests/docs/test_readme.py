@@ -1,4 +1,4 @@
-"""README.md and app/README.md name every variable, command, metric and reason, and what they name exists."""
+"""The README names every variable, command, metric and reason, and each name in it exists."""
 
 from __future__ import annotations
 

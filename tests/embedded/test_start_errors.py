@@ -19,7 +19,7 @@ from app.errors import ConfigurationError
 from tests.support.embedded import OWNER, QUICK, ROOT, sql
 
 
-def test_a_taken_port_is_replaced_and_said(postgres: EmbeddedPostgres, said: list[str]) -> None:
+def test_a_taken_port_is_replaced_and_reported(postgres: EmbeddedPostgres, said: list[str]) -> None:
     port = int(postgres.dsn.rsplit(":", 1)[1].split("/")[0])
     postgres.stop()
     with socket.create_server(("127.0.0.1", port)):
@@ -72,7 +72,7 @@ def test_a_start_that_fails_shows_the_log_and_gives_the_home_up(home: Path) -> N
         assert sql(postgres.dsn, "select 1") == "1"
 
 
-def test_a_slow_start_is_waited_for_and_said(
+def test_a_slow_start_is_waited_for_and_reported(
     postgres: EmbeddedPostgres, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgres.stop()

@@ -53,7 +53,7 @@ async def test_the_command_writes_a_png(proxy: Proxy, run: Command, tmp_path: Pa
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-async def test_without_matplotlib_it_is_said_how_to_get_it_before_anything_is_measured(
+async def test_without_matplotlib_the_install_command_is_printed_before_anything_is_measured(
     proxy: Proxy, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -64,7 +64,7 @@ async def test_without_matplotlib_it_is_said_how_to_get_it_before_anything_is_me
     assert "pip install 'pgrouter[plot]'" in told
 
 
-async def test_who_or_what_there_is_not_is_named(proxy: Proxy, run: Command) -> None:
+async def test_an_unknown_tenant_policy_or_setting_is_named(proxy: Proxy, run: Command) -> None:
     for command in (["backtest"], ["calibrate", "--target", "0.9"], ["savings"]):
         assert "no tenant 'nobody'" in await complaint(run, *command, "--tenant", "nobody")
         assert "no policy 'nope'" in await complaint(run, *command, "--tenant", "acme", "--policy", "nope")
@@ -77,7 +77,7 @@ async def test_too_little_memory_is_a_sentence(proxy: Proxy, run: Command) -> No
         assert "The candidates are cheap, strong." in told
 
 
-async def test_a_policy_that_does_not_learn_is_said_to(proxy: Proxy, run: Command) -> None:
+async def test_a_policy_that_does_not_learn_is_reported(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(60))
     await policies_store.put_policy(
         proxy.admin, proxy.tenant_id, "frugal", backend="cheapest", default=STRONG, models=[CHEAP, STRONG]

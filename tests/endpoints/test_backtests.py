@@ -89,7 +89,7 @@ async def test_an_unknown_policy_is_not_found_under_the_name_it_was_given(proxy:
     assert (status, refused["error"]["param"]) == (404, "policy")
 
 
-async def test_too_little_memory_is_said_with_how_much_there_is(proxy: Proxy) -> None:
+async def test_too_little_memory_is_reported_with_its_size(proxy: Proxy) -> None:
     await proxy.rank([*lessons(10), *({"prompt": easy(seed), "scores": {CHEAP: 1}} for seed in range(100, 140))])
     status, refused = await post(proxy, {})
     assert (status, refused["error"]["code"]) == (422, "unsupported_by_memory")
@@ -108,7 +108,7 @@ async def test_a_backtest_needs_a_key_and_sees_its_tenant_alone(proxy: Proxy) ->
     assert (await post(proxy, {}))[1]["rows"] == TAUGHT
 
 
-async def test_one_backtest_runs_at_a_time_and_others_are_told_when_to_come_again(proxy: Proxy) -> None:
+async def test_one_backtest_runs_at_a_time_and_others_get_retry_after(proxy: Proxy) -> None:
     async with proxy.services.measuring, proxy.http() as http, http.post(BACKTEST, json={}) as response:
         assert response.status == 429
         assert int(response.headers["retry-after"]) >= 1

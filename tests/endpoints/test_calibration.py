@@ -14,7 +14,7 @@ from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.separable_prompts import easy, hard, lessons
 
 
-async def test_calibrating_says_what_to_expect_and_sets_the_policy(proxy: Proxy, run: Command) -> None:
+async def test_calibrating_prints_the_expectation_and_sets_the_policy(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(400))
     text = await said(run, "calibrate", "--tenant", "acme", "--target", "0.95")
     assert re.match(

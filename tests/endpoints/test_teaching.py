@@ -13,7 +13,7 @@ from tests.support.rest import get, post
 from tests.support.separable_prompts import easy, hard, lessons
 
 
-async def test_the_status_warms_up_and_says_what_is_next(proxy: Proxy) -> None:
+async def test_the_status_warms_up_and_has_the_next_step(proxy: Proxy) -> None:
     _, cold = await get(proxy, "/v1/router/status")
     assert (cold["policies"][0]["ready"], cold["policies"][0]["needed"]) == (False, 100)
     assert cold["policies"][0]["next_step"] == "teach 100 more examples"
@@ -36,7 +36,7 @@ async def test_teaching_again_overwrites(proxy: Proxy) -> None:
     assert [memory["scores"] for memory in memories["data"]] == [{CHEAP: 0.25}]
 
 
-async def test_a_lesson_may_be_given_as_messages(proxy: Proxy) -> None:
+async def test_an_example_may_be_given_as_messages(proxy: Proxy) -> None:
     messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": easy(1)}]
     await post(proxy, "/v1/router/preferences/rank", {"messages": messages, "scores": {CHEAP: 1}})
     _, memories = await get(proxy, "/v1/router/memories")

@@ -120,7 +120,7 @@ async def test_a_plan_that_holds_a_few_times_ends(client: openai.AsyncOpenAI, up
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])
-async def test_a_key_is_needed_when_told_so(upstream: Running, session: aiohttp.ClientSession, header: str) -> None:
+async def test_a_key_is_required_if_one_is_set(upstream: Running, session: aiohttp.ClientSession, header: str) -> None:
     right = "sk-right" if header == "x-api-key" else "Bearer sk-right"
     statuses = []
     for key in (right, "sk-wrong"):

@@ -67,7 +67,7 @@ async def test_a_dead_stream_breaks_off_half_way(upstream: Running, session: aio
 
 
 @pytest.mark.parametrize("word", ["die-after", "hang-after"])
-async def test_a_stream_ends_after_as_many_events_as_told(
+async def test_a_stream_ends_after_the_requested_number_of_events(
     upstream: Running, session: aiohttp.ClientSession, word: str
 ) -> None:
     url, headers = f"{upstream.url}/chat/completions", {"x-fake": f"{word}=3"}

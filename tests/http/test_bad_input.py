@@ -105,7 +105,7 @@ async def test_a_bad_header_is_refused_by_its_name(proxy: Proxy, header: str, va
         ({"examples": [{"prompt": "p", "scores": {CHEAP: 1}}] * 1001}, "examples"),
     ],
 )
-async def test_a_bad_lesson_is_refused_by_its_field(proxy: Proxy, body: Any, param: str | None) -> None:
+async def test_a_bad_example_is_refused_naming_the_field(proxy: Proxy, body: Any, param: str | None) -> None:
     assert await refused(proxy, RANK, body) == (400, param)
 
 

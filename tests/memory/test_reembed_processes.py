@@ -30,7 +30,7 @@ async def test_tenants_of_different_embedders_are_served_by_one_process(warm: Pr
         assert await ask(warm, seed, key) == (CHEAP, "learned")
 
 
-async def test_a_process_that_cannot_have_the_embedder_serves_the_default_and_says_why_once(
+async def test_a_process_without_the_embedder_serves_the_default_and_logs_why_once(
     warm: Proxy, run: Run, proxies: ProxyFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await run("reembed", "--tenant", "acme", "--to", REMOTE)
@@ -69,7 +69,7 @@ async def test_teaching_that_began_before_the_switch_ends_in_the_new_space(
     assert await spaces_of(warm) == {REMOTE_SPACE: (121, True, False)}
 
 
-async def test_a_tenant_left_behind_by_another_setting_is_told_the_command_that_helps(
+async def test_the_status_of_a_tenant_of_another_embedder_has_the_command_that_helps(
     warm: Proxy, run: Run, proxies: ProxyFactory, upstream: Running
 ) -> None:
     async with proxies(embedder=REMOTE, embedding_url=upstream.url, embedding_deadline=5.0) as other:
@@ -82,7 +82,7 @@ async def test_a_tenant_left_behind_by_another_setting_is_told_the_command_that_
     assert await ask(warm, 3) == (CHEAP, "learned")
 
 
-async def test_a_tenant_left_behind_by_a_folder_is_told_a_command_that_works(
+async def test_the_status_of_a_tenant_of_another_folder_has_a_command_that_works(
     warm: Proxy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Folder(StaticEmbedder):

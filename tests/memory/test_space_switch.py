@@ -173,5 +173,5 @@ async def test_nothing_taught_or_forgotten_during_a_move_is_lost(two: Spaces) ->
         ("static", None),
     ],
 )
-def test_the_name_of_a_space_tells_its_embedder(space: str, setting: str | None) -> None:
+def test_the_name_of_a_space_names_its_embedder(space: str, setting: str | None) -> None:
     assert setting_of(space) == setting

@@ -31,7 +31,7 @@ def alembic(*arguments: str, url: str | None = None) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_the_process_knows_the_newest_revision() -> None:
+def test_the_constant_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(configuration()).get_current_head() == REVISION
 
 

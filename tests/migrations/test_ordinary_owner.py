@@ -64,13 +64,13 @@ async def work(dsn: str) -> None:
             assert await world.owner.fetchval(f"select count(*) from router.{table}") == 0, table
 
 
-def test_an_owner_who_is_no_superuser_can_do_everything(ordinary: str) -> None:
+def test_an_owner_without_superuser_rights_can_do_everything(ordinary: str) -> None:
     assert migrate(ordinary) == (None, REVISION)
     blocking(lambda: work(ordinary))
     assert migrate(ordinary, "base") == (REVISION, None)
 
 
-def test_an_owner_who_is_no_superuser_has_readers(ordinary: str, databases: Databases) -> None:
+def test_an_owner_without_superuser_rights_has_readers(ordinary: str, databases: Databases) -> None:
     migrate(ordinary)
     reader, stranger = (f"{urlsplit(ordinary).username}_{kind}" for kind in ("reader", "stranger"))
     databases.execute(f"create role {reader} in role router_reader")

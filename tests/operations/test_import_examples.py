@@ -114,7 +114,7 @@ async def test_a_file_for_a_tenant_that_is_gone_is_refused(world: World, db: Dat
         await teach(db, 10**6, world.space, [Taught("p", {world.small: 1.0})])
 
 
-async def test_what_is_staged_is_seen_by_nobody_and_keeps_no_one_waiting(world: World, db: Database) -> None:
+async def test_staged_examples_are_invisible_and_block_no_one(world: World, db: Database) -> None:
     tenant = await world.tenant()
     async with staging(db) as staged:
         await staged.add([example(Taught("staged", {world.small: 1.0}))])
@@ -131,7 +131,7 @@ async def test_what_was_staged_and_not_taught_is_gone(world: World, db: Database
     assert [row["prompt"] for row in await exported(db, tenant)] == ["second"]
 
 
-async def test_cancelled_teaching_leaves_nothing_and_holds_nobody_up(world: World, db: Database) -> None:
+async def test_cancelled_teaching_leaves_nothing_and_blocks_no_one_else(world: World, db: Database) -> None:
     tenant = await world.tenant()
     async with staging(db) as staged:
         await staged.add([example(Taught(f"{i}", {world.small: 1.0})) for i in range(3 * BATCH)])
@@ -147,7 +147,7 @@ async def test_cancelled_teaching_leaves_nothing_and_holds_nobody_up(world: Worl
     await assert_every_sum_is_a_recount(world)
 
 
-async def test_progress_is_told_batch_by_batch(world: World, db: Database) -> None:
+async def test_progress_is_reported_batch_by_batch(world: World, db: Database) -> None:
     heard: list[int] = []
     async with staging(db) as staged:
         await staged.add([example(Taught(f"{i}", {world.small: 1.0})) for i in range(2 * BATCH + 1)])
@@ -193,7 +193,7 @@ async def test_a_file_taught_again_in_another_order_of_batches_has_the_ages_of_t
     assert [row["prompt"] for row in await exported(db, tenant)] == [lesson.prompt for lesson in [*late, *early]]
 
 
-async def test_an_export_tells_the_length_of_an_answer_that_has_no_score(world: World, db: Database) -> None:
+async def test_an_export_has_the_length_of_an_answer_without_a_score(world: World, db: Database) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, Taught("p", {world.small: 0.5}, tokens={world.large: 7.0}))
     (row,) = await exported(db, tenant)

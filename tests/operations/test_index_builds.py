@@ -66,7 +66,7 @@ async def test_an_index_is_built_anew_once_a_fifth_was_replaced(world: World, ap
     assert await kept(app, login) == []
 
 
-async def test_without_the_owner_it_is_said_to_be_due(world: World, app: Database) -> None:
+async def test_without_the_owner_the_build_is_reported_as_due(world: World, app: Database) -> None:
     await churned(world)
     for _ in range(2):
         assert told(await kept(app)) == [("reindex", "due", 0)]
@@ -86,7 +86,7 @@ async def test_a_build_that_broke_off_is_cleaned_up_and_done_again(
     assert await indexes(world, leaf) == {f"{leaf}_hnsw": True}
 
 
-async def test_a_build_that_nobody_waits_for_any_more_ends(world: World, app: Database, login: Database) -> None:
+async def test_an_abandoned_index_build_ends(world: World, app: Database, login: Database) -> None:
     tenant = await churned(world)
     leaf = f"memories_large_{tenant}_{world.space}"
     async with in_transaction(world) as busy, building(world, app, login, leaf, busy) as (pid, round_):

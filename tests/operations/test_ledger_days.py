@@ -126,7 +126,7 @@ async def test_conversations_that_ended_are_forgotten_of_all_tenants(world: Worl
     assert await kept(app) == []
 
 
-async def test_they_are_forgotten_in_bounded_batches(world: World) -> None:
+async def test_expired_conversations_are_deleted_in_bounded_batches(world: World) -> None:
     tenant = await world.tenant()
     await talk(world, tenant, 7, seconds=1)
     assert [await world.app.fetchval("select router.expire_conversations(3)") for _ in range(4)] == [3, 3, 1, 0]

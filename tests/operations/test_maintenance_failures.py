@@ -54,7 +54,7 @@ GIVEN_UP = ["57014", "53200", "53100"]
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_being_done(
+async def test_a_job_that_the_server_cancels_does_not_stop_the_others(
     world: World, app: Database, refusing: Callable[[str], Awaitable[None]], code: str
 ) -> None:
     await talk(world, await world.tenant("talker"), 1, seconds=1)
@@ -66,7 +66,7 @@ async def test_a_chore_that_the_server_gave_up_does_not_keep_the_others_from_bei
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Database, code: str) -> None:
+async def test_a_call_that_the_server_cancels_does_not_mark_the_database_as_away(app: Database, code: str) -> None:
     for _ in range(5):
         with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"):
             await app.fetch(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")
@@ -75,7 +75,7 @@ async def test_one_call_that_the_server_gave_up_keeps_nobody_from_asking(app: Da
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-async def test_a_session_says_so_too(app: Database, code: str) -> None:
+async def test_a_call_of_a_session_that_the_server_cancels_is_the_same_error(app: Database, code: str) -> None:
     async with app.session() as connection:
         with pytest.raises(DatabaseUnavailable, match=r"aborted the call \(no more\): try again"), translate_errors():
             await connection.execute(f"do $$ begin raise exception 'no more' using errcode = '{code}'; end $$")

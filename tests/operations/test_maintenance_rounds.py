@@ -41,7 +41,7 @@ async def test_the_proxy_keeps_the_store_in_shape_by_itself(world: World, caplog
     assert sum((await places(world, tenant)).values()) == 30
 
 
-async def test_it_goes_on_after_a_failure(
+async def test_maintenance_goes_on_after_a_failure(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     turns = asyncio.Queue[int]()
@@ -65,7 +65,7 @@ async def test_it_goes_on_after_a_failure(
     assert "a fault" in caplog.text
 
 
-async def test_a_failed_chore_does_not_keep_the_others_from_being_done(
+async def test_a_failed_job_does_not_stop_the_others(
     world: World, app: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one", "two"):
@@ -82,14 +82,14 @@ async def test_a_failed_chore_does_not_keep_the_others_from_being_done(
 
 
 @pytest.mark.parametrize(("seconds", "running"), [(0, False), (60, True)])
-async def test_the_proxy_runs_it_unless_told_not_to(proxies: Any, seconds: int, running: bool) -> None:
+async def test_the_proxy_runs_it_unless_it_is_switched_off(proxies: Any, seconds: int, running: bool) -> None:
     async with proxies(maintain_seconds=seconds):
         assert ("maintenance" in {task.get_name() for task in asyncio.all_tasks()}) == running
     assert "maintenance" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 @pytest.mark.parametrize("name", ["ROUTER_MAINTAIN_SECONDS", "ROUTER_GRADUATE_AT", "ROUTER_LEDGER_DAYS"])
-def test_its_settings_are_refused_by_name(name: str) -> None:
+def test_bad_maintenance_settings_are_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment({name: "-1"})
 
@@ -111,7 +111,7 @@ async def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str
     return result
 
 
-async def test_the_command_says_what_is_due_and_does_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_prints_what_is_due_and_does_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(25, world), at=START)
     await command(world, monkeypatch)

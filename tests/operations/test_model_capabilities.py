@@ -107,7 +107,7 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_provider_is_understood_as_it_says_it_and_what_it_does_not_say_is_unknown(shape: str) -> None:
+def test_capabilities_are_read_from_each_providers_format_and_others_are_unknown(shape: str) -> None:
     listing, told = SHAPES[shape]
     assert capabilities_in(listing)["m"] == told
 
@@ -142,7 +142,7 @@ JSON = st.recursive(
 
 @settings(max_examples=examples(100))
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3))
-def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) -> None:
+def test_nonsense_is_never_taken_for_a_capability(models: list[dict[str, Any]]) -> None:
     for told in capabilities_in({"data": [{"id": "m", **model} for model in models]}).values():
         for ability, value in told.items():
             if ability in ("context_window", "max_output"):
@@ -152,7 +152,7 @@ def test_nonsense_is_never_taken_for_an_ability(models: list[dict[str, Any]]) ->
                 assert type(value) is bool
 
 
-def test_the_prices_tell_a_context_window_and_who_hears() -> None:
+def test_the_prices_data_has_context_windows_and_audio() -> None:
     assert list_prices.capabilities("gpt-4o-mini", "openai") == {"context_window": 128_000, "audio": None}
     assert list_prices.capabilities("gemini-2.5-flash", "google") == {"context_window": 1_048_576, "audio": True}
     assert list_prices.capabilities("anything", "nowhere") == {}
@@ -233,7 +233,7 @@ async def test_a_providers_key_goes_in_its_header(db: Database, monkeypatch: pyt
     assert set(heard) == {(None, "Bearer sk-secret", ""), ("sk-secret", None, "limit=1000")}
 
 
-async def test_a_provider_that_cannot_be_asked_is_said_and_the_prices_fill_in(db: Database) -> None:
+async def test_a_provider_that_does_not_answer_is_reported_and_the_prices_fill_in(db: Database) -> None:
     answers = {
         "broken": lambda _: web.Response(text="<html>"),
         "closed": lambda _: web.json_response({"error": {"message": "no key"}}, status=401),

@@ -43,7 +43,7 @@ async def test_the_partition_of_a_deleted_tenant_is_swept(world: World, app: Dat
     assert f"memories_large_{tenant}" not in await partitions(world)
 
 
-async def test_who_comes_second_leaves_it_to_the_first(world: World, app: Database) -> None:
+async def test_a_second_process_leaves_a_job_to_the_first(world: World, app: Database) -> None:
     one, two = await world.tenant("one"), await world.tenant("two")
     for each in (one, two):
         await world.teach(each, *lessons(25, world))

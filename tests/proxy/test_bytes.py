@@ -140,7 +140,7 @@ def test_counts_that_cannot_be_are_unknown() -> None:
         {"prompt_tokens_details": None, "cache_read_input_tokens": 5},
     ],
 )
-def test_cached_tokens_are_read_as_each_provider_says_them(said: dict[str, Any]) -> None:
+def test_cached_tokens_are_read_from_each_providers_format(said: dict[str, Any]) -> None:
     body = orjson.dumps({"usage": {"prompt_tokens": 11, "completion_tokens": 7, **said}})
     assert passed(body, [], streamed=False) == TokenUsage(11, 5, 7)
 

@@ -39,7 +39,7 @@ async def test_a_pool_that_warms_up_is_noticed_by_the_next_request(proxy: Proxy)
         assert await served(client, easy(1)) == (CHEAP, "learned")
 
 
-async def test_a_routed_stream_says_who_serves_and_why(proxy: Proxy) -> None:
+async def test_a_routed_stream_names_the_model_and_the_reason(proxy: Proxy) -> None:
     await proxy.rank(lessons(120))
     async with proxy.client() as client:
         raw = await client.chat.completions.with_raw_response.create(
@@ -87,7 +87,7 @@ async def test_a_routed_streams_usage_is_asked_for_and_not_shown(proxy: Proxy, u
     assert not row["usage_estimated"]
 
 
-async def test_the_usage_of_a_stream_that_reports_none_is_estimated_and_says_so(proxy: Proxy) -> None:
+async def test_the_usage_of_a_stream_that_reports_none_is_estimated_and_marked(proxy: Proxy) -> None:
     async with proxy.client() as client:
         stream = await client.chat.completions.create(model=CHEAP, messages=ask("hi"), stream=True)
         said = [chunk async for chunk in stream]
@@ -229,7 +229,7 @@ async def test_what_the_connection_names_is_for_this_hop_alone(proxy: Proxy, ups
     assert not sent & {"x-hop", "x-router-task"}
 
 
-async def test_a_routed_request_that_fails_says_which_decision_it_was(proxy: Proxy, upstream: Running) -> None:
+async def test_a_routed_request_that_fails_has_the_id_of_its_decision(proxy: Proxy, upstream: Running) -> None:
     for model in (CHEAP, STRONG):
         upstream.script(model, "drop")
     async with proxy.client() as client:

@@ -43,7 +43,7 @@ async def test_a_stream_that_dies_before_its_first_word_gives_way_too(proxy: Pro
     assert (raw.headers["x-router-model"], raw.headers["x-router-reason"]) == (STRONG, "fallback")
 
 
-async def test_a_stream_that_says_nothing_in_time_gives_way_too(proxies: ProxyFactory, upstream: Running) -> None:
+async def test_a_stream_without_a_word_in_time_fails_over(proxies: ProxyFactory, upstream: Running) -> None:
     async with proxies(first_byte_timeout=0.3) as proxy:
         await proxy.rank(lessons(120))
         upstream.script(CHEAP, "hang-after=0")

@@ -36,7 +36,7 @@ async def test_a_client_that_leaves_during_a_download_leaves_the_provider_too(pr
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_a_stream_that_dies_says_so_unless_it_is_compressed(proxy: Proxy, packed: bool) -> None:
+async def test_a_broken_stream_ends_with_an_error_unless_it_is_compressed(proxy: Proxy, packed: bool) -> None:
     event = b"data: 1\n\n"
     piece = gzip.compress(event)[:-8] if packed else event
     encoding = b"content-encoding: gzip\r\n" if packed else b""

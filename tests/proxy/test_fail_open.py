@@ -109,7 +109,7 @@ async def test_with_postgres_away_a_key_never_seen_is_not_let_in(stoppable: tupl
     await asyncio.to_thread(postgres.start)
 
 
-async def test_a_ledger_that_is_full_drops_and_says_so(upstream: Running, proxy: Proxy) -> None:
+async def test_a_full_ledger_drops_entries_and_counts_them(upstream: Running, proxy: Proxy) -> None:
     ledger = proxy.services.ledger
     size, ledger._size = ledger._size, 0
     async with proxy.http() as http:

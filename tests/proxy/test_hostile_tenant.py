@@ -182,7 +182,7 @@ async def test_sessions_do_not_see_what_others_ask(world: World, attack: Attack)
         await other.close()
 
 
-async def test_a_constraint_tells_of_no_other_tenant(world: World, attack: Attack) -> None:
+async def test_a_constraint_reveals_nothing_of_another_tenant(world: World, attack: Attack) -> None:
     policies = {
         row["tenant_id"]: row["policy_id"]
         for row in await world.owner.fetch("select tenant_id, policy_id from router.policies")

@@ -120,7 +120,7 @@ async def test_headers_go_on_as_the_bytes_they_are(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
 @pytest.mark.parametrize("status", [101, 600, 999])
-async def test_a_status_that_no_client_can_be_told_is_an_error_of_the_provider(
+async def test_a_status_that_cannot_be_passed_on_is_an_error_of_the_provider(
     proxy: Proxy, path: str, status: int
 ) -> None:
     async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +133,7 @@ async def test_a_status_that_no_client_can_be_told_is_an_error_of_the_provider(
         assert (await call(proxy, "POST", path, json=asked))[0] == 502
 
 
-async def test_what_is_left_of_a_limit_is_said_once(proxy: Proxy) -> None:
+async def test_the_remaining_limit_is_in_one_header(proxy: Proxy) -> None:
     async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK.replace(b"\r\n\r\n", b"\r\nX-RateLimit-Limit-Requests: 7\r\n\r\n"))
         await writer.drain()

@@ -47,7 +47,7 @@ async def test_without_either_the_only_provider_serves_and_of_several_none(proxy
     assert (status, b"no default provider" in body) == (404, True)
 
 
-async def test_anthropics_other_paths_go_to_who_speaks_messages_with_the_key_where_it_is_wanted(
+async def test_anthropics_other_paths_go_to_a_provider_of_messages_with_the_key_in_its_header(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECOND_KEY", "sk-second")

@@ -70,7 +70,7 @@ async def test_the_end_of_a_stream_is_kept(proxy: Proxy) -> None:
         assert b'"usage"' not in body
 
 
-async def test_usage_is_neither_hidden_from_who_asks_nor_shown_to_who_does_not(proxy: Proxy) -> None:
+async def test_usage_is_in_a_stream_if_and_only_if_it_was_requested(proxy: Proxy) -> None:
     _, asked = await stream(proxy, model="auto", stream_options={"include_usage": True})
     _, silent = await stream(proxy, model="auto", stream_options={"include_usage": False})
     assert asked.count(b'"usage"') > 2
@@ -129,7 +129,7 @@ async def test_a_reader_that_does_not_read_stops_the_provider(proxy: Proxy, upst
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("model", [STRONG, "auto"])
-async def test_who_leaves_ends_the_providers_work_and_pays_for_what_was_produced(
+async def test_a_client_that_leaves_ends_the_providers_work_and_pays_for_what_was_produced(
     proxy: Proxy, upstream: Running, api: str, model: str
 ) -> None:
     path, body = APIS[api]
@@ -149,7 +149,7 @@ async def test_who_leaves_ends_the_providers_work_and_pays_for_what_was_produced
     )
 
 
-async def test_who_leaves_before_the_first_byte_ends_the_providers_work(
+async def test_a_client_that_leaves_before_the_first_byte_ends_the_providers_work(
     proxies: ProxyFactory, upstream: Running
 ) -> None:
     for keepalive in (0.0, 0.05):

@@ -39,7 +39,7 @@ async def test_an_answer_of_the_default_is_gone_on_from_with_the_default(two: Pr
     assert second.log() == []
 
 
-async def test_nothing_is_guessed_of_an_answer_that_nobody_knows(two: Proxy, second: Running) -> None:
+async def test_an_unknown_answer_has_no_affinity(two: Proxy, second: Running) -> None:
     async with two.http() as http:
         for kept in ({"previous_response_id": "resp_never"}, {"conversation": "conv_1"}):
             said = await respond(http, "auto", **kept)
@@ -47,7 +47,7 @@ async def test_nothing_is_guessed_of_an_answer_that_nobody_knows(two: Proxy, sec
     assert second.log() == []
 
 
-async def test_another_process_knows_it_too_once_it_is_written_down(
+async def test_another_process_has_the_affinity_once_it_is_in_the_ledger(
     two: Proxy, second: Running, proxies: ProxyFactory
 ) -> None:
     async with two.http() as http:
@@ -79,7 +79,7 @@ async def test_what_is_not_stored_or_went_wrong_is_not_remembered(two: Proxy) ->
     assert await two.admin.fetch("select * from router.responses") == []
 
 
-async def test_another_tenants_answers_are_nobodys(two: Proxy, second: Running) -> None:
+async def test_another_tenants_answers_are_unknown(two: Proxy, second: Running) -> None:
     async with two.http() as http:
         name = (await respond(http, THIRD)).body["id"]
     await two.ledger()

@@ -63,14 +63,16 @@ async def test_a_request_with_tools_is_routed_among_models_that_can(three: Proxy
         ("reasoning", {"reasoning_effort": "low"}),
     ],
 )
-async def test_each_need_takes_out_who_cannot_meet_it(three: Proxy, column: str, request_: dict[str, Any]) -> None:
+async def test_each_need_excludes_models_that_cannot_meet_it(
+    three: Proxy, column: str, request_: dict[str, Any]
+) -> None:
     await change(three, f"update router.models set {column} = false where name = 'cheap'")
     async with three.http() as http:
         assert (await chat(http, easy(1), **request_)).by == (STRONG, "learned")
         assert (await chat(http, easy(1))).by == (CHEAP, "learned")
 
 
-async def test_a_long_prompt_or_answer_takes_out_who_has_no_room(three: Proxy) -> None:
+async def test_a_long_prompt_or_answer_excludes_models_with_a_smaller_window(three: Proxy) -> None:
     await change(three, "update router.models set context_window = 4000, max_output = 1000 where name = 'cheap'")
     async with three.http() as http:
         assert (await chat(http, easy(1), max_tokens=1000)).by == (CHEAP, "learned")
@@ -124,7 +126,7 @@ async def test_a_key_is_served_by_no_model_but_its_own(three: Proxy, upstream: R
     assert STRONG not in asked
 
 
-async def test_a_key_that_may_use_nothing_of_a_policy_is_told(three: Proxy) -> None:
+async def test_a_key_that_may_use_no_model_of_a_policy_gets_an_error(three: Proxy) -> None:
     await allow(three)
     async with three.http() as http:
         said = await chat(http, "hi")

@@ -12,7 +12,7 @@ from app.http.disconnect import ClientDisconnected, Disconnect, until_disconnect
 from tests.support.protocol import GET, answering, connected, read_answer, served
 
 
-async def test_a_slow_reader_stops_the_one_who_writes() -> None:
+async def test_a_slow_reader_pauses_the_writer() -> None:
     sent = 0
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +86,7 @@ async def test_a_client_that_left_before_the_work_began_ends_it() -> None:
     assert seen == ["gone"]
 
 
-async def test_work_that_is_done_hears_nothing_of_a_client_that_leaves_later() -> None:
+async def test_finished_work_is_not_notified_of_a_later_disconnect() -> None:
     left: list[Disconnect] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -92,7 +92,7 @@ def test_a_first_start_with_a_providers_key_serves_the_providers_models(home: Pa
     without.stop(signal.SIGTERM)
 
 
-def test_a_stream_that_is_open_at_the_end_is_told_so(home: Path) -> None:
+def test_a_stream_that_is_open_at_shutdown_ends_with_an_error(home: Path) -> None:
     with running_upstream() as upstream:
         upstream.script("gpt-4o", "gap=0.2;chunks=200")
         environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": upstream.url, "ROUTER_DRAIN": "1"}
@@ -150,7 +150,7 @@ def test_what_was_acknowledged_survives_kill_9(home: Path) -> None:
     assert dsn_of(home) is None
 
 
-def test_a_taken_port_is_said_and_leaves_nothing_behind(home: Path) -> None:
+def test_a_taken_port_is_reported_and_leaves_nothing_behind(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -224,7 +224,7 @@ async def test_where_sockets_cannot_share_a_port_workers_share_a_socket(database
     await until(lambda: server.members == [])
 
 
-def test_what_keeps_workers_from_starting_is_said_once(empty_database: str) -> None:
+def test_an_error_that_stops_workers_from_starting_is_printed_once(empty_database: str) -> None:
     server = Serve("--workers", str(WORKERS), DATABASE_URL=empty_database)
     said = server.fails()
     assert said.count("pgrouter migrate") == 1

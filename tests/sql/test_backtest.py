@@ -88,7 +88,7 @@ async def test_a_choice_without_support_is_the_default(world: World) -> None:
 # The sample.
 
 
-async def test_a_seed_says_which_rows(world: World) -> None:
+async def test_a_seed_chooses_the_rows(world: World) -> None:
     tenant, policy = await specialists(world)
     once = await backtest(world, tenant, policy, sample=40, seed=3)
     assert once == await backtest(world, tenant, policy, sample=40, seed=3)
@@ -96,7 +96,7 @@ async def test_a_seed_says_which_rows(world: World) -> None:
     assert {(row["rows"], row["sampled"]) for row in once} == {(40, True)}
 
 
-async def test_when_time_is_over_it_says_how_far_it_came(world: World) -> None:
+async def test_a_backtest_that_runs_out_of_time_has_the_number_of_rows(world: World) -> None:
     tenant, policy = await specialists(world)
     rows = await backtest(world, tenant, policy, seconds=0.0)
     assert {(row["rows"], row["sampled"]) for row in rows} == {(30, True)}

@@ -148,7 +148,7 @@ async def test_a_held_out_memory_is_estimated_as_if_it_had_never_been(
             assert mine["quality"] == held_out.scores[row["model_id"]]
 
 
-async def test_what_a_shared_memory_says_of_the_same_prompt_is_held_out_too(world: World) -> None:
+async def test_a_shared_memorys_label_of_the_same_prompt_is_held_out_too(world: World) -> None:
     dice = random.Random(3)
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=1, n0=0.1)

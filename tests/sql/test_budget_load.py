@@ -21,7 +21,7 @@ from tests.support.budget_world import (
 from tests.support.sql_world import World, uuid7
 
 
-async def test_nobody_waits_for_the_disk_to_be_admitted(world: World) -> None:
+async def test_admission_does_not_wait_for_the_disk(world: World) -> None:
     tenant = await world.tenant()
     await limit(world, tenant, day=1)
     async with world.app.transaction():

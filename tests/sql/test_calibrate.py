@@ -127,7 +127,7 @@ async def test_a_target_that_cannot_be_had_is_refused_with_the_best_that_can(wor
     assert (await calibrate(world, tenant, policy, best, write=False))["quality_ratio_low"] >= best
 
 
-async def test_the_best_that_can_be_had_is_said_of_free_models_too(world: World) -> None:
+async def test_the_best_reachable_is_reported_of_free_models_too(world: World) -> None:
     tenant, policy = await specialists(world)
     await world.model("small", 0.0, 0.0)
     await world.model("large", 0.0, 0.0)
@@ -144,7 +144,7 @@ async def test_a_default_model_that_is_never_right_has_no_share_to_keep(world: W
     assert caught.value.sqlstate == "RT008"
 
 
-async def test_what_it_expects_is_what_backtest_says(world: World) -> None:
+async def test_the_expectation_equals_the_backtest(world: World) -> None:
     tenant, policy = await specialists(world)
     row = await calibrate(world, tenant, policy, 0.9)
     rows = await backtest(world, tenant, policy, sample=1000)

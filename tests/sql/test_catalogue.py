@@ -81,7 +81,7 @@ async def test_few_functions_run_as_their_owner(world: World) -> None:
         assert row["proconfig"] == (["search_path=pg_catalog, pg_temp"] if row["prosecdef"] else plans), row["proname"]
 
 
-async def test_the_public_may_do_nothing(world: World) -> None:
+async def test_the_role_public_has_no_rights(world: World) -> None:
     functions = await world.owner.fetch(
         f"select proname from {FUNCTIONS} and (p.proacl is null or exists (select from aclexplode(p.proacl) as a"
         " where a.grantee = 0))"

@@ -38,7 +38,7 @@ async def test_a_disabled_model_is_no_candidate(world: World) -> None:
     assert order(await world.decide(tenant, policy, direction(0))) == [world.large]
 
 
-async def test_another_tenants_memory_is_not_heard(world: World) -> None:
+async def test_another_tenants_memory_does_not_count(world: World) -> None:
     mine, policy = await taught(world)
     before = await world.decide(mine, policy, direction(0))
     theirs = await world.tenant("theirs")

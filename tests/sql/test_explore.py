@@ -129,7 +129,7 @@ async def test_other_backends_explore_nothing(world: World) -> None:
     assert reason(await world.decide(tenant, policy, direction(0), random=0.0)) == "cheapest"
 
 
-async def test_a_request_that_explores_says_so_and_an_explanation_never_does(
+async def test_a_request_that_explores_has_that_reason_and_an_explanation_never_explores(
     proxies: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.routing.router.random.random", lambda: 0.01)

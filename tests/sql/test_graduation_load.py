@@ -27,7 +27,7 @@ async def test_readers_wait_for_no_move(world: World) -> None:
         assert await asyncio.wait_for(similar(world, tenant), 5) == near
 
 
-async def test_a_lesson_that_waited_for_the_move_is_kept(world: World) -> None:
+async def test_an_example_that_waited_for_the_move_is_kept(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant("other")
     await world.teach(tenant, *lessons(20, world))
     for move, target in (("graduate", f"memories_large_{tenant}_{world.space}"), ("shrink", "memories_small")):
@@ -69,7 +69,7 @@ async def test_what_is_taught_and_forgotten_while_the_partition_is_built_is_kept
 
 
 @pytest.mark.slow
-async def test_nobody_notices_a_move_under_load(world: World) -> None:
+async def test_a_move_under_load_delays_and_changes_no_call(world: World) -> None:
     tenant, other = await world.tenant(memory_cap=100_000), await world.tenant("other")
     policies = {each: await world.policy(each, k=10) for each in (tenant, other)}
     fixed = 600

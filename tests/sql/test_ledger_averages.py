@@ -137,7 +137,7 @@ async def test_one_odd_request_hardly_moves_the_ratio_of_tokens(world: World) ->
 
 
 @pytest.mark.parametrize(("reported", "estimated"), [(None, 10), (0, 10), (10, 0), (10, None)])
-async def test_what_is_not_known_of_a_prompt_says_nothing_of_the_ratio(
+async def test_an_unknown_estimate_does_not_change_the_ratio(
     world: World, reported: int | None, estimated: int | None
 ) -> None:
     common = await routed(world)

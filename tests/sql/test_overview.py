@@ -68,7 +68,7 @@ async def test_the_memory_is_readable(world: World) -> None:
     }  # fmt: skip
 
 
-async def test_an_explanation_shows_what_speaks_for_the_decision(world: World) -> None:
+async def test_an_explanation_shows_the_evidence_of_the_decision(world: World) -> None:
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=2, tau=0.5)
     lessons = [Taught(f"{i}", {world.small: i / 4}, direction(i / 2), task="t" if i else None) for i in range(4)]
@@ -84,7 +84,7 @@ async def test_an_explanation_shows_what_speaks_for_the_decision(world: World) -
     assert rows[1]["weight"] == pytest.approx(2.718281828 ** ((rows[1]["similarity"] - 1) / 0.5), rel=1e-4)
 
 
-async def test_status_knows_who_is_only_explored(world: World) -> None:
+async def test_status_names_models_that_are_only_explored(world: World) -> None:
     tenant = await world.tenant()
     await world.policy(tenant, name="still", seed_count=1)
     await world.policy(tenant, name="curious", seed_count=1, explore_share=0.1)
@@ -96,7 +96,7 @@ async def test_status_knows_who_is_only_explored(world: World) -> None:
     }
 
 
-async def test_status_says_the_next_step(world: World) -> None:
+async def test_status_has_the_next_step(world: World) -> None:
     tenant = await world.tenant()
     await world.policy(tenant, seed_count=3)
     await world.policy(tenant, name="draw", backend="weighted")
@@ -116,7 +116,7 @@ async def test_status_says_the_next_step(world: World) -> None:
     ] == "4 memories are of another embedder: run pgrouter reembed --tenant 'acme' --to other"
 
 
-async def test_status_says_what_is_missing(world: World) -> None:
+async def test_status_has_what_is_missing(world: World) -> None:
     await world.model("new", 0.1, 0.1)
     tenant = await world.tenant()
     policy = await world.policy(tenant, ["small", "large", "new"], seed_count=40)

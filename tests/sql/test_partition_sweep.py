@@ -28,7 +28,7 @@ async def test_an_empty_partition_is_swept(world: World) -> None:
     assert not {name for name in await partitions(world) if name.startswith(f"memories_large_{tenant}")}
 
 
-async def test_a_partition_is_left_for_those_who_began_to_read_before_the_shrink(world: World) -> None:
+async def test_a_partition_stays_for_readers_that_began_before_the_shrink(world: World) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(20, world))
     await graduate(world, tenant)

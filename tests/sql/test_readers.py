@@ -212,7 +212,7 @@ async def test_every_tenant_takes_the_place_of_single_ones(world: World, readers
     assert await seen(world, reader) == set()
 
 
-async def test_the_list_says_who_reads_what(world: World, readers: Readers) -> None:
+async def test_the_list_has_the_tenants_of_each_reader(world: World, readers: Readers) -> None:
     b, a = await inhabit(world, "b"), await inhabit(world, "a")
     await readers("all", None)
     await readers("idle")

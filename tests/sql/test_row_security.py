@@ -129,7 +129,7 @@ async def test_views_show_what_the_asker_may_see(world: World) -> None:
     assert [row["relname"] for row in rows if "security_invoker=true" not in (row["reloptions"] or [])] == []
 
 
-async def test_the_roles_are_nobody_else(world: World) -> None:
+async def test_the_roles_have_no_other_rights(world: World) -> None:
     rows = await world.owner.fetch(
         "select rolname, rolsuper or rolbypassrls or rolcanlogin or rolcreaterole or rolcreatedb as more,"
         " exists (select from pg_auth_members as m where m.member = r.oid) as member"

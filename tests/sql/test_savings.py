@@ -48,7 +48,7 @@ async def calibrated(world: World) -> tuple[int, int, float]:
     return tenant, policy, row["cost_ratio"]
 
 
-async def test_as_expected_is_said_with_both_numbers(world: World) -> None:
+async def test_the_verdict_as_expected_has_both_numbers(world: World) -> None:
     tenant, policy, expected = await calibrated(world)
     large = round(1000 * (expected - 0.1) / 0.9)
     await serve(world, tenant, policy, world.large, large)
@@ -70,7 +70,7 @@ async def test_as_expected_is_said_with_both_numbers(world: World) -> None:
     assert (row["memories_then"], row["memories_now"]) == (200, 200)
 
 
-async def test_dearer_says_what_was_declined(world: World) -> None:
+async def test_the_verdict_dearer_has_the_declines(world: World) -> None:
     tenant, policy, _ = await calibrated(world)
     await serve(world, tenant, policy, world.large, 60, reason="cold")
     await serve(world, tenant, policy, world.large, 140, at=START + timedelta(days=1))
@@ -80,7 +80,7 @@ async def test_dearer_says_what_was_declined(world: World) -> None:
     assert row["learned"] == pytest.approx(0.7)
 
 
-async def test_cheaper_is_said_too(world: World) -> None:
+async def test_the_verdict_may_be_cheaper(world: World) -> None:
     tenant, policy, _ = await calibrated(world)
     await serve(world, tenant, policy, world.small, 100)
     assert (await savings(world, tenant))[0]["verdict"].startswith("cheaper than expected: 10% of large's cost")
@@ -131,7 +131,7 @@ async def test_what_has_no_cost_is_not_called_free(world: World) -> None:
     assert row["verdict"] == "cost unknown: no tokens or prices in the ledger, or large costs nothing"
 
 
-async def test_what_has_changed_since_is_said(world: World) -> None:
+async def test_changes_since_the_calibration_are_reported(world: World) -> None:
     tenant, policy, _ = await calibrated(world)
     await serve(world, tenant, policy, world.small, 100)
     await world.policy(tenant, alpha=0.123)

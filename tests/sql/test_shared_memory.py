@@ -80,7 +80,7 @@ async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_me
     assert rows[world.small]["quality"] == pytest.approx((share * 1.0 + 2 * prior) / (1 + share + 2), rel=1e-6)
 
 
-async def test_a_shared_memory_matters_less_the_more_a_tenant_knows(world: World) -> None:
+async def test_a_shared_memory_weighs_less_the_more_labels_a_tenant_has(world: World) -> None:
     base = await shared(
         world,
         *(Taught(f"b{n}", {world.small: 1.0, world.large: 1.0}, embedding=direction(n % 4)) for n in range(20)),
@@ -106,14 +106,14 @@ async def test_a_shared_memory_below_the_seed_count_leaves_a_tenant_cold(world: 
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
 
 
-async def test_without_an_embedding_a_leaning_tenant_is_told_that_it_takes_one(world: World) -> None:
+async def test_without_an_embedding_a_tenant_with_a_base_has_that_next_step(world: World) -> None:
     base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
     assert (await world.decide(tenant, policy))[0]["reason"] == "no_signal"
 
 
-async def test_a_base_that_stops_sharing_says_nothing_any_more(world: World) -> None:
+async def test_a_memory_that_is_no_longer_shared_contributes_nothing(world: World) -> None:
     base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
@@ -125,7 +125,7 @@ async def test_a_base_that_stops_sharing_says_nothing_any_more(world: World) -> 
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
 
 
-async def test_a_tenant_that_leans_on_a_deleted_one_leans_on_none(world: World) -> None:
+async def test_a_tenant_whose_base_is_deleted_has_no_base(world: World) -> None:
     base = await shared(world, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     tenant = await leaning(world, base)
     policy = await world.policy(tenant)
@@ -133,7 +133,7 @@ async def test_a_tenant_that_leans_on_a_deleted_one_leans_on_none(world: World) 
     assert (await world.decide(tenant, policy, direction(0)))[0]["reason"] == "cold"
 
 
-async def test_who_shares_nothing_is_not_leant_on(world: World) -> None:
+async def test_a_tenant_that_shares_nothing_is_no_base(world: World) -> None:
     private, tenant = await world.tenant("private"), await world.tenant()
     with pytest.raises(asyncpg.PostgresError) as refused:
         await change(world, tenant, base=private)
@@ -187,7 +187,7 @@ async def test_a_conversation_stays_with_its_model_though_the_shared_memory_is_g
     assert (first["reason"], first["model_id"]) == ("sticky", world.small)
 
 
-async def test_status_says_whose_memory_routes_and_what_is_missing(world: World) -> None:
+async def test_status_names_the_memory_that_routes_and_what_is_missing(world: World) -> None:
     base = await shared(world, *(Taught(f"p{n}", {world.small: 1.0, world.large: 1.0}) for n in range(3)))
     tenant = await leaning(world, base)
     await world.policy(tenant, seed_count=3)

@@ -106,7 +106,7 @@ async def test_a_connection_that_does_not_answer_any_more_is_replaced(
     await stack.close(1)
 
 
-async def test_those_who_wait_are_served_in_order(dsn: str) -> None:
+async def test_waiting_callers_are_served_in_order(dsn: str) -> None:
     async with opened(dsn, 1) as pool:
         served: list[int] = []
 
@@ -123,7 +123,7 @@ async def test_those_who_wait_are_served_in_order(dsn: str) -> None:
         assert served == list(range(20))
 
 
-async def test_who_waits_in_vain_is_told_in_time_and_keeps_nobody(dsn: str) -> None:
+async def test_a_caller_that_waits_in_vain_gets_an_error_in_time_and_blocks_no_one(dsn: str) -> None:
     async with opened(dsn, 1) as pool:
         holder = asyncio.create_task(pool.fetch("select pg_sleep(0.5)"))
         await asyncio.sleep(0.02)
@@ -136,7 +136,7 @@ async def test_who_waits_in_vain_is_told_in_time_and_keeps_nobody(dsn: str) -> N
         assert (await pool.fetch("select 2"))[0][0] == 2
 
 
-async def test_a_connection_handed_to_a_caller_who_leaves_at_that_moment_is_not_lost(dsn: str) -> None:
+async def test_a_connection_handed_to_a_cancelled_caller_is_not_lost(dsn: str) -> None:
     async with opened(dsn, 1) as pool:
         stack = pool.connections
         connection = stack.take()
@@ -152,7 +152,7 @@ async def test_a_connection_handed_to_a_caller_who_leaves_at_that_moment_is_not_
         assert stack.in_use == 0
 
 
-async def test_who_waits_gets_the_place_of_a_connection_that_could_not_be_made(dsn: str) -> None:
+async def test_a_waiting_caller_gets_the_place_of_a_connection_that_failed(dsn: str) -> None:
     attempts: list[float] = []
 
     async def connect() -> asyncpg.Connection:
@@ -186,7 +186,7 @@ async def test_200_callers_at_once_share_the_connections_there_may_be(dsn: str) 
         assert await sessions(dsn) == 3
 
 
-async def test_callers_who_leave_at_any_moment_cost_no_connection(dsn: str) -> None:
+async def test_callers_cancelled_at_any_moment_cost_no_connection(dsn: str) -> None:
     async with opened(dsn, 3) as pool:
 
         async def call(number: int) -> None:

@@ -125,7 +125,7 @@ async def test_a_question_that_fails_fails_alone(world: World, db: Watched) -> N
 
 
 @pytest.mark.parametrize("steps", range(5))
-async def test_whoever_goes_away_takes_nobody_along(world: World, db: Watched, steps: int) -> None:
+async def test_a_cancelled_question_does_not_cancel_the_batch(world: World, db: Watched, steps: int) -> None:
     several = await asked(world)
     alone = [await decide(db, question) for question in several]
     db.open_gate.clear()

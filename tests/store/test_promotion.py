@@ -120,7 +120,7 @@ async def test_decisions_go_on_being_learned_while_the_primary_dies_and_another_
     assert failover.ready == 200
 
 
-async def test_without_a_primary_teaching_fails_with_503_that_says_so(failover: Failover) -> None:
+async def test_without_a_primary_teaching_is_a_503_with_the_reason(failover: Failover) -> None:
     refused = [answer for answer in failover.lessons if answer.status != 200]
     assert {answer.status for answer in refused} == {503}
     assert all(answer.at > failover.killing for answer in refused)

@@ -56,7 +56,7 @@ def test_a_dsn_names_its_servers_in_order(dsn: str, found: list[str]) -> None:
         ("?sslmode=require&target_session_attrs=read-write", PRIMARY),
     ],
 )
-def test_target_session_attrs_say_who_may_answer_reads(query: str, wanted: tuple[str, ...]) -> None:
+def test_target_session_attrs_choose_the_servers_of_reads(query: str, wanted: tuple[str, ...]) -> None:
     assert readers(f"postgresql://h1,h2/db{query}") == wanted
 
 
@@ -85,7 +85,7 @@ async def opened(dsn: str, *, standbys: bool = True) -> AsyncIterator[Database]:
         await db.close()
 
 
-async def test_a_server_that_says_nothing_keeps_nobody_from_the_others(
+async def test_a_server_that_does_not_answer_does_not_delay_the_others(
     database: str, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "CONNECT_TIMEOUT", 2.0)
@@ -104,7 +104,7 @@ async def test_a_server_that_held_one_call_up_does_not_hold_up_the_next(database
     await connection.close()
 
 
-async def test_with_no_server_there_the_error_names_each_and_tells_no_password(
+async def test_if_no_server_answers_the_error_names_each_without_passwords(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "CONNECT_TIMEOUT", 0.3)

@@ -72,7 +72,7 @@ async def test_a_providers_answer_keeps_its_own_request_id_or_none(proxy: Proxy,
 # ---- Server-Timing
 
 
-async def test_a_routed_answer_says_where_its_time_went(proxy: Proxy, http: aiohttp.ClientSession) -> None:
+async def test_a_routed_answer_has_server_timing(proxy: Proxy, http: aiohttp.ClientSession) -> None:
     await proxy.rank(lessons(120))
     said = (await chat(http, "auto", easy(3))).headers["server-timing"]
     parts = dict(part.split(";dur=") for part in said.split(", "))
@@ -88,7 +88,7 @@ def test_what_was_not_done_is_not_timed() -> None:
 # ---- the log
 
 
-async def test_the_access_log_says_who_was_served_by_whom_and_why(
+async def test_the_access_log_has_tenant_model_and_reason(
     http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "pgrouter.access"):
@@ -119,7 +119,7 @@ def raised(error: BaseException) -> Any:
         return sys.exc_info()
 
 
-def test_a_json_line_has_its_request_and_what_was_said_beside() -> None:
+def test_a_json_line_has_its_request_and_its_message() -> None:
     line = json.loads(logs.JsonLines().format(record(request_id="r-1", tenant="acme")))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("time"))
     assert line == {
@@ -127,14 +127,14 @@ def test_a_json_line_has_its_request_and_what_was_said_beside() -> None:
     }  # fmt: skip
 
 
-def test_a_text_line_says_the_same_at_its_end() -> None:
+def test_a_text_line_has_the_same_fields_at_its_end() -> None:
     said = logs.TextLines().format(record(request_id="r-1", tenant="two words"))
     assert said.endswith('ERROR pgrouter.x: it is so request_id=r-1 tenant="two words"')
     assert logs.TextLines().format(record(request_id="")).endswith("it is so")
 
 
 @pytest.mark.parametrize("lines", [logs.JsonLines(), logs.TextLines()])
-def test_an_errors_message_is_not_logged_unless_it_quotes_nobody(lines: logging.Formatter) -> None:
+def test_an_errors_message_is_logged_only_if_it_quotes_no_client(lines: logging.Formatter) -> None:
     quoting = ValueError("invalid input for query argument $1: 'a secret thought'")
     quoting.__cause__ = OSError(111, "Connection refused")
     said = lines.format(record(exc_info=raised(quoting)))

@@ -91,7 +91,7 @@ async def test_attempts_are_counted_by_what_came_of_them(
         assert await counted.more("pgrouter_upstream_failures_total", model=STRONG) == 0
 
 
-async def test_a_name_that_only_a_client_knows_becomes_no_label(http: aiohttp.ClientSession) -> None:
+async def test_an_unknown_model_name_becomes_no_label(http: aiohttp.ClientSession) -> None:
     async with Counted(http) as counted:
         assert (await chat(http, "gpt-canary-9000")).status == 404
         assert await counted.more("pgrouter_requests_total", route="/chat/completions", status="404") == 1

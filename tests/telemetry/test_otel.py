@@ -129,7 +129,7 @@ async def test_a_routed_request_is_one_trace_with_the_clients_and_the_providers(
     assert decide.end_time_unix_nano <= attempt.start_time_unix_nano
 
 
-async def test_every_attempt_has_its_span_and_a_failed_one_says_how(
+async def test_every_attempt_has_its_span_and_a_failed_one_its_error(
     collector: Collector, proxies: ProxyFactory, upstream: Running
 ) -> None:
     upstream.clear()
@@ -294,7 +294,7 @@ def test_a_protocol_that_is_not_spoken_is_named() -> None:
         otel.create(environ)
 
 
-def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_its_name_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert importlib.metadata.version("opentelemetry-sdk")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigurationError, match=r"pgrouter\[otel\]"):

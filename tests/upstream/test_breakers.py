@@ -65,7 +65,7 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_the_longest() -> No
         pauses.append(pause)
 
 
-def test_a_probe_whose_client_left_is_given_to_the_next() -> None:
+def test_a_probe_whose_client_left_goes_to_the_next_request() -> None:
     clock = Clock()
     breakers = broken(clock)
     clock.now += PAUSE
@@ -74,7 +74,7 @@ def test_a_probe_whose_client_left_is_given_to_the_next() -> None:
     assert breakers.allows("p", "a")
 
 
-def test_who_says_when_to_come_again_is_left_alone_until_then() -> None:
+def test_retry_after_opens_the_breaker_until_then() -> None:
     clock = Clock()
     breakers = Breakers(clock)
     breakers.record_failure("p", "a", 30)
@@ -84,7 +84,7 @@ def test_who_says_when_to_come_again_is_left_alone_until_then() -> None:
     assert breakers.allows("p", "a")
 
 
-def test_nobody_is_left_alone_for_ever_because_a_probe_was_told_so() -> None:
+def test_a_very_long_retry_after_opens_no_breaker_for_ever() -> None:
     clock = Clock()
     breakers = broken(clock)
     clock.now += PAUSE
@@ -94,7 +94,7 @@ def test_nobody_is_left_alone_for_ever_because_a_probe_was_told_so() -> None:
     assert breakers.allows("p", "a")
 
 
-async def test_a_model_that_is_not_well_is_passed_over() -> None:
+async def test_a_model_with_an_open_breaker_is_skipped() -> None:
     breakers = broken(Clock())
     it = world(breakers=breakers, b=[200])
     assert status(await it.answer(A, B)) == 200
@@ -103,7 +103,7 @@ async def test_a_model_that_is_not_well_is_passed_over() -> None:
     assert [each.called for each in it.failover.attempts] == [False, True]
 
 
-async def test_where_nobody_is_well_the_first_serves() -> None:
+async def test_if_all_breakers_are_open_the_first_model_serves() -> None:
     breakers = broken(Clock())
     for _ in range(FAILURES):
         breakers.record_failure("p", "b")
@@ -112,14 +112,14 @@ async def test_where_nobody_is_well_the_first_serves() -> None:
     assert it.attempts == [("a", "chosen", "open"), ("b", "fallback", "open"), ("a", "chosen", "200")]
 
 
-async def test_the_only_model_and_one_that_was_named_are_asked_however_ill() -> None:
+async def test_the_only_model_and_a_named_one_are_called_whatever_the_breaker() -> None:
     for routed in (True, False):
         it = world(routed=routed, breakers=broken(Clock()), a=[200])
         assert status(await it.answer(A)) == 200
 
 
 @pytest.mark.parametrize("fine", [200, 400, 404, 422])
-async def test_a_wrong_request_is_no_sign_of_an_ill_model(fine: int) -> None:
+async def test_a_bad_request_does_not_open_the_breaker(fine: int) -> None:
     breakers = Breakers()
     for _ in range(3 * FAILURES):
         await world(breakers=breakers, a=[fine]).answer(A)
@@ -127,7 +127,7 @@ async def test_a_wrong_request_is_no_sign_of_an_ill_model(fine: int) -> None:
 
 
 @pytest.mark.parametrize("ill", [401, 429, 500, 503, LOST, LATE])
-async def test_a_model_that_fails_again_and_again_is_passed_over(ill: Any) -> None:
+async def test_a_model_that_fails_repeatedly_is_skipped(ill: Any) -> None:
     breakers = Breakers()
     for _ in range(FAILURES):
         it = world(patience=RetryPolicy(retries=0), breakers=breakers, a=[ill], b=[200])

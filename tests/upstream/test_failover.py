@@ -25,21 +25,21 @@ async def test_the_first_of_the_ranking_that_answers_well_serves() -> None:
 
 
 @pytest.mark.parametrize("wrong", [400, 402, 413, 422])
-async def test_a_request_that_is_wrong_is_asked_once(wrong: int) -> None:
+async def test_a_bad_request_is_sent_once(wrong: int) -> None:
     it = world(a=[wrong])
     assert status(await it.answer(A, B)) == wrong
     assert it.asked == ["a"]
 
 
 @pytest.mark.parametrize("fault", [401, 403, 404])
-async def test_what_another_model_may_do_better_is_asked_of_it_and_not_again(fault: int) -> None:
+async def test_an_error_that_another_model_may_not_have_goes_to_the_next_without_retries(fault: int) -> None:
     it = world(a=[fault], b=[fault])
     assert status(await it.answer(A, B)) == fault
     assert it.asked == ["a", "b"]
 
 
 @pytest.mark.parametrize("fault", [401, 403, 404])
-async def test_what_names_its_model_gets_its_answer_at_once(fault: int) -> None:
+async def test_a_request_that_names_its_model_gets_a_final_error_at_once(fault: int) -> None:
     it = world(routed=False, a=[fault])
     assert status(await it.answer(A)) == fault
     assert (it.asked, it.slept) == (["a"], [])
@@ -47,7 +47,7 @@ async def test_what_names_its_model_gets_its_answer_at_once(fault: int) -> None:
 
 @pytest.mark.parametrize("ill", [408, 409, 429, 500, 503, 529, LOST])
 @pytest.mark.parametrize("routed", [True, False])
-async def test_what_may_pass_is_asked_again(ill: Any, routed: bool) -> None:
+async def test_a_temporary_error_is_retried(ill: Any, routed: bool) -> None:
     it = world(routed=routed, a=[ill, ill, 200])
     assert status(await it.answer(A)) == 200
     assert [why for _, why, _ in it.attempts] == ["chosen", "retry", "retry"]

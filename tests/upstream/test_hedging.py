@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_real_sleep")
 HEDGING = RetryPolicy(retries=0, hedge=0.001)
 
 
-async def test_a_model_that_keeps_one_waiting_gets_company_and_the_first_good_answer_wins() -> None:
+async def test_a_slow_model_is_hedged_and_the_first_good_answer_wins() -> None:
     it = world(patience=HEDGING, a=[asyncio.Event()], b=[200])
     answer = await it.answer(A, B)
     assert answer.attempt.model is B
@@ -49,7 +49,7 @@ async def test_a_hedge_that_fails_leaves_the_first_to_answer() -> None:
     assert it.open == [answer.reply]
 
 
-async def test_where_both_fail_the_next_is_asked_and_both_again_later() -> None:
+async def test_if_both_fail_the_next_is_called_and_both_are_retried_later() -> None:
     first = asyncio.Event()
     it = world(patience=RetryPolicy(retries=1, hedge=0.001), a=[first, 503, 503], b=[503, 503], c=[503, 200])
     task = asyncio.create_task(it.answer(A, B, C))

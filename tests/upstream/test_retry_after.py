@@ -24,25 +24,25 @@ pytestmark = pytest.mark.usefixtures("no_real_sleep")
      ({"retry_after_ms": "1500", "retry_after": "4"}, 1.5), ({"retry_after_ms": "soon", "retry_after": "4"}, 4),
      ({"retry_after": "0"}, 0)],
 )  # fmt: skip
-async def test_a_provider_is_asked_again_when_it_says(headers: dict[str, Any], seconds: float) -> None:
+async def test_a_provider_is_retried_after_its_retry_after(headers: dict[str, Any], seconds: float) -> None:
     it = world(a=[Said(429, **headers), 200])
     assert status(await it.answer(A)) == 200
     assert it.slept == [pytest.approx(seconds, abs=0.1)]
 
 
-async def test_the_one_that_is_ready_first_is_asked_first() -> None:
+async def test_the_model_that_is_ready_first_is_retried_first() -> None:
     it = world(a=[Said(429, retry_after="4")], b=[Said(503, retry_after="1"), 200])
     assert status(await it.answer(A, B)) == 200
     assert it.asked == ["a", "b", "b"]
 
 
-async def test_who_wants_to_be_asked_later_than_anybody_waits_is_passed_on_at_once() -> None:
+async def test_a_retry_after_beyond_the_deadline_is_passed_on_at_once() -> None:
     it = world(patience=RetryPolicy(retry_wait=5), a=[Said(429, retry_after="6")])
     assert status(await it.answer(A)) == 429
     assert (it.asked, it.slept) == (["a"], [])
 
 
-async def test_nobody_is_asked_again_past_the_end_of_the_requests_time() -> None:
+async def test_no_retry_begins_after_the_deadline() -> None:
     it = world(patience=RetryPolicy(total=1), a=[Said(429, retry_after="3")])
     assert status(await it.answer(A)) == 429
     assert it.slept == []

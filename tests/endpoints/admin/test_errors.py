@@ -7,7 +7,7 @@ import asyncpg
 from tests.support.operators import ADMIN, Operator
 
 
-async def test_what_is_not_there_says_so_in_openais_shape(admin: Operator) -> None:
+async def test_an_unknown_object_is_a_404_in_openais_shape(admin: Operator) -> None:
     for method, path, code in [
         ("GET", "/nothing", 404),
         ("GET", "", 404),

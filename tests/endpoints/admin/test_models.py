@@ -8,7 +8,7 @@ from tests.support.operators import Operator
 from tests.support.proxy import CHEAP, STRONG
 
 
-async def test_a_provider_at_anthropic_speaks_messages_with_its_own_header(admin: Operator) -> None:
+async def test_a_provider_at_anthropic_supports_messages_with_its_own_header(admin: Operator) -> None:
     made = await admin(
         "PUT", "/providers/claude", {"base_url": "https://api.anthropic.com/v1", "key_variable": "A_KEY"}
     )

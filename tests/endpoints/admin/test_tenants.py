@@ -56,7 +56,7 @@ async def test_a_change_to_what_is_not_there_is_refused(admin: Operator) -> None
         assert (await admin("PATCH", "/tenants/acme", body, code=400))["error"]["param"] == param
 
 
-async def test_a_tenant_is_deleted_only_when_its_name_is_said_again(admin: Operator) -> None:
+async def test_a_tenant_is_deleted_only_if_its_name_is_repeated(admin: Operator) -> None:
     assert (await admin("DELETE", "/tenants/acme", code=400))["error"]["param"] == "confirm"
     await admin("DELETE", "/tenants/acme?confirm=beta", code=400)
     assert (await admin("DELETE", "/tenants/acme?confirm=acme"))["deleted"] is True
