@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.errors import DatabaseUnavailable
+from app.demo import dataset
+from app.errors import DatabaseError, DatabaseUnavailable
 from app.memory.embedders import EmbeddingFailed
 from app.services import Services
 from app.store.warm_up import warm_up as warm_up_connections
@@ -18,6 +19,9 @@ async def warm_up(services: Services) -> None:
 
     What fails here is left to the first request, which has its own way of failing.
     """
+    if services.settings.demo:
+        # The demo's provider reads its examples at the first request.
+        dataset.by_prompt()
     own = services.spaces.own
     try:
         embedding = await own.embedder.embed_one(PROMPT)
@@ -26,5 +30,5 @@ async def warm_up(services: Services) -> None:
             await warm_up_connections(services.db, own.space_id, embedding, connections)
         # Again, because what was loaded before notifications arrive is stale once they do.
         await services.directory.catalog()
-    except (EmbeddingFailed, DatabaseUnavailable):
+    except (EmbeddingFailed, DatabaseUnavailable, DatabaseError):
         pass
