@@ -1,4 +1,4 @@
-"""What one process has: built when it starts, handed to every endpoint, torn down when it stops."""
+"""The services of one process: created at its start, available to every endpoint, closed at its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from app.upstream.breaker import Breakers
 from app.upstream.client import Upstream
 from app.upstream.failover import RetryPolicy
 
-#: What the last entries of the ledger may take to be written at the end, seconds.
+#: Time limit for writing the last entries of the ledger at the end, seconds.
 FLUSH = 2.0
 
 
@@ -42,35 +42,47 @@ FLUSH = 2.0
 class Services:
     """The parts of a running proxy."""
 
+    #: The process's settings.
     settings: Settings
+    #: Connections as the role of the app.
     db: Database
+    #: Authentication and the catalog, cached.
     directory: Directory
+    #: The embedders.
     spaces: Spaces
+    #: Plans requests.
     router: Router
+    #: The HTTP client of providers.
     upstream: Upstream
+    #: The queue of served requests.
     ledger: Ledger
-    #: For the admin API; no request of a tenant's touches it.
+    #: Connections as the owner of the schema, for the admin API alone.
     owner: Owner
+    #: Checks limits.
     admission: Admission
+    #: Circuit breakers of models.
     breakers: Breakers
+    #: Retries, deadlines and hedging.
     retry_policy: RetryPolicy
+    #: The models of answers that providers keep.
     affinity: ResponseAffinity
+    #: Metrics, logs and traces of requests.
     observer: Observer
-    #: Held while a backtest runs.
+    #: Held while a backtest runs: one at a time.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def services_of(scope: Scope) -> Services:
-    """The services of the application that serves this request."""
+    """Return the services of the application that serves a request."""
     return cast(Services, scope["app"].state.services)
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
-    """Services for as long as the context lasts.
+    """Create the services; at the end of the context write the ledger (for up to `FLUSH` seconds) and close them.
 
-    Raises `ConfigurationError` when the database cannot be reached, its schema is not known, or the embedder does not
-    fit its column. On the way out the ledger is written to its end, for up to `FLUSH` seconds.
+    Raises `ConfigurationError` if the database cannot be reached, its schema has another revision, or the embedder's
+    vectors do not fit the database's column.
     """
     if settings.database_url is None:
         raise ConfigurationError("DATABASE_URL is not set.")
@@ -107,7 +119,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         owner = Owner(settings.database_url)
         stack.push_async_callback(owner.close)
         if settings.maintain_seconds:
-            keeper = asyncio.create_task(Maintenance(settings).run(), name="upkeep")
+            keeper = asyncio.create_task(Maintenance(settings).run(), name="maintenance")
             stack.push_async_callback(_cancel, keeper)
         stack.enter_context(metrics.track_gauges(_gauges(db, ledger, spaces)))
         breakers = Breakers()
@@ -150,7 +162,7 @@ def _gauges(db: Database, ledger: Ledger, spaces: Spaces) -> metrics.Sources:
 
 
 async def _keep_fresh() -> None:
-    """Another worker may be asked for this one's gauges at any time."""
+    """Keep this worker's gauges up to date, because another worker may report them at any time."""
     while True:
         metrics.refresh()
         await asyncio.sleep(metrics.REFRESH_SECONDS)

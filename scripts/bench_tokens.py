@@ -5,7 +5,7 @@ and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of
 (scripts/labels/files.py) and of the demo, this project's own Python and SQL, and text files given on the command line,
 cut into pieces of 60 to 3,000 characters. The baseline is four characters a token. Compared are the estimate of
 app/dialects/tokens.py and the tokenizer that the default embedder has loaded, which is Llama 2's. An error is |estimate
-- count| / count. A text longer than what a tokenizer reads of one (app.dialects.tokens.COUNTED) is counted in part:
+- count| / count. A text longer than what a tokenizer reads of one (app.dialects.tokens.COUNT_CHARS) is counted in part:
 that error is of 40 prompts joined.
 
 `--fit` prints the numbers of app/dialects/tokens.py as least squares finds them on every second text of all these.

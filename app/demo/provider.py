@@ -108,7 +108,7 @@ async def _reply(request: Request, dialect: Dialect) -> tuple[Reply, bool] | Res
             "messages": [{**message} for message in parsed.messages],
             "max_tokens": parsed.limit,
         }
-        reply = reply_to(chat, _base_url(request))
+        reply = reply_to(chat, _base_url(request), parsed)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)
     except RouterError as error:

@@ -10,8 +10,9 @@ from typing import Any
 from app.demo.dataset import by_prompt, examples
 from app.demo.models import MODELS
 from app.demo.samples import SAMPLES
+from app.dialects import CHAT, ParsedRequest
 from app.dialects.base import text_of
-from app.dialects.prompt import TOKENS_PER_MESSAGE, TOKENS_PER_REQUEST
+from app.dialects.prompt import prompt_tokens
 from app.dialects.tokens import estimate
 from app.errors import BadRequest, NotFound
 
@@ -45,10 +46,11 @@ class Reply:
         return re.findall(r"\s*\S+|\s+\Z", self.text)
 
 
-def reply_to(body: Mapping[str, Any], base_url: str) -> Reply:
+def reply_to(body: dict[str, Any], base_url: str, parsed: ParsedRequest | None = None) -> Reply:
     """Return the reply to a chat completion request that reached pgrouter at `base_url`.
 
-    Raises `BadRequest` naming the wrong field, `NotFound` for a model that is not one of the demo's.
+    `parsed`: the request whose prompt tokens count, if `body` was made of a request in another API. Raises `BadRequest`
+    naming the wrong field, `NotFound` for a model that is not one of the demo's.
     """
     model, messages = body.get("model"), body.get("messages")
     if not isinstance(model, str) or not model:
@@ -72,7 +74,7 @@ def reply_to(body: Mapping[str, Any], base_url: str) -> Reply:
         text, completion_tokens = text[: len(text) * limit // completion_tokens], limit
     count = body.get("n")
     choices = min(max(count, 1), MAX_CHOICES) if isinstance(count, int) else 1
-    return Reply(model, text, finish_reason, _prompt_tokens(messages), completion_tokens, choices)
+    return Reply(model, text, finish_reason, prompt_tokens(parsed or CHAT.read(body)), completion_tokens, choices)
 
 
 def _answer(model: str, messages: Sequence[Mapping[str, Any]], base_url: str) -> tuple[str, int]:
@@ -101,8 +103,3 @@ def guidance(model: str, base_url: str) -> str:
         "For real answers, set OPENAI_API_KEY and restart pgrouter, or add a provider and its models: "
         "pgrouter provider add NAME --base-url URL --key-variable VARIABLE; pgrouter model add MODEL --provider NAME"
     )
-
-
-def _prompt_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
-    text = "\n".join(map(text_of, messages))
-    return TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * len(messages) + round(estimate(text))

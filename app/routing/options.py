@@ -1,4 +1,4 @@
-"""What the headers of a request ask of the router."""
+"""The routing options of a request: its `X-Router*` headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from app.errors import BadRequest
 
 @dataclass(frozen=True, slots=True)
 class RoutingOptions:
-    """What the request's headers ask of the router; None: nothing was said."""
+    """The options of one request; None: the header is absent.
+
+    `routed` False: the default model serves; `conversation` and `task`: the client's own names for them; `alpha`:
+    replaces the policy's.
+    """
 
     routed: bool = True
     conversation: str | None = None
@@ -55,5 +59,5 @@ def _alpha(value: bytes) -> float:
         alpha = -1.0
     if not 0 <= alpha <= 100:
         raise BadRequest("X-Router-Alpha is a number from 0 to 100.", param="X-Router-Alpha")
-    # Anything finer is lost beside a quality of 0 to 1, and at the end of the range Postgres reports an underflow.
+    # Smaller differences are lost beside a quality of 0 to 1, and Postgres reports an underflow for tiny numbers.
     return round(alpha, 9)

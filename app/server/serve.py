@@ -1,4 +1,4 @@
-"""Runs the application on a listening socket until it is told to stop."""
+"""Runs the application on a listening socket until a signal ends it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.server.warm_up import warm_up
 from app.services import running
 from app.settings import Settings
 
-#: What asks the process to end.
+#: Signals that end the process.
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BACKLOG = 2048
 
@@ -35,13 +35,12 @@ async def serve(
     stops: Sequence[signal.Signals] = STOPS,
     orphaned: int | None = None,
 ) -> None:
-    """Serve on `listener`; `ready` is called once requests are answered.
+    """Serve on `listener`; call `ready` once requests are answered.
 
-    Ends at a signal of `stops`, or when `orphaned`, a file descriptor, becomes readable: whoever held its other end
-    is gone.
+    Ends at a signal of `stops`, or when the file descriptor `orphaned` becomes readable: the parent process has ended.
     """
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_say_what_nobody_caught)
+    loop.set_exception_handler(_log_unhandled)
     async with running(settings) as services:
         await warm_up(services)
         config = uvicorn.Config(
@@ -62,41 +61,41 @@ async def serve(
         server = _Server(config, stops)
         if orphaned is not None:
             loop.add_reader(orphaned, server.abandon, orphaned)
-        # What is loaded stays; looking through it again and again holds every request up for tens of milliseconds.
+        # What is loaded stays: without freezing it, each full collection delays requests by tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
-        async with _announcing(server, ready):
+        async with _calling_when_started(server, ready):
             await server.serve(sockets=[listener])
 
 
-def _say_what_nobody_caught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """As asyncio does, but without the representation of the task, which has the error's message in it."""
+def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log as asyncio does, but without the representation of the task, which contains the error's message."""
     log.error("%s", context.get("message", "an error in the event loop"), exc_info=context.get("exception"))
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that stays in charge of signals: a second one, while all is being closed, raises nothing anywhere."""
+    """uvicorn with signal handlers that stay: a second signal during the shutdown raises no exception."""
 
     def __init__(self, config: uvicorn.Config, stops: Sequence[signal.Signals]) -> None:
         super().__init__(config)
         self._stops = stops
 
     def abandon(self, orphaned: int) -> None:
-        """End because whoever started this process is gone."""
+        """End the server because the parent process has ended."""
         asyncio.get_running_loop().remove_reader(orphaned)
         self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Have every signal end the server; its own method gives them back before the last request is done."""
+        """Handle signals to the end: uvicorn's own method restores the old handlers before the last request is done."""
         for stop in self._stops:
             signal.signal(stop, self.handle_exit)
         yield
 
 
 @contextlib.asynccontextmanager
-async def _announcing(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
+async def _calling_when_started(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
     async def wait() -> None:
         while not server.started:  # noqa: ASYNC110  (uvicorn has a flag, not an event)
             await asyncio.sleep(0.02)

@@ -71,21 +71,22 @@ begin
         into refused, whose, bound, remaining, retry_after
         from router_internal._refusal(v_meters, v_tokens, affordable = '{}', v_cheapest, p_now) as r;
     elsif v_meters <> '{}' then
-        with charged as (
+        -- Each by its key: a join planned while there were few meters would read all of them.
+        foreach v_meter in array v_meters loop
             update router.meters as m set
-                requests_left = s.requests_left - 1,
-                tokens_left = s.tokens_left - v_tokens,
+                requests_left = v_meter.requests_left - 1,
+                tokens_left = v_meter.tokens_left - v_tokens,
                 refilled_at = greatest(m.refilled_at, p_now),
-                day = s.day,
-                day_usd = s.day_spent,
-                month_usd = s.month_spent,
-                reserved_usd = s.reserved + v_dearest
-            from unnest(v_meters) as s
-            where m.limit_id = s.limit_id
-        )
-        insert into router.reservations (tenant_id, decision_id, key_id, usd, tokens, reserved_at)
-        select p_tenant, p_decision, p_key, v_dearest, v_tokens, p_now
-        where v_dearest > 0 or v_tokens > 0;
+                day = v_meter.day,
+                day_usd = v_meter.day_spent,
+                month_usd = v_meter.month_spent,
+                reserved_usd = v_meter.reserved + v_dearest
+            where m.limit_id = v_meter.limit_id;
+        end loop;
+        if v_dearest > 0 or v_tokens > 0 then
+            insert into router.reservations (tenant_id, decision_id, key_id, usd, tokens, reserved_at)
+            values (p_tenant, p_decision, p_key, v_dearest, v_tokens, p_now);
+        end if;
         v_requests := v_requests - 1;
         v_tokens_left := v_tokens_left - v_tokens;
     end if;

@@ -25,7 +25,8 @@ from app.demo.dataset import Example, examples, showcase
 from app.demo.models import BY_NAME, MODELS
 from app.demo.reply import reply_to
 from app.demo.samples import SAMPLES
-from app.dialects.prompt import tokens_of
+from app.dialects import CHAT
+from app.dialects.prompt import prompt_tokens, tokens_of
 from app.dialects.tokens import estimate
 
 
@@ -260,6 +261,12 @@ async def test_tools_and_formats_do_not_disturb_the_replay(client: openai.AsyncO
         response_format={"type": "json_object"},
     )
     assert completion.choices[0].message.content == short.answers["demo-large"].text
+
+
+def test_prompt_tokens_are_what_the_router_estimates_for_the_same_request() -> None:
+    for sample in SAMPLES:
+        body = {**sample.body(), "model": "demo-large"}
+        assert reply_to(body, "http://host/v1").prompt_tokens == prompt_tokens(CHAT.read(body))
 
 
 async def test_models_lists_the_demo_models(client: openai.AsyncOpenAI) -> None:

@@ -194,5 +194,5 @@ async def test_a_move_to_the_current_embedder_changes_nothing_and_clears_an_aban
     assert await spaces_of(warm) == {REMOTE_SPACE: (120, True, False), STATIC_SPACE: (120, False, False)}
     assert await ask(warm, 1) == (CHEAP, "learned")
     result = await run("reembed", "--tenant", "acme", "--to", REMOTE)
-    assert result.stdout == f"acme is served by {REMOTE_SPACE} already.\n"
+    assert result.stdout == f"acme is already served by {REMOTE_SPACE}.\n"
     assert await spaces_of(warm) == {REMOTE_SPACE: (120, True, False)}

@@ -37,9 +37,9 @@ async def test_a_move_can_be_given_up(warm: Proxy, run: Run, monkeypatch: pytest
     result = await run("reembed", "--tenant", "acme", "--to", "openai:another", code=1)
     assert f"is being rewritten for {REMOTE_SPACE} already" in result.stderr
     result = await run("reembed", "--tenant", "acme", "--stop")
-    assert result.stdout == f"acme: gave up {REMOTE_SPACE}, 120 memories of which were written.\n"
+    assert result.stdout == f"acme: abandoned the move to {REMOTE_SPACE}, deleted 120 memories of it.\n"
     assert await spaces_of(warm) == {STATIC_SPACE: (120, True, False)}
-    assert (await run("reembed", "--tenant", "acme", "--stop")).stdout == "acme: nothing was begun.\n"
+    assert (await run("reembed", "--tenant", "acme", "--stop")).stdout == "acme: there is no move to abandon.\n"
     assert await ask(warm, 1) == (CHEAP, "learned")
 
 
@@ -56,7 +56,7 @@ async def test_a_graduated_space_that_is_given_up_leaves_nothing(
         await run("reembed", "--tenant", "acme", "--to", REMOTE, code=1)
     rows = await spaces.spaces_of(warm.admin, warm.tenant_id)
     assert {row["space"]: row["graduated"] for row in rows} == {STATIC_SPACE: True, REMOTE_SPACE: True}
-    assert "120 memories of which" in (await run("reembed", "--tenant", "acme", "--stop")).stdout
+    assert "deleted 120 memories" in (await run("reembed", "--tenant", "acme", "--stop")).stdout
     rows = await spaces.spaces_of(warm.admin, warm.tenant_id)
     assert {row["space"]: row["graduated"] for row in rows} == {STATIC_SPACE: True}
 

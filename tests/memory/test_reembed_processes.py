@@ -122,7 +122,7 @@ async def test_a_file_for_another_embedder_than_the_memorys_is_refused_with_what
     file = more(tmp_path / "more.jsonl")
     monkeypatch.setenv("ROUTER_EMBEDDER", REMOTE)
     refused = await run("import", file, "--tenant", "acme", code=1)
-    assert f"acme is taught with {STATIC_SPACE}: set ROUTER_EMBEDDER to that (static), or " in refused.stderr
+    assert f"acme was taught with {STATIC_SPACE}: set ROUTER_EMBEDDER to static, or " in refused.stderr
     assert await spaces_of(warm) == {STATIC_SPACE: (120, True, False)}
     command = re.search(r"`pgrouter (reembed .*)`", refused.stderr)
     assert command, refused.stderr
@@ -144,7 +144,10 @@ async def test_a_file_whose_tenant_is_moved_meanwhile_is_to_be_imported_again(
     with monkeypatch.context() as meddled:
         meddled.setattr(Staging, "teach", late)
         refused = await run("import", file, "--tenant", "acme", code=1)
-    assert f"acme was moved to another embedder meanwhile, and nothing of {file} is taught: run the" in refused.stderr
+    assert (
+        f"acme was moved to another embedder in the meantime, and no example of {file} was stored: run the"
+        in refused.stderr
+    )
     assert await spaces_of(warm) == {REMOTE_SPACE: (120, True, False)}
     await run("import", file, "--tenant", "acme")
     assert await spaces_of(warm) == {REMOTE_SPACE: (124, True, False)}

@@ -84,8 +84,8 @@ async def test_a_failed_job_does_not_stop_the_others(
 @pytest.mark.parametrize(("seconds", "running"), [(0, False), (60, True)])
 async def test_the_proxy_runs_it_unless_it_is_switched_off(proxies: Any, seconds: int, running: bool) -> None:
     async with proxies(maintain_seconds=seconds):
-        assert ("upkeep" in {task.get_name() for task in asyncio.all_tasks()}) == running
-    assert "upkeep" not in {task.get_name() for task in asyncio.all_tasks()}
+        assert ("maintenance" in {task.get_name() for task in asyncio.all_tasks()}) == running
+    assert "maintenance" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 @pytest.mark.parametrize("name", ["ROUTER_MAINTAIN_SECONDS", "ROUTER_GRADUATE_AT", "ROUTER_LEDGER_DAYS"])

@@ -247,7 +247,7 @@ async def test_a_provider_that_does_not_answer_is_reported_and_the_prices_fill_i
         await registry.put_model(db, "c", "closed")
         done = await capabilities.refresh(db)
     assert [note.split(":")[0] for note in done.notes] == ["broken", "closed", "openai"]
-    assert "answers 401" in done.notes[1]
+    assert "returned 401" in done.notes[1]
     assert await known(db) == {"context_window": 128_000}
 
 
