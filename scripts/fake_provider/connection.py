@@ -17,7 +17,7 @@ MANY = 500
 
 
 class Connection(asyncio.Protocol):
-    """One client connection: takes requests off it in order and writes each answer as its plan says."""
+    """A client connection: reads requests in order and writes each answer by its plan."""
 
     def __init__(self, answer: Callable[[Received], tuple[Plan, Pieces]], connections: set[Connection]) -> None:
         self.answer = answer

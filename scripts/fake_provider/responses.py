@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/responses`: answers, and holds what it answered for those who ask for it again."""
+"""OpenAI's `/v1/responses`: answers, and the store from which they can be read again."""
 
 from __future__ import annotations
 

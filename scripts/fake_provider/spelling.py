@@ -28,7 +28,7 @@ def odd(fields: dict[str, Any], *, extra: bool = True) -> bytes:
 
 
 def event(fields: dict[str, Any], *, named: bool = True, extra: bool = False) -> bytes:
-    """A server-sent event; `named` says its `type` in a line `event:` too."""
+    """Return a server-sent event; if `named`, its `type` is also in a line `event:`."""
     line = b"event: " + fields["type"].encode() + b"\n" if named else b""
     return line + b"data: " + odd(fields, extra=extra) + b"\n\n"
 

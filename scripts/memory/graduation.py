@@ -1,4 +1,4 @@
-"""How long a graduation takes, and how long those wait who read and teach meanwhile."""
+"""The duration of a graduation, and the longest wait of connections that read and teach meanwhile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lessons(corpus: Corpus) -> Iterator[Example]:
 
 @dataclass(frozen=True, slots=True)
 class Graduation:
-    """Seconds that it took, and the longest milliseconds that each of those who went on meanwhile waited."""
+    """Return the seconds of a graduation, and the longest wait of each other connection, milliseconds."""
 
     seconds: float
     waits: dict[str, float]

@@ -1,4 +1,4 @@
-"""How soon a provider is told that the client has left, so that it stops producing what is paid for."""
+"""The time until a provider sees that the client disconnected, and stops producing tokens that are paid for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = b"%x\r\n%b\r\n" % (len(_EVENT), _EVENT)
 
 
 class _Endless(asyncio.Protocol):
-    """A provider that says one word of a stream, and waits until it is left."""
+    """A provider that writes one event of a stream and waits for the disconnect."""
 
     def __init__(self, lost: asyncio.Queue[float]) -> None:
         self._lost = lost

@@ -31,7 +31,7 @@ START = 60.0
 
 
 class Missing(Exception):
-    """A peer that was named cannot be used; the message says how to install it."""
+    """A named peer cannot be used; the message has the command that installs it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ TAG_CHARS, TAGS = 100, 1000
 
 
 class UnusableSet(Exception):
-    """The file cannot be measured; the message says why."""
+    """The file cannot be measured; the message has the reason."""
 
 
 @dataclass(frozen=True)

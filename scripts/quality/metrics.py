@@ -127,7 +127,7 @@ def cpt(world: World, curve: Curve, wanted: float) -> float | None:
 
 
 def oracle(world: World, alphas: Floats) -> NDArray[np.int64]:
-    """What one would choose who knew every score and cost, shape (alphas, rows): no router does better."""
+    """Return the best choices given every score and cost, shape (alphas, rows): no router does better."""
     unit = max(float(world.cost.mean(axis=0).max()), 1e-300)
     scores = world.quality - alphas[:, None, None] * world.cost / unit
     best = scores >= scores.max(axis=2, keepdims=True) - 1e-12

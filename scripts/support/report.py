@@ -27,7 +27,7 @@ class Baseline(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured value; `holds` says whether it meets `target`, None without one."""
+    """One measured value; `holds` is whether it meets `target`, None without one."""
 
     metric: str
     params: Params
@@ -112,7 +112,7 @@ def options(doc: str | None) -> argparse.ArgumentParser:
 
 
 def say(text: str) -> None:
-    """One line to whoever watches."""
+    """Print one line of progress."""
     print(text, flush=True)
 
 
