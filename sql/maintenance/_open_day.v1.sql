@@ -8,7 +8,10 @@ begin
         return;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('router_internal._open_day', 0));
-    if to_regclass('router.' || v_name) is null then
+    -- A query, because to_regclass may answer from the session's cache, which an advisory lock does not refresh.
+    if not exists (
+        select from pg_class as c where c.relnamespace = 'router'::regnamespace and c.relname = v_name
+    ) then
         -- ATTACH, because PARTITION OF would wait for all readers of the ledger.
         execute format(
             'create table router.%I (like router.decisions including constraints including defaults including storage)',

@@ -93,6 +93,18 @@ async def test_a_day_is_opened_while_the_ledger_is_read(world: World) -> None:
     await world.owner.execute("drop table router.decisions_20310506")
 
 
+async def test_two_processes_open_a_day_at_the_same_time(world: World) -> None:
+    open_day = "select router_internal._open_day('2031-05-07')"
+    async with in_transaction(world) as first:
+        await first.execute(open_day)
+        second = asyncio.create_task(world.app.execute(open_day))
+        await asyncio.sleep(0.2)
+        assert not second.done(), "the second waits for the first"
+    await asyncio.wait_for(second, 5)
+    assert "20310507" in await days(world)
+    await world.owner.execute("drop table router.decisions_20310507")
+
+
 # Conversations.
 
 
