@@ -100,7 +100,7 @@ def _baselines(path: str) -> tuple[str | None, ...]:
 
 
 def _overheads(bench: Bench, rows: Report, path: str) -> None:
-    """Add rows of the latency that routing adds at the client, and of the proxy's own time before it sent the request."""
+    """Add rows of the latency that routing adds at the client, and of the proxy's time before it sent the request."""
     params: Params = {"path": path, "connections": 1, "beyond": PASSED}
     rows.add("latency p50 added by routing", bench.added(path, PASSED, p50), "ms", params=params, under=ADDED[path])
     for connections in CONNECTIONS:
