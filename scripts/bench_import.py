@@ -99,7 +99,7 @@ async def in_batches(path: str, tenant: str) -> None:
     db = Database(os.environ["DATABASE_URL"], size=2, role=None)
     await db.open()
     catalog = Catalog(await registry.models(db))
-    (row,) = await tenancy.tenants(db, tenant)
+    (row,) = await tenancy.list_tenants(db, tenant)
     embedding = embedders.create(Settings(), await spaces.width(db))
     space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     batch: list[ExampleIn] = []
@@ -136,7 +136,7 @@ class Bench:
         finally:
             writer.cancel()
             (longest,) = await asyncio.gather(writer)
-        (row,) = await tenancy.tenants(self.db, name)
+        (row,) = await tenancy.list_tenants(self.db, name)
         assert row.memories == examples + 1, (command, row.memories)
         return name, run._replace(wait=longest * 1000)
 

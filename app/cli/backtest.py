@@ -128,7 +128,7 @@ async def space_of(db: Database, tenant: Tenant) -> tuple[int, str]:
 
 async def policy_of(db: Database, tenant: Tenant, name: str) -> Mapping[str, Any]:
     """The policy of this name with its settings. Raises `NotFound`."""
-    for row in await stored_policies.settings(db, tenant.tenant_id):
+    for row in await stored_policies.list_policies(db, tenant.tenant_id):
         if row["name"] == name:
             return row
     raise NotFound(f"There is no policy {name!r}; `pgrouter policy list {tenant.name!r}` lists the policies.")

@@ -106,7 +106,9 @@ def savings(
         row = await tenant_of(db, tenant)
         policy_id = None if policy is None else (await policy_of(db, row, policy))["policy_id"]
         learning = frozenset(
-            known["name"] for known in await stored_policies.settings(db, row.tenant_id) if known["backend"] == "knn"
+            known["name"]
+            for known in await stored_policies.list_policies(db, row.tenant_id)
+            if known["backend"] == "knn"
         )
         return await stored_backtests.savings(db, row.tenant_id, policy_id, start), learning
 

@@ -81,7 +81,7 @@ def list_keys(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """List a tenant's keys, revoked ones too, each by its first characters."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await stored_keys.credentials(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_keys.list_keys(db, (await tenant_of(db, tenant)).tenant_id))
 
     show(with_database(work), as_json=as_json, empty="The tenant has no keys.")
 

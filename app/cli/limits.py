@@ -99,7 +99,7 @@ def list_limits(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """List the limits of a tenant and its keys: spent, reserved by requests under way, and left."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await stored_limits.limits(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_limits.list_limits(db, (await tenant_of(db, tenant)).tenant_id))
 
     show(
         [{**row, "key": row["key"] if row["key_id"] is not None else "(all)"} for row in with_database(work)],
@@ -114,7 +114,7 @@ def list_limits(tenant: TenantArgument, as_json: AsJson = False) -> None:
 
 async def _change(db: Database, tenant: str, key: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     tenant_id = (await tenant_of(db, tenant)).tenant_id
-    rows = {row["key_id"]: row for row in await stored_limits.limits(db, tenant_id)}
+    rows = {row["key_id"]: row for row in await stored_limits.list_limits(db, tenant_id)}
     found = {name: rows[key][name] if key in rows else None for name in WORDS} | dict(changes)
     await stored_limits.put_limits(
         db,

@@ -111,7 +111,7 @@ def refresh_models(
 @group.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List every model, disabled ones too, with its prices in USD per million tokens and their date."""
-    found = with_database(stored_models.inventory)
+    found = with_database(stored_models.list_models)
     show(found, as_json=as_json, empty="There are no models: add one with `pgrouter model add`.")
     mention_old((row["name"], row) for row in found if row["enabled"])
 

@@ -85,7 +85,7 @@ def list_policies(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """List a tenant's policies with every setting."""
 
     async def work(db: Database) -> list[Any]:
-        return list(await stored_policies.settings(db, (await tenant_of(db, tenant)).tenant_id))
+        return list(await stored_policies.list_policies(db, (await tenant_of(db, tenant)).tenant_id))
 
     found = [dict(row) for row in with_database(work)]
     if as_json:

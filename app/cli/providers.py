@@ -63,7 +63,7 @@ def remove_provider(name: Annotated[str, typer.Argument()]) -> None:
 def list_providers(as_json: AsJson = False) -> None:
     """List every provider."""
     show(
-        with_database(stored_providers.upstreams),
+        with_database(stored_providers.list_providers),
         as_json=as_json,
         empty="There are no providers: add one with `pgrouter provider add openai "
         "--base-url https://api.openai.com/v1 --key-variable OPENAI_API_KEY`.",

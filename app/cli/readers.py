@@ -58,7 +58,7 @@ def revoke(
 @group.command("list")
 def list_readers(as_json: AsJson = False) -> None:
     """List every reader with the tenants granted to it directly; grants of its groups are not shown."""
-    found = [dict(row) for row in with_database(stored_readers.readers)]
+    found = [dict(row) for row in with_database(stored_readers.list_readers)]
     if as_json:
         show_json(found)
         return

@@ -47,7 +47,7 @@ def reembed(
         )
 
     async def work(db: Database) -> list[dict[str, Any]]:
-        found = await stored_tenants.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
+        found = await stored_tenants.list_tenants(db) if tenant is None else [await tenant_of(db, tenant)]
         if to is None:
             return [await _stop(db, each) for each in found]
         async with _target(db, to) as (embedding, space_id):

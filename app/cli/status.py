@@ -21,7 +21,7 @@ def status(
     """Show whether each policy has enough memories to decide, and the next step."""
 
     async def work(db: Database) -> list[dict[str, Any]]:
-        found = await stored_tenants.tenants(db) if tenant is None else [await tenant_of(db, tenant)]
+        found = await stored_tenants.list_tenants(db) if tenant is None else [await tenant_of(db, tenant)]
         shown, space_id = await _shown(db, found)
         return [
             {"tenant": each.name, "embedder": policy.pop("space"), **policy}

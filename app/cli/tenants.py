@@ -78,7 +78,7 @@ def list_tenants(as_json: AsJson = False) -> None:
     """List every tenant with its settings, and its numbers of memories, keys and policies."""
     found = [
         {setting: getattr(tenant, setting) for setting in tenant.__slots__}
-        for tenant in with_database(stored_tenants.tenants)
+        for tenant in with_database(stored_tenants.list_tenants)
     ]
     show(found, as_json=as_json, empty="There are no tenants: create one with `pgrouter tenant create NAME`.")
 

@@ -41,7 +41,7 @@ def usage(
             return list(await stored_usage.usages(db, begin, now, wanted)), {}
         tenant_id = (await tenant_of(db, tenant)).tenant_id
         rows = list(await stored_usage.usage(db, tenant_id, begin, now, wanted))
-        known = await stored_keys.credentials(db, tenant_id) if "key" in wanted else []
+        known = await stored_keys.list_keys(db, tenant_id) if "key" in wanted else []
         return rows, {row["key_id"]: row["name"] or row["hint"] for row in known}
 
     rows, names = with_database(work)

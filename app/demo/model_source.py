@@ -55,8 +55,8 @@ async def choose_source(db: Database, tenant_id: int, environ: Mapping[str, str]
     The present source is the provider of the default model of `auto`. If that is neither the demo's nor the `openai`
     that reads OPENAI_API_KEY, the operator chose it, and `auto` stays as it is.
     """
-    inventory = {row["name"]: row for row in await models.inventory(db)}
-    auto = next((row for row in await policies.settings(db, tenant_id) if row["name"] == POLICY), None)
+    inventory = {row["name"]: row for row in await models.list_models(db)}
+    auto = next((row for row in await policies.list_policies(db, tenant_id) if row["name"] == POLICY), None)
     source = inventory[auto["default_model"]]["provider"] if auto is not None else None
     if environ.get(OPENAI_KEY):
         await _use_openai(db, tenant_id, inventory, environ, changes=source == DEMO)

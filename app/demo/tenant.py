@@ -34,7 +34,7 @@ async def prepare(
     was added or removed: then the candidates of `auto` change.
     """
     key_file = home / "api-key"
-    tenants = {tenant.name: tenant for tenant in await tenancy.tenants(db)}
+    tenants = {tenant.name: tenant for tenant in await tenancy.list_tenants(db)}
     known = tenants.get(TENANT)
     await providers.put_provider(db, DEMO, f"{own_url}/demo/v1", None, speaks=SPEAKS)
     tenant_id = await tenancy.create_tenant(db, TENANT) if known is None else known.tenant_id

@@ -46,8 +46,8 @@ async def refresh(
     With `force` known values are overwritten. If a provider cannot be reached, its models get what genai-prices knows,
     and a note gives the reason. Raises `NotFound` for a model or provider that does not exist.
     """
-    models = {row["name"]: row for row in await stored_models.inventory(db)}
-    providers = {row["name"]: row for row in await stored_providers.upstreams(db)}
+    models = {row["name"]: row for row in await stored_models.list_models(db)}
+    providers = {row["name"]: row for row in await stored_providers.list_providers(db)}
     for name in names:
         if name not in models:
             raise NotFound(f"There is no model {name!r}; `pgrouter model list` lists the models.", param="models")
@@ -77,7 +77,7 @@ async def refresh(
         }
         if known and await stored_models.fill_model(db, row["name"], known, force=force):
             changed.append(row["name"])
-    now = {row["name"]: row for row in await stored_models.inventory(db)} if changed else {}
+    now = {row["name"]: row for row in await stored_models.list_models(db)} if changed else {}
     columns = ("name", "provider", *CAPABILITIES)
     return Refreshed(
         tuple({column: now[name][column] for column in columns} for name in changed if name in now), tuple(notes)

@@ -106,7 +106,7 @@ async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str]
         found = list_prices.chat_models(known_as)
     except LookupError as error:
         raise ConfigurationError(f"{error}.") from None
-    existing = {row["name"]: row for row in await stored_models.inventory(db)}
+    existing = {row["name"]: row for row in await stored_models.list_models(db)}
     added, notes = [], []
     for name, price in found.items():
         row = existing.get(name)
@@ -139,7 +139,7 @@ async def enable(db: Database, name: str, *, enabled: bool) -> None:
 
 async def find(db: Database, name: str) -> Row | None:
     """The model of this name as a row of `router.list_models`, or None."""
-    return next((row for row in await stored_models.inventory(db) if row["name"] == name), None)
+    return next((row for row in await stored_models.list_models(db) if row["name"] == name), None)
 
 
 async def get(db: Database, name: str) -> Row:
@@ -151,8 +151,8 @@ async def get(db: Database, name: str) -> Row:
 
 
 async def _may_be_disabled(db: Database, name: str) -> None:
-    for tenant in await stored_tenants.tenants(db):
-        for policy in await stored_policies.settings(db, tenant.tenant_id):
+    for tenant in await stored_tenants.list_tenants(db):
+        for policy in await stored_policies.list_policies(db, tenant.tenant_id):
             if policy["default_model"] == name:
                 raise Conflict(
                     f"{name} is the default model of policy {policy['name']} of tenant {tenant.name!r}: set another "

@@ -29,7 +29,7 @@ async def put(
     `ConfigurationError` for a model that does not exist, or if no model has a price.
     """
     notes = []
-    known = next((row for row in await stored_policies.settings(db, tenant_id) if row["name"] == name), None)
+    known = next((row for row in await stored_policies.list_policies(db, tenant_id) if row["name"] == name), None)
     put: dict[str, Any]
     if known is None:
         defaults = policy_defaults()

@@ -53,7 +53,7 @@ async def remove(db: Database, name: str) -> None:
 
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
     """The provider of this name as a row of `router.list_providers`, or None."""
-    return next((row for row in await stored_providers.upstreams(db) if row["name"] == name), None)
+    return next((row for row in await stored_providers.list_providers(db) if row["name"] == name), None)
 
 
 def _host(base_url: str) -> str:

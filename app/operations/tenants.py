@@ -17,7 +17,7 @@ from app.store.database import Database
 
 async def tenant_of(db: Database, name: str) -> Tenant:
     """The tenant of this name. Raises `NotFound`."""
-    found = await stored_tenants.tenants(db, name)
+    found = await stored_tenants.list_tenants(db, name)
     if not found:
         raise NotFound(f"There is no tenant {name!r}; `pgrouter tenant list` lists the tenants.", param="tenant")
     return found[0]

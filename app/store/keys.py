@@ -63,7 +63,7 @@ async def revoke_key(db: Database, tenant_id: int, key_id: int) -> bool:
     return bool((await db.fetch("select router.revoke_key($1, $2)", tenant_id, key_id))[0][0])
 
 
-async def credentials(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+async def list_keys(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """Return the keys of a tenant, including revoked ones, without their hashes."""
     return await db.fetch("select * from router.list_keys($1)", tenant_id)
 

@@ -98,6 +98,6 @@ async def put_limits(
     return bool(rows[0][0])
 
 
-async def limits(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+async def list_limits(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """Return the limits of a tenant and of its keys, with what is used and left. Requires the owner's rights."""
     return await db.fetch("select * from router.list_limits($1)", tenant_id)

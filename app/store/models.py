@@ -72,6 +72,6 @@ async def fill_model(db: Database, name: str, capabilities: Mapping[str, Any], *
     return bool(rows[0][0])
 
 
-async def inventory(db: Database) -> list[Mapping[str, Any]]:
+async def list_models(db: Database) -> list[Mapping[str, Any]]:
     """Return every model, ordered by name, including disabled ones."""
     return await db.fetch("select * from router.list_models()")

@@ -56,6 +56,6 @@ async def delete_policy(db: Database, tenant_id: int, name: str) -> bool:
     return bool((await db.fetch("select router.delete_policy($1, $2)", tenant_id, name))[0][0])
 
 
-async def settings(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
+async def list_policies(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:
     """Return the policies of a tenant with all settings, and their candidates with weights."""
     return await db.fetch("select * from router.list_policies($1)", tenant_id)

@@ -38,6 +38,6 @@ async def delete_provider(db: Database, name: str) -> bool:
     return bool((await db.fetch("select router.delete_provider($1)", name))[0][0])
 
 
-async def upstreams(db: Database) -> list[Mapping[str, Any]]:
+async def list_providers(db: Database) -> list[Mapping[str, Any]]:
     """Return the rows of every provider, ordered by name."""
     return await db.fetch("select * from router.list_providers()")

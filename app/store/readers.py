@@ -22,6 +22,6 @@ async def revoke_tenant(db: Database, role: str, tenant_id: int | None) -> int:
     return int((await db.fetch("select router.revoke_tenant($1, $2)", role, tenant_id))[0][0])
 
 
-async def readers(db: Database) -> list[Mapping[str, Any]]:
+async def list_readers(db: Database) -> list[Mapping[str, Any]]:
     """Return every reader with the tenants it may read, ordered by name."""
     return await db.fetch("select * from router.list_readers()")

@@ -51,6 +51,6 @@ async def delete_tenant(db: Database, tenant_id: int) -> bool:
     return bool((await db.fetch("select router.delete_tenant($1)", tenant_id, timeout=600))[0][0])
 
 
-async def tenants(db: Database, name: str | None = None) -> list[Tenant]:
+async def list_tenants(db: Database, name: str | None = None) -> list[Tenant]:
     """Return every tenant, ordered by name, or the one called `name`. Requires the owner's rights."""
     return [Tenant(**row) for row in await db.fetch("select * from router.list_tenants($1)", name, timeout=30)]

@@ -102,7 +102,7 @@ class Postgres:
             self._db, tenant.number, name, backend="knn", default=tenant.names[tenant.default],
             models=tenant.names, settings={**own, "seed_count": 1},
         )  # fmt: skip
-        (row,) = [row for row in await policies.settings(self._db, tenant.number) if row["name"] == name]
+        (row,) = [row for row in await policies.list_policies(self._db, tenant.number) if row["name"] == name]
         return policy, _settings(row), row["alpha"]
 
     async def calibrated(
@@ -118,7 +118,7 @@ class Postgres:
                 if error.sqlstate in REFUSED:
                     return None
                 raise
-        written = [row for row in await policies.settings(self._db, tenant.number) if row["policy_id"] == policy]
+        written = [row for row in await policies.list_policies(self._db, tenant.number) if row["policy_id"] == policy]
         return Calibrated(row["alpha"], _settings(written[0]))
 
     async def lean(self, tenant: Tenant, base: Tenant) -> None:

@@ -35,7 +35,7 @@ class Demo:
 
     async def auto(self) -> tuple[set[str], str]:
         """The candidates and the default model of `auto`."""
-        row = next(row for row in await policies.settings(self.db, self.tenant_id) if row["name"] == "auto")
+        row = next(row for row in await policies.list_policies(self.db, self.tenant_id) if row["name"] == "auto")
         return set(row["models"]), row["default_model"]
 
     async def enabled(self) -> set[str]:

@@ -42,7 +42,7 @@ async def test_a_first_start_teaches_and_a_second_finds_all_of_it(
 ) -> None:
     key = await prepare(db, embedder, tmp_path, "http://127.0.0.1:9", environ={})
     assert await prepare(db, embedder, tmp_path, "http://127.0.0.1:9", environ={}) == key
-    (tenant,) = await tenants.tenants(db, "demo")
+    (tenant,) = await tenants.list_tenants(db, "demo")
     assert (tenant.memories, tenant.keys) == (len(memory()), 1)
 
 
@@ -50,7 +50,7 @@ async def test_auto_gains_two_points_over_the_static_blend_and_is_not_perfect(
     db: Database, embedder: CachedEmbedder, tmp_path: Path
 ) -> None:
     await prepare(db, embedder, tmp_path, "http://127.0.0.1:9", environ={})
-    (tenant,) = await tenants.tenants(db, "demo")
+    (tenant,) = await tenants.list_tenants(db, "demo")
     space_id = await spaces.register_space(db, embedder.space, embedder.dimensions)
     (policy,) = await policies.policies(db, tenant.tenant_id)
     rows = await backtests.backtest(

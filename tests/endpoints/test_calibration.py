@@ -27,24 +27,24 @@ async def test_calibrating_prints_the_expectation_and_sets_the_policy(proxy: Pro
     assert f"alpha 0.3 -> {alpha:g}" in text
     assert "cheap " in text.splitlines()[2]
     assert row["quality_ratio_low"] >= 0.95
-    policies = await policies_store.settings(proxy.admin, proxy.tenant_id)
+    policies = await policies_store.list_policies(proxy.admin, proxy.tenant_id)
     assert policies[0]["alpha"] == alpha
 
 
 async def test_a_dry_run_changes_nothing(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(200))
-    before = [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)]
+    before = [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)]
     text = await said(run, "calibrate", "--tenant", "acme", "--target", "0.9", "--dry-run")
     assert "Would set policy auto" in text
-    assert [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)] == before
+    assert [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)] == before
 
 
 async def test_no_tune_leaves_all_but_alpha(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(200))
-    before = (await policies_store.settings(proxy.admin, proxy.tenant_id))[0]
+    before = (await policies_store.list_policies(proxy.admin, proxy.tenant_id))[0]
     row = await calibrated(proxy, run, "--no-tune")
     assert row["tuned"] is False
-    after = (await policies_store.settings(proxy.admin, proxy.tenant_id))[0]
+    after = (await policies_store.list_policies(proxy.admin, proxy.tenant_id))[0]
     assert [before[name] for name in ("k", "tau", "n0", "n0_task")] == [
         after[name] for name in ("k", "tau", "n0", "n0_task")
     ]
@@ -54,11 +54,11 @@ async def test_no_tune_leaves_all_but_alpha(proxy: Proxy, run: Command) -> None:
 async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Proxy, run: Command) -> None:
     # Neither model is ever any better than the other, so nothing beats the default.
     await proxy.rank([{"prompt": easy(seed), "scores": {CHEAP: 0.5, STRONG: 0.5}} for seed in range(200)])
-    before = [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)]
+    before = [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)]
     told = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
     assert "1.2" in told
     assert "the best supported target is" in told
-    assert [dict(row) for row in await policies_store.settings(proxy.admin, proxy.tenant_id)] == before
+    assert [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)] == before
 
 
 async def test_savings_hold_the_expectation_against_the_ledger(proxy: Proxy, run: Command) -> None:

@@ -70,7 +70,7 @@ async def test_all_tenants_can_be_moved_and_those_that_would_lose_memories_are_s
     rows = orjson.loads((await run("reembed", "--all", "--to", REMOTE, "--json")).stdout)
     assert {row["tenant"]: row["rewritten"] for row in rows} == {"acme": 120, "beta": 20, "silent": 0, "zero": 0}
     assert [row["tenant"] for row in rows if row.get("skipped")] == ["silent"]
-    found = {tenant.name: tenant for tenant in await tenants.tenants(warm.admin)}
+    found = {tenant.name: tenant for tenant in await tenants.list_tenants(warm.admin)}
     assert {name: tenant.space for name, tenant in found.items()} == {
         "acme": REMOTE_SPACE, "beta": REMOTE_SPACE, "silent": None, "zero": REMOTE_SPACE
     }  # fmt: skip

@@ -190,7 +190,7 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 
 async def known(db: Database, name: str = "m") -> dict[str, Any]:
-    row = next(row for row in await registry.inventory(db) if row["name"] == name)
+    row = next(row for row in await registry.list_models(db) if row["name"] == name)
     return {ability: row[ability] for ability in CAPABILITIES if row[ability] is not None}
 
 

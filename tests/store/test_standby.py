@@ -87,7 +87,7 @@ async def test_keys_and_policies_hold_at_once_however_late_the_standby_is(pair: 
         async with pair.proxy.http(key) as http:
             answer = await chat(http, easy(1))
             assert (answer.status, answer.model, answer.reason) == (200, STRONG, "cold")
-            (credential,) = await keys.credentials(pair.proxy.admin, tenant_id)
+            (credential,) = await keys.list_keys(pair.proxy.admin, tenant_id)
             await keys.revoke_key(pair.proxy.admin, tenant_id, credential["key_id"])
 
             async def refused() -> bool:

@@ -110,7 +110,7 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     admin = Database(dsn, size=2, role=None)
     await admin.open()
     await add_models(admin, upstream_url)
-    known = {tenant.name: tenant.tenant_id for tenant in await tenants.tenants(admin)}
+    known = {tenant.name: tenant.tenant_id for tenant in await tenants.list_tenants(admin)}
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:
         await keys.create_key(admin, tenant_id, hash_of(key), hint_of(key))

@@ -81,7 +81,7 @@ class RotatedKey(CreatedKey):
 async def list_keys(request: Request, db: Database) -> Response:
     """Return a tenant's keys, the revoked ones included; of each only its first characters."""
     tenant = await tenant_in(request, db)
-    rows = await keys.credentials(db, tenant.tenant_id)
+    rows = await keys.list_keys(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -127,7 +127,7 @@ async def revoke_key(request: Request, db: Database) -> Response:
 
 
 async def _find(db: Database, tenant_id: int, key_id: int) -> KeyEntry:
-    for row in await keys.credentials(db, tenant_id):
+    for row in await keys.list_keys(db, tenant_id):
         if row["key_id"] == key_id:
             return _entry(row)
     raise NotFound(f"The tenant has no key {key_id}.", param="key_id")

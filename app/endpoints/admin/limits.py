@@ -66,7 +66,7 @@ class DeletedLimits(TypedDict):
 async def list_limits(request: Request, db: Database) -> Response:
     """Return the limits of a tenant first, then those of its keys, with what is used and left."""
     tenant = await tenant_in(request, db)
-    rows = await limits.limits(db, tenant.tenant_id)
+    rows = await limits.list_limits(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -83,7 +83,7 @@ async def put_limits(request: Request, db: Database) -> Response:
         day_usd=wanted.day_usd,
         month_usd=wanted.month_usd,
     )
-    rows = await limits.limits(db, tenant_id)
+    rows = await limits.list_limits(db, tenant_id)
     found = next((row for row in rows if row["key_id"] == key_id), None)
     if found is None:
         # Without a limit there is no row.

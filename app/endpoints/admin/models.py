@@ -105,7 +105,7 @@ class RefreshedModels(TypedDict):
 
 async def list_models(request: Request, db: Database) -> Response:
     """Return every model, the disabled ones included."""
-    return answer(listing([_entry(row) for row in await models.inventory(db)]))
+    return answer(listing([_entry(row) for row in await models.list_models(db)]))
 
 
 async def read_model(request: Request, db: Database) -> Response:

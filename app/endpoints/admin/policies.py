@@ -70,7 +70,7 @@ ChangedPolicy = create_model("ChangedPolicy", __base__=PolicyEntry, __doc__="A p
 async def list_policies(request: Request, db: Database) -> Response:
     """Return a tenant's policies with every setting."""
     tenant = await tenant_in(request, db)
-    rows = await policies.settings(db, tenant.tenant_id)
+    rows = await policies.list_policies(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -88,7 +88,7 @@ async def put_policy(request: Request, db: Database) -> Response:
         weights=wanted.weights,
         settings=wanted.model_dump(include=set(POLICY_SETTINGS), exclude_none=True),
     )
-    found = next((row for row in await policies.settings(db, tenant.tenant_id) if row["name"] == name), None)
+    found = next((row for row in await policies.list_policies(db, tenant.tenant_id) if row["name"] == name), None)
     if found is None:
         raise NotFound(f"The policy {name!r} was deleted meanwhile.", param="policy")
     return answer({**_entry(found), "notes": notes})

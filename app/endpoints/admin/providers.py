@@ -66,7 +66,7 @@ class ProviderEntry(TypedDict):
 
 async def list_providers(request: Request, db: Database) -> Response:
     """Return every provider, with the number of its models."""
-    return answer(listing([_entry(row) for row in await providers.upstreams(db)]))
+    return answer(listing([_entry(row) for row in await providers.list_providers(db)]))
 
 
 async def put_provider(request: Request, db: Database) -> Response:

@@ -97,7 +97,7 @@ class CreatedTenant(TenantEntry):
 
 async def list_tenants(request: Request, db: Database) -> Response:
     """Return every tenant."""
-    return answer(listing([_entry(tenant) for tenant in await tenants.tenants(db)]))
+    return answer(listing([_entry(tenant) for tenant in await tenants.list_tenants(db)]))
 
 
 async def create_tenant(request: Request, db: Database) -> Response:
