@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.entities import Model, Provider
-from app.errors import BadRequest, NotFound
+from .entities import Model, Provider
+from .errors import BadRequest, NotFound
 
 
 class Catalog:

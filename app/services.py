@@ -13,26 +13,26 @@ from typing import cast
 
 from starlette.types import Scope
 
-from app.accounting.admission import Admission
-from app.accounting.ledger import Ledger
-from app.dialects.tokens import Tokenizers
-from app.errors import ConfigurationError, DatabaseUnavailable
-from app.memory import embedders
-from app.memory.spaces import Embedding, Spaces
-from app.operations.maintenance import Maintenance
-from app.operations.owner import Owner
-from app.routing.affinity import ResponseAffinity
-from app.routing.directory import Directory
-from app.routing.ranking import Ranking
-from app.routing.router import Router
-from app.settings import Settings
-from app.store import spaces as spaces_store
-from app.store.database import Database
-from app.telemetry import metrics, otel
-from app.telemetry.observer import Observer
-from app.upstream.breaker import Breakers
-from app.upstream.client import Upstream
-from app.upstream.failover import RetryPolicy
+from .accounting.admission import Admission
+from .accounting.ledger import Ledger
+from .dialects.tokens import Tokenizers
+from .errors import ConfigurationError, DatabaseUnavailable
+from .memory import embedders
+from .memory.spaces import Embedding, Spaces
+from .operations.maintenance import Maintenance
+from .operations.owner import Owner
+from .routing.affinity import ResponseAffinity
+from .routing.directory import Directory
+from .routing.ranking import Ranking
+from .routing.router import Router
+from .settings import Settings
+from .store import spaces as spaces_store
+from .store.database import Database
+from .telemetry import metrics, otel
+from .telemetry.observer import Observer
+from .upstream.breaker import Breakers
+from .upstream.client import Upstream
+from .upstream.failover import RetryPolicy
 
 #: Time limit for writing the last entries of the ledger at the end, seconds.
 FLUSH = 2.0

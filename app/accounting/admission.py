@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from uuid import UUID
 
-from app.entities import Caller
-from app.errors import BudgetSpent, DatabaseUnavailable, RateLimited, RouterError
-from app.store import limits
-from app.store.database import Database
-from app.telemetry import metrics
+from ..entities import Caller
+from ..errors import BudgetSpent, DatabaseUnavailable, RateLimited, RouterError
+from ..store import limits
+from ..store.database import Database
+from ..telemetry import metrics
 
 #: Limits per minute, with OpenAI's names for them.
 _RATES = {"requests": "RPM", "tokens": "TPM"}

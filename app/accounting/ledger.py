@@ -14,15 +14,15 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from app.dialects.usage import UNKNOWN, TokenUsage
-from app.entities import Caller, Model
-from app.errors import DatabaseError, DatabaseUnavailable
-from app.routing.plan import Plan
-from app.store import ledger
-from app.store.database import Database
-from app.telemetry import metrics
-from app.telemetry.request_record import RequestRecord
-from app.upstream.attempt import Attempt
+from ..dialects.usage import UNKNOWN, TokenUsage
+from ..entities import Caller, Model
+from ..errors import DatabaseError, DatabaseUnavailable
+from ..routing.plan import Plan
+from ..store import ledger
+from ..store.database import Database
+from ..telemetry import metrics
+from ..telemetry.request_record import RequestRecord
+from ..upstream.attempt import Attempt
 
 BATCH = 500
 #: Time for which entries are gathered before they are written, seconds.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.dialects import ParsedRequest
-from app.entities import Model, cost_usd
-from app.routing.plan import Plan
+from ..dialects import ParsedRequest
+from ..entities import Model, cost_usd
+from ..routing.plan import Plan
 
 #: Assumed maximum tokens of an answer, unless the request or the model has a lower limit.
 ANSWER = 4096

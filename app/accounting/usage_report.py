@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.errors import BadRequest
-from app.store.usage import DIMENSIONS
+from ..errors import BadRequest
+from ..store.usage import DIMENSIONS
 
 #: Columns that can be summed.
 SUMS = (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import (
+from . import (
     backtest,
     calibrate,
     database,
@@ -25,7 +25,7 @@ from app.cli import (
     tenants,
     usage,
 )
-from app.cli.common import Command
+from .common import Command
 
 main = typer.Typer(
     cls=Command,
@@ -47,7 +47,7 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; without DATABASE_URL, start an embedded Postgres with a demo tenant first."""
     # Imported here, as it imports the whole proxy, which the other commands need not wait for.
-    from app.cli.serve import serve
+    from .serve import serve
 
     serve(workers)
 

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import report
-from app.cli.common import AsJson, embedder_of, note, show_json, tenant_of, with_database
-from app.cli.plot import glyphs_for, plot
-from app.cli.setting_options import of_the_policy, option_value, with_settings
-from app.entities import Tenant
-from app.errors import BadRequest, ConfigurationError, NotFound
-from app.memory.backtest import Backtest
-from app.store import backtests as stored_backtests
-from app.store import policies as stored_policies
-from app.store.database import Database
+from ..entities import Tenant
+from ..errors import BadRequest, ConfigurationError, NotFound
+from ..memory.backtest import Backtest
+from ..store import backtests as stored_backtests
+from ..store import policies as stored_policies
+from ..store.database import Database
+from . import report
+from .common import AsJson, embedder_of, note, show_json, tenant_of, with_database
+from .plot import glyphs_for, plot
+from .setting_options import of_the_policy, option_value, with_settings
 
 #: Greatest width of the output, characters.
 WIDEST = 100
@@ -142,7 +142,7 @@ def add_to(main: typer.Typer) -> None:
 def _drawing() -> Any:
     # Imported before measuring, so that a missing package is reported at once.
     try:
-        from app.cli import plot_png
+        from . import plot_png
     except ImportError as error:
         raise ConfigurationError(
             f"--png needs matplotlib, which cannot be imported ({error}): run `pip install 'pgrouter[plot]'`."

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.backtest import ConfidenceOption, PolicyOption, SampleOption, SecondsOption, policy_of, space_of
-from app.cli.common import AsJson, note, show_json, tenant_of, with_database
-from app.cli.report import percent
-from app.cli.table import aligned
-from app.errors import BadRequest
-from app.memory.backtest import saved, shares_of
-from app.operations.timespans import since as past_time
-from app.store import backtests as stored_backtests
-from app.store import policies as stored_policies
-from app.store.database import Database
+from ..errors import BadRequest
+from ..memory.backtest import saved, shares_of
+from ..operations.timespans import since as past_time
+from ..store import backtests as stored_backtests
+from ..store import policies as stored_policies
+from ..store.database import Database
+from .backtest import ConfidenceOption, PolicyOption, SampleOption, SecondsOption, policy_of, space_of
+from .common import AsJson, note, show_json, tenant_of, with_database
+from .report import percent
+from .table import aligned
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
 

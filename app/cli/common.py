@@ -14,15 +14,15 @@ import orjson
 import typer
 from typer.core import TyperGroup
 
-from app import embedded
-from app.cli.table import aligned
-from app.errors import BadRequest, ConfigurationError, DatabaseError, RouterError
-from app.memory import embedders
-from app.memory.embedders import CachedEmbedder, EmbeddingFailed
-from app.operations.tenants import tenant_of
-from app.settings import Settings
-from app.store import spaces
-from app.store.database import Database
+from .. import embedded
+from ..errors import BadRequest, ConfigurationError, DatabaseError, RouterError
+from ..memory import embedders
+from ..memory.embedders import CachedEmbedder, EmbeddingFailed
+from ..operations.tenants import tenant_of
+from ..settings import Settings
+from ..store import spaces
+from ..store.database import Database
+from .table import aligned
 
 __all__ = ["tenant_of"]
 

@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from app import embedded
-from app.cli.common import dsn
-from app.cli.migrate import migrate
-from app.errors import ConfigurationError
-from app.store import servers
+from .. import embedded
+from ..errors import ConfigurationError
+from ..store import servers
+from .common import dsn
+from .migrate import migrate
 
 
 def print_dsn() -> None:

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
-from app.cli.setting_options import checked_option
-from app.dialects.prompt import tokens_of
-from app.errors import NotFound
-from app.memory.embedders import EmbeddingFailed
-from app.store import decisions as stored_decisions
-from app.store import policies as stored_policies
-from app.store.database import Database
-from app.store.decisions import Question
-from app.store.reals import short
+from ..dialects.prompt import tokens_of
+from ..errors import NotFound
+from ..memory.embedders import EmbeddingFailed
+from ..store import decisions as stored_decisions
+from ..store import policies as stored_policies
+from ..store.database import Database
+from ..store.decisions import Question
+from ..store.reals import short
+from .common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
+from .setting_options import checked_option
 
 #: Columns of `router.explain` that are shown of a candidate.
 _SHOWN = (

@@ -16,21 +16,21 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import orjson
 import typer
 
-from app.catalog import Catalog
-from app.cli.common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
-from app.entities import Tenant
-from app.errors import BadRequest, Conflict
-from app.memory.embedders import setting_of
-from app.settings import Settings
-from app.store import models as stored_models
-from app.store import spaces as stored_spaces
-from app.store.database import Database
-from app.store.memory_files import FETCH_SIZE, export, staging
-from app.store.reals import short
+from ..catalog import Catalog
+from ..entities import Tenant
+from ..errors import BadRequest, Conflict
+from ..memory.embedders import setting_of
+from ..settings import Settings
+from ..store import models as stored_models
+from ..store import spaces as stored_spaces
+from ..store.database import Database
+from ..store.memory_files import FETCH_SIZE, export, staging
+from ..store.reals import short
+from .common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
 
 if TYPE_CHECKING:
     # Imported late, as it imports most of the proxy.
-    from app.operations.import_examples import Contents
+    from ..operations.import_examples import Contents
 
 
 class Source(StrEnum):
@@ -59,8 +59,8 @@ def import_file(
     `task` and `completion_tokens` if known. CSV: columns prompt, task and q:MODEL. Scores are from 0 to 1. Later lines
     are newer: they overwrite earlier ones with the same prompt, and are evicted later.
     """
-    from app.operations import import_examples
-    from app.operations.example_file import ExampleFile
+    from ..operations import import_examples
+    from ..operations.example_file import ExampleFile
 
     examples = ExampleFile(file, source.value)
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, options, show, show_json, tenant_of, with_database
-from app.cli.tenants import TenantArgument
-from app.errors import NotFound
-from app.operations.keys import new_key, rotate, until
-from app.store import keys as stored_keys
-from app.store.database import Database
+from ..errors import NotFound
+from ..operations.keys import new_key, rotate, until
+from ..store import keys as stored_keys
+from ..store.database import Database
+from .common import AsJson, note, options, show, show_json, tenant_of, with_database
+from .tenants import TenantArgument
 
 group = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
 

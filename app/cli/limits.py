@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, tenant_of, with_database
-from app.cli.tenants import TenantArgument
-from app.store import limits as stored_limits
-from app.store.database import Database
+from ..store import limits as stored_limits
+from ..store.database import Database
+from .common import AsJson, note, show, tenant_of, with_database
+from .tenants import TenantArgument
 
 group = typer.Typer(no_args_is_help=True, help="Limit the requests, tokens and USD of tenants and keys.")
 

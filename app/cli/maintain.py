@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, show_json, with_database
-from app.errors import RouterError
-from app.settings import Settings
-from app.store import maintenance as stored_maintenance
-from app.store.database import Database
-from app.store.maintenance import Job
+from ..errors import RouterError
+from ..settings import Settings
+from ..store import maintenance as stored_maintenance
+from ..store.database import Database
+from ..store.maintenance import Job
+from .common import AsJson, note, show, show_json, with_database
 
 #: Interval at which the progress of an index build is read, seconds.
 POLL = 0.5
@@ -40,8 +40,8 @@ def maintain(
     ROUTER_GRADUATE_AT must be the same for the proxies and this command: otherwise one undoes the moves of the other.
     """
     # The import brings the proxy's metrics, which other commands need not wait for.
-    from app.operations import maintenance
-    from app.operations.maintenance import Step
+    from ..operations import maintenance
+    from ..operations.maintenance import Step
 
     settings = Settings.from_environment()
     at, days = graduate_at or settings.graduate_at, ledger_days or settings.ledger_days

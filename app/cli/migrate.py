@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import dsn
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from .common import dsn
 
 
 def migrate(
@@ -21,7 +21,7 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from app.operations import migrate as migrations
+    from ..operations import migrate as migrations
 
     try:
         if sql:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import AsJson, note, options, show, with_database
-from app.cli.prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
-from app.entities import CAPABILITIES
-from app.operations import capabilities, models
-from app.operations.models import Put
-from app.store import models as stored_models
-from app.store.database import Database
+from ..entities import CAPABILITIES
+from ..operations import capabilities, models
+from ..operations.models import Put
+from ..store import models as stored_models
+from ..store.database import Database
+from .common import AsJson, note, options, show, with_database
+from .prices import CacheShareOption, PriceOption, in_words, mention_old, one_of
 
 group = typer.Typer(no_args_is_help=True, help="Add, list, enable and disable models.")
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import floor, log10
 from textwrap import wrap
 
-from app.memory.backtest import Backtest
+from ..memory.backtest import Backtest
 
 #: Lines of the plot.
 HEIGHT = 20

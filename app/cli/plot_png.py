@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from app.memory.backtest import Backtest, Point
+from ..memory.backtest import Backtest, Point
 
 #: Colours of the Okabe-Ito palette, which colour-blind readers can distinguish.
 POLICY, BLEND, MODEL, ORACLE = "#0072B2", "#888888", "#222222", "#D55E00"

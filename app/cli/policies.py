@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, options, show, tenant_of, with_database
-from app.cli.setting_options import with_settings
-from app.cli.tenants import TenantArgument
-from app.errors import NotFound
-from app.operations import policies
-from app.operations.policy_defaults import names_in
-from app.settings import Backend
-from app.store import policies as stored_policies
-from app.store.database import Database
+from ..errors import NotFound
+from ..operations import policies
+from ..operations.policy_defaults import names_in
+from ..settings import Backend
+from ..store import policies as stored_policies
+from ..store.database import Database
+from .common import AsJson, note, options, show, tenant_of, with_database
+from .setting_options import with_settings
+from .tenants import TenantArgument
 
 group = typer.Typer(
     no_args_is_help=True, help="Add, change, list and delete policies, which route a tenant's requests."

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, tenant_of, with_database
-from app.cli.tenants import TenantArgument
-from app.operations.models import share_of
-from app.store import prices as stored_prices
-from app.store.database import Database
+from ..operations.models import share_of
+from ..store import prices as stored_prices
+from ..store.database import Database
+from .common import AsJson, note, show, tenant_of, with_database
+from .tenants import TenantArgument
 
 group = typer.Typer(no_args_is_help=True, help="Set, remove and list a tenant's own prices.")
 

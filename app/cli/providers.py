@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import AsJson, show, with_database
-from app.operations import providers
-from app.operations.policy_defaults import names_in
-from app.operations.providers import APIS, KeyHeader
-from app.store import providers as stored_providers
-from app.store.database import Database
+from ..operations import providers
+from ..operations.policy_defaults import names_in
+from ..operations.providers import APIS, KeyHeader
+from ..store import providers as stored_providers
+from ..store.database import Database
+from .common import AsJson, show, with_database
 
 group = typer.Typer(no_args_is_help=True, help="Add, remove and list the providers of models.")
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
-from app.errors import NotFound
-from app.store import readers as stored_readers
-from app.store.database import Database
+from ..errors import NotFound
+from ..store import readers as stored_readers
+from ..store.database import Database
+from .common import AsJson, note, show, show_json, tenant_of, with_database
 
 group = typer.Typer(
     no_args_is_help=True, help="Grant roles of Postgres read access to tenants, for psql and other tools."

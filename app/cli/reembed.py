@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, options, progress, show_json, tenant_of, with_database
-from app.entities import Tenant
-from app.errors import ConfigurationError
-from app.memory import embedders
-from app.memory.embedders import CachedEmbedder
-from app.operations.reembed import Dialogue, Reembedding, drop
-from app.settings import Settings
-from app.store import spaces as stored_spaces
-from app.store import tenants as stored_tenants
-from app.store.database import Database
+from ..entities import Tenant
+from ..errors import ConfigurationError
+from ..memory import embedders
+from ..memory.embedders import CachedEmbedder
+from ..operations.reembed import Dialogue, Reembedding, drop
+from ..settings import Settings
+from ..store import spaces as stored_spaces
+from ..store import tenants as stored_tenants
+from ..store.database import Database
+from .common import AsJson, note, options, progress, show_json, tenant_of, with_database
 
 #: Prefix of spaces whose embedder is a model in a folder; their names do not contain the folder.
 FOLDERS = "onnx-"

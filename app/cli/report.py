@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import floor, log10
 from textwrap import wrap
 
-from app.cli.plot import letters
-from app.cli.table import aligned
-from app.memory.backtest import Backtest, Point
+from ..memory.backtest import Backtest, Point
+from .plot import letters
+from .table import aligned
 
 _LEGEND = (
     "USD/1k: per 1,000 requests. cost: of the default model's. gain: hundredths of quality beyond the static blend, "

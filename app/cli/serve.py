@@ -14,17 +14,17 @@ from types import FrameType
 
 import uvloop
 
-from app.errors import ConfigurationError
-from app.memory import embedders
-from app.operations.migrate import migrate
-from app.server.serve import STOPS
-from app.server.serve import serve as serving
-from app.server.supervisor import SPREAD, Workers
-from app.server.worker import listening
-from app.settings import MOST_WORKERS, Settings
-from app.store import spaces
-from app.store.database import Database
-from app.telemetry import logs
+from ..errors import ConfigurationError
+from ..memory import embedders
+from ..operations.migrate import migrate
+from ..server.serve import STOPS
+from ..server.serve import serve as serving
+from ..server.supervisor import SPREAD, Workers
+from ..server.worker import listening
+from ..settings import MOST_WORKERS, Settings
+from ..store import spaces
+from ..store.database import Database
+from ..telemetry import logs
 
 #: Connections of the embedded Postgres: its default, and those that are not for workers.
 CONNECTIONS, SPARE = 50, 14
@@ -90,7 +90,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
     if settings.database_url is not None:
         yield settings
         return
-    from app.embedded import EmbeddedPostgres
+    from ..embedded import EmbeddedPostgres
 
     wanted = settings.workers * (settings.pool_size + 2) + SPARE
     more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
@@ -110,7 +110,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
 
 async def _demo(settings: Settings, url: str) -> str:
     # Imported here, as it is needed for the embedded start only.
-    from app.demo.tenant import prepare
+    from ..demo.tenant import prepare
 
     assert settings.database_url is not None
     db = Database(settings.database_url, size=1, role=None)

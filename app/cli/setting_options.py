@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.entities import POLICY_SETTINGS, PolicySetting
-from app.errors import ConfigurationError
-from app.operations.policy_defaults import setting_value
+from ..entities import POLICY_SETTINGS, PolicySetting
+from ..errors import ConfigurationError
+from ..operations.policy_defaults import setting_value
 
 #: Parses the text of a setting, by the setting's name.
 Parse = Callable[[str, str], str | int | float]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, embedder_of, note, show, tenant_of, with_database
-from app.entities import Tenant
-from app.errors import ConfigurationError
-from app.store import memories as stored_memories
-from app.store import tenants as stored_tenants
-from app.store.database import Database
+from ..entities import Tenant
+from ..errors import ConfigurationError
+from ..store import memories as stored_memories
+from ..store import tenants as stored_tenants
+from ..store.database import Database
+from .common import AsJson, embedder_of, note, show, tenant_of, with_database
 
 
 def status(

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import AsJson, note, show, show_json, tenant_of, with_database
-from app.errors import BadRequest
-from app.operations import tenants
-from app.operations.policy_defaults import names_in, policy_defaults
-from app.store import tenants as stored_tenants
-from app.store.database import Database
+from ..errors import BadRequest
+from ..operations import tenants
+from ..operations.policy_defaults import names_in, policy_defaults
+from ..store import tenants as stored_tenants
+from ..store.database import Database
+from .common import AsJson, note, show, show_json, tenant_of, with_database
 
 group = typer.Typer(no_args_is_help=True, help="Create, list, change and delete tenants.")
 

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.accounting.usage_report import parse_dimensions, report_row, total
-from app.cli.common import AsJson, note, show_json, tenant_of, with_database
-from app.cli.report import percent, usd
-from app.cli.table import aligned
-from app.errors import BadRequest
-from app.operations.timespans import since as past_time
-from app.store import keys as stored_keys
-from app.store import usage as stored_usage
-from app.store.database import Database
+from ..accounting.usage_report import parse_dimensions, report_row, total
+from ..errors import BadRequest
+from ..operations.timespans import since as past_time
+from ..store import keys as stored_keys
+from ..store import usage as stored_usage
+from ..store.database import Database
+from .common import AsJson, note, show_json, tenant_of, with_database
+from .report import percent, usd
+from .table import aligned
 
 
 def usage(

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app import __version__
-from app.http.base_url import base_url
+from .. import __version__
+from ..http.base_url import base_url
 
 _FOLDER = Path(__file__).parent
 _PAGE = (_FOLDER / "index.html").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import orjson
 
-from app.dialects.prompt import tokens_of
-from app.dialects.tokens import estimate
+from ..dialects.prompt import tokens_of
+from ..dialects.tokens import estimate
 
 #: The kinds of work, each a file `examples/KIND.jsonl`.
 KINDS = (

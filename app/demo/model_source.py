@@ -8,11 +8,11 @@ from typing import Any
 
 import openai
 
-from app.demo.models import DEMO_MODELS, MODELS, PRICED_ON
-from app.operations import list_prices
-from app.operations.default_candidates import default_candidates
-from app.store import models, policies, providers
-from app.store.database import Database
+from ..operations import list_prices
+from ..operations.default_candidates import default_candidates
+from ..store import models, policies, providers
+from ..store.database import Database
+from .models import DEMO_MODELS, MODELS, PRICED_ON
 
 log = logging.getLogger("pgrouter.demo")
 

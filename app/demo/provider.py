@@ -11,12 +11,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from app.demo import shapes
-from app.demo.models import BY_NAME, MODELS
-from app.demo.reply import Reply, reply_to
-from app.dialects import CHAT, MESSAGES, RESPONSES, Dialect
-from app.errors import RouterError, TooLarge
-from app.http.validation import parse_object
+from ..dialects import CHAT, MESSAGES, RESPONSES, Dialect
+from ..errors import RouterError, TooLarge
+from ..http.validation import parse_object
+from . import shapes
+from .models import BY_NAME, MODELS
+from .reply import Reply, reply_to
 
 MAX_BODY = 32 * 1024 * 1024
 CLIENT_LEFT = 499

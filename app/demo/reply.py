@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.demo.dataset import by_prompt, examples
-from app.demo.models import MODELS
-from app.demo.samples import SAMPLES
-from app.dialects import CHAT, ParsedRequest
-from app.dialects.base import text_of
-from app.dialects.prompt import prompt_tokens
-from app.dialects.tokens import estimate
-from app.errors import BadRequest, NotFound
+from ..dialects import CHAT, ParsedRequest
+from ..dialects.base import text_of
+from ..dialects.prompt import prompt_tokens
+from ..dialects.tokens import estimate
+from ..errors import BadRequest, NotFound
+from .dataset import by_prompt, examples
+from .models import MODELS
+from .samples import SAMPLES
 
 MAX_CHOICES = 128
 

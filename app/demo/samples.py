@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.demo.dataset import Example, examples
+from .dataset import Example, examples
 
 
 @dataclass(frozen=True, slots=True)

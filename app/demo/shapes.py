@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 
-from app.demo.reply import Reply
+from .reply import Reply
 
 FINGERPRINT = "fp_pgrouter_demo"
 

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from app import entities
-from app.api_keys import hash_of, hint_of, make_key
-from app.demo import dataset
-from app.demo.model_source import DEMO, choose_source, enable_demo_models, put_policy
-from app.demo.models import MODELS
-from app.memory.embedders import CachedEmbedder
-from app.operations.policy_defaults import policy_defaults
-from app.store import keys, memories, models, providers, spaces
-from app.store import tenants as tenancy
-from app.store.database import Database
+from .. import entities
+from ..api_keys import hash_of, hint_of, make_key
+from ..memory.embedders import CachedEmbedder
+from ..operations.policy_defaults import policy_defaults
+from ..store import keys, memories, models, providers, spaces
+from ..store import tenants as tenancy
+from ..store.database import Database
+from . import dataset
+from .model_source import DEMO, choose_source, enable_demo_models, put_policy
+from .models import MODELS
 
 TENANT = "demo"
 #: The APIs of the demo provider.

@@ -1,10 +1,10 @@
 """Reads the bytes of the APIs: requests, answers, streams, usage, tokens."""
 
-from app.dialects.base import Dialect, ParsedRequest
-from app.dialects.chat import Chat
-from app.dialects.completions import Completions, Embeddings
-from app.dialects.messages import CountTokens, Messages
-from app.dialects.responses import InputTokens, Responses
+from .base import Dialect, ParsedRequest
+from .chat import Chat
+from .completions import Completions, Embeddings
+from .messages import CountTokens, Messages
+from .responses import InputTokens, Responses
 
 CHAT = Chat()
 RESPONSES = Responses()

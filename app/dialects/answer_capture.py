@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from app.dialects import CHAT, Dialect
-from app.dialects.base import object_at
-from app.dialects.sse import data_of, split_events
-from app.dialects.tokens import estimate
-from app.dialects.usage import UNKNOWN, TokenUsage
+from . import CHAT, Dialect
+from .base import object_at
+from .sse import data_of, split_events
+from .tokens import estimate
+from .usage import UNKNOWN, TokenUsage
 
 #: Bytes kept from the end of a stream: the usage is there, and the length of the text is estimated from them.
 TAIL = 128 * 1024

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol
 
 import orjson
 
-from app.dialects.usage import UNKNOWN, TokenUsage
-from app.errors import RouterError
+from ..errors import RouterError
+from .usage import UNKNOWN, TokenUsage
 
 #: The largest token count that is believed. The sum of four of them fits an int of Postgres.
 MAX_TOKENS = 2**28

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, ParsedRequest, first_positive, object_at, part_types
-from app.errors import BadRequest
+from ..errors import BadRequest
+from .base import OpenAI, ParsedRequest, first_positive, object_at, part_types
 
 
 class Chat(OpenAI):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from app.dialects.base import OpenAI, ParsedRequest, first_positive
-from app.dialects.chat import total_limit
-from app.dialects.usage import TokenUsage
+from .base import OpenAI, ParsedRequest, first_positive
+from .chat import total_limit
+from .usage import TokenUsage
 
 
 class Completions(OpenAI):

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
-from app.dialects.chat import validate_messages
-from app.dialects.usage import UNKNOWN, TokenUsage
-from app.errors import RouterError
+from ..errors import RouterError
+from .base import ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
+from .chat import validate_messages
+from .usage import UNKNOWN, TokenUsage
 
 #: Anthropic's error type for each HTTP status.
 _TYPES = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.dialects import Dialect, ParsedRequest
-from app.dialects.prompt import prompt_tokens
-from app.dialects.tokens import Count
-from app.errors import BadRequest
+from ..errors import BadRequest
+from . import Dialect, ParsedRequest
+from .prompt import prompt_tokens
+from .tokens import Count
 
 
 class ModelRequest:

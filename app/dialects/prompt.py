@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from app.dialects.base import ParsedRequest, text_of
-from app.dialects.tokens import Count, estimate
+from .base import ParsedRequest, text_of
+from .tokens import Count, estimate
 
 #: Tokens added per message and per request. OpenAI counts 4n + 3 for n messages; here n - 1 line breaks join them,
 #: one token each.

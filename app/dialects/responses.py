@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.dialects.base import OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
-from app.dialects.usage import UNKNOWN, TokenUsage
-from app.errors import BadRequest, RouterError
+from ..errors import BadRequest, RouterError
+from .base import OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
+from .usage import UNKNOWN, TokenUsage
 
 #: Types of tools that the client runs. The others are run by the provider and need no function calling.
 _CLIENT_TOOLS = ("function", "custom")

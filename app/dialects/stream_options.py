@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from app.dialects.json_splice import member, with_member, without_member
-from app.dialects.sse import data_of
+from .json_splice import member, with_member, without_member
+from .sse import data_of
 
 #: Spellings of the empty usage that providers put in every chunk but the last.
 _NONE_YET = (b',"usage":null', b', "usage": null', b', "usage":null')

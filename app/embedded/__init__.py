@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from app.embedded.programs import binaries, psql
-from app.embedded.server import EmbeddedPostgres, dsn_of, erase
+from .programs import binaries, psql
+from .server import EmbeddedPostgres, dsn_of, erase
 
 __all__ = ["EmbeddedPostgres", "binaries", "dsn_of", "erase", "psql"]

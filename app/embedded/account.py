@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 #: Accounts to use instead of root, which Postgres refuses, in order of preference.
 CANDIDATES = ("postgres", "nobody")

@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from app.embedded import place, programs
-from app.embedded.account import Account, account_for
-from app.embedded.home import SUPERUSER, Home
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from . import place, programs
+from .account import Account, account_for
+from .home import SUPERUSER, Home
 
 # Defaults for a laptop, written to postgresql.conf, so that ALTER SYSTEM or an editor can change them.
 DEFAULTS = {

@@ -7,8 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
-from app.embedded.lock import FileLock
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from .lock import FileLock
 
 SUPERUSER = "postgres"
 DATABASE = "pgrouter"

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from app.embedded import programs
-from app.embedded.account import Account
-from app.embedded.postmaster import Postmaster
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from . import programs
+from .account import Account
+from .postmaster import Postmaster
 
 _TEMPORARY = "postgres.new-"
 

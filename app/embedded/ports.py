@@ -7,8 +7,8 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator
 
-from app.embedded.home import Home
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from .home import Home
 
 # Below the ephemeral ports, so that the port of a home is still free after a restart.
 FIRST, LAST = 20_000, 29_999

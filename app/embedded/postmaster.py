@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.embedded.account import Account
+from .account import Account
 
 _POLL = 0.02
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from app.embedded.account import Account
-from app.embedded.lock import FileLock
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from .account import Account
+from .lock import FileLock
 
 # Files that an unprivileged account must access and cannot at their usual place. Only root writes here.
 SHARED = Path("/var/lib/pgrouter")

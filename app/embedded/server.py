@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from app.embedded import cluster, place, ports, programs
-from app.embedded.account import Account, environment
-from app.embedded.home import DATABASE, SUPERUSER, Home
-from app.embedded.postmaster import PidFile, Postmaster
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
+from . import cluster, place, ports, programs
+from .account import Account, environment
+from .home import DATABASE, SUPERUSER, Home
+from .postmaster import PidFile, Postmaster
 
 _POLL = 0.02
 _PROGRESS = 5.0  # seconds between two messages during a long start

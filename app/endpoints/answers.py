@@ -9,21 +9,21 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.accounting import reservation
-from app.accounting.ledger import Entry, decision_id
-from app.dialects import CHAT
-from app.dialects.answer_capture import AnswerCapture
-from app.dialects.model_request import ModelRequest
-from app.dialects.prompt import prompt_tokens
-from app.dialects.usage import TokenUsage
-from app.entities import Caller, Model, cost_usd
-from app.errors import RouterError
-from app.http.disconnect import CLIENT_CLOSED_REQUEST
-from app.routing import candidates
-from app.routing.plan import Plan
-from app.services import Services
-from app.telemetry.request_record import RequestRecord
-from app.upstream.attempt import Attempt
+from ..accounting import reservation
+from ..accounting.ledger import Entry, decision_id
+from ..dialects import CHAT
+from ..dialects.answer_capture import AnswerCapture
+from ..dialects.model_request import ModelRequest
+from ..dialects.prompt import prompt_tokens
+from ..dialects.usage import TokenUsage
+from ..entities import Caller, Model, cost_usd
+from ..errors import RouterError
+from ..http.disconnect import CLIENT_CLOSED_REQUEST
+from ..routing import candidates
+from ..routing.plan import Plan
+from ..services import Services
+from ..telemetry.request_record import RequestRecord
+from ..upstream.attempt import Attempt
 
 _JSON = ((b"content-type", b"application/json"),)
 

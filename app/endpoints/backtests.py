@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, parse_body, policy_of
-from app.errors import Busy
-from app.http.disconnect import until_disconnect
-from app.http.responses import answer
-from app.memory.backtest import Backtest
-from app.store import backtests
+from ..errors import Busy
+from ..http.disconnect import until_disconnect
+from ..http.responses import answer
+from ..memory.backtest import Backtest
+from ..store import backtests
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, parse_body, policy_of
 
 #: The Retry-After of a request during another backtest, seconds: most take less.
 RETRY = 2.0

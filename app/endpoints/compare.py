@@ -12,16 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.answers import Answer, AnswerError, ask
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, parse_body
-from app.entities import Caller
-from app.errors import BadRequest, DatabaseUnavailable
-from app.http.disconnect import until_disconnect
-from app.http.responses import answer
-from app.memory.examples import PromptIn
-from app.services import Services
-from app.store.prices import prices
+from ..entities import Caller
+from ..errors import BadRequest, DatabaseUnavailable
+from ..http.disconnect import until_disconnect
+from ..http.responses import answer
+from ..memory.examples import PromptIn
+from ..services import Services
+from ..store.prices import prices
+from .answers import Answer, AnswerError, ask
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, parse_body
 
 
 class Comparison(PromptIn):

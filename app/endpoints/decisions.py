@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation, parameter
-from app.endpoints.requests import authenticate
-from app.endpoints.responses import select
-from app.errors import NotFound
-from app.http.responses import answer
-from app.store import decisions
-from app.store.reals import short
+from ..errors import NotFound
+from ..http.responses import answer
+from ..store import decisions
+from ..store.reals import short
+from .openapi.operation import DocumentedRoute, Operation, parameter
+from .requests import authenticate
+from .responses import select
 
 #: The ledger's arrays by candidate, and the field of a candidate that each becomes.
 _ARRAYS = {

@@ -11,18 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.dialects import CHAT
-from app.dialects.model_request import ModelRequest
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, parse_body, policy_of
-from app.endpoints.responses import select
-from app.http.fields import Tag
-from app.http.responses import answer
-from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import PromptIn
-from app.routing.options import RoutingOptions
-from app.store import decisions
-from app.store.reals import short
+from ..dialects import CHAT
+from ..dialects.model_request import ModelRequest
+from ..http.fields import Tag
+from ..http.responses import answer
+from ..memory.embedders import EmbeddingFailed
+from ..memory.examples import PromptIn
+from ..routing.options import RoutingOptions
+from ..store import decisions
+from ..store.reals import short
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, parse_body, policy_of
+from .responses import select
 
 
 class Question(PromptIn):

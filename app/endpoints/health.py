@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app import __version__
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.errors import ConfigurationError, DatabaseUnavailable
-from app.http.responses import answer
-from app.services import services_of
-from app.telemetry import metrics
+from .. import __version__
+from ..errors import ConfigurationError, DatabaseUnavailable
+from ..http.responses import answer
+from ..services import services_of
+from ..telemetry import metrics
+from .openapi.operation import DocumentedRoute, Operation
 
 _MEDIA = "text/plain"
 

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation, parameter
-from app.endpoints.requests import DIGITS, authenticate, parse_query
-from app.errors import BadRequest, NotFound
-from app.http.responses import answer
-from app.store import memories
-from app.store.reals import short
+from ..errors import BadRequest, NotFound
+from ..http.responses import answer
+from ..store import memories
+from ..store.reals import short
+from .openapi.operation import DocumentedRoute, Operation, parameter
+from .requests import DIGITS, authenticate, parse_query
 
 _BIGINT = 2**63 - 1
 

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate
-from app.entities import Model
-from app.errors import NotFound
-from app.http.responses import answer
-from app.routing.candidates import may_use
+from ..entities import Model
+from ..errors import NotFound
+from ..http.responses import answer
+from ..routing.candidates import may_use
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate
 
 OWNER = "pgrouter"
 

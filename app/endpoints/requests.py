@@ -7,12 +7,12 @@ from typing import TypeVar
 from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 
-from app.entities import Caller, Policy
-from app.errors import BadRequest, NotFound
-from app.http.requests import bearer, read_body
-from app.http.validation import parse_object, validated
-from app.services import Services, services_of
-from app.telemetry.request_record import RequestRecord
+from ..entities import Caller, Policy
+from ..errors import BadRequest, NotFound
+from ..http.requests import bearer, read_body
+from ..http.validation import parse_object, validated
+from ..services import Services, services_of
+from ..telemetry.request_record import RequestRecord
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, parse_query, policy_of
-from app.endpoints.responses import Listing, listing
-from app.http.responses import answer
-from app.memory.backtest import saved
-from app.operations.timespans import since
-from app.store import backtests
+from ..http.responses import answer
+from ..memory.backtest import saved
+from ..operations.timespans import since
+from ..store import backtests
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, parse_query, policy_of
+from .responses import Listing, listing
 
 
 class SavingsQuery(BaseModel):

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate
-from app.endpoints.responses import select
-from app.http.responses import answer
-from app.store import memories
+from ..http.responses import answer
+from ..store import memories
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate
+from .responses import select
 
 
 class PolicyStatus(TypedDict):

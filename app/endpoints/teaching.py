@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.catalog import Catalog
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, raw_body
-from app.entities import Caller
-from app.errors import Conflict, DatabaseUnavailable
-from app.http.responses import answer
-from app.http.validation import parse_object, validated
-from app.memory.embedders import EmbeddingFailed
-from app.memory.examples import ExampleIn, ExamplesIn, examples_of
-from app.services import Services
-from app.store import memories
+from ..catalog import Catalog
+from ..entities import Caller
+from ..errors import Conflict, DatabaseUnavailable
+from ..http.responses import answer
+from ..http.validation import parse_object, validated
+from ..memory.embedders import EmbeddingFailed
+from ..memory.examples import ExampleIn, ExamplesIn, examples_of
+from ..services import Services
+from ..store import memories
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, raw_body
 
 
 class Taught(TypedDict):

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.accounting.usage_report import parse_dimensions, report_row, total
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.endpoints.requests import authenticate, parse_query
-from app.errors import BadRequest
-from app.http.responses import answer
-from app.operations.timespans import past, since
-from app.store import usage as usage_store
+from ..accounting.usage_report import parse_dimensions, report_row, total
+from ..errors import BadRequest
+from ..http.responses import answer
+from ..operations.timespans import past, since
+from ..store import usage as usage_store
+from .openapi.operation import DocumentedRoute, Operation
+from .requests import authenticate, parse_query
 
 
 class UsageQuery(BaseModel):

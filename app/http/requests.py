@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from starlette.types import Receive
 
-from app.errors import TooLarge, Unauthorized
-from app.http.disconnect import ClientDisconnected
+from ..errors import TooLarge, Unauthorized
+from .disconnect import ClientDisconnected
 
 Headers = Mapping[bytes, bytes]
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Send
 
-from app.errors import RouterError, ShuttingDown
+from ..errors import RouterError, ShuttingDown
 
 
 def as_router_error(caught: RouterError | asyncio.CancelledError) -> RouterError:

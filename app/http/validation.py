@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from app.errors import BadRequest
+from ..errors import BadRequest
 
 M = TypeVar("M", bound=BaseModel)
 

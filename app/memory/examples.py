@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.catalog import Catalog
-from app.dialects import prompt
-from app.dialects.chat import validate_messages
-from app.errors import BadRequest
-from app.http.fields import Score, Tag, Text, Tokens, check_storable
-from app.memory.embedders import CachedEmbedder
-from app.store.memories import Example
+from ..catalog import Catalog
+from ..dialects import prompt
+from ..dialects.chat import validate_messages
+from ..errors import BadRequest
+from ..http.fields import Score, Tag, Text, Tokens, check_storable
+from ..store.memories import Example
+from .embedders import CachedEmbedder
 
 #: Maximum examples of one request.
 MAX_EXAMPLES = 1000

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from app.caching import SingleFlight
-from app.entities import Caller, Space
-from app.errors import ConfigurationError
-from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create_for
-from app.settings import Settings
+from ..caching import SingleFlight
+from ..entities import Caller, Space
+from ..errors import ConfigurationError
+from ..settings import Settings
+from .embedders import CachedEmbedder, EmbeddingFailed, create_for
 
 log = logging.getLogger("pgrouter.spaces")
 

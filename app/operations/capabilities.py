@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import orjson
 
-from app.entities import CAPABILITIES
-from app.errors import NotFound
-from app.operations.model_listing import capabilities_in
-from app.store import models as stored_models
-from app.store import providers as stored_providers
-from app.store.database import Database
-from app.upstream.client import credentials
+from ..entities import CAPABILITIES
+from ..errors import NotFound
+from ..store import models as stored_models
+from ..store import providers as stored_providers
+from ..store.database import Database
+from ..upstream.client import credentials
+from .model_listing import capabilities_in
 
 #: Timeout for a provider's model list, seconds, and its greatest length, bytes.
 TIMEOUT = 20.0
@@ -105,7 +105,7 @@ async def _listed(http: aiohttp.ClientSession, upstream: Row) -> dict[str, dict[
 def _priced(row: Row, upstream: Row) -> dict[str, Any]:
     """The capabilities that genai-prices knows; a price for audio input means that the model takes audio."""
     # Importing the prices takes longer than most commands run.
-    from app.operations import list_prices
+    from . import list_prices
 
     known = list_prices.capabilities(row["upstream_name"], row["provider"], upstream["base_url"])
     return {capability: value for capability, value in known.items() if value is not None}

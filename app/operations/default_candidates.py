@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from app.operations.list_prices import Price
+from .list_prices import Price
 
 #: The strong model costs at least so many times as much as the cheap one; between closer prices little can be saved.
 FACTOR = 4

@@ -13,9 +13,9 @@ from typing import IO, Any, cast
 
 import orjson
 
-from app.errors import BadRequest, ConfigurationError
-from app.http.validation import validated
-from app.memory.examples import ExampleIn
+from ..errors import BadRequest, ConfigurationError
+from ..http.validation import validated
+from ..memory.examples import ExampleIn
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.catalog import Catalog
-from app.errors import BadRequest
-from app.memory.embedders import CachedEmbedder, EmbeddingFailed
-from app.memory.examples import ExampleIn, examples_of, labels_of
-from app.operations.example_file import ExampleFile
-from app.store.memories import Example
+from ..catalog import Catalog
+from ..errors import BadRequest
+from ..memory.embedders import CachedEmbedder, EmbeddingFailed
+from ..memory.examples import ExampleIn, examples_of, labels_of
+from ..store.memories import Example
+from .example_file import ExampleFile
 
 #: Greatest number of examples in a batch, and of characters in their prompts.
 BATCH, CHARACTERS = 1000, 8 * 1024 * 1024

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.api_keys import hash_of, hint_of, make_key
-from app.errors import BadRequest, NotFound
-from app.operations.timespans import moment
-from app.store import keys as stored_keys
-from app.store.database import Database
+from ..api_keys import hash_of, hint_of, make_key
+from ..errors import BadRequest, NotFound
+from ..store import keys as stored_keys
+from ..store.database import Database
+from .timespans import moment
 
 
 async def new_key(

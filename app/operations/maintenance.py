@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
-from app.settings import Settings
-from app.store import maintenance as stored_maintenance
-from app.store.database import Database
-from app.store.errors import reported_by_server
-from app.store.maintenance import Busy, Job
-from app.telemetry import metrics
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
+from ..settings import Settings
+from ..store import maintenance as stored_maintenance
+from ..store.database import Database
+from ..store.errors import reported_by_server
+from ..store.maintenance import Busy, Job
+from ..telemetry import metrics
 
 #: Conversations deleted in one statement, and statements in a round; the next round deletes the rest.
 BATCH = 5_000

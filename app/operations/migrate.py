@@ -10,9 +10,9 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.errors import ConfigurationError
-from app.store import schema
-from app.store.errors import configuration_errors
+from ..errors import ConfigurationError
+from ..store import schema
+from ..store.errors import configuration_errors
 
 
 def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.entities import CAPABILITIES
+from ..entities import CAPABILITIES
 
 #: Greatest value of the columns.
 _MOST = 2**31 - 1

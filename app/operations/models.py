@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app.errors import BadRequest, ConfigurationError, Conflict, NotFound
-from app.operations import providers
-from app.store import models as stored_models
-from app.store import policies as stored_policies
-from app.store import tenants as stored_tenants
-from app.store.database import Database
+from ..errors import BadRequest, ConfigurationError, Conflict, NotFound
+from ..store import models as stored_models
+from ..store import policies as stored_policies
+from ..store import tenants as stored_tenants
+from ..store.database import Database
+from . import providers
 
 Row = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ async def put(
     a share of the input price; `enabled` None keeps that value too. Raises `BadRequest` naming the field.
     """
     # Importing the prices takes longer than most commands run.
-    from app.operations import list_prices
+    from . import list_prices
 
     given, notes = dict(given), []
     known = await find(db, name)
@@ -100,7 +100,7 @@ async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str]
 
     Raises `ConfigurationError` if genai-prices has no provider `known_as`.
     """
-    from app.operations import list_prices
+    from . import list_prices
 
     try:
         found = list_prices.chat_models(known_as)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.errors import ConfigurationError, DatabaseUnavailable
-from app.store.database import Database
+from ..errors import ConfigurationError, DatabaseUnavailable
+from ..store.database import Database
 
 #: Connections; administration is rare.
 SIZE = 2

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.errors import BadRequest, ConfigurationError
-from app.operations.policy_defaults import choose, policy_defaults
-from app.store import models as stored_models
-from app.store import policies as stored_policies
-from app.store.database import Database
+from ..errors import BadRequest, ConfigurationError
+from ..store import models as stored_models
+from ..store import policies as stored_policies
+from ..store.database import Database
+from .policy_defaults import choose, policy_defaults
 
 
 async def put(

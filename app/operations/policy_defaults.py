@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from app.entities import POLICY_SETTINGS, Model
-from app.errors import ConfigurationError
-from app.settings import BACKENDS
+from ..entities import POLICY_SETTINGS, Model
+from ..errors import ConfigurationError
+from ..settings import BACKENDS
 
 #: The provider whose current cheap and strong model are the candidates of `auto` if none are named.
 _OF = "openai"
@@ -86,8 +86,8 @@ def choose(
     chosen = list(candidates)
     if not chosen:
         # Importing the prices takes longer than most commands do.
-        from app.operations import list_prices
-        from app.operations.default_candidates import default_candidates
+        from . import list_prices
+        from .default_candidates import default_candidates
 
         pair = default_candidates(list_prices.chat_models("openai"), priced)
         chosen = list(pair) if len(pair) > 1 else sorted(priced)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from app.errors import NotFound
-from app.store import providers as stored_providers
-from app.store.database import Database
+from ..errors import NotFound
+from ..store import providers as stored_providers
+from ..store.database import Database
 
 #: What `providers.speaks` may hold, and `providers.key_header`.
 Api = Literal["chat", "responses", "messages", "completions", "embeddings"]

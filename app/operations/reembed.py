@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from app.entities import Tenant
-from app.errors import BadRequest, Conflict
-from app.memory.embedders import CachedEmbedder
-from app.store import maintenance, spaces
-from app.store.database import Database
+from ..entities import Tenant
+from ..errors import BadRequest, Conflict
+from ..memory.embedders import CachedEmbedder
+from ..store import maintenance, spaces
+from ..store.database import Database
 
 #: Numbers of memories read at a time; each read compares all memories of both spaces.
 READ = 50_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.errors import BadRequest, ConfigurationError, Conflict, Forbidden, InvalidValue, PermissionDenied, RowConflict
+from ..errors import BadRequest, ConfigurationError, Conflict, Forbidden, InvalidValue, PermissionDenied, RowConflict
 
 
 @contextmanager

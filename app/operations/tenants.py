@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.entities import Tenant
-from app.errors import NotFound
-from app.operations.keys import new_key
-from app.operations.policy_defaults import choose, policy_defaults
-from app.store import models as stored_models
-from app.store import policies as stored_policies
-from app.store import tenants as stored_tenants
-from app.store.database import Database
+from ..entities import Tenant
+from ..errors import NotFound
+from ..store import models as stored_models
+from ..store import policies as stored_policies
+from ..store import tenants as stored_tenants
+from ..store.database import Database
+from .keys import new_key
+from .policy_defaults import choose, policy_defaults
 
 
 async def tenant_of(db: Database, name: str) -> Tenant:

@@ -10,15 +10,15 @@ from typing import Any
 import orjson
 from starlette.types import Send
 
-from app.dialects import Dialect
-from app.dialects.answer_capture import AnswerCapture
-from app.dialects.sse import EventSplitter
-from app.dialects.stream_options import without_usage
-from app.errors import RouterError
-from app.http.responses import send_bytes, send_error
-from app.proxy.keepalive import KEEP_ALIVE, paced
-from app.upstream.answer import Answer
-from app.upstream.client import Reply
+from ..dialects import Dialect
+from ..dialects.answer_capture import AnswerCapture
+from ..dialects.sse import EventSplitter
+from ..dialects.stream_options import without_usage
+from ..errors import RouterError
+from ..http.responses import send_bytes, send_error
+from ..upstream.answer import Answer
+from ..upstream.client import Reply
+from .keepalive import KEEP_ALIVE, paced
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 

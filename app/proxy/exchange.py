@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope, Send
 
-from app.dialects import Dialect
-from app.dialects.model_request import ModelRequest
-from app.entities import Caller, Model
-from app.proxy.downstream import Downstream
-from app.routing.options import NO_OPTIONS, RoutingOptions
-from app.routing.plan import Plan, Timings
-from app.services import Services, services_of
-from app.telemetry.request_record import RequestRecord
-from app.upstream.answer import Answer
-from app.upstream.client import RawHeaders
-from app.upstream.failover import Failover
+from ..dialects import Dialect
+from ..dialects.model_request import ModelRequest
+from ..entities import Caller, Model
+from ..routing.options import NO_OPTIONS, RoutingOptions
+from ..routing.plan import Plan, Timings
+from ..services import Services, services_of
+from ..telemetry.request_record import RequestRecord
+from ..upstream.answer import Answer
+from ..upstream.client import RawHeaders
+from ..upstream.failover import Failover
+from .downstream import Downstream
 
 
 @dataclass(slots=True, eq=False)

@@ -11,23 +11,23 @@ import time
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.accounting import reservation
-from app.accounting.ledger import decision_id
-from app.catalog import Catalog
-from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
-from app.dialects.model_request import ModelRequest
-from app.entities import Caller, Model
-from app.errors import BadRequest, RouterError, UpstreamUnavailable
-from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
-from app.http.requests import bearer, read_body
-from app.http.responses import as_router_error
-from app.http.validation import parse_object
-from app.proxy import outcome
-from app.proxy.exchange import Exchange
-from app.proxy.sender import Sender
-from app.routing.options import RoutingOptions
-from app.routing.plan import Plan
-from app.upstream.failover import Failover
+from ..accounting import reservation
+from ..accounting.ledger import decision_id
+from ..catalog import Catalog
+from ..dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
+from ..dialects.model_request import ModelRequest
+from ..entities import Caller, Model
+from ..errors import BadRequest, RouterError, UpstreamUnavailable
+from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
+from ..http.requests import bearer, read_body
+from ..http.responses import as_router_error
+from ..http.validation import parse_object
+from ..routing.options import RoutingOptions
+from ..routing.plan import Plan
+from ..upstream.failover import Failover
+from . import outcome
+from .exchange import Exchange
+from .sender import Sender
 
 
 class Inference:

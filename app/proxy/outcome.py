@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from app.accounting.ledger import Entry
-from app.dialects.usage import NOTHING, UNKNOWN, TokenUsage
-from app.entities import Caller, Model
-from app.http.disconnect import CLIENT_CLOSED_REQUEST
-from app.proxy.exchange import Exchange
-from app.routing.affinity import key_of
+from ..accounting.ledger import Entry
+from ..dialects.usage import NOTHING, UNKNOWN, TokenUsage
+from ..entities import Caller, Model
+from ..http.disconnect import CLIENT_CLOSED_REQUEST
+from ..routing.affinity import key_of
+from .exchange import Exchange
 
 
 def finish(exchange: Exchange, status: int, code: str | None) -> None:

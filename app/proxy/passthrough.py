@@ -9,18 +9,18 @@ from urllib.parse import unquote
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from app.accounting.ledger import decision_id
-from app.catalog import Catalog
-from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
-from app.entities import Caller, Provider
-from app.errors import BadRequest, Forbidden, NotFound, RouterError
-from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
-from app.http.requests import bearer
-from app.http.responses import as_router_error
-from app.proxy.downstream import Downstream
-from app.proxy.upload import Upload
-from app.services import Services, services_of
-from app.telemetry.request_record import RequestRecord
+from ..accounting.ledger import decision_id
+from ..catalog import Catalog
+from ..dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
+from ..entities import Caller, Provider
+from ..errors import BadRequest, Forbidden, NotFound, RouterError
+from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
+from ..http.requests import bearer
+from ..http.responses import as_router_error
+from ..services import Services, services_of
+from ..telemetry.request_record import RequestRecord
+from .downstream import Downstream
+from .upload import Upload
 
 _OWN = re.compile(r"/v1/router(/|$)")
 #: Paths whose requests are metered; `Inference` serves them if they are spelt like this.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from app.dialects.json_splice import with_model
-from app.dialects.model_request import ModelRequest
-from app.dialects.stream_options import with_usage
-from app.entities import Model
-from app.telemetry.otel import TRACEPARENT
-from app.telemetry.request_record import RequestRecord, Trace
-from app.upstream.client import RawHeaders, Reply, Upstream
+from ..dialects.json_splice import with_model
+from ..dialects.model_request import ModelRequest
+from ..dialects.stream_options import with_usage
+from ..entities import Model
+from ..telemetry.otel import TRACEPARENT
+from ..telemetry.request_record import RequestRecord, Trace
+from ..upstream.client import RawHeaders, Reply, Upstream
 
 
 class Sender:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from hashlib import blake2b
 
-from app.caching import LRU
-from app.errors import DatabaseUnavailable
-from app.store import ledger
-from app.store.database import Database
+from ..caching import LRU
+from ..errors import DatabaseUnavailable
+from ..store import ledger
+from ..store.database import Database
 
 #: Responses cached in the process, about 150 bytes each.
 CAPACITY = 50_000

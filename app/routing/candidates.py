@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.catalog import Catalog
-from app.dialects import Dialect, ParsedRequest
-from app.entities import Caller, Model, Policy
-from app.errors import BadRequest, Forbidden
+from ..catalog import Catalog
+from ..dialects import Dialect, ParsedRequest
+from ..entities import Caller, Model, Policy
+from ..errors import BadRequest, Forbidden
 
 #: Factor by which an estimate of tokens may be too low before a context window overflows.
 MARGIN = 1.2

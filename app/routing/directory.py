@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.api_keys import hash_of, is_key
-from app.caching import LRU, SingleFlight
-from app.catalog import Catalog
-from app.entities import Caller
-from app.errors import DatabaseUnavailable, Unauthorized
-from app.store import keys, models
-from app.store import providers as providers_store
-from app.store.database import Database
+from ..api_keys import hash_of, is_key
+from ..caching import LRU, SingleFlight
+from ..catalog import Catalog
+from ..entities import Caller
+from ..errors import DatabaseUnavailable, Unauthorized
+from ..store import keys, models
+from ..store import providers as providers_store
+from ..store.database import Database
 
 CHANNEL = "router_changed"
 #: Seconds that a valid key stays valid while the database cannot be reached.

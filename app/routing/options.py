@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.errors import BadRequest
+from ..errors import BadRequest
 
 
 @dataclass(frozen=True, slots=True)

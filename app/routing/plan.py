@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.entities import Model, Policy
+from ..entities import Model, Policy
 
 #: Why the first model serves, for reasons that are given without a ranking; those of rankings are SQL's.
 _WHY = {

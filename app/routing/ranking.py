@@ -8,13 +8,13 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app.entities import Caller, Policy
-from app.memory.embedders import EmbeddingFailed
-from app.memory.spaces import Spaces
-from app.routing.plan import Timings
-from app.store.database import Database
-from app.store.decisions import Ask, Question
-from app.telemetry import metrics
+from ..entities import Caller, Policy
+from ..memory.embedders import EmbeddingFailed
+from ..memory.spaces import Spaces
+from ..store.database import Database
+from ..store.decisions import Ask, Question
+from ..telemetry import metrics
+from .plan import Timings
 
 #: Policies of tenants that are remembered as cold.
 REMEMBERED = 1_000_000

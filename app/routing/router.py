@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from app.catalog import Catalog
-from app.dialects import prompt
-from app.dialects.model_request import ModelRequest
-from app.dialects.tokens import Tokenizers
-from app.entities import Caller, Model, Policy
-from app.errors import BadRequest, DatabaseUnavailable, Forbidden
-from app.routing import candidates
-from app.routing.candidates import Candidates
-from app.routing.options import RoutingOptions
-from app.routing.plan import Plan, Timings
-from app.routing.ranking import Ranking
-from app.store import decisions
-from app.store.decisions import Question
-from app.telemetry import metrics
+from ..catalog import Catalog
+from ..dialects import prompt
+from ..dialects.model_request import ModelRequest
+from ..dialects.tokens import Tokenizers
+from ..entities import Caller, Model, Policy
+from ..errors import BadRequest, DatabaseUnavailable, Forbidden
+from ..store import decisions
+from ..store.decisions import Question
+from ..telemetry import metrics
+from . import candidates
+from .candidates import Candidates
+from .options import RoutingOptions
+from .plan import Plan, Timings
+from .ranking import Ranking
 
 log = logging.getLogger("pgrouter.router")
 

@@ -6,9 +6,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from app.console import page as console
-from app.demo import provider
-from app.endpoints import (
+from ..console import page as console
+from ..demo import provider
+from ..endpoints import (
     admin,
     backtests,
     compare,
@@ -22,12 +22,12 @@ from app.endpoints import (
     teaching,
     usage,
 )
-from app.endpoints.openapi import endpoint as openapi
-from app.proxy import inference, passthrough
-from app.server.error_handlers import handlers
-from app.server.fast_path import Application
-from app.server.middleware import RequestRecords
-from app.services import Services
+from ..endpoints.openapi import endpoint as openapi
+from ..proxy import inference, passthrough
+from ..services import Services
+from .error_handlers import handlers
+from .fast_path import Application
+from .middleware import RequestRecords
 
 routes = [
     *inference.routes,

@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import DatabaseError, NotFound, RouterError
-from app.http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
-from app.http.responses import answer
-from app.server.middleware import HEADER
-from app.server.unknown_paths import message_for
-from app.telemetry.logs import REQUEST_ID
+from ..errors import DatabaseError, NotFound, RouterError
+from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
+from ..http.responses import answer
+from ..telemetry.logs import REQUEST_ID
+from .middleware import HEADER
+from .unknown_paths import message_for
 
 log = logging.getLogger("pgrouter")
 

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.server.error_handlers import handlers
-from app.server.middleware import RequestRecords
-from app.telemetry.observer import Observer
+from ..telemetry.observer import Observer
+from .error_handlers import handlers
+from .middleware import RequestRecords
 
 
 class Application:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.telemetry.logs import REQUEST_ID
-from app.telemetry.observer import Observer
-from app.telemetry.request_record import KEY, RequestRecord
+from ..telemetry.logs import REQUEST_ID
+from ..telemetry.observer import Observer
+from ..telemetry.request_record import KEY, RequestRecord
 
 HEADER = b"x-request-id"
 #: Paths that are not observed: machines poll the first three, and the router itself calls the demo's provider.

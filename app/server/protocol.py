@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.http.disconnect import DISCONNECT, Disconnect
+from ..http.disconnect import DISCONNECT, Disconnect
 
 #: A head is copied in front of so much of a body rather than written by itself, bytes.
 COPIED = 64 * 1024

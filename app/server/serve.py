@@ -14,11 +14,11 @@ from typing import Any
 
 import uvicorn
 
-from app.server.app import create_app
-from app.server.protocol import Protocol
-from app.server.warm_up import warm_up
-from app.services import running
-from app.settings import Settings
+from ..services import running
+from ..settings import Settings
+from .app import create_app
+from .protocol import Protocol
+from .warm_up import warm_up
 
 #: Signals that end the process.
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -19,10 +19,10 @@ from types import FrameType
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from app.errors import ConfigurationError
-from app.server.worker import work
-from app.settings import Settings
-from app.telemetry import metrics
+from ..errors import ConfigurationError
+from ..settings import Settings
+from ..telemetry import metrics
+from .worker import work
 
 #: Linux spreads connections over the sockets of one port. Elsewhere the workers take them off one socket: whoever is
 #: first may take a burst of them all.

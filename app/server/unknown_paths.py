@@ -6,8 +6,8 @@ import re
 
 from starlette.types import Scope
 
-from app.dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES
-from app.http.base_url import base_url
+from ..dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES
+from ..http.base_url import base_url
 
 #: Paths below the base URL, longest first: `/chat/completions` ends with `/completions`.
 _BELOW = sorted(

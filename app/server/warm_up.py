@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.demo import dataset
-from app.errors import DatabaseError, DatabaseUnavailable
-from app.memory.embedders import EmbeddingFailed
-from app.services import Services
-from app.store.warm_up import warm_up as warm_up_connections
+from ..demo import dataset
+from ..errors import DatabaseError, DatabaseUnavailable
+from ..memory.embedders import EmbeddingFailed
+from ..services import Services
+from ..store.warm_up import warm_up as warm_up_connections
 
 #: Connections that are warmed up: one for a request, one for the ledger that is written after it.
 CONNECTIONS = 2

@@ -14,10 +14,10 @@ from typing import Any
 
 import uvloop
 
-from app.errors import ConfigurationError
-from app.server import serve
-from app.settings import Settings
-from app.telemetry import logs, metrics
+from ..errors import ConfigurationError
+from ..settings import Settings
+from ..telemetry import logs, metrics
+from . import serve
 
 #: The parent passes on what it hears, once; a terminal would tell everybody.
 _NOT_OURS = (signal.SIGINT, signal.SIGHUP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.settings.variables import Kind, Variable, switch, text
+from .variables import Kind, Variable, switch, text
 
 _ANY = text()
 

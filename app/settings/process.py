@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from app.settings.variables import Kind, Variable, choice, folder, seconds, secret, switch, text, whole
+from .variables import Kind, Variable, choice, folder, seconds, secret, switch, text, whole
 
 MEBIBYTE = 1024 * 1024
 #: Least length of the master key: it gives access to everything, so it must not be guessable.

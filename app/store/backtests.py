@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.entities import POLICY_SETTINGS
-from app.store.database import Database
+from ..entities import POLICY_SETTINGS
+from .database import Database
 
 #: Seconds of a call's timeout beyond those for measuring: for reading at its start and computing at its end.
 SLACK = 30.0

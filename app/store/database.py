@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import (
+from ..errors import (
     BadRequest,
     ConfigurationError,
     Conflict,
@@ -22,11 +22,11 @@ from app.errors import (
     NotFound,
     RouterError,
 )
-from app.store import servers
-from app.store.connections import Connections
-from app.store.errors import translate
-from app.store.pool import ABORTED, NO_SERVER, UNREACHABLE, Pool, aborted_error, prepare
-from app.store.servers import Servers
+from . import servers
+from .connections import Connections
+from .errors import translate
+from .pool import ABORTED, NO_SERVER, UNREACHABLE, Pool, aborted_error, prepare
+from .servers import Servers
 
 #: The schema revision of this version, the last one of `migrations/`.
 REVISION = "0105"

@@ -9,8 +9,8 @@ from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
-from app.errors import DatabaseUnavailable
-from app.store.database import Database
+from ..errors import DatabaseUnavailable
+from .database import Database
 
 #: Statements that run at once; further calls wait and are batched. A batch takes Postgres little more than half of the
 #: processor time of separate statements, and this process a fraction.

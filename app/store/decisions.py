@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 from pgvector import HalfVector
 
-from app.errors import DatabaseUnavailable
-from app.store.database import Database, or_unavailable
-from app.store.decision_batches import ARGUMENTS, DECIDE, DecisionBatcher
+from ..errors import DatabaseUnavailable
+from .database import Database, or_unavailable
+from .decision_batches import ARGUMENTS, DECIDE, DecisionBatcher
 
 log = logging.getLogger("pgrouter.store")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from app.errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
+from ..errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
 
 #: Messages for violated constraints, by name.
 CONSTRAINTS = {

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from app.entities import Caller, Space
-from app.store.database import Database
-from app.store.policies import policies
+from ..entities import Caller, Space
+from .database import Database
+from .policies import policies
 
 
 async def create_key(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.store.database import Database
+from .database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.errors import DatabaseError
-from app.store.database import Database, translate_errors
+from ..errors import DatabaseError
+from .database import Database, translate_errors
 
 #: Timeout of a job, seconds. To move or index a tenant of a million memories takes a quarter of an hour.
 LONG = 4 * 3600.0

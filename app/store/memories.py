@@ -9,7 +9,7 @@ from typing import Any
 
 from pgvector import HalfVector
 
-from app.store.database import Database
+from .database import Database
 
 
 @dataclass(frozen=True, slots=True)

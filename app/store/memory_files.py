@@ -10,8 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from app.store.database import Database, translate_errors
-from app.store.memories import Example
+from .database import Database, translate_errors
+from .memories import Example
 
 #: Columns of staged_examples to copy, in the order of `Example.composite`.
 COLUMNS = (

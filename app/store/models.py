@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from app.entities import CAPABILITIES, Model, Provider
-from app.store.database import Database
-from app.store.providers import providers
+from ..entities import CAPABILITIES, Model, Provider
+from .database import Database
+from .providers import providers
 
 
 async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from app.entities import POLICY_SETTINGS, Policy
-from app.store.database import Database
+from ..entities import POLICY_SETTINGS, Policy
+from .database import Database
 
 
 async def policies(db: Database, tenant_id: int) -> list[Policy]:

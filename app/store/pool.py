@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from app.errors import DatabaseUnavailable, RouterError
-from app.store.connections import Connections
-from app.store.errors import translate
-from app.store.servers import Servers
+from ..errors import DatabaseUnavailable, RouterError
+from .connections import Connections
+from .errors import translate
+from .servers import Servers
 
 NO_SERVER = "The routing memory cannot be reached."
 #: Consecutive timeouts after which the server counts as unreachable.

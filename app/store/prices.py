@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from app.store.database import Database
+from .database import Database
 
 
 async def prices(db: Database, tenant_id: int) -> list[Mapping[str, Any]]:

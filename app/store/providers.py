@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.entities import Provider
-from app.store.database import Database
+from ..entities import Provider
+from .database import Database
 
 
 async def providers(db: Database) -> list[Provider]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.store.database import Database
+from .database import Database
 
 
 async def grant_tenant(db: Database, role: str, tenant_id: int | None) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncpg
 
-from app.errors import ConfigurationError
-from app.store import servers
-from app.store.errors import configuration_errors
+from ..errors import ConfigurationError
+from . import servers
+from .errors import configuration_errors
 
 #: Timeout of a connection attempt, seconds.
 CONNECT_TIMEOUT = 10.0

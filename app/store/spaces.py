@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from pgvector import HalfVector
 
-from app.errors import DatabaseUnavailable
-from app.store.database import Database
+from ..errors import DatabaseUnavailable
+from .database import Database
 
 #: Timeouts of calls on one batch, and of calls on all memories of a tenant, seconds.
 BATCH_TIMEOUT = 120

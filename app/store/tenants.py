@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.entities import Tenant
-from app.store.database import Database
+from ..entities import Tenant
+from .database import Database
 
 
 async def create_tenant(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.store.database import Database
+from .database import Database
 
 #: Columns to group usage by.
 DIMENSIONS = ("key", "model", "policy", "day", "task")

@@ -12,10 +12,10 @@ from contextlib import suppress
 
 from pgvector import HalfVector
 
-from app.errors import NotFound
-from app.store import keys, ledger, models, policies
-from app.store.database import Database
-from app.store.decisions import Question, decide_alone
+from ..errors import NotFound
+from . import keys, ledger, models, policies
+from .database import Database
+from .decisions import Question, decide_alone
 
 #: A number that no tenant, policy or model has.
 NONE = 0

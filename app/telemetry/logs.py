@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
-from app.errors import ConfigurationError
-from app.telemetry.request_record import RequestRecord
+from ..errors import ConfigurationError
+from .request_record import RequestRecord
 
 #: Id of the current request; empty outside of requests.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")

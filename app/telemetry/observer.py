@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.telemetry import logs, request_metrics
-from app.telemetry.otel import Telemetry
-from app.telemetry.request_record import RequestRecord, Trace
+from . import logs, request_metrics
+from .otel import Telemetry
+from .request_record import RequestRecord, Trace
 
 
 class Observer:

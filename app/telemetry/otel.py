@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from app import __version__
-from app.errors import ConfigurationError
-from app.telemetry.metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_BUCKETS
-from app.telemetry.request_record import RequestRecord, Trace
+from .. import __version__
+from ..errors import ConfigurationError
+from .metrics import FIRST_TOKEN_BUCKETS, OPERATION_BUCKETS, TOKEN_BUCKETS
+from .request_record import RequestRecord, Trace
 
 TRACEPARENT = b"traceparent"
 #: Seconds to deliver the last spans and metrics when the process ends.
@@ -67,7 +67,7 @@ class Telemetry:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        from app.telemetry import spans
+        from . import spans
 
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence. Each worker is an instance of the service.
         named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")

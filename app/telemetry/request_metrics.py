@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Counter, Histogram
 
-from app.telemetry import metrics
-from app.telemetry.request_record import RequestRecord
+from . import metrics
+from .request_record import RequestRecord
 
 M = TypeVar("M", Counter, Histogram)
 #: Sets of labels of one metric; further ones are counted as `other`, which bounds what names can take of memory.

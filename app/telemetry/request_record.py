@@ -10,9 +10,9 @@ from uuid import UUID
 
 from starlette.types import Scope
 
-from app.dialects.usage import UNKNOWN, TokenUsage
-from app.entities import Model
-from app.upstream.attempt import Attempt
+from ..dialects.usage import UNKNOWN, TokenUsage
+from ..entities import Model
+from ..upstream.attempt import Attempt
 
 #: The key of a request's record in its ASGI scope.
 KEY = "pgrouter.record"

@@ -12,8 +12,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.telemetry.request_record import RequestRecord
-from app.upstream.attempt import Attempt
+from ..upstream.attempt import Attempt
+from .request_record import RequestRecord
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 Attributes = dict[str, str | int | float | bool]

@@ -6,10 +6,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from app.errors import UpstreamUnavailable
-from app.upstream.attempt import RETRYABLE, Attempt
-from app.upstream.backoff import retry_after
-from app.upstream.client import Reply
+from ..errors import UpstreamUnavailable
+from .attempt import RETRYABLE, Attempt
+from .backoff import retry_after
+from .client import Reply
 
 #: A reply of known length up to this many bytes is read whole before any of it is sent on.
 WHOLE = 1024 * 1024

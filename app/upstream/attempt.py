@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from app.entities import Model
+from ..entities import Model
 
 #: Statuses of transient failures: the same provider may succeed at a retry.
 RETRYABLE = frozenset((408, 409, 429, *range(500, 600)))

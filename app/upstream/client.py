@@ -11,8 +11,8 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
-from app.entities import Provider
-from app.errors import UpstreamUnavailable
+from ..entities import Provider
+from ..errors import UpstreamUnavailable
 
 #: Headers of a single connection (RFC 9110, 7.6.1), which must not be forwarded.
 HOP_BY_HOP = frozenset(

@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from app.entities import Model
-from app.errors import UpstreamUnavailable
-from app.upstream.answer import Answer, read_if_short
-from app.upstream.attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
-from app.upstream.backoff import backoff, retry_after
-from app.upstream.breaker import Breakers
-from app.upstream.client import Reply
+from ..entities import Model
+from ..errors import UpstreamUnavailable
+from .answer import Answer, read_if_short
+from .attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
+from .backoff import backoff, retry_after
+from .breaker import Breakers
+from .client import Reply
 
 #: Statuses that count as a failure of the model, whatever the request.
 _UNHEALTHY = frozenset((401, 408, 429, *range(500, 600)))

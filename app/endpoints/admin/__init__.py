@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import Mount, Router
 
-from app.endpoints.admin import keys, limits, models, policies, prices, providers, tenants, usage
-from app.endpoints.admin.auth import RequireMasterKey
-from app.endpoints.admin.route import PREFIX
+from . import keys, limits, models, policies, prices, providers, tenants, usage
+from .auth import RequireMasterKey
+from .route import PREFIX
 
 __all__ = ["PREFIX", "routes"]
 

@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from app.errors import Unauthorized
-from app.http.requests import bearer
-from app.services import services_of
+from ...errors import Unauthorized
+from ...http.requests import bearer
+from ...services import services_of
 
 
 class RequireMasterKey:

@@ -11,16 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.requests import AdminRequest, changes_in, number_in, tenant_in
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing, select
-from app.errors import NotFound
-from app.http.fields import Text
-from app.http.responses import answer
-from app.operations.keys import new_key, rotate, until
-from app.store import keys
-from app.store.database import Database
+from ...errors import NotFound
+from ...http.fields import Text
+from ...http.responses import answer
+from ...operations.keys import new_key, rotate, until
+from ...store import keys
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing, select
+from .requests import AdminRequest, changes_in, number_in, tenant_in
+from .route import admin_route
 
 #: `12h`, `30d`, `8w` from now, or a date or time in ISO 8601.
 Moment = Annotated[str, Field(min_length=2, max_length=40, examples=["30d", "2027-01-31"])]

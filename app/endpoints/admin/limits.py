@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.requests import AdminRequest, number_in, tenant_in
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing, select
-from app.http.responses import answer
-from app.store import limits
-from app.store.database import Database
+from ...http.responses import answer
+from ...store import limits
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing, select
+from .requests import AdminRequest, number_in, tenant_in
+from .route import admin_route
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Usd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]

@@ -11,19 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.prices import Usd
-from app.endpoints.admin.requests import AdminRequest
-from app.endpoints.admin.responses import Notes
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing, select
-from app.entities import CAPABILITIES
-from app.http.fields import Text
-from app.http.responses import answer
-from app.operations import capabilities
-from app.operations import models as operations
-from app.store import models
-from app.store.database import Database
+from ...entities import CAPABILITIES
+from ...http.fields import Text
+from ...http.responses import answer
+from ...operations import capabilities
+from ...operations import models as operations
+from ...store import models
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing, select
+from .prices import Usd
+from .requests import AdminRequest
+from .responses import Notes
+from .route import admin_route
 
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _GIVEN = ("input_price", "cached_input_price", "output_price", *CAPABILITIES)

@@ -9,20 +9,20 @@ from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.policy_fields import INFINITY, REQUEST_FIELDS, RESPONSE_FIELDS
-from app.endpoints.admin.requests import AdminRequest, tenant_in
-from app.endpoints.admin.responses import Deleted, Notes, deleted
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing
-from app.entities import POLICY_SETTINGS
-from app.errors import NotFound
-from app.http.fields import Text
-from app.http.responses import answer
-from app.operations import policies as operations
-from app.settings import Backend
-from app.store import policies
-from app.store.database import Database
+from ...entities import POLICY_SETTINGS
+from ...errors import NotFound
+from ...http.fields import Text
+from ...http.responses import answer
+from ...operations import policies as operations
+from ...settings import Backend
+from ...store import policies
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing
+from .policy_fields import INFINITY, REQUEST_FIELDS, RESPONSE_FIELDS
+from .requests import AdminRequest, tenant_in
+from .responses import Deleted, Notes, deleted
+from .route import admin_route
 
 Weight = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 

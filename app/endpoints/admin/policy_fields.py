@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from app.entities import POLICY_SETTINGS, PolicySetting
+from ...entities import POLICY_SETTINGS, PolicySetting
 
 #: JSON has no infinity.
 INFINITY = "infinity"

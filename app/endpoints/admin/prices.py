@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.requests import AdminRequest, tenant_in
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing, select
-from app.errors import NotFound
-from app.http.responses import answer
-from app.operations import models
-from app.store import prices
-from app.store.database import Database
+from ...errors import NotFound
+from ...http.responses import answer
+from ...operations import models
+from ...store import prices
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing, select
+from .requests import AdminRequest, tenant_in
+from .route import admin_route
 
 
 def _day(value: object) -> date:

@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.requests import AdminRequest
-from app.endpoints.admin.responses import Deleted, deleted
-from app.endpoints.admin.route import admin_route
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing, select
-from app.errors import BadRequest, NotFound
-from app.http.responses import answer
-from app.operations import providers as operations
-from app.operations.providers import Api, KeyHeader
-from app.store import providers
-from app.store.database import Database
+from ...errors import BadRequest, NotFound
+from ...http.responses import answer
+from ...operations import providers as operations
+from ...operations.providers import Api, KeyHeader
+from ...store import providers
+from ...store.database import Database
+from ..requests import parse_body
+from ..responses import Listing, listing, select
+from .requests import AdminRequest
+from .responses import Deleted, deleted
+from .route import admin_route
 
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
 #: As names of models: the path contains them unescaped.

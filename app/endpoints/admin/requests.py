@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from app.entities import Tenant
-from app.errors import BadRequest, NotFound
-from app.operations.tenants import tenant_of
-from app.store.database import Database
+from ...entities import Tenant
+from ...errors import BadRequest, NotFound
+from ...operations.tenants import tenant_of
+from ...store.database import Database
 
 
 class AdminRequest(BaseModel):

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.endpoints.openapi.operation import DocumentedRoute, Operation, Schema
-from app.errors import NotFound
-from app.operations.refusals import http_errors
-from app.services import services_of
-from app.store.database import Database
+from ...errors import NotFound
+from ...operations.refusals import http_errors
+from ...services import services_of
+from ...store.database import Database
+from ..openapi.operation import DocumentedRoute, Operation, Schema
 
 PREFIX = "/v1/router/admin"
 

@@ -10,19 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.admin.requests import AdminRequest, changes_in, tenant_in
-from app.endpoints.admin.responses import Deleted, deleted
-from app.endpoints.admin.route import admin_route
-from app.endpoints.openapi.operation import parameter
-from app.endpoints.requests import parse_body
-from app.endpoints.responses import Listing, listing
-from app.entities import Tenant
-from app.errors import BadRequest, NotFound
-from app.http.fields import Text
-from app.http.responses import answer
-from app.operations import tenants as operations
-from app.store import tenants
-from app.store.database import Database
+from ...entities import Tenant
+from ...errors import BadRequest, NotFound
+from ...http.fields import Text
+from ...http.responses import answer
+from ...operations import tenants as operations
+from ...store import tenants
+from ...store.database import Database
+from ..openapi.operation import parameter
+from ..requests import parse_body
+from ..responses import Listing, listing
+from .requests import AdminRequest, changes_in, tenant_in
+from .responses import Deleted, deleted
+from .route import admin_route
 
 Cap = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,99}$")]

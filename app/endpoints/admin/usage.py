@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.endpoints.admin.route import admin_route
-from app.endpoints.usage import UsageQuery, UsageReport, period_of, report
-from app.http.responses import answer
-from app.store import usage as usage_store
-from app.store.database import Database
+from ...http.responses import answer
+from ...store import usage as usage_store
+from ...store.database import Database
+from ..usage import UsageQuery, UsageReport, period_of, report
+from .route import admin_route
 
 
 async def usage(request: Request, db: Database) -> Response:

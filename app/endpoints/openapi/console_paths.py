@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.endpoints.openapi.operation import DocumentedPath, Operation
+from .operation import DocumentedPath, Operation
 
 PATHS = (
     DocumentedPath(

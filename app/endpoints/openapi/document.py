@@ -9,11 +9,11 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from app import __version__
-from app.endpoints.openapi.errors import AnthropicError, Error
-from app.endpoints.openapi.operation import JSON, DocumentedPath, Schema
-from app.endpoints.openapi.paths import documented_paths
-from app.endpoints.openapi.schemas import REF, Mode, query_parameters, schemas_of
+from ... import __version__
+from .errors import AnthropicError, Error
+from .operation import JSON, DocumentedPath, Schema
+from .paths import documented_paths
+from .schemas import REF, Mode, query_parameters, schemas_of
 
 KEYS = frozenset({None, "tenant", "master"})
 

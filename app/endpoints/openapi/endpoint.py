@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.endpoints.openapi.document import document
-from app.endpoints.openapi.operation import DocumentedRoute, Operation
-from app.http.responses import answer
-from app.services import services_of
+from ...http.responses import answer
+from ...services import services_of
+from .document import document
+from .operation import DocumentedRoute, Operation
 
 
 class OpenApiDocument(TypedDict):

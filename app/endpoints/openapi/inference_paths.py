@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.endpoints.openapi.operation import EVENTS, JSON, DocumentedPath, Operation, Schema, parameter
+from .operation import EVENTS, JSON, DocumentedPath, Operation, Schema, parameter
 
 #: The headers of a request that the router reads.
 _HEADERS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.endpoints.openapi.inference_paths import ERRORS
-from app.endpoints.openapi.operation import JSON, DocumentedPath, Operation, Schema
+from .inference_paths import ERRORS
+from .operation import JSON, DocumentedPath, Operation, Schema
 
 _ROUTE = "/v1/{path}"
 _ANY: dict[str, Schema] = {"*/*": {}}

@@ -8,8 +8,8 @@ from itertools import chain
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from app.endpoints.openapi import console_paths, inference_paths, passthrough_paths
-from app.endpoints.openapi.operation import DocumentedPath, DocumentedRoute
+from . import console_paths, inference_paths, passthrough_paths
+from .operation import DocumentedPath, DocumentedRoute
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from app.endpoints.openapi.operation import Schema
+from .operation import Schema
 
 REF = "#/components/schemas/{model}"
 

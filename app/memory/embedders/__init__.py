@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.errors import ConfigurationError
-from app.memory.embedders.base import MINILM_SPACE, STATIC_SPACE, Embedder, EmbeddingFailed
-from app.memory.embedders.cache import CachedEmbedder
-from app.settings import Settings
+from ...errors import ConfigurationError
+from ...settings import Settings
+from .base import MINILM_SPACE, STATIC_SPACE, Embedder, EmbeddingFailed
+from .cache import CachedEmbedder
 
 __all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "create", "create_for", "setting_of"]
 
@@ -60,15 +60,15 @@ def _embedder(settings: Settings, dimensions: int) -> Embedder:
     # Imported when selected, because each needs packages that cost start-up time and memory or are not installed.
     kind, _, argument = settings.embedder.partition(":")
     if settings.embedder == "static":
-        from app.memory.embedders.static import StaticEmbedder
+        from .static import StaticEmbedder
 
         return StaticEmbedder()
     if kind == "minilm" and (argument or settings.embedder == "minilm"):
-        from app.memory.embedders.minilm import MiniLMEmbedder
+        from .minilm import MiniLMEmbedder
 
         return MiniLMEmbedder(argument or None)
     if kind == "openai" and argument:
-        from app.memory.embedders.remote import RemoteEmbedder
+        from .remote import RemoteEmbedder
 
         return RemoteEmbedder(argument, dimensions, settings.embedding_url)
     raise ConfigurationError(

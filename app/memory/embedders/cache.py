@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from app.caching import LRU, SingleFlight
-from app.memory.embedders.base import QUICK_CHARS, Embedder, EmbeddingFailed
+from ...caching import LRU, SingleFlight
+from .base import QUICK_CHARS, Embedder, EmbeddingFailed
 
 #: Texts per call of the embedder in `embed_many`.
 CHUNK = 64

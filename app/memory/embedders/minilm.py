@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from app.errors import ConfigurationError
-from app.memory.embedders.base import MINILM_SPACE, EmbeddingFailed, head_and_tail, replace_surrogates
+from ...errors import ConfigurationError
+from .base import MINILM_SPACE, EmbeddingFailed, head_and_tail, replace_surrogates
 
 WINDOW = 256
 """Tokens that the model reads, including [CLS] and [SEP]. Of a longer text it reads head and tail."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, BadRequestError, OpenAIError
 
-from app.errors import ConfigurationError
-from app.memory.embedders.base import EmbeddingFailed, replace_surrogates
+from ...errors import ConfigurationError
+from .base import EmbeddingFailed, replace_surrogates
 
 NATIVE = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 # Models trained so that a prefix of a vector is a vector too; the endpoint's `dimensions` truncates in the same way.

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from app.errors import ConfigurationError
-from app.memory.embedders import surface
-from app.memory.embedders.base import QUICK_CHARS, STATIC_SPACE, head_and_tail, replace_surrogates
+from ...errors import ConfigurationError
+from . import surface
+from .base import QUICK_CHARS, STATIC_SPACE, head_and_tail, replace_surrogates
 
 READ_CHARS = 256 * 1024
 """Characters that are read, head and tail of a longer text: about 65,000 tokens; more hardly change the mean."""

@@ -1,0 +1,1 @@
+"""Packaging: the folder app/ is installed as the package pgrouter."""
