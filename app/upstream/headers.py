@@ -90,10 +90,14 @@ def named_in_connection(value: bytes) -> frozenset[bytes]:
 
 def relayed(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     """Return a provider's headers that go to the client, with lower-case names."""
-    lower = [(name.lower(), value) for name, value in raw]
-    kept = [each for each in lower if each[0] not in _NOT_RELAYED and not each[0].startswith(_CROSS_ORIGIN)]
-    named = [named_in_connection(value) for name, value in lower if name == b"connection"]
-    if any(named):
-        hop = frozenset().union(*named)
-        kept = [each for each in kept if each[0] not in hop]
-    return kept
+    kept = []
+    hop = b""
+    for name, value in raw:
+        name = name.lower()
+        if name in _NOT_RELAYED:
+            if name == b"connection":
+                hop = hop + b"," + value if hop else value
+        elif not name.startswith(_CROSS_ORIGIN):
+            kept.append((name, value))
+    dropped = named_in_connection(hop) if hop else None
+    return [each for each in kept if each[0] not in dropped] if dropped else kept

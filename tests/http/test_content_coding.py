@@ -30,7 +30,8 @@ def streamed_zstd(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+Pack = Callable[[bytes], bytes]
+PACKED: dict[str, tuple[str, Pack]] = {
     "gzip": ("gzip", gzip.compress),
     "x-gzip": ("X-GZip", gzip.compress),
     "members": ("gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]) + b"\0\0"),
@@ -72,7 +73,7 @@ async def test_teaching_takes_them_too(proxy: Proxy) -> None:
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
 async def test_a_bomb_is_a_413(proxies: ProxyFactory, upstream: Running, name: str) -> None:
     upstream.clear()
-    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name]
+    pack: Pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name]
     async with proxies(max_body=100_000) as proxy, proxy.http() as http:
         for size, status in ((30_000_000, 413), (100_001, 413), (100_000, 200)):
             body = orjson.dumps({"model": STRONG, "messages": [{"role": "user", "content": ""}]})
@@ -98,7 +99,8 @@ async def test_another_coding_is_a_415(proxy: Proxy, upstream: Running, name: st
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
 async def test_bytes_of_another_coding_are_a_400(proxy: Proxy, upstream: Running, name: str) -> None:
-    whole = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name](b'{"model": "strong"}')
+    pack: Pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name]
+    whole = pack(b'{"model": "strong"}')
     async with proxy.http() as http:
         for body in (b"{}", b'{"model": "strong"}', whole[:-9], whole + b"rest"):
             if name == "deflate" and body.endswith(b"rest"):

@@ -43,8 +43,12 @@ async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
         assert last.startswith(b"event: error\n")
         assert (said["type"], said["error"]["type"]) == ("error", "api_error")
     else:
-        assert last.startswith(b"event: error\n")
-        assert (said["type"], said["code"]) == ("error", "upstream_unavailable")
+        assert last.startswith(b"event: response.failed\n")
+        begun = orjson.loads(data_of(events[0] if data_of(events[0]) else events[1]))
+        assert said["type"] == "response.failed"
+        assert (said["response"]["id"], said["response"]["status"]) == (begun["response"]["id"], "failed")
+        assert said["response"]["error"]["code"] == "upstream_unavailable"
+        assert said["sequence_number"] == orjson.loads(data_of(events[-1]))["sequence_number"] + 1
     (row,) = await proxy.ledger()
     assert (row["status"], row["attempts"]) == (502, 1), "nobody else is asked once a byte went out"
     assert row["usage_estimated"]
