@@ -44,6 +44,8 @@ PACKED: dict[str, tuple[str, Pack]] = {
     "identity": ("identity", bytes),
 }
 
+PLAIN: dict[str, Pack] = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}
+
 
 @pytest.mark.parametrize("packed", PACKED)
 @pytest.mark.parametrize("model", [STRONG, "auto"])
@@ -73,7 +75,7 @@ async def test_teaching_takes_them_too(proxy: Proxy) -> None:
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
 async def test_a_bomb_is_a_413(proxies: ProxyFactory, upstream: Running, name: str) -> None:
     upstream.clear()
-    pack: Pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name]
+    pack = PLAIN[name]
     async with proxies(max_body=100_000) as proxy, proxy.http() as http:
         for size, status in ((30_000_000, 413), (100_001, 413), (100_000, 200)):
             body = orjson.dumps({"model": STRONG, "messages": [{"role": "user", "content": ""}]})
@@ -99,7 +101,7 @@ async def test_another_coding_is_a_415(proxy: Proxy, upstream: Running, name: st
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
 async def test_bytes_of_another_coding_are_a_400(proxy: Proxy, upstream: Running, name: str) -> None:
-    pack: Pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": streamed_zstd}[name]
+    pack = PLAIN[name]
     whole = pack(b'{"model": "strong"}')
     async with proxy.http() as http:
         for body in (b"{}", b'{"model": "strong"}', whole[:-9], whole + b"rest"):
