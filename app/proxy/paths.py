@@ -20,7 +20,7 @@ _TAILS = sorted((tuple(path.split("/")[2:]) for path in _EXACT), key=len, revers
 _ASKING = frozenset(
     (
         "chat", "completion", "completions", "complete", "converse", "converse-stream", "deployments", "embedding",
-        "embeddings", "engines", "generate", "infill", "invoke", "messages", "models", "responses",
+        "embeddings", "engines", "generate", "infill", "invoke", "messages", "responses",
     )
 )  # fmt: skip
 _ID = r"[A-Za-z0-9._~:@+-]+"
@@ -56,7 +56,7 @@ def forwarded_path(scope: Scope) -> str:
         return path[3:]
     known = _KNOWN.fullmatch(path) is not None
     meant = [step for step in map(_meant, steps) if step][1:]
-    asks = bool(_ASKING.intersection(meant)) or any(map(_METHOD.search, meant))
+    asks = bool(_ASKING.intersection(meant)) or meant[:1] == ["models"] or any(map(_METHOD.search, meant))
     if meant[:1] in (["v1"], ["router"]) or (asks and not known) or (known and _asks_by_method(scope, meant)):
         raise NotFound(_refusal(scope["method"], path, meant), code="unknown_url")
     return path[3:]

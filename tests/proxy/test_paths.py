@@ -70,6 +70,12 @@ def test_steps_up_are_refused_however_they_are_spelt(path: str) -> None:
         forwarded_path({"method": "POST", "path": path, "raw_path": path.encode()})
 
 
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1/Models", "/v1//models", "/v1/v1/models", "/v1/models;a=b"])
+def test_the_list_of_models_has_one_spelling(path: str) -> None:
+    with pytest.raises(NotFound, match="write it as GET /v1/models"):
+        forwarded_path({"method": "GET", "path": path, "raw_path": path.encode()})
+
+
 async def test_compact_is_routed_as_responses_are(proxy: Proxy, upstream: Running) -> None:
     for model in ("auto", CHEAP):
         upstream.clear()
