@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 #: The rooms of `app/`, from the ground up. A room may import rooms of lower floors, and itself.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "entities", "api_keys", "caching"),
+    ("errors", "entities", "policy_settings", "api_keys", "caching"),
     ("settings", "catalog", "store", "upstream", "dialects", "http", "embedded"),
     ("memory", "telemetry"),
     ("operations", "routing"),
@@ -90,11 +90,11 @@ def test_only_the_store_imports_the_database_driver() -> None:
     assert not elsewhere
 
 
-def test_the_store_imports_entities_and_errors_and_nothing_else_of_ours() -> None:
+def test_the_store_imports_values_and_errors_and_nothing_else_of_ours() -> None:
     found = {
         room for source in sources("app/store") for _, name in imported(source) if (room := room_of(name)) is not None
     }
-    assert found == {"store", "entities", "errors"}
+    assert found == {"store", "entities", "policy_settings", "errors"}
 
 
 def test_the_app_and_the_migrations_do_not_import_each_other() -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ..entities import POLICY_SETTINGS, Model
+from ..entities import Model
 from ..errors import ConfigurationError
+from ..policy_settings import POLICY_SETTINGS
 from ..settings import BACKENDS
 
 #: The provider whose current cheap and strong model are the candidates of `auto` if none are named.

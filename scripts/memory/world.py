@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 import numpy as np
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.support.connection import connect
 from scripts.support.corpus import MODELS, Corpus, Prompt, Vectors
 

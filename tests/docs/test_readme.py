@@ -13,8 +13,8 @@ import typer.main
 from starlette.routing import Match
 
 from app import cli
-from app.entities import POLICY_SETTINGS
 from app.operations.policy_defaults import policy_defaults
+from app.policy_settings import POLICY_SETTINGS
 from app.server.app import routes
 from app.settings import Settings
 from app.settings.others import OTHERS

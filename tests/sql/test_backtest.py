@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.support.connection import connect
 from tests.support.backtests import backtest, ruled, specialists
 from tests.support.sql_world import Taught, World

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...entities import POLICY_SETTINGS
 from ...errors import NotFound
 from ...http.fields import Text
 from ...http.responses import answer
 from ...operations import policies as operations
+from ...policy_settings import POLICY_SETTINGS
 from ...settings import Backend
 from ...store import policies
 from ...store.database import Database

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.docs.tables import code, table
 
 
