@@ -69,9 +69,9 @@ async def test_a_message_is_routed_among_providers_that_support_messages(pair: P
     assert pair.asked() == ([], ["/v1/messages", "/v1/messages/count_tokens"])
 
 
-async def test_a_message_to_a_model_whose_provider_does_not_speak_it_is_refused(pair: Pair) -> None:
+async def test_a_message_to_a_model_whose_provider_does_not_support_it_is_refused(pair: Pair) -> None:
     async with pair.anthropic() as client:
-        with pytest.raises(anthropic.BadRequestError, match="does not speak /messages") as caught:
+        with pytest.raises(anthropic.BadRequestError, match="does not support /messages") as caught:
             await client.messages.create(model=STRONG, messages=HELLO, max_tokens=9)
     body: Any = caught.value.body
     assert (body["type"], body["error"]["type"]) == ("error", "invalid_request_error")

@@ -9,7 +9,8 @@ import pytest
 from app.errors import DatabaseUnavailable
 from app.operations.maintenance import Step, maintain
 from app.store import maintenance as store
-from app.store.database import Database, translate_errors
+from app.store.database import Database
+from app.store.errors import translate_errors
 from tests.support.graduation import lessons
 from tests.support.maintenance import kept, talk, told
 from tests.support.sql_world import World
