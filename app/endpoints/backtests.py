@@ -13,7 +13,7 @@ from ..errors import Busy
 from ..http.disconnect import until_disconnect
 from ..http.responses import answer
 from ..memory.backtest import Backtest
-from ..store import backtests
+from ..store import backtests as stored_backtests
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
 
@@ -140,7 +140,7 @@ async def backtest(request: Request) -> Response:
     async with services.measuring:
         rows = await until_disconnect(
             request.receive,
-            backtests.backtest(
+            stored_backtests.backtest(
                 services.db,
                 caller.tenant_id,
                 policy.policy_id,

@@ -80,8 +80,8 @@ def named(name: str, caller: Caller, catalog: Catalog, dialect: Dialect) -> Mode
     model = catalog.get(name)
     if dialect.name not in model.provider.speaks:
         raise BadRequest(
-            f"The provider {model.provider.name!r} of {name!r} does not support {dialect.path}. If it does, add the API "
-            "to the provider's setting `speaks`.",
+            f"The provider {model.provider.name!r} of {name!r} does not support {dialect.path}. If it does, add it "
+            "to `speaks` of the provider.",
             param="model",
         )
     return model
