@@ -16,7 +16,7 @@ class PolicySetting:
     kind: type[int] | type[float] | type[str]
     #: Value for a new policy, if the environment names none.
     default: float | str
-    #: What it sets, as a noun phrase without a full stop.
+    #: Description, as a noun phrase without a full stop.
     help: str
     #: Least value, inclusive.
     low: float = 0

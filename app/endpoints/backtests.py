@@ -38,7 +38,7 @@ class Overrides(BaseModel):
 
 
 class Trial(BaseModel):
-    """What to measure, and for how long; the policy is given as `policy`, or as `model` as in a chat request."""
+    """The subject of a backtest and its time limit; `policy` or, as in a chat request, `model` names the policy."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -20,7 +20,7 @@ _LEARNED = "knn"
 
 @dataclass(frozen=True, slots=True)
 class PolicyDefaults:
-    """What the environment sets for new policies; `settings` holds only the settings it names."""
+    """Defaults of new policies from the environment; `settings` has only the settings that a variable names."""
 
     backend: str = _LEARNED
     candidates: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ class Variable:
     """An environment variable that pgrouter reads."""
 
     name: str
-    #: What it sets, as a noun phrase without a full stop.
+    #: Description, as a noun phrase without a full stop.
     help: str
     kind: Kind
     #: The default as documents show it; None: that of the field.

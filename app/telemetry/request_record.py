@@ -46,7 +46,7 @@ class RequestRecord:
     arrived_ns: int = field(default_factory=time.time_ns)
     #: The path as it is declared (`/chat/completions`), never as the client wrote it; None: not routed to an endpoint.
     route: str | None = None
-    #: OpenTelemetry's name for what a model is asked to do (`chat`, `embeddings`); empty: no model is asked.
+    #: OpenTelemetry's name of the operation (`chat`, `embeddings`); empty: no model is called.
     operation: str = ""
     #: The HTTP status; 499 if the client closed the connection.
     status: int = 500
@@ -82,7 +82,7 @@ class RequestRecord:
     streamed: bool = False
     #: The tokens that the answer reports, or an estimate of them.
     usage: TokenUsage = UNKNOWN
-    #: The trace; None: traces are off, or the request asks no model.
+    #: The trace; None: traces are off, or the request calls no model.
     trace: Trace | None = None
 
     @classmethod

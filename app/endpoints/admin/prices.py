@@ -48,7 +48,7 @@ class TenantPrice(AdminRequest):
 
 
 class PriceEntry(TypedDict):
-    """What a tenant pays for a model, in USD per million tokens."""
+    """A tenant's prices for a model, in USD per million tokens."""
 
     object: Literal["router.price"]
     model: str
