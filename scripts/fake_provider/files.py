@@ -13,12 +13,12 @@ from scripts.fake_provider.plan import Plan
 from scripts.fake_provider.spelling import CREATED, odd, openai_error
 from scripts.fake_provider.wire import Pieces, Received, reply
 
-#: More things of a kind than this are not held; the oldest go.
+#: Maximum number of stored objects of a kind; the oldest are deleted.
 MOST = 1000
 
 
 class Files:
-    """What clients have stored with one upstream."""
+    """The objects that clients stored with one provider."""
 
     def __init__(self) -> None:
         self._things: dict[str, OrderedDict[str, dict[str, Any]]] = {
@@ -29,7 +29,7 @@ class Files:
         self._name = secrets.token_hex(4)
 
     def answer(self, received: Received, path: list[str], body: dict[str, Any], plan: Plan) -> Pieces:
-        """The answer to a request below `/v1/`; raises KeyError for what is not there."""
+        """Answer a request below `/v1/`. Raises `KeyError` for an object that does not exist."""
         match received.method, path:
             case "POST", ["files"]:
                 form = form_of(received.named.get("content-type", ""), received.body)

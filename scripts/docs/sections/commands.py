@@ -23,7 +23,8 @@ def markdown() -> str:
 def commands(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command that is not a group, with the words that call it.
 
-    Some versions of typer bring their own click.)"""
+    Tested by attribute, because some versions of typer bring their own click.
+    """
     if not hasattr(command, "commands"):
         yield words, command
         return
