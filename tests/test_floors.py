@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
-#: Rooms of the second floor that settings or the catalog may be imported by: both are values, not services.
+#: Rooms of the second floor that others of that floor may import: both are values, not services.
 GROUND = {"settings", "catalog"}
 
 
@@ -43,7 +43,7 @@ def imported(source: Path) -> Iterator[tuple[int, str]]:
 
 
 def room_of(module: str) -> str | None:
-    """The room of `app.ROOM.…`; None for other packages, and for what `app` itself holds (`__version__`)."""
+    """Return the room of `app.ROOM.…`; None for other packages, and for names of `app` itself (`__version__`)."""
     parts = module.split(".")
     return parts[1] if parts[0] == "app" and len(parts) > 1 and parts[1] in FLOOR_OF else None
 

@@ -91,7 +91,7 @@ class Upstream:
         if model in POLICIES:
             return plan, _error(received, 404, f"The model '{model}' does not exist.", plan)
         if plan.status != 200:
-            return plan, _error(received, plan.status, "The fake upstream was told to fail.", plan)
+            return plan, _error(received, plan.status, "The fake provider failed as planned.", plan)
         try:
             return plan, self._answer(received, body, model, plan)
         except KeyError as error:

@@ -90,5 +90,5 @@ def test_the_benchmark_of_tokens_times_the_estimate(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=100, cwd=ROOT, capture_output=True)
     rows = orjson.loads(file.read_bytes())
     assert {"estimate", "Llama 2's"} <= {row["params"]["by"] for row in rows if row["unit"] == "us"}
-    # Errors are there where tiktoken has its vocabularies.
+    # The rows of errors need tiktoken's vocabularies.
     assert all(row["holds"] is not False for row in rows if row["metric"] == "mean error")

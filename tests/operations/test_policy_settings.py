@@ -1,4 +1,4 @@
-"""The table of a policy's settings is that of the database, the command line, the admin API and the environment."""
+"""The table of policy settings matches the database, the command line, the admin API and the environment."""
 
 from __future__ import annotations
 
