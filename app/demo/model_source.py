@@ -1,4 +1,4 @@
-"""Where the models of `auto` come from: the demo provider, or OpenAI if there is a key."""
+"""The source of the models of `auto`: the demo provider, or OpenAI if there is a key."""
 
 from __future__ import annotations
 

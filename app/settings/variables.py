@@ -12,10 +12,10 @@ from ..errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How the text of a variable is read.
+    """The parser of a variable's text.
 
     `read` takes the variable's name and its text, which is not blank, and raises `ConfigurationError` naming the
-    variable; `range` is what it accepts, in words.
+    variable; `range` describes the accepted values in words.
     """
 
     read: Callable[[str, str], Any]

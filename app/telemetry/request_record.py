@@ -66,9 +66,9 @@ class RequestRecord:
     decision_id: UUID | None = None
     #: The decision's confidence, 0 to 1.
     confidence: float | None = None
-    #: How long the prompt's embedding took; part of `overhead`.
+    #: Time of the prompt's embedding; part of `overhead`.
     embedding: float | None = None
-    #: How long Postgres took to decide; part of `overhead`.
+    #: Time of the decision in Postgres; part of `overhead`.
     deciding: float | None = None
     #: From arrival to the first call of a provider.
     overhead: float | None = None
@@ -99,7 +99,7 @@ class RequestRecord:
 
     @property
     def provider_calls(self) -> int:
-        """How many attempts called a provider."""
+        """The number of attempts that called a provider."""
         return sum(attempt.called for attempt in self.attempts)
 
     @property

@@ -64,8 +64,8 @@ def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text
         events += [event({**at, "delta": delta}) for delta in _deltas(kind, plan.chunks)]
         events.append(event({"type": "content_block_stop", "index": index}))
     ended = {"stop_reason": stop, "stop_sequence": None}
-    told = {"output_tokens": usage["output_tokens"]} if plan.terse else usage
-    events.append(event({"type": "message_delta", "delta": ended, "usage": told}))
+    reported = {"output_tokens": usage["output_tokens"]} if plan.terse else usage
+    events.append(event({"type": "message_delta", "delta": ended, "usage": reported}))
     events.append(event({"type": "message_stop"}))
     return reply(200, tuple(events), plan, EVENTS, headers=HEADERS, error_event=ERROR_EVENT)
 

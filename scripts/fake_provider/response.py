@@ -72,14 +72,14 @@ def response(shape: Shape, stream: bool, number: str) -> Pieces:
     done = _body(shape, number, "".join(deltas(plan.chunks)) if shape.text is None else shape.text)
     begun = {**done, "status": "in_progress", "completed_at": None, "incomplete_details": None}
     begun |= {"output": [], "usage": None}
-    told: list[dict[str, Any]] = [
+    sequence: list[dict[str, Any]] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
     ]
     for index, item in enumerate(done["output"]):
-        told += _item_events(index, item, plan)
-    told.append({"type": f"response.{done['status']}", "response": done})
-    events = [event({"type": one.pop("type"), "sequence_number": at, **one}) for at, one in enumerate(told)]
+        sequence += _item_events(index, item, plan)
+    sequence.append({"type": f"response.{done['status']}", "response": done})
+    events = [event({"type": one.pop("type"), "sequence_number": at, **one}) for at, one in enumerate(sequence)]
     return reply(200, tuple(events), plan, EVENTS, error_event=ERROR_EVENT)
 
 
@@ -92,8 +92,8 @@ def _body(shape: Shape, number: str, text: str) -> dict[str, Any]:
         output.append({**made, "name": call.name, "arguments": call.arguments})
     if not shape.calls:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
-        said = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant"}
-        output.append({**said, "content": [part]})
+        message = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant"}
+        output.append({**message, "content": [part]})
     written = USAGE["completion_tokens"] + shape.plan.reasoning
     usage = {
         "input_tokens": USAGE["prompt_tokens"],
@@ -127,19 +127,19 @@ def _item_events(index: int, item: dict[str, Any], plan: Plan) -> list[dict[str,
     """Return the events of one item of the output."""
     place = {"item_id": item["id"], "output_index": index}
     empty = {key: value for key, value in item.items() if key not in ("content", "arguments")}
-    told: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     if item["type"] == "message":
         part, at = item["content"][0], {**place, "content_index": 0}
         empty |= {"status": "in_progress", "content": []}
-        told.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
-        said = {"type": "response.output_text.delta", **at, "logprobs": []}
-        told += [{**said, "delta": piece} for piece in pieces_of(part["text"], plan.chunks)]
-        told.append({"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []})
-        told.append({"type": "response.content_part.done", **at, "part": part})
+        found.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
+        delta = {"type": "response.output_text.delta", **at, "logprobs": []}
+        found += [{**delta, "delta": piece} for piece in pieces_of(part["text"], plan.chunks)]
+        found.append({"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []})
+        found.append({"type": "response.content_part.done", **at, "part": part})
     if item["type"] == "function_call":
         empty |= {"status": "in_progress", "arguments": ""}
-        said = {"type": "response.function_call_arguments.delta", **place}
-        told += [{**said, "delta": piece} for piece in pieces_of(item["arguments"], plan.chunks)]
-        told.append({"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]})
+        delta = {"type": "response.function_call_arguments.delta", **place}
+        found += [{**delta, "delta": piece} for piece in pieces_of(item["arguments"], plan.chunks)]
+        found.append({"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]})
     added = {"type": "response.output_item.added", "output_index": index, "item": empty}
-    return [added, *told, {"type": "response.output_item.done", "output_index": index, "item": item}]
+    return [added, *found, {"type": "response.output_item.done", "output_index": index, "item": item}]

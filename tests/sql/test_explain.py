@@ -250,7 +250,7 @@ async def test_why_there_is_too_little_support(world: World) -> None:
     other = await world.tenant("other")
     alone = await world.policy(other)
     await world.teach(other, Taught("one", {world.small: 1.0}))
-    assert await why(world, other, alone) == "no label says how good large is, the default to compare with"
+    assert await why(world, other, alone) == "no label gives the quality of large, the default to compare with"
 
 
 async def test_why_a_request_explores(world: World) -> None:
