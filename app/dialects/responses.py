@@ -84,16 +84,16 @@ class Responses(OpenAI):
         return "".join(found)
 
     def error_event(self, error: RouterError, begun: Begun = NOT_BEGUN) -> bytes:
-        """Return the event `response.failed` of a response that has begun, else an event `error`."""
+        """Return an event `error`; behind it `response.failed` if the response has begun, numbered on from it."""
         number = begun.events
+        event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+        told = b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
         if not begun.response:
-            event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-            return b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
-        response = {
-            **begun.response, "status": "failed", "error": {"code": error.code, "message": error.message},
-        }  # fmt: skip
-        failed = {"type": "response.failed", "sequence_number": number, "response": response}
-        return b"event: response.failed\ndata: " + orjson.dumps(failed) + b"\n\n"
+            return told
+        reason = {"code": error.code, "message": error.message}
+        response = {**begun.response, "status": "failed", "error": reason}
+        failed = {"type": "response.failed", "sequence_number": number + 1, "response": response}
+        return told + b"event: response.failed\ndata: " + orjson.dumps(failed) + b"\n\n"
 
 
 def _messages(given: Any) -> list[Mapping[str, Any]]:
