@@ -8,6 +8,7 @@ RouterError
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  the data of the call changed in the meantime; nothing was done
 ├── TooLarge              413  the body is over the limit
+├── UnsupportedEncoding   415  the body has a Content-Encoding that the router cannot unpack
 ├── InsufficientMemory    422  the tenant's memory cannot support the request: too few memories, or too high a target
 ├── Busy                  429  the process already runs a call of this kind
 ├── RateLimited           429  the key or its tenant has reached its requests or tokens per minute
@@ -104,6 +105,18 @@ class TooLarge(RouterError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class UnsupportedEncoding(RouterError):
+    """The body has a `Content-Encoding` that the router cannot unpack; `Accept-Encoding` lists those that it can."""
+
+    status = 415
+    type = "invalid_request_error"
+    default_code = "unsupported_content_encoding"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers["accept-encoding"] = "gzip, deflate, zstd"
 
 
 class InsufficientMemory(RouterError):

@@ -104,6 +104,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             connect_timeout=settings.connect_timeout,
             first_byte_timeout=settings.first_byte_timeout,
             idle_timeout=settings.idle_timeout,
+            forwarded_headers=settings.forwarded_headers,
         )
         await upstream.open()
         stack.push_async_callback(upstream.close)

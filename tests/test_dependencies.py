@@ -29,7 +29,8 @@ PRIVATE = {
     "uvicorn": Private(
         "0.55",
         "app/server/protocol.py extends HttpToolsProtocol and uses parser, cycle, scope, headers, url and "
-        "_unset_keepalive_if_required, app/server/serve.py extends Server: compare "
+        "_unset_keepalive_if_required, of RequestResponseCycle send, response_started, chunked_encoding and "
+        "expected_content_length, app/server/serve.py extends Server: compare "
         "uvicorn/protocols/http/httptools_impl.py and uvicorn/server.py, run tests/server",
     ),
     "prometheus-client": Private(

@@ -4,18 +4,20 @@ from .base import Dialect, ParsedRequest
 from .chat import Chat
 from .completions import Completions, Embeddings
 from .messages import CountTokens, Messages
-from .responses import InputTokens, Responses
+from .responses import Compact, InputTokens, Responses
 
 CHAT = Chat()
 RESPONSES = Responses()
 MESSAGES = Messages()
 COUNT_TOKENS = CountTokens()
+COMPACT = Compact()
 INPUT_TOKENS = InputTokens()
 COMPLETIONS = Completions()
 EMBEDDINGS = Embeddings()
 
 __all__ = [
     "CHAT",
+    "COMPACT",
     "COMPLETIONS",
     "COUNT_TOKENS",
     "EMBEDDINGS",

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from . import CHAT, Dialect
-from .base import object_at
+from .base import NOT_BEGUN, Begun, object_at
 from .sse import data_of, split_events
 from .tokens import estimate
 from .usage import UNKNOWN, TokenUsage
@@ -27,6 +27,8 @@ WHOLE = 8 * 1024 * 1024
 
 _USAGE = b'"usage"'
 _ID = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
+#: The number of an event of the Responses API. In a JSON string its quotes are escaped.
+_SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 
 
 class AnswerCapture:
@@ -86,6 +88,20 @@ class AnswerCapture:
             answer = object_at(answer, "response") or answer
         found = answer.get("id")
         return found if isinstance(found, str) else None
+
+    def begun(self) -> Begun:
+        """Return what an uncompressed stream of the Responses API has sent, for an event that ends it early."""
+        if not self._streamed or self._encoding is not None:
+            return NOT_BEGUN
+        body = self._body()
+        # An event that is cut off does not count.
+        numbers = _SEQUENCE.findall(body, 0, max(map(body.rfind, (b"\n\n", b"\r\n\r\n", b"\r\r"))) + 1)
+        first = next(filter(None, map(data_of, split_events(self._head))), b"")
+        response = object_at(_parse_object(first), "response")
+        if not response and (match := _ID.search(first)) is not None:
+            # The first event repeats instructions or tools and is longer than HEAD.
+            response = {"id": match[1].decode("utf-8", "replace"), "object": "response", "output": []}
+        return Begun(int(numbers[-1]) + 1 if numbers else 0, response)
 
     def estimated_output_tokens(self) -> int | None:
         """Return the estimated output tokens of a stream so far, from its text; None if it is no stream or is empty.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import orjson
 
@@ -45,6 +46,16 @@ class ParsedRequest:
     previous: str | None = None
 
 
+class Begun(NamedTuple):
+    """What a client has received of a stream: the number of its next event, and the response as it began."""
+
+    events: int = 0
+    response: Mapping[str, Any] = MappingProxyType({})
+
+
+NOT_BEGUN = Begun()
+
+
 class Dialect(Protocol):
     """One API: parses its requests and answers, and formats errors for its clients."""
 
@@ -75,8 +86,11 @@ class Dialect(Protocol):
         """Return the response body for an error."""
         ...
 
-    def error_event(self, error: RouterError) -> bytes:
-        """Return the event that reports an error to the client of a stream that has begun."""
+    def error_event(self, error: RouterError, begun: Begun = NOT_BEGUN) -> bytes:
+        """Return the event that reports an error to the client of a stream that has begun.
+
+        `begun`: used by the Responses API, whose events are numbered.
+        """
         ...
 
 
@@ -89,7 +103,7 @@ class OpenAI:
         """Return `{"error": {"message", "type", "param", "code"}}`."""
         return error.body()
 
-    def error_event(self, error: RouterError) -> bytes:
+    def error_event(self, error: RouterError, begun: Begun = NOT_BEGUN) -> bytes:
         """Return the error body as an event without a name, the format that OpenAI's clients expect."""
         return b"data: " + orjson.dumps(error.body()) + b"\n\n"
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import RouterError
-from .base import ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
+from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
 from .chat import validate_messages
 from .usage import UNKNOWN, TokenUsage
 
@@ -91,7 +91,7 @@ class Messages:
         where = f"{error.param}: " if error.param and error.param not in error.message else ""
         return {"type": "error", "error": {"type": kind, "message": where + error.message}}
 
-    def error_event(self, error: RouterError) -> bytes:
+    def error_event(self, error: RouterError, begun: Begun = NOT_BEGUN) -> bytes:
         """Return the error body as an event `error`."""
         return b"event: error\ndata: " + orjson.dumps(self.error(error)) + b"\n\n"
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import BadRequest, RouterError
-from .base import OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
+from .base import NOT_BEGUN, Begun, OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
 from .usage import UNKNOWN, TokenUsage
 
 #: Types of tools that the client runs. The others are run by the provider and need no function calling.
@@ -83,14 +83,21 @@ class Responses(OpenAI):
                     found.append(part["text"])
         return "".join(found)
 
-    def error_event(self, error: RouterError) -> bytes:
-        """Return an event `error` with the fields of this API."""
+    def error_event(self, error: RouterError, begun: Begun = NOT_BEGUN) -> bytes:
+        """Return an event `error`; behind it `response.failed` if the response has begun, numbered on from it."""
+        number = begun.events
         event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-        return b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": 0}) + b"\n\n"
+        told = b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
+        if not begun.response:
+            return told
+        reason = {"code": error.code, "message": error.message}
+        response = {**begun.response, "status": "failed", "error": reason}
+        failed = {"type": "response.failed", "sequence_number": number + 1, "response": response}
+        return told + b"event: response.failed\ndata: " + orjson.dumps(failed) + b"\n\n"
 
 
 def _messages(given: Any) -> list[Mapping[str, Any]]:
-    if isinstance(given, str) and given:
+    if isinstance(given, str):
         return [{"role": "user", "content": given}]
     if given is None:
         # `input` is optional: the request may refer to a prompt or conversation that the provider stores.
@@ -122,3 +129,9 @@ class InputTokens(Responses):
     path: ClassVar = "/responses/input_tokens"
     routed: ClassVar = False
     billed: ClassVar = False
+
+
+class Compact(Responses):
+    """The dialect of `/responses/compact`: a model shortens a conversation; routed as the conversation is."""
+
+    path: ClassVar = "/responses/compact"

@@ -12,13 +12,14 @@ from starlette.types import Send
 
 from ..dialects import Dialect
 from ..dialects.answer_capture import AnswerCapture
+from ..dialects.base import NOT_BEGUN
 from ..dialects.sse import EventSplitter
 from ..dialects.stream_options import without_usage
 from ..errors import RouterError
 from ..http.responses import send_bytes, send_error
 from ..upstream.answer import Answer
 from ..upstream.client import Reply
-from .keepalive import KEEP_ALIVE, paced
+from .keepalive import KEEP_ALIVE, Comments, paced
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -122,19 +123,23 @@ class Downstream:
             self.started = True
             await send_error(self._send, error, self._dialect.error(error))
         elif self.streamed and self._uncompressed:
-            event = self._dialect.error_event(error)
+            begun = NOT_BEGUN if self.capture is None else self.capture.begun()
+            event = self._dialect.error_event(error, begun)
             await self._body(event if self._event_ended else b"\n\n" + event)
             await self._send({"type": "http.response.body", "body": b""})
 
     async def _relay_bytes(self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float) -> None:
         feed, send = capture.feed, self._send
+        comments = Comments() if keepalive else None
         async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:
-                    if self._event_ended:
-                        await self._body(KEEP_ALIVE)
+                    if self._event_ended and comments is not None:
+                        await self._body(comments.next)
                     continue
                 feed(chunk)
+                if comments is not None:
+                    comments.feed(chunk)
                 self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
@@ -143,12 +148,16 @@ class Downstream:
     ) -> None:
         """Send the events on one by one, without the usage that only the router asked for."""
         events = EventSplitter()
+        comments = Comments() if keepalive else None
         async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:
-                    await self._body(KEEP_ALIVE)
+                    if comments is not None:
+                        await self._body(comments.next)
                     continue
                 capture.feed(chunk)
+                if comments is not None:
+                    comments.feed(chunk)
                 out = b"".join(map(without_usage, events.feed(chunk)))
                 if out:
                     await self._body(out)

@@ -15,8 +15,8 @@ from ..routing.plan import Plan, Timings
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 from ..upstream.answer import Answer
-from ..upstream.client import RawHeaders
 from ..upstream.failover import Failover
+from ..upstream.headers import RawHeaders
 from .downstream import Downstream
 
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ..accounting import reservation
 from ..accounting.ledger import decision_id
 from ..catalog import Catalog
-from ..dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES, Dialect
+from ..dialects import Dialect
 from ..dialects.model_request import ModelRequest
 from ..entities import Caller, Model
 from ..errors import BadRequest, RouterError, UpstreamUnavailable
@@ -27,7 +27,10 @@ from ..routing.plan import Plan
 from ..upstream.failover import Failover
 from . import outcome
 from .exchange import Exchange
+from .one_model import require_one_model
+from .paths import INFERENCE
 from .sender import Sender
+from .stored_answers import unknown_response
 
 
 class Inference:
@@ -62,6 +65,8 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     record.tenant = caller.tenant
     exchange.raw = await read_body(receive, exchange.headers, services.settings.max_body)
     exchange.request = request = _model_request(dialect, exchange.raw)
+    if caller.allowed_models is not None:
+        await require_one_model(exchange.raw, request.body, exchange.query)
     record.requested = request.model
     if dialect.routed:
         exchange.options = RoutingOptions.of(exchange.headers)
@@ -85,7 +90,10 @@ async def _holder(exchange: Exchange, request: ModelRequest, caller: Caller, cat
     previous = request.body.get("previous_response_id") if request.dialect.name == "responses" else None
     if not isinstance(previous, str) or not previous:
         return None
-    found = await exchange.services.affinity.find(caller.tenant_id, previous)
+    affinity = exchange.services.affinity
+    found = await affinity.find(caller.tenant_id, previous)
+    if found is None and affinity.is_foreign(caller.tenant_id, previous):
+        raise unknown_response(previous)
     return None if found is None else catalog.by_id.get(found)
 
 
@@ -171,7 +179,4 @@ async def serve(exchange: Exchange) -> int:
     return answer.reply.status
 
 
-routes = [
-    Route(f"/v1{dialect.path}", Inference(dialect), methods=["POST"])
-    for dialect in (CHAT, RESPONSES, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COMPLETIONS, EMBEDDINGS)
-]
+routes = [Route(f"/v1{dialect.path}", Inference(dialect), methods=["POST"]) for dialect in INFERENCE]

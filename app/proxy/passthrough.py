@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from urllib.parse import unquote
 
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from ..accounting.ledger import decision_id
 from ..catalog import Catalog
-from ..dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
+from ..dialects import CHAT, MESSAGES
 from ..entities import Caller, Provider
-from ..errors import BadRequest, Forbidden, NotFound, RouterError
+from ..errors import Forbidden, NotFound, RouterError
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from ..http.requests import bearer
 from ..http.responses import as_router_error
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 from .downstream import Downstream
+from .paths import forwarded_path
 from .upload import Upload
 
 _OWN = re.compile(r"/v1/router(/|$)")
-#: Paths whose requests are metered; `Inference` serves them if they are spelt like this.
-_METERED = frozenset(f"/v1{each.path}" for each in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS))
 _RESPONSE = re.compile(r"/v1/responses/([^/]+)")
 
 
@@ -50,7 +48,7 @@ async def _pass_through(
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
     record.tenant = caller.tenant
-    path = _path(scope)
+    path = forwarded_path(scope)
     if not services.settings.other_paths:
         raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
     if caller.allowed_models is not None:
@@ -78,28 +76,13 @@ async def _pass_through(
         reply.close()
 
 
-def _path(scope: Scope) -> str:
-    """Return the path below /v1 as the client spelt it.
-
-    Raises `BadRequest` for a path with `.` or `..` steps, and `NotFound` for another spelling of a metered path (letter
-    case, repeated slashes, percent-encoded letters), which a provider might accept.
-    """
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    steps = re.split(r"[/\\]", unquote(unquote(path)))
-    if ".." in steps or "." in steps or not path.startswith("/v1/"):
-        raise BadRequest("The path has steps that lead elsewhere.", code="unknown_url")
-    meant = "/" + "/".join(filter(None, steps)).lower()
-    if meant in _METERED and scope["method"] == "POST":
-        raise NotFound(f"Invalid URL: write it as POST {meant}.", code="unknown_url")
-    return path[3:]
-
-
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
     """Return the provider for a path that names no model. Raises `NotFound` if there is no default."""
     response = _RESPONSE.match(path)
     if response is not None:
         holder = await services.affinity.find(caller.tenant_id, response[1])
+        if holder is None and services.affinity.is_foreign(caller.tenant_id, response[1]):
+            raise NotFound(f"Response with id {response[1][:200]!r} not found.")
         if holder is not None and holder in catalog.by_id:
             return catalog.by_id[holder].provider
     named = catalog.providers.get(caller.default_provider or "")

@@ -10,7 +10,8 @@ from ..dialects.stream_options import with_usage
 from ..entities import Model
 from ..telemetry.otel import TRACEPARENT
 from ..telemetry.request_record import RequestRecord, Trace
-from ..upstream.client import RawHeaders, Reply, Upstream
+from ..upstream.client import Reply, Upstream
+from ..upstream.headers import RawHeaders
 
 
 class Sender:

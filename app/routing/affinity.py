@@ -25,10 +25,17 @@ class ResponseAffinity:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known = LRU[tuple[int, bytes], int](CAPACITY)
+        # The tenant of each response, to refuse it to others: their rows of the ledger cannot be read.
+        self._tenants = LRU[bytes, int](CAPACITY)
 
     def keep(self, tenant_id: int, key: bytes, model_id: int) -> None:
         """Cache the model of a response. The ledger records it with the request."""
         self._known.put((tenant_id, key), model_id)
+        self._tenants.put(key, tenant_id)
+
+    def is_foreign(self, tenant_id: int, response_id: str) -> bool:
+        """Return whether a response is known in this process to be another tenant's."""
+        return self._tenants.get(key_of(response_id), tenant_id) != tenant_id
 
     async def find(self, tenant_id: int, response_id: str) -> int | None:
         """Return the `model_id` of a response; None if it is unknown or Postgres cannot be reached."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from ..console import page as console
 from ..demo import provider
@@ -25,6 +26,7 @@ from ..endpoints import (
 from ..endpoints.openapi import endpoint as openapi
 from ..proxy import inference, passthrough
 from ..services import Services
+from .cors import CrossOrigin
 from .error_handlers import handlers
 from .fast_path import Application
 from .middleware import RequestRecords
@@ -51,7 +53,7 @@ routes = [
 demo_routes = [Mount("/demo/v1", routes=provider.routes)]
 
 
-def create_app(services: Services) -> Application:
+def create_app(services: Services) -> ASGIApp:
     """Create the application of one process on services that are running."""
     app = Starlette(
         routes=[*routes, *demo_routes] if services.settings.demo else routes,
@@ -61,4 +63,6 @@ def create_app(services: Services) -> Application:
     # OpenAI's clients do not expect the empty body of a redirect.
     app.router.redirect_slashes = False
     app.state.services = services
-    return Application(app, services.observer)
+    application = Application(app, services.observer)
+    origins = services.settings.cors_origins
+    return CrossOrigin(application, origins) if origins else application

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..http.disconnect import DISCONNECT, Disconnect
 
@@ -69,6 +70,11 @@ class Protocol(HttpToolsProtocol):
         self._head_size = 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            # Fields of a chunked body's trailer are added to this list from now on, not to the request's headers:
+            # they would replace them, `Authorization` too (RFC 9110, 6.5.1).
+            self.headers = []
+            if self.scope["http_version"] == "1.0":
+                self.cycle.send = _Unchunked(self.cycle).send  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:
         """Finish the request, unless the head is parsed once more without its upgrade."""
@@ -95,6 +101,29 @@ class Protocol(HttpToolsProtocol):
                 lines.append(b"%b: %b" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+
+class _Unchunked:
+    """Sends the answer to a client of HTTP/1.0, which has no chunks: an unknown length ends with the connection.
+
+    RFC 9112, 6.1. Such connections are always closed after the answer.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._send = cycle.send
+        self._unbounded = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        cycle = self._cycle
+        if message["type"] == "http.response.start" and not cycle.response_started:
+            self._unbounded = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+            if self._unbounded:
+                cycle.chunked_encoding = False
+        elif message["type"] == "http.response.body" and self._unbounded:
+            # uvicorn compares the bytes sent with the length announced.
+            cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)
 
 
 class _Joined:

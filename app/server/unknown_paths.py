@@ -6,13 +6,13 @@ import re
 
 from starlette.types import Scope
 
-from ..dialects import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES
 from ..http.base_url import base_url
+from ..proxy.paths import INFERENCE
 
 #: Paths below the base URL, longest first: `/chat/completions` ends with `/completions`.
 _BELOW = sorted(
     [
-        *(each.path for each in (CHAT, RESPONSES, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COMPLETIONS, EMBEDDINGS)),
+        *(each.path for each in INFERENCE),
         "/models",
     ],
     key=len,

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from .variables import Kind, Variable, choice, folder, seconds, secret, switch, text, whole
+from .variables import Kind, Variable, choice, folder, header_names, origins, seconds, secret, switch, text, whole
 
 MEBIBYTE = 1024 * 1024
 #: Least length of the master key: it gives access to everything, so it must not be guessable.
@@ -94,6 +94,24 @@ class Settings:
     other_paths: Annotated[
         bool, Variable("ROUTER_OTHER_PATHS", "passthrough of other paths; 0: they are answered with 404", switch())
     ] = True
+    forwarded_headers: Annotated[
+        tuple[str, ...],
+        Variable(
+            "ROUTER_FORWARD_HEADERS",
+            "further request headers that are forwarded to providers, separated by commas; `name-*`: a prefix",
+            header_names(),
+            "",
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Variable(
+            "ROUTER_CORS_ORIGINS",
+            "origins whose web pages may call the API (CORS), separated by commas; `*`: all; unset: none",
+            origins(),
+            "",
+        ),
+    ] = ()
     max_body: Annotated[
         int,
         Variable(

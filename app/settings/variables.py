@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]+\*?|\*")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,38 @@ def choice(*names: str) -> Kind:
         return given.lower()
 
     return Kind(read, ", ".join(names))
+
+
+def header_names() -> Kind:
+    """Names of HTTP headers in lower case, separated by commas; `*` at the end of a name makes it a prefix."""
+
+    def read(name: str, given: str) -> tuple[str, ...]:
+        found = _listed(given.lower())
+        for each in found:
+            if not _HEADER_NAME.fullmatch(each):
+                raise ConfigurationError(f"{name}: {each!r} is no name of a header: write names like x-team or x-my-*.")
+        return found
+
+    return Kind(read, "names of headers")
+
+
+def origins() -> Kind:
+    """Origins of web pages (`https://app.example.com`), separated by commas; or `*`."""
+
+    def read(name: str, given: str) -> tuple[str, ...]:
+        found = tuple(each.rstrip("/") for each in _listed(given.lower()))
+        for each in found:
+            if each not in ("*", "null") and not _ORIGIN.fullmatch(each):
+                raise ConfigurationError(
+                    f"{name}: {each!r} is no origin: write a scheme and a host like https://app.example.com, or *."
+                )
+        return found
+
+    return Kind(read, "origins or `*`")
+
+
+def _listed(given: str) -> tuple[str, ...]:
+    return tuple(filter(None, (each.strip() for each in given.split(","))))
 
 
 def switch() -> Kind:

@@ -13,22 +13,13 @@ from yarl import URL
 
 from ..entities import Provider
 from ..errors import UpstreamUnavailable
-
-#: Headers of a single connection (RFC 9110, 7.6.1), which must not be forwarded.
-HOP_BY_HOP = frozenset(
-    (
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade",
-    )
-)  # fmt: skip
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"))
-_NOT_FORWARDED = HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"expect"}
-_ROUTER_HEADERS = b"x-router"
+from .headers import Forwarding, RawHeaders, named_in_connection, relayed
 
 #: Bytes from which on a body is written in pieces.
 LARGE = 1024 * 1024
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
+#: Headers of a request whose body is sent unpacked and whose answer has to be uncompressed: the router writes its own.
+_OF_CODINGS = (b"accept-encoding", b"content-encoding")
 #: A complete body, or one that is forwarded as it arrives.
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -42,7 +33,7 @@ class Reply:
         self._response = response
         self._begun = b""
         self.status = response.status
-        self.headers = [(name.lower(), value) for name, value in response.raw_headers if name.lower() not in HOP_BY_HOP]
+        self.headers = relayed(response.raw_headers)
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header `name` (lower case), else None."""
@@ -99,16 +90,20 @@ class Upstream:
         connect_timeout: float,
         first_byte_timeout: float,
         idle_timeout: float,
+        forwarded_headers: Iterable[str] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> None:
+        """`forwarded_headers`: names, or prefixes with `*` at their end, of further headers to forward."""
         self._connect_timeout = connect_timeout
         self._first_byte_timeout = first_byte_timeout
         self._idle_timeout = idle_timeout
         self._environ = environ
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[tuple[str, str, bytes], URL] = {}
-        # Header names of clients, decoded once; None: not forwarded.
+        self._forwarding = Forwarding(forwarded_headers)
+        # Header names of clients, decoded once; None: not forwarded. Requests for plain answers have a table of theirs.
         self._names: dict[bytes, str | None] = {}
+        self._plain_names: dict[bytes, str | None] = dict.fromkeys(_OF_CODINGS)
 
     async def open(self) -> None:
         """Create the connection pool."""
@@ -140,8 +135,8 @@ class Upstream:
     ) -> Reply:
         """Send a request to a provider at `path` below its base URL, and return the answer once it has begun.
 
-        The client's `headers` are forwarded without its credentials and without `x-router-*`; `extra` headers are
-        added. `plain`: request an uncompressed answer, because it will be parsed. `within`: seconds until the answer
+        Those of the client's `headers` that `Forwarding` allows are forwarded; `extra` headers are added. `plain`: the
+        body is uncompressed, and the answer has to be, because it will be parsed. `within`: seconds until the answer
         begins, if less than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count
         from its last piece. Raises `UpstreamUnavailable`.
         """
@@ -186,29 +181,30 @@ class Upstream:
         return reply
 
     def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
-        names, sent = self._names, []
+        names, sent = self._plain_names if plain else self._names, []
         hop = b""
         for raw, value in headers:
             try:
                 name = names[raw]
             except KeyError:
-                name = self._name(raw)
-            if name is not None and not (plain and raw == b"accept-encoding"):
+                name = self._name(names, raw)
+            if name is not None:
                 sent.append((name, _header_text(value)))
             elif raw == b"connection":
-                hop = value
-        if hop and hop.lower() not in (b"keep-alive", b"close"):
+                hop = hop + b"," + value if hop else value
+        dropped = named_in_connection(hop) if hop else None
+        if dropped:
             # RFC 9110, 7.6.1: headers listed in `connection` are for this hop only.
-            dropped = {name.strip() for name in hop.decode("latin-1").lower().split(",")}
-            sent = [(name, value) for name, value in sent if name not in dropped]
+            sent = [(name, value) for name, value in sent if name.encode("latin-1") not in dropped]
         if plain:
             sent.append(("accept-encoding", "identity"))
         return sent
 
-    def _name(self, raw: bytes) -> str | None:
-        name = None if raw in _NOT_FORWARDED or raw.startswith(_ROUTER_HEADERS) else raw.decode("latin-1")
-        if len(self._names) < 1000:
-            self._names[raw] = name
+    def _name(self, names: dict[bytes, str | None], raw: bytes) -> str | None:
+        decoded = raw.decode("latin-1")
+        name = decoded if self._forwarding.allows(decoded) else None
+        if len(names) < 1000:
+            names[raw] = name
         return name
 
     def _url(self, base: str, path: str, query: bytes) -> URL:

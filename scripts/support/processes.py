@@ -49,7 +49,9 @@ def seed(dsn: str, home: Path, upstream_url: str) -> str:
 def running_proxy(dsn: str, home: Path, **environ: str) -> Iterator[tuple[str, int]]:
     """Run `python -m app serve` on a free port, with the defaults and `environ`; yield base URL and process id."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ROUTER_", "OPENAI_"))}
-    own = {"DATABASE_URL": dsn, "PORT": "0", "HOST": "127.0.0.1", "PGROUTER_HOME": str(home), **environ}
+    own = {"DATABASE_URL": dsn, "PORT": "0", "HOST": "127.0.0.1", "PGROUTER_HOME": str(home)}
+    # The fake provider's plan of its answer is a header.
+    own |= {"ROUTER_FORWARD_HEADERS": "x-fake", **environ}
     command = [sys.executable, "-m", "app", "serve"]
     with subprocess.Popen(command, cwd=ROOT, env=inherited | own, stdout=subprocess.PIPE, text=True) as process:
         try:

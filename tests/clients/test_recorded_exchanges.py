@@ -126,7 +126,9 @@ async def test_what_comes_back_is_what_the_provider_sent(front: Front, name: str
     assert came.status == recorded.status
     assert _anonymous(came.body) == _anonymous(recorded.body)
     added = (b"x-router-", b"server-timing")
-    assert [header for header in came.headers if not header[0].startswith(added)] == list(recorded.headers)
+    # The provider's cookies are for its own host.
+    expected = [header for header in recorded.headers if front.proxy is None or header[0] != b"set-cookie"]
+    assert [header for header in came.headers if not header[0].startswith(added)] == expected
 
 
 @pytest.mark.parametrize("name", sorted(EXCHANGES.keys() - ASKED_FOR_USAGE))

@@ -180,7 +180,6 @@ def test_money_is_reserved_for_each_of_several_answers() -> None:
         (CHAT, {"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         (MESSAGES, {"messages": None}, "messages"),
         (MESSAGES, {"messages": [{"role": "user", "content": {}}]}, "messages[0].content"),
-        (RESPONSES, {"input": ""}, "input"),
         (RESPONSES, {"input": []}, "input"),
         (RESPONSES, {"input": 5}, "input"),
         (RESPONSES, {"input": ["hi"]}, "input[0]"),

@@ -43,8 +43,14 @@ async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
         assert last.startswith(b"event: error\n")
         assert (said["type"], said["error"]["type"]) == ("error", "api_error")
     else:
-        assert last.startswith(b"event: error\n")
-        assert (said["type"], said["code"]) == ("error", "upstream_unavailable")
+        assert last.startswith(b"event: response.failed\n")
+        begun = orjson.loads(data_of(events[0] if data_of(events[0]) else events[1]))
+        assert said["type"] == "response.failed"
+        assert (said["response"]["id"], said["response"]["status"]) == (begun["response"]["id"], "failed")
+        assert said["response"]["error"]["code"] == "upstream_unavailable"
+        error, before = (orjson.loads(data_of(event)) for event in (events[-1], events[-2]))
+        assert (error["type"], error["code"]) == ("error", "upstream_unavailable")
+        assert [error["sequence_number"], said["sequence_number"]] == [before["sequence_number"] + n for n in (1, 2)]
     (row,) = await proxy.ledger()
     assert (row["status"], row["attempts"]) == (502, 1), "no failover after the first byte was sent"
     assert row["usage_estimated"]

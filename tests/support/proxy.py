@@ -24,6 +24,8 @@ from tests.support.contract import Contract
 
 CHEAP, STRONG = "cheap", "strong"
 SPEAKS = ("chat", "responses", "messages", "completions", "embeddings")
+#: Headers of the tests themselves, which the fake provider reads or reports.
+TEST_HEADERS = ("x-fake", "x-mixed", "x-custom", "x-hop", "x-kept")
 #: USD per million tokens, input and output.
 PRICES = {CHEAP: (0.15, 0.6), STRONG: (2.5, 10.0)}
 
@@ -114,7 +116,8 @@ async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **op
     tenant_id, key = (known[name], make_key()) if name in known else await make_tenant(admin, name, **policy)
     if name in known:
         await keys.create_key(admin, tenant_id, hash_of(key), hint_of(key))
-    async with serving(Settings(database_url=dsn, **{"pool_size": 4, **options})) as (url, services):
+    defaults = {"pool_size": 4, "forwarded_headers": TEST_HEADERS}
+    async with serving(Settings(database_url=dsn, **{**defaults, **options})) as (url, services):
         caller = await services.directory.caller(key)
         yield Proxy(url, key, tenant_id, caller.key_id, admin, services)
     await admin.close()

@@ -10,7 +10,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from ...errors import Unauthorized
-from ...http.requests import bearer
+from ...http.requests import bearer, credentials
 from ...services import services_of
 
 
@@ -27,8 +27,10 @@ class RequireMasterKey:
         expected = services_of(scope).settings.admin_key
         if expected is None:
             raise HTTPException(404)
-        given = bearer(dict(scope["headers"]))
-        if not hmac.compare_digest(_digest(given), _digest(expected)):
+        headers = dict(scope["headers"])
+        # Raises if there is no credential at all; of several, any may be the master key.
+        given = {bearer(headers), *credentials(headers)}
+        if not any(hmac.compare_digest(_digest(each), _digest(expected)) for each in given):
             raise Unauthorized("Incorrect API key provided: administration needs the master key of this router.")
         await self._app(scope, receive, send)
 

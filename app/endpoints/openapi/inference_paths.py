@@ -110,6 +110,10 @@ PATHS = (
     _path("/v1/chat/completions", "A chat completion; routed if `model` is a policy.", ChatRequest),
     _path("/v1/responses", "A response; routed if `model` is a policy.", ResponsesRequest),
     _path(
+        "/v1/responses/compact", "A shorter form of a conversation; routed if `model` is a policy.", InputTokensRequest,
+        streams=False,
+    ),
+    _path(
         "/v1/responses/input_tokens", "The number of input tokens of a response.", InputTokensRequest, streams=False
     ),
     _path(

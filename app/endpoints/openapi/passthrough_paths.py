@@ -59,7 +59,7 @@ PATHS = (
             method,
             _ROUTE,
             None if method in ("GET", "DELETE") else _ANY,
-            "Any other path: forwarded to the default provider.",
+            "Any other path that asks no model: forwarded to the default provider.",
         )
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
     ),
