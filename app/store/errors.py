@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from ..errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
+from ..errors import (
+    Cause,
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailable,
+    InvalidValue,
+    PermissionDenied,
+    RowConflict,
+)
 
 #: Messages for violated constraints, by name.
 CONSTRAINTS = {
@@ -28,6 +36,58 @@ CONSTRAINTS = {
         "The provider still serves models, perhaps disabled ones: move them to another provider first."
     ),
 }
+
+
+#: Errors of a call that say nothing against its statement: it may succeed later.
+UNAVAILABLE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server had closed the idle connection
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+#: The cause of an SQLSTATE, by its longest prefix. A standby cancels statements with 40001 to replay the primary's
+#: deletions in time.
+CAUSES: dict[str, Cause] = {
+    "08": "lost",
+    "25006": "read_only",
+    "25P03": "lost",
+    "40": "serialization",
+    "40P01": "lock",
+    "53": "aborted",
+    "53300": "connect",
+    "55P03": "lock",
+    "57": "lost",
+    "57014": "timeout",
+    "57P03": "connect",
+}
+
+
+def cause_of(error: BaseException, *, connected: bool) -> Cause:
+    """Return why a call failed, by the SQLSTATE and by whether it had a connection."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        cause = CAUSES.get(state) or CAUSES.get(state[:2]) or "error"
+        # While it connects, a server that reports something answers; a connection that breaks off does not.
+        return cause if connected or state[:2] == "08" else "connect"
+    if isinstance(error, TimeoutError):
+        return "timeout" if connected else "connect"
+    if isinstance(error.__cause__, asyncpg.PostgresError):
+        # One of several servers answered.
+        return "connect"
+    return "lost" if connected else "unreachable"
+
+
+def unavailable(error: BaseException, cause: Cause, message: str) -> DatabaseUnavailable:
+    """Return the error for the caller: `message`, or if the server aborted the call, why."""
+    if isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization", "aborted"):
+        message = f"The routing memory aborted the call ({error.message}): try again."
+    return DatabaseUnavailable(message, cause=cause)
 
 
 def translate(error: asyncpg.PostgresError) -> DatabaseError:
