@@ -183,7 +183,7 @@ Cause = Literal[
 
 
 class DatabaseUnavailable(RouterError):
-    """Postgres cannot be reached or cannot serve the call, and the call needs it; `cause`: why."""
+    """Postgres cannot be reached or cannot serve the call, and the call needs it."""
 
     status = 503
     type = "server_error"

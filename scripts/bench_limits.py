@@ -34,7 +34,7 @@ from app.store import keys, models, policies, providers, tenants
 from app.store.database import Database
 from scripts.fake_provider.server import running_upstream
 from scripts.support.processes import running_proxy
-from scripts.support.report import Baseline, Report, options, say
+from scripts.support.report import Baseline, Params, Report, options, say
 from scripts.support.scratch import scratch_database
 
 SERVED = 9
@@ -139,7 +139,7 @@ def _run(case: Case, dsn: str, home: Path, report: Report) -> None:
             found, taught, seconds = asyncio.run(_measure(case, dsn, url.removesuffix("/v1")))
     finally:
         asyncio.run(_execute(dsn, [f"drop role {role}"]))
-    params = {
+    params: Params = {
         "burst": case.size,
         "pool": case.pool,
         "teaches": f"{case.teaches} x {case.loops}" if case.loops else "nobody",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.accounting.turns import Measuring
+from app.errors import Busy
 from tests.support.backtest_commands import BACKTEST, SAVINGS, TAUGHT, get, post
 from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons

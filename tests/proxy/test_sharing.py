@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from app.accounting import turns
+from app.errors import Busy
 from tests.support.proxy import Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
@@ -83,7 +84,7 @@ async def test_a_turn_comes_in_order_and_is_not_lost_to_a_call_that_left(monkeyp
     await asyncio.gather(*calls, late, return_exceptions=True)
     assert order == [0, 2, 3, 4, 5]
     async with bounded.turn(1):
-        with pytest.raises(turns.Busy):
+        with pytest.raises(Busy):
             await call(6)
     await call(7)
     assert order[-1] == 7
