@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from ..http.responses import answer
 from ..memory.backtest import saved
 from ..operations.timespans import since
-from ..store import backtests
+from ..store import backtests as stored_backtests
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, policy_of
 from .responses import Listing, listing
@@ -59,7 +59,7 @@ async def savings(request: Request) -> Response:
     policy_id = None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id
     begin = None if query.since is None else since(query.since, datetime.now(UTC))
     async with services.turns.turn(caller.tenant_id):
-        rows = await backtests.savings(services.db.background, caller.tenant_id, policy_id, begin)
+        rows = await stored_backtests.savings(services.db.background, caller.tenant_id, policy_id, begin)
     return answer(listing([saved(row) for row in rows]))
 
 

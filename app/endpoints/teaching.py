@@ -18,7 +18,7 @@ from ..http.validation import parse_object, validated
 from ..memory.embedders import EmbeddingFailed
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
-from ..store import memories
+from ..store import memories as stored_memories
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, raw_body
 
@@ -68,7 +68,7 @@ async def _record(
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
     db = services.db.background
-    return await memories.record(db, caller.tenant_id, space.space_id, caller.key_id, embedded)
+    return await stored_memories.record(db, caller.tenant_id, space.space_id, caller.key_id, embedded)
 
 
 routes = [

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
 
 from ..errors import (
+    BadRequest,
     Cause,
     ConfigurationError,
+    Conflict,
     DatabaseError,
     DatabaseUnavailable,
+    InsufficientMemory,
     InvalidValue,
+    NotFound,
     PermissionDenied,
+    RouterError,
     RowConflict,
 )
+
+NO_SERVER = "The routing memory cannot be reached."
+NO_PRIMARY = (
+    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back "
+    "or another server is promoted."
+)
+
+#: Errors that `sql/` raises, by SQLSTATE.
+REFUSALS: dict[str, type[RouterError]] = {
+    "RT001": NotFound,  # no such tenant
+    "RT002": NotFound,  # no such policy
+    "RT003": BadRequest,  # no such model or provider
+    "RT004": BadRequest,  # a model without a price
+    "RT005": BadRequest,  # too many task tags
+    "RT007": Conflict,  # another space serves or is being built
+    "RT008": InsufficientMemory,  # a target that the memory does not support
+    "RT009": BadRequest,  # a role that cannot be a reader
+    "RT010": InsufficientMemory,  # too few memories that label every candidate
+    "RT011": Conflict,  # a price that is still needed
+    "RT012": BadRequest,  # a tenant that shares no memory
+    "RT013": NotFound,  # no such key of the tenant
+}
+
+log = logging.getLogger("pgrouter.store")
 
 #: Messages for violated constraints, by name.
 CONSTRAINTS = {
@@ -122,3 +153,30 @@ def configuration_errors(problem: str) -> Iterator[None]:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise ConfigurationError(f"{problem}: {error}") from error
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
+    try:
+        yield
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise DatabaseUnavailable(NO_PRIMARY, cause="read_only") from error
+    except UNAVAILABLE as error:
+        if isinstance(error, ValueError):
+            raise
+        raise unavailable(error, cause_of(error, connected=True), NO_SERVER) from error
+    except asyncpg.PostgresError as error:
+        refusal = REFUSALS.get(error.sqlstate or "")
+        if refusal is None:
+            raise translate(error) from error
+        raise refusal(f"{error.message}.", param=error.column_name) from error
+
+
+async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """Await a query that routing can do without: log every database error and raise `DatabaseUnavailable`."""
+    try:
+        return await answer
+    except DatabaseError as error:
+        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
+        raise DatabaseUnavailable(f"Postgres could not answer {function}.", cause="error") from error

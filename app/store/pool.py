@@ -12,10 +12,9 @@ from pgvector.asyncpg import register_vector
 
 from ..errors import Cause, DatabaseUnavailable, RouterError
 from .connections import Connections, QueueTimeout
-from .errors import UNAVAILABLE, cause_of, translate, unavailable
+from .errors import NO_SERVER, UNAVAILABLE, cause_of, translate, unavailable
 from .servers import Servers
 
-NO_SERVER = "The routing memory cannot be reached."
 #: Timeout of the check whether the server answers, after a call that timed out, seconds.
 PROBE_TIMEOUT = 2.0
 #: Seconds after a failure in which calls fail at once; after them one call tries to connect.
