@@ -13,7 +13,8 @@ RouterError
 ├── Busy                  429  the process already runs a call of this kind
 ├── RateLimited           429  the key or its tenant has reached its requests or tokens per minute
 ├── UpstreamUnavailable   502  no provider answered (504 after a timeout)
-├── DatabaseUnavailable   503  Postgres cannot be reached, and the call needs it
+├── DatabaseUnavailable   503  Postgres cannot be reached or cannot serve the call, and the call needs it
+├── LimitsUnchecked       503  Postgres is busy, so the limits of the caller could not be checked in time
 └── ShuttingDown          503  the process stopped before the answer was complete
 
 A routing step that cannot decide raises none of these: it declines, and the default model serves the request.
@@ -22,7 +23,7 @@ A routing step that cannot decide raises none of these: it declines, and the def
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class RouterError(Exception):
@@ -179,12 +180,46 @@ class UpstreamUnavailable(RouterError):
             self.status = 504
 
 
+#: Why Postgres did not serve a call: a value of `DatabaseUnavailable.cause`.
+Cause = Literal[
+    "unreachable",  # no server answers
+    "pool",  # no connection of this process was free in time
+    "connect",  # the server answers but admits no connection: it is full, starts or stops
+    "timeout",  # the statement took too long
+    "lost",  # the connection was lost during the call
+    "lock",  # a lock was not available, or a deadlock
+    "serialization",  # the transaction conflicted with another one
+    "read_only",  # the server accepts no writes
+    "aborted",  # the server is short of memory, disk or another resource
+    "error",  # the server reported an error, which is logged
+]
+
+
 class DatabaseUnavailable(RouterError):
-    """Postgres cannot be reached, and the call needs it."""
+    """Postgres cannot be reached or cannot serve the call, and the call needs it."""
 
     status = 503
     type = "server_error"
     default_code = "memory_unavailable"
+
+    def __init__(self, message: str, *, cause: Cause = "error") -> None:
+        super().__init__(message)
+        self.cause: Cause = cause
+
+
+class LimitsUnchecked(RouterError):
+    """Postgres is too busy to check the caller's limits; `Retry-After` gives the seconds to wait.
+
+    `uncertain`: whether the request may have been reserved nevertheless.
+    """
+
+    status = 503
+    default_code = "limits_unchecked"
+
+    def __init__(self, message: str, *, seconds: float, uncertain: bool) -> None:
+        super().__init__(message)
+        self.uncertain = uncertain
+        self.headers["retry-after"] = str(ceil(seconds))
 
 
 class ShuttingDown(RouterError):

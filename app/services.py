@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from .accounting.admission import Admission
 from .accounting.ledger import Ledger
+from .accounting.turns import Measuring, Turns
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
 from .memory import embedders
@@ -68,8 +69,10 @@ class Services:
     affinity: ResponseAffinity
     #: Metrics, logs and traces of requests.
     observer: Observer
-    #: Held while a backtest runs: one at a time.
-    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Calls of tenants beside their requests.
+    turns: Turns
+    #: The backtests that run.
+    measuring: Measuring
 
 
 def services_of(scope: Scope) -> Services:
@@ -90,7 +93,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         traces = otel.create()
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        db = Database(settings.database_url, size=settings.pool_size, standbys=True)
+        db = Database(settings.database_url, size=settings.pool_size, standbys=True, lanes=True)
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
@@ -108,7 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         )
         await upstream.open()
         stack.push_async_callback(upstream.close)
-        ledger = Ledger(db, size=settings.ledger_queue)
+        ledger = Ledger(db.background, size=settings.ledger_queue)
         writer = asyncio.create_task(ledger.run(), name="ledger")
         stack.push_async_callback(ledger.close, writer, FLUSH)
         directory = Directory(db)
@@ -138,11 +141,14 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             upstream=upstream,
             ledger=ledger,
             owner=owner,
-            admission=Admission(db, deadline=settings.decision_deadline),
+            admission=Admission(db, deadline=settings.admission_deadline),
             breakers=breakers,
             retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             affinity=ResponseAffinity(db),
             observer=Observer(traces),
+            # Of the connections for such calls, one tenant may hold half, and backtests leave one.
+            turns=Turns(max(1, db.shared // 2)),
+            measuring=Measuring(max(1, db.shared - 1)),
         )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,13 +12,19 @@ from math import ceil
 from uuid import UUID
 
 from ..entities import Caller
-from ..errors import BudgetSpent, DatabaseUnavailable, RateLimited, RouterError
+from ..errors import BudgetSpent, Cause, DatabaseUnavailable, LimitsUnchecked, RateLimited, RouterError, RowConflict
 from ..store import limits
 from ..store.database import Database
 from ..telemetry import metrics
 
 #: Limits per minute, with OpenAI's names for them.
 _RATES = {"requests": "RPM", "tokens": "TPM"}
+#: Pauses before Postgres is asked again, seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+#: The Retry-After of `LimitsUnchecked`, seconds.
+RETRY_AFTER = 2.0
+#: Causes after which the call may have been executed nevertheless.
+UNCERTAIN = ("timeout", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class AdmissionResult:
     affordable: tuple[bool, ...]
     #: The `x-ratelimit-*` headers of the answer.
     headers: dict[str, str] = field(default_factory=dict)
-    #: False: Postgres did not answer and nothing is reserved. The ledger counts the request once Postgres is back.
+    #: False: no server answered and nothing is reserved. The ledger counts the request once Postgres is back.
     counted: bool = True
 
 
@@ -34,6 +43,7 @@ class Admission:
     """Checks the requests of callers that have limits (`Caller.metered`)."""
 
     def __init__(self, db: Database, *, deadline: float) -> None:
+        """`deadline`: seconds for Postgres to check the limits of a request, attempts after a failure included."""
         self._db = db
         self._deadline = deadline
 
@@ -43,14 +53,11 @@ class Admission:
         """Admit a request of up to `tokens`, and reserve the cost of the most expensive affordable candidate.
 
         `costs`: the expected cost of each candidate in USD, in the order of the plan (None: no price; empty: the path
-        has no model). Raises `RateLimited` or `BudgetSpent`; then the request is not counted.
+        has no model). Raises `RateLimited` or `BudgetSpent`; then the request is not counted. Raises `LimitsUnchecked`
+        if Postgres answers but does not check the limits in time.
         """
-        try:
-            found = await limits.admit(
-                self._db, caller.tenant_id, caller.key_id, decision_id, tokens, costs, deadline=self._deadline
-            )
-        except DatabaseUnavailable:
-            metrics.fail_opens.labels("admission").inc()
+        found = await self._ask(caller, decision_id, tokens, costs)
+        if found is None:
             return AdmissionResult((True,) * len(costs), counted=False)
         headers = _headers(found)
         if found.admitted:
@@ -63,6 +70,40 @@ class Admission:
             error = _budget_spent(found, costs)
         error.headers.update(headers)
         raise error
+
+    async def _ask(
+        self, caller: Caller, decision_id: UUID, tokens: int, costs: Sequence[float | None]
+    ) -> limits.Admission | None:
+        """Return the result of Postgres, asked again until `deadline`; None if no server answers."""
+        ends = time.monotonic() + self._deadline
+        pause = FIRST_PAUSE
+        uncertain = False
+        while True:
+            left = ends - time.monotonic()
+            try:
+                return await limits.admit(
+                    self._db, caller.tenant_id, caller.key_id, decision_id, tokens, costs, deadline=max(0.001, left)
+                )
+            except RowConflict:
+                # An earlier attempt was executed although its answer did not arrive.
+                cause: Cause = "lost"
+                uncertain, left = True, 0.0
+            except DatabaseUnavailable as error:
+                cause = error.cause
+                uncertain = uncertain or cause in UNCERTAIN
+                left = ends - time.monotonic()
+            if cause == "unreachable" or (left <= pause and self._db.unreachable):
+                metrics.fail_opens.labels("admission", "unreachable").inc()
+                return None
+            if left <= pause:
+                metrics.limits_unchecked.labels(cause).inc()
+                raise LimitsUnchecked(
+                    "Postgres is too busy to check the limits of this key and account: please try again.",
+                    seconds=RETRY_AFTER,
+                    uncertain=uncertain,
+                )
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def format_duration(seconds: float) -> str:

@@ -9,16 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from ..errors import Busy
 from ..http.disconnect import until_disconnect
 from ..http.responses import answer
 from ..memory.backtest import Backtest
 from ..store import backtests as stored_backtests
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
-
-#: The Retry-After of a request during another backtest, seconds: most take less.
-RETRY = 2.0
 
 _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Alpha = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -128,20 +124,18 @@ class BacktestReport(TypedDict):
 async def backtest(request: Request) -> Response:
     """Return the policy's cost-quality curve on the tenant's own memory, with the rules that it is compared with.
 
-    One backtest at a time runs in a process, as each uses a core of Postgres for its seconds: raises `Busy` meanwhile.
+    A tenant runs one at a time, and a process a few, as each uses a core of Postgres for its seconds: raises `Busy`.
     """
     services, caller = await authenticate(request)
     trial = await parse_body(request, Trial)
     name, param = (trial.policy, "policy") if trial.model is None else (trial.model, "model")
     policy = policy_of(caller, "auto" if name is None else name, param)
     settings = trial.settings.model_dump(exclude_none=True)
-    if services.measuring.locked():
-        raise Busy("Another backtest is running: try again when it has ended.", seconds=RETRY)
-    async with services.measuring:
+    async with services.measuring.backtest(caller.tenant_id):
         rows = await until_disconnect(
             request.receive,
             stored_backtests.backtest(
-                services.db,
+                services.db.background,
                 caller.tenant_id,
                 policy.policy_id,
                 services.spaces.own.space_id if caller.space is None else caller.space.space_id,

@@ -93,7 +93,7 @@ async def compare(request: Request) -> Response:
 async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
     """Return the tenant's prices by model; without the database none, as the answers are useful without their cost."""
     try:
-        return {row["model"]: row for row in await prices(services.db, caller.tenant_id)}
+        return {row["model"]: row for row in await prices(services.db.background, caller.tenant_id)}
     except DatabaseUnavailable:
         return {}
 

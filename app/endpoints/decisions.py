@@ -98,7 +98,8 @@ async def read_decision(request: Request) -> Response:
     text = request.path_params["decision_id"]
     row = None
     with contextlib.suppress(ValueError):
-        row = await stored_decisions.decision(services.db, caller.tenant_id, UUID(text))
+        async with services.turns.turn(caller.tenant_id):
+            row = await stored_decisions.decision(services.db.background, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
     return answer(_decision(row))
@@ -142,7 +143,7 @@ routes = [
             summary="A recorded decision with every number behind it.",
             tag="decisions",
             responses={200: Decision},
-            errors=(404,),
+            errors=(404, 429),
             parameters=(
                 parameter(
                     "decision_id", "path", "As in the header x-router-decision.", {"type": "string", "format": "uuid"}

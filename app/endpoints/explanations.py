@@ -104,17 +104,18 @@ async def explain(request: Request) -> Response:
     messages = question.messages or [{"role": "user", "content": text}]
     options = RoutingOptions(task=question.task, alpha=question.alpha)
     wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
-    plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
     neighbours: list[Any] = []
-    try:
-        space = await services.spaces.of(caller)
-        vector = await space.embedder.embed_one(text)
-    except EmbeddingFailed:
-        vector = None
-    if vector is not None and question.neighbours:
-        neighbours = await stored_decisions.evidence(
-            services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
-        )
+    async with services.turns.turn(caller.tenant_id):
+        plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
+        try:
+            space = await services.spaces.of(caller)
+            vector = await space.embedder.embed_one(text)
+        except EmbeddingFailed:
+            vector = None
+        if vector is not None and question.neighbours:
+            neighbours = await stored_decisions.evidence(
+                services.db.background, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
+            )
     found: Explanation = {
         "object": "router.explanation",
         "policy": policy.name,
@@ -149,7 +150,7 @@ routes = [
             summary="Which model would serve a prompt, and why; the prompt is not sent to any model.",
             tag="decisions",
             responses={200: Explanation},
-            errors=(404,),
+            errors=(404, 429),
             body=Question,
         ),
     )

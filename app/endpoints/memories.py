@@ -64,9 +64,9 @@ async def list_memories(request: Request) -> Response:
     query = parse_query(request, MemoryQuery)
     if query.search and "\0" in query.search:
         raise BadRequest("search: the text contains a NUL character.", param="search")
-    rows = await stored_memories.recall(
-        services.db, caller.tenant_id, search=query.search or None, after=query.after, limit=query.limit
-    )
+    db, search = services.db.background, query.search or None
+    async with services.turns.turn(caller.tenant_id):
+        rows = await stored_memories.recall(db, caller.tenant_id, search=search, after=query.after, limit=query.limit)
     page: MemoryPage = {
         "object": "list",
         "data": [_memory(row) for row in rows],
@@ -94,7 +94,8 @@ async def delete_memory(request: Request) -> Response:
     text = request.path_params["memory_id"]
     forgotten = 0
     if len(text) <= len(str(_BIGINT)) and text.isdecimal() and int(text) <= _BIGINT:
-        forgotten = await stored_memories.forget(services.db, caller.tenant_id, [int(text)])
+        async with services.turns.turn(caller.tenant_id):
+            forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
     return answer(_forgotten(forgotten))
@@ -105,7 +106,9 @@ async def delete_memories(request: Request) -> Response:
     services, caller = await authenticate(request)
     if request.query_params.get("all") != "true":
         raise BadRequest("This deletes every memory of the tenant: confirm it with ?all=true.", param="all")
-    return answer(_forgotten(await stored_memories.forget(services.db, caller.tenant_id, None)))
+    async with services.turns.turn(caller.tenant_id):
+        forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, None)
+    return answer(_forgotten(forgotten))
 
 
 def _forgotten(count: int) -> Forgotten:
@@ -121,6 +124,7 @@ routes = [
             summary="The memories, in ascending order of their ids.",
             tag="teaching",
             responses={200: MemoryPage},
+            errors=(429,),
             query=MemoryQuery,
         ),
     ),
@@ -132,7 +136,7 @@ routes = [
             summary="Delete all memories.",
             tag="teaching",
             responses={200: Forgotten},
-            errors=(400,),
+            errors=(400, 429),
             parameters=(parameter("all", "query", "Confirms the deletion.", {"const": "true"}, required=True),),
         ),
     ),
@@ -144,7 +148,7 @@ routes = [
             summary="Delete one memory.",
             tag="teaching",
             responses={200: Forgotten},
-            errors=(404,),
+            errors=(404, 429),
             parameters=(parameter("memory_id", "path", "The memory's id.", {"type": "integer"}),),
         ),
     ),

@@ -56,12 +56,10 @@ async def savings(request: Request) -> Response:
     """Return the expected and the real savings of each policy."""
     services, caller = await authenticate(request)
     query = parse_query(request, SavingsQuery)
-    rows = await stored_backtests.savings(
-        services.db,
-        caller.tenant_id,
-        None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id,
-        None if query.since is None else since(query.since, datetime.now(UTC)),
-    )
+    policy_id = None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id
+    begin = None if query.since is None else since(query.since, datetime.now(UTC))
+    async with services.turns.turn(caller.tenant_id):
+        rows = await stored_backtests.savings(services.db.background, caller.tenant_id, policy_id, begin)
     return answer(listing([saved(row) for row in rows]))
 
 
@@ -74,7 +72,7 @@ routes = [
             summary="The expected and the real savings of each policy.",
             tag="decisions",
             responses={200: Listing[PolicySavings]},
-            errors=(404,),
+            errors=(404, 429),
             query=SavingsQuery,
         ),
     )

@@ -58,7 +58,8 @@ class MemoryStatus(TypedDict):
 async def status(request: Request) -> Response:
     """Return how many memories each policy has, and the next step."""
     services, caller = await authenticate(request)
-    rows = await stored_memories.status(services.db, caller.tenant_id, services.spaces.own.space_id)
+    async with services.turns.turn(caller.tenant_id):
+        rows = await stored_memories.status(services.db.background, caller.tenant_id, services.spaces.own.space_id)
     first: Mapping[str, Any] = rows[0] if rows else {}
     found: MemoryStatus = {
         "object": "router.status",
@@ -101,6 +102,7 @@ routes = [
             summary="How many memories each policy has, and the next step.",
             tag="teaching",
             responses={200: MemoryStatus},
+            errors=(429,),
         ),
     )
 ]

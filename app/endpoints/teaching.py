@@ -41,12 +41,14 @@ async def rank(request: Request) -> Response:
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
     try:
-        recorded = await _record(services, caller, examples, catalog, batch=batch)
+        async with services.turns.turn(caller.tenant_id):
+            recorded = await _record(services, caller, examples, catalog, batch=batch)
     except Conflict:
         # The tenant was switched to another embedding space meanwhile.
         services.directory.invalidate()
         _, caller = await authenticate(request)
-        recorded = await _record(services, caller, examples, catalog, batch=batch)
+        async with services.turns.turn(caller.tenant_id):
+            recorded = await _record(services, caller, examples, catalog, batch=batch)
     taught: Taught = {
         "object": "router.memories",
         "taught": len(recorded),
@@ -65,7 +67,8 @@ async def _record(
         embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
-    return await stored_memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, embedded)
+    db = services.db.background
+    return await stored_memories.record(db, caller.tenant_id, space.space_id, caller.key_id, embedded)
 
 
 routes = [
@@ -77,7 +80,7 @@ routes = [
             summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
             tag="teaching",
             responses={200: Taught},
-            errors=(409,),
+            errors=(409, 429),
             body=ExampleIn | ExamplesIn,
         ),
     )

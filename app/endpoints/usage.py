@@ -103,7 +103,8 @@ async def usage(request: Request) -> Response:
     """Return requests, tokens and USD from `since` until `until`, grouped by the columns in `by`."""
     services, caller = await authenticate(request)
     period = period_of(request)
-    rows = await stored_usage.usage(services.db, caller.tenant_id, *period)
+    async with services.turns.turn(caller.tenant_id):
+        rows = await stored_usage.usage(services.db.background, caller.tenant_id, *period)
     return answer(report(period, rows, period.by))
 
 
@@ -116,6 +117,7 @@ routes = [
             summary="Requests, tokens and cost, compared with the cost of the default models.",
             tag="decisions",
             responses={200: UsageReport},
+            errors=(429,),
             query=UsageQuery,
         ),
     )

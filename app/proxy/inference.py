@@ -17,7 +17,7 @@ from ..catalog import Catalog
 from ..dialects import Dialect
 from ..dialects.model_request import ModelRequest
 from ..entities import Caller, Model
-from ..errors import BadRequest, RouterError, UpstreamUnavailable
+from ..errors import BadRequest, LimitsUnchecked, RouterError, UpstreamUnavailable
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from ..http.requests import bearer, read_body
 from ..http.responses import as_router_error
@@ -139,12 +139,17 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
         # A malformed request is the provider's to reject; it has about this many tokens at least.
         prompt = len(exchange.raw) // 4
     parsed, hedged = request.parsed_or_none(), bool(services.retry_policy.hedge)
-    admitted = await services.admission.admit(
-        caller,
-        exchange.record.decision_id,
-        reservation.tokens(plan, parsed, prompt),
-        reservation.costs(plan, parsed, prompt, hedged=hedged),
-    )
+    try:
+        admitted = await services.admission.admit(
+            caller,
+            exchange.record.decision_id,
+            reservation.tokens(plan, parsed, prompt),
+            reservation.costs(plan, parsed, prompt, hedged=hedged),
+        )
+    except LimitsUnchecked as error:
+        # The row in the ledger releases what may be reserved.
+        exchange.reserved = error.uncertain
+        raise
     exchange.limit_headers = admitted.headers
     exchange.reserved = admitted.counted
     chosen = zip(plan.models, admitted.affordable, strict=True)

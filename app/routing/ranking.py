@@ -59,7 +59,7 @@ class Ranking:
                 embedding = await space.embedder.embed_one(text)
             except EmbeddingFailed:
                 failed = True
-                metrics.fail_opens.labels("embedding").inc()
+                metrics.fail_opens.labels("embedding", "embedder").inc()
             timings.embedding = time.perf_counter() - began
         rows = await self._timed(ask, question, embedding, timings)
         reason = rows[0]["reason"]

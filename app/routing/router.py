@@ -119,8 +119,8 @@ class Router:
             text = prompt.task_signal(messages, policy.granularity)
             ask = decisions.explain if explained else decisions.decide
             rows, reason = await self._ranking.rank(caller, policy, text, question, ask, timings)
-        except DatabaseUnavailable:
-            metrics.fail_opens.labels("memory").inc()
+        except DatabaseUnavailable as error:
+            metrics.fail_opens.labels("memory", error.cause).inc()
             rest = (model for model in fit if model is not default)
             return planned((default, *rest), "memory_unavailable", timings=timings)
         if rows[0]["reason"] == "unpriced":

@@ -52,6 +52,14 @@ class Settings:
         float,
         Variable("ROUTER_DECISION_DEADLINE", "time for a decision; then the default model serves", seconds()),
     ] = 0.5
+    admission_deadline: Annotated[
+        float,
+        Variable(
+            "ROUTER_ADMISSION_DEADLINE",
+            "time for Postgres to check limits; then a caller with limits gets 503",
+            seconds(),
+        ),
+    ] = 5.0
     embedder: Annotated[
         str, Variable("ROUTER_EMBEDDER", "embedder: `static`, `minilm`, `minilm:/folder` or `openai:MODEL`", text())
     ] = "static"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from copy import copy
+from functools import cached_property, partial
 from typing import Any
 
 import asyncpg
@@ -16,7 +17,7 @@ from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, Not
 from . import servers
 from .connections import Connections
 from .errors import NO_PRIMARY, REFUSALS, translate_errors
-from .pool import Pool, prepare
+from .pool import Pool, Rows, prepare
 from .servers import Servers
 
 #: The schema revision of this version, the last one of `migrations/`.
@@ -31,13 +32,28 @@ CLOSE_TIMEOUT = 2.0
 #: Timeout of `read_newest` for the primary, if there are standbys, seconds.
 PRIMARY_TIMEOUT = 1.0
 
-Rows = Coroutine[Any, Any, list[asyncpg.Record]]
 
 log = logging.getLogger("pgrouter.store")
+
+#: What a host may set for a role or database, and correct answers need: read back at the start. Each statement is a
+#: transaction that sees the rows committed before it, may write, and is ended by its caller's timeout alone.
+PINNED = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "row_security": "on",
+    "transform_null_equals": "off",
+}
 
 # One generic plan per function suits every tenant (each tier lacks the index that would mislead the planner), and
 # planning costs more than executing. JIT and parallel workers only add latency to calls this short.
 SESSION = {
+    **PINNED,
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
@@ -58,12 +74,16 @@ class Database:
     (for administration by the command line). If a server cannot be reached, or its pool is exhausted, calls raise
     `DatabaseUnavailable`; errors of `sql/` are raised as the classes in `REFUSALS`, other
     errors of Postgres as `DatabaseError`. With one server in `dsn` there is
-    one pool of up to `size` connections; with several there may be a second one for reads.
+    one pool of up to `size` connections; with several there may be a second one for reads. With `lanes`, half of each
+    pool is for calls that requests wait for: calls of `background` share the other half.
     """
 
-    def __init__(self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False) -> None:
+    def __init__(
+        self, dsn: str, *, size: int = 8, role: str | None = APP_ROLE, standbys: bool = False, lanes: bool = False
+    ) -> None:
         self.dsn = dsn
         self.role = role
+        self._in_background = False
         several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
             Pool,
@@ -76,6 +96,7 @@ class Database:
                 **({"role": role} if role else {}),
             },
             refusals=REFUSALS,
+            reserved=(size + 1) // 2 if lanes and size > 1 else 0,
         )
         self._writes = pool(servers=Servers(dsn, servers.PRIMARY), message=NO_PRIMARY) if several else pool()
         attributes = servers.readers(dsn) if several and standbys else servers.PRIMARY
@@ -85,6 +106,13 @@ class Database:
     def replicated(self) -> bool:
         """Whether reads and writes may go to different servers."""
         return self._reads is not self._writes
+
+    @cached_property
+    def background(self) -> Database:
+        """The same database for calls that no routed request waits for: they use half of the connections at most."""
+        found = copy(self)
+        found._in_background = True
+        return found
 
     @property
     def connections(self) -> Mapping[str, Connections]:
@@ -102,6 +130,16 @@ class Database:
         """Whether the last write reached the primary."""
         return self._writes.available
 
+    @property
+    def shared(self) -> int:
+        """Connections of each pool that calls of `background` may hold."""
+        return self._reads.connections.background
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether no server that accepts writes answers."""
+        return self._writes.unreachable
+
     async def open(self) -> None:
         """Connect. Raises `ConfigurationError` if no server can be reached, or if it refuses the role.
 
@@ -109,6 +147,7 @@ class Database:
         """
         try:
             await self._open()
+            await self._check_session()
         except BaseException:
             await self.close()
             raise
@@ -130,19 +169,33 @@ class Database:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigurationError(f"The database of DATABASE_URL cannot be used: {error}") from error
 
+    async def _check_session(self) -> None:
+        """Raise `ConfigurationError` for a setting that did not reach the session, through a pooler for example."""
+        pinned = {"search_path": PATH, **PINNED, **({"role": self.role} if self.role else {})}
+        for pool in {self._reads, self._writes}:
+            if not pool.available:
+                continue
+            rows = await pool.fetch("select n, current_setting(n, true) from unnest($1::text[]) as n", list(pinned))
+            for name, found in rows:
+                if found != pinned[name]:
+                    raise ConfigurationError(
+                        f"The database's sessions have {name} = {found}, but need {pinned[name]}: "
+                        "if a pooler is in between, it must pass on the parameters that a session starts with."
+                    )
+
     async def close(self) -> None:
         """Close the connections; after two seconds, terminate the rest."""
         await asyncio.gather(*(pool.close(CLOSE_TIMEOUT) for pool in {self._writes, self._reads}))
 
     def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
         """Return the rows of a statement from the primary; `timeout`: seconds, including the wait for a connection."""
-        return self._writes.fetch(statement, *arguments, timeout=timeout)
+        return self._of(self._writes)(statement, *arguments, timeout=timeout)
 
     def read(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
         """Return the rows of a read, like `fetch`, but possibly from a standby, which lags behind a little."""
         if self.replicated:
             return self._read(statement, *arguments, timeout=timeout)
-        return self._reads.fetch(statement, *arguments, timeout=timeout)
+        return self._of(self._reads)(statement, *arguments, timeout=timeout)
 
     async def read_newest(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """Return the rows of a read, from the primary if it can be reached: for data whose changes it notifies."""
@@ -154,16 +207,20 @@ class Database:
     async def _read(self, statement: str, *arguments: Any, timeout: float) -> list[asyncpg.Record]:  # noqa: ASYNC109
         ends = time.monotonic() + timeout
         try:
-            return await self._reads.fetch(statement, *arguments, timeout=timeout)
+            return await self._of(self._reads)(statement, *arguments, timeout=timeout)
         except NotFound:
             # A row that has just been inserted may be missing on the standby.
             retry = self._writes
         except DatabaseUnavailable as error:
-            if isinstance(error.__cause__, (TimeoutError, asyncpg.QueryCanceledError)) or not self._reads.available:
+            if error.cause in ("pool", "timeout") or not self._reads.available:
                 raise
             # The connection was lost during the call, for example because its server stopped. A read can be repeated.
             retry = self._reads
-        return await retry.fetch(statement, *arguments, timeout=max(0.001, ends - time.monotonic()))
+        left = max(0.001, ends - time.monotonic())
+        return await self._of(retry)(statement, *arguments, timeout=left)
+
+    def _of(self, pool: Pool) -> Callable[..., Rows]:
+        return pool.fetch_in_background if self._in_background else pool.fetch
 
     async def check_revision(self) -> None:
         """Raise `ConfigurationError` naming the command to run, unless the schema has the revision of this version."""

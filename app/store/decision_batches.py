@@ -66,12 +66,12 @@ class DecisionBatcher:
         except BaseException as error:
             self._withdraw(mine)
             if isinstance(error, TimeoutError):
-                raise DatabaseUnavailable("Postgres was busy with other decisions.") from error
+                raise DatabaseUnavailable("Postgres was busy with other decisions.", cause="pool") from error
             raise
         if isinstance(outcome, _Batch):
             return await self._execute(outcome)
         if isinstance(outcome, DatabaseUnavailable):
-            raise DatabaseUnavailable(str(outcome)) from outcome
+            raise DatabaseUnavailable(str(outcome), cause=outcome.cause) from outcome
         if isinstance(outcome, BaseException):
             # One call of the batch caused the error. Executed alone, only that call fails.
             return await self._db.read(DECIDE, *arguments, timeout=_left(mine))

@@ -81,7 +81,7 @@ async def explain(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
     """Make the same decision and return all its numbers, as rows of `router.explain`; raises as `decide` does."""
-    return await _decided(db.read(_EXPLAIN, *question.arguments(embedding), timeout=deadline))
+    return await _decided(db.background.read(_EXPLAIN, *question.arguments(embedding), timeout=deadline))
 
 
 async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:

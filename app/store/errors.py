@@ -11,6 +11,7 @@ import asyncpg
 
 from ..errors import (
     BadRequest,
+    Cause,
     ConfigurationError,
     Conflict,
     DatabaseError,
@@ -27,24 +28,6 @@ NO_SERVER = "The routing memory cannot be reached."
 NO_PRIMARY = (
     "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back "
     "or another server is promoted."
-)
-
-#: Errors of a server that cannot be reached, or of a connection that was lost.
-UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server had closed the idle connection
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
-#: The server is reachable but aborted this call; a standby does so to replay deletions of the primary in time.
-ABORTED = (
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.DiskFullError,
 )
 
 #: Errors that `sql/` raises, by SQLSTATE.
@@ -86,6 +69,58 @@ CONSTRAINTS = {
 }
 
 
+#: Errors of a call that say nothing against its statement: it may succeed later.
+UNAVAILABLE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server had closed the idle connection
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+#: The cause of an SQLSTATE, by its longest prefix. A standby cancels statements with 40001 to replay the primary's
+#: deletions in time.
+CAUSES: dict[str, Cause] = {
+    "08": "lost",
+    "25006": "read_only",
+    "25P03": "lost",
+    "40": "serialization",
+    "40P01": "lock",
+    "53": "aborted",
+    "53300": "connect",
+    "55P03": "lock",
+    "57": "lost",
+    "57014": "timeout",
+    "57P03": "connect",
+}
+
+
+def cause_of(error: BaseException, *, connected: bool) -> Cause:
+    """Return why a call failed, by the SQLSTATE and by whether it had a connection."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        cause = CAUSES.get(state) or CAUSES.get(state[:2]) or "error"
+        # While it connects, a server that reports something answers; a connection that breaks off does not.
+        return cause if connected or state[:2] == "08" else "connect"
+    if isinstance(error, TimeoutError):
+        return "timeout" if connected else "connect"
+    if isinstance(error.__cause__, asyncpg.PostgresError):
+        # One of several servers answered.
+        return "connect"
+    return "lost" if connected else "unreachable"
+
+
+def unavailable(error: BaseException, cause: Cause, message: str) -> DatabaseUnavailable:
+    """Return the error for the caller: `message`, or if the server aborted the call, why."""
+    if isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization", "aborted"):
+        message = f"The routing memory aborted the call ({error.message}): try again."
+    return DatabaseUnavailable(message, cause=cause)
+
+
 def translate(error: asyncpg.PostgresError) -> DatabaseError:
     """Convert an error of Postgres to a class of `app.errors`, with its SQLSTATE and a message for people."""
     reported = (str(error).splitlines() or [type(error).__name__])[0]
@@ -120,24 +155,17 @@ def configuration_errors(problem: str) -> Iterator[None]:
         raise ConfigurationError(f"{problem}: {error}") from error
 
 
-def aborted_error(error: asyncpg.PostgresError) -> DatabaseUnavailable:
-    """Convert one of `ABORTED` for the caller."""
-    return DatabaseUnavailable(f"The routing memory aborted the call ({error.message}): try again.")
-
-
 @contextmanager
 def translate_errors() -> Iterator[None]:
     """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
     try:
         yield
-    except ABORTED as error:
-        raise aborted_error(error) from error
-    except UNREACHABLE as error:
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise DatabaseUnavailable(NO_PRIMARY, cause="read_only") from error
+    except UNAVAILABLE as error:
         if isinstance(error, ValueError):
             raise
-        raise DatabaseUnavailable(NO_SERVER) from error
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        raise DatabaseUnavailable(NO_PRIMARY) from error
+        raise unavailable(error, cause_of(error, connected=True), NO_SERVER) from error
     except asyncpg.PostgresError as error:
         refusal = REFUSALS.get(error.sqlstate or "")
         if refusal is None:
@@ -151,4 +179,4 @@ async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) 
         return await answer
     except DatabaseError as error:
         log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
-        raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error
+        raise DatabaseUnavailable(f"Postgres could not answer {function}.", cause="error") from error

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
+from .admission_batches import AdmissionBatcher
 from .database import Database
+
+_batchers: WeakKeyDictionary[Database, AdmissionBatcher] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,13 @@ async def admit(
 ) -> Admission:
     """Check a request of up to `tokens` tokens against the limits; `costs`: USD of each candidate (None: no price).
 
-    An admitted request is reserved until the ledger has its decision. Raises `DatabaseUnavailable` after `deadline`
-    seconds.
+    An admitted request is reserved until the ledger has its decision. Concurrent calls share statements. Raises
+    `DatabaseUnavailable` after about `deadline` seconds.
     """
-    rows = await db.fetch(
-        "select * from router.admit($1, $2, $3, $4, $5)",
-        tenant_id,
-        key_id,
-        decision_id,
-        tokens,
-        costs,
-        timeout=deadline,
-    )
-    return Admission(**rows[0])
+    batcher = _batchers.get(db)
+    if batcher is None:
+        batcher = _batchers[db] = AdmissionBatcher(db)
+    return Admission(**await batcher.admit((tenant_id, key_id, decision_id, tokens, costs), deadline))
 
 
 async def put_limits(

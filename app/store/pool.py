@@ -1,22 +1,22 @@
-"""A connection pool that fails fast while the server cannot be reached."""
+"""A connection pool that fails fast while no server answers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from ..errors import DatabaseUnavailable, RouterError
-from .connections import Connections
-from .errors import ABORTED, NO_SERVER, UNREACHABLE, aborted_error, translate
+from ..errors import Cause, DatabaseUnavailable, RouterError
+from .connections import Connections, QueueTimeout
+from .errors import NO_SERVER, UNAVAILABLE, cause_of, translate, unavailable
 from .servers import Servers
 
-#: Consecutive timeouts after which the server counts as unreachable.
-MAX_TIMEOUTS = 3
+#: Timeout of the check whether the server answers, after a call that timed out, seconds.
+PROBE_TIMEOUT = 2.0
 #: Seconds after a failure in which calls fail at once; after them one call tries to connect.
 PAUSE = 0.5
 #: Timeout of a connection attempt, unless the call has a shorter one, seconds.
@@ -24,12 +24,18 @@ CONNECT_TIMEOUT = 10.0
 #: Interval of checks for a better server, if the DSN names several, seconds.
 POLL_INTERVAL = 15.0
 
+BUSY = "The routing memory is busy: every connection of this process is in use. Try again."
+
+
+Rows = Coroutine[Any, Any, list[asyncpg.Record]]
+
 
 class Pool:
     """Up to `size` connections with the server settings `session`, created when they are needed.
 
     They go to the server of `dsn`, or if it names several, to the one that `servers` selects. `refusals`: errors of
-    `sql/` by SQLSTATE; `message`: that of `DatabaseUnavailable`.
+    `sql/` by SQLSTATE; `message`: that of `DatabaseUnavailable`; `reserved`: connections that background calls
+    may not use.
     """
 
     def __init__(
@@ -41,22 +47,31 @@ class Pool:
         refusals: Mapping[str, type[RouterError]],
         servers: Servers | None = None,
         message: str = NO_SERVER,
+        reserved: int = 0,
     ) -> None:
-        self.connections = Connections(self._connect, size)
+        self.connections = Connections(self._connect, size, reserved)
         self._dsn = dsn
         self._session = dict(session)
         self._refusals = refusals
         self._servers = servers
         self._message = message
-        self._failures = 0
         self._opened = False
+        # While the server is away: when the next call may try to reach it, and the cause of errors until then.
         self._retry_at = 0.0
+        self._away: Cause = "unreachable"
+        self._reached_at = 0.0
+        self._probing: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
-        """Whether the last call reached the server."""
+        """Whether the server can be reached: false from a failed connection until a call succeeds."""
         return self._opened and not self._retry_at
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether no server answers."""
+        return bool(self._retry_at) and self._away == "unreachable"
 
     async def open(self) -> None:
         """Create the first connection. Raises asyncpg's errors; after an `OSError` the pool can still be used."""
@@ -71,51 +86,55 @@ class Pool:
 
     async def close(self, within: float) -> None:
         """Close the connections; after `within` seconds, terminate the rest."""
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait({self._polling})
+        for task in (self._polling, self._probing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         await self.connections.close(within)
 
-    async def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> list[asyncpg.Record]:  # noqa: ASYNC109
+    def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
         """Return the rows of a statement, within `timeout` seconds including the wait for a connection."""
+        return self._run(statement, arguments, timeout, background=False)
+
+    def fetch_in_background(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
+        """Return rows as `fetch` does, within the share of connections that such calls have."""
+        return self._run(statement, arguments, timeout, background=True)
+
+    async def _run(
+        self,
+        statement: str,
+        arguments: tuple[Any, ...],
+        timeout: float,  # noqa: ASYNC109
+        *,
+        background: bool,
+    ) -> list[asyncpg.Record]:
         assert self._opened, "open() comes first"
         now = time.monotonic()
         if self._retry_at:
             if now < self._retry_at:
-                raise DatabaseUnavailable(self._message)
+                raise DatabaseUnavailable(self._message, cause=self._away)
             self._retry_at = now + PAUSE
-        connection = self.connections.take()
-        connected = connection is not None
+        connection = None if background else self.connections.take()
         try:
             if connection is None:
-                connection = await self.connections.wait(timeout)
-                connected = True
+                wait = self.connections.wait_in_background if background else self.connections.wait
+                connection = await wait(timeout)
                 timeout = max(0.001, timeout - (time.monotonic() - now))
             rows = await self._fetch(connection, statement, arguments, timeout)
-        except ABORTED as error:
-            self._reached()
-            raise aborted_error(error) from error
-        except UNREACHABLE as error:
+        except QueueTimeout as error:
+            raise DatabaseUnavailable(BUSY, cause="pool") from error
+        except UNAVAILABLE as error:
             if isinstance(error, ValueError):
                 # asyncpg could not encode an argument: an error of the caller, not of the server.
                 raise
-            self._failures += 1
-            # A single slow statement does not count as an unreachable server, several in a row do.
-            if not isinstance(error, TimeoutError) or self._failures >= MAX_TIMEOUTS:
-                # With several servers, another one may execute the next call at once.
-                self._retry_at = 0.0 if connected and self._servers is not None else time.monotonic() + PAUSE
-            if self._servers is not None and self._failures >= MAX_TIMEOUTS:
-                # If its machine is gone, no server closes these connections. Another server may be reachable.
-                self._servers.suspect()
-                self._failures = 0
-                self.connections.expire()
-            raise DatabaseUnavailable(self._message) from error
-        except asyncpg.ReadOnlySQLTransactionError as error:
-            # The server is no longer the primary; a new connection finds the one that is.
-            self._reached()
-            self.connections.expire()
-            raise DatabaseUnavailable(self._message) from error
+            cause = cause_of(error, connected=connection is not None)
+            self._failed(error, cause, since=now)
+            raise unavailable(error, cause, self._message) from error
         except asyncpg.PostgresError as error:
+            if connection is None:
+                # The login was refused, for example.
+                self._failed(error, "connect", since=now)
+                raise unavailable(error, "connect", self._message) from error
             self._reached()
             refusal = self._refusals.get(error.sqlstate or "")
             if refusal is None:
@@ -130,8 +149,8 @@ class Pool:
         connect = self._servers.connect if self._servers else asyncpg.connect
         try:
             connection = await connect(self._dsn, timeout=5, server_settings=self._session)
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            raise DatabaseUnavailable(self._message) from error
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            raise DatabaseUnavailable(self._message, cause=cause_of(error, connected=False)) from error
         self._reached()
         return connection
 
@@ -142,7 +161,7 @@ class Pool:
             rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=left)
         except BaseException as error:
             # After an error from the server the statement has ended; after any other it may still run.
-            ended = isinstance(error, asyncpg.PostgresError) and not isinstance(error, (*UNREACHABLE, *ABORTED))
+            ended = isinstance(error, asyncpg.PostgresError) and not isinstance(error, UNAVAILABLE)
             self.connections.give(connection) if ended else self.connections.mark_suspect(connection)
             raise
         self.connections.give(connection)
@@ -165,8 +184,53 @@ class Pool:
             if await servers.moved(server_settings=self._session):
                 self.connections.expire()
 
+    def _failed(self, error: Exception, cause: Cause, *, since: float) -> None:
+        """Conclude from a failure of a call that began at `since` whether the server is away."""
+        now = time.monotonic()
+        if isinstance(error, TimeoutError):
+            if self._retry_at:
+                # It was away already.
+                self._retry_at = now + PAUSE
+            elif self._reached_at <= since and (self._probing is None or self._probing.done()):
+                # A slow statement, or a server that does not answer any more.
+                self._probing = asyncio.create_task(self._probe(), name="probe")
+        elif cause in ("unreachable", "connect"):
+            self._away, self._retry_at = cause, now + PAUSE
+        elif cause == "lost":
+            # Another server may execute the next call at once; one that is gone refuses its connection.
+            self._retry_at = 0.0
+        else:
+            self._reached()
+            if cause == "read_only":
+                # The server is no longer the primary; a new connection finds the one that is.
+                self.connections.expire()
+
+    async def _probe(self) -> None:
+        """Check with a new connection whether the server answers; if not, it is away."""
+        began = time.monotonic()
+        dsn = self._servers.latest or self._dsn if self._servers else self._dsn
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                connection = await asyncpg.connect(dsn, server_settings=self._session)
+                try:
+                    await connection.execute("select 1")
+                finally:
+                    connection.terminate()
+        except OSError:
+            if self._reached_at > began:
+                return
+            if self._servers is None:
+                self._away, self._retry_at = "unreachable", time.monotonic() + PAUSE
+            else:
+                # If its machine is gone, no server closes these connections. Another server may be reachable.
+                self._servers.suspect()
+                self.connections.expire()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            # An answer: the server is full, for example.
+            return
+
     def _reached(self) -> None:
-        self._failures = 0
+        self._reached_at = time.monotonic()
         self._retry_at = 0.0
 
 

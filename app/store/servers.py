@@ -64,6 +64,7 @@ class Servers:
 
     async def _connect(self, attributes: Sequence[str], options: Mapping[str, Any]) -> asyncpg.Connection:
         reasons: dict[str, str] = {}
+        answered: asyncpg.PostgresError | None = None
         for attribute in attributes:
             for dsn in list(self._order(avoiding=attribute != attributes[-1])):
                 began = time.monotonic()
@@ -79,11 +80,16 @@ class Servers:
                 except _NEXT as error:
                     self._failed[dsn] = time.monotonic()
                     reasons[dsn] = str(error) or "no answer in time"
+                    if isinstance(error, asyncpg.PostgresError) and not isinstance(
+                        error, asyncpg.PostgresConnectionError
+                    ):
+                        answered = error
                 else:
                     self._failed.pop(dsn, None)
                     self.latest = dsn
                     return connection
-        raise ConnectionError("; ".join(f"{_host(dsn)}: {reason}" for dsn, reason in reasons.items()))
+        listing = "; ".join(f"{_host(dsn)}: {reason}" for dsn, reason in reasons.items())
+        raise ConnectionError(listing) from answered
 
     def suspect(self) -> None:
         """Record a failure of the latest server, so that the others are tried first."""

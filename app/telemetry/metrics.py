@@ -52,7 +52,10 @@ attempts = _counter(
     "pgrouter_attempts_total", "Calls of a provider by result: the status, or the kind of failure.", "model", "outcome"
 )
 upstream_failures = _counter("pgrouter_upstream_failures_total", "Calls of a provider that failed.", "model")
-fail_opens = _counter("pgrouter_fail_opens_total", "Requests served although a step was unavailable.", "step")
+fail_opens = _counter("pgrouter_fail_opens_total", "Requests served although a step was unavailable.", "step", "cause")
+limits_unchecked = _counter(
+    "pgrouter_limits_unchecked_total", "Requests refused because their limits could not be checked in time.", "cause"
+)
 budget_refusals = _counter("pgrouter_budget_refusals_total", "Requests refused because a budget is spent.", "scope")
 rate_limit_refusals = _counter("pgrouter_rate_limit_refusals_total", "Requests refused by a rate limit.", "limit")
 

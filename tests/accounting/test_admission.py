@@ -14,7 +14,7 @@ import pytest
 
 from app.accounting.admission import Admission, AdmissionResult, format_duration
 from app.entities import Caller
-from app.errors import BudgetSpent, RateLimited
+from app.errors import BudgetSpent, LimitsUnchecked, RateLimited
 from app.store import limits as money
 from app.store.database import Database
 from tests.support.budget_world import key_of, reserved
@@ -146,7 +146,7 @@ async def test_a_refusal_names_the_budget(asking: Asking) -> None:
         await asking.admit((None,))
 
 
-async def test_with_postgres_not_answering_everybody_is_admitted_uncounted(asking: Asking) -> None:
+async def test_while_postgres_answers_but_not_in_time_nobody_is_admitted(asking: Asking) -> None:
     await asking.limit(day_usd=0)
     db = Database(asking.world.dsn, size=1)
     await db.open()
@@ -154,10 +154,12 @@ async def test_with_postgres_not_answering_everybody_is_admitted_uncounted(askin
         async with asking.world.owner.transaction():
             await asking.world.owner.execute("select from router.meters for update")
             decision = await asking.world.app.fetchval("select uuidv7()")
-            admitted = await Admission(db, deadline=0.1).admit(asking.caller, decision, 10, (0.1, None))
+            with pytest.raises(LimitsUnchecked) as refused:
+                await Admission(db, deadline=0.1).admit(asking.caller, decision, 10, (0.1, None))
     finally:
         await db.close()
-    assert admitted == AdmissionResult((True, True), counted=False)
+    assert refused.value.uncertain
+    assert int(refused.value.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize(

@@ -215,13 +215,13 @@ async def test_with_postgres_away_a_request_with_limits_is_served(
     async def away(*_: Any, **__: Any) -> Any:
         from app.errors import DatabaseUnavailable
 
-        raise DatabaseUnavailable("Postgres is away.")
+        raise DatabaseUnavailable("Postgres is away.", cause="unreachable")
 
     monkeypatch.setattr("app.store.limits.admit", away)
     async with proxy.client() as client:
         await client.chat.completions.create(model=CHEAP, messages=ASKED)
     async with proxy.http() as http, http.get("/metrics") as response:
-        assert 'pgrouter_fail_opens_total{step="admission"}' in await response.text()
+        assert 'pgrouter_fail_opens_total{cause="unreachable",step="admission"}' in await response.text()
 
 
 async def test_other_paths_count_as_requests_and_end_with_the_budget(proxy: Proxy, upstream: Running) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.accounting.turns import Measuring
+from app.errors import Busy
 from tests.support.backtest_commands import BACKTEST, SAVINGS, TAUGHT, get, post
 from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
@@ -108,13 +110,28 @@ async def test_a_backtest_needs_a_key_and_sees_its_tenant_alone(proxy: Proxy) ->
     assert (await post(proxy, {}))[1]["rows"] == TAUGHT
 
 
-async def test_one_backtest_runs_at_a_time_and_others_get_retry_after(proxy: Proxy) -> None:
-    async with proxy.services.measuring, proxy.http() as http, http.post(BACKTEST, json={}) as response:
-        assert response.status == 429
-        assert int(response.headers["retry-after"]) >= 1
-        assert (await response.json())["error"]["code"] == "busy"
+async def test_one_backtest_of_a_tenant_runs_at_a_time_and_others_get_retry_after(proxy: Proxy) -> None:
+    _, other = await proxy.new_tenant("other")
+    await proxy.rank(lessons(40), other)
+    async with proxy.services.measuring.backtest(proxy.tenant_id):
+        async with proxy.http() as http, http.post(BACKTEST, json={}) as response:
+            assert response.status == 429
+            assert int(response.headers["retry-after"]) >= 1
+            assert (await response.json())["error"]["code"] == "busy"
+        # The process has room for one where its pool has four connections.
+        assert (await post(proxy, {}, key=other))[0] == 429
     await proxy.rank(lessons(40))
     assert (await post(proxy, {}))[0] == 200
+
+
+async def test_backtests_of_several_tenants_run_up_to_a_bound() -> None:
+    measuring = Measuring(2)
+    async with measuring.backtest(1), measuring.backtest(2):
+        with pytest.raises(Busy):
+            async with measuring.backtest(3):
+                pass
+    async with measuring.backtest(3):
+        pass
 
 
 async def test_a_failed_backtest_makes_room_for_the_next(proxy: Proxy) -> None:

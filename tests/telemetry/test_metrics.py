@@ -110,7 +110,7 @@ async def test_an_embedding_that_fails_is_counted_as_a_fail_open(
     async with Counted(http) as counted:
         response = await chat(http, "auto", easy(2))
         assert (response.status, response.headers["x-router-reason"]) == (200, "embedding_failed")
-        assert await counted.more("pgrouter_fail_opens_total", step="embedding") == 1
+        assert await counted.more("pgrouter_fail_opens_total", step="embedding", cause="embedder") == 1
 
 
 async def test_refusals_are_counted_by_what_was_spent(proxy: Proxy, http: aiohttp.ClientSession) -> None:
