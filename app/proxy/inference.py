@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -22,6 +23,7 @@ from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_d
 from ..http.requests import bearer, read_body
 from ..http.responses import as_router_error
 from ..http.validation import parse_object
+from ..off_loop import off_loop
 from ..routing.options import RoutingOptions
 from ..routing.plan import Plan
 from ..upstream.failover import Failover
@@ -61,7 +63,7 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     exchange.caller = caller = await services.directory.caller(bearer(exchange.headers))
     record.tenant = caller.tenant
     exchange.raw = await read_body(receive, exchange.headers, services.settings.max_body)
-    exchange.request = request = _model_request(dialect, exchange.raw)
+    exchange.request = request = await off_loop(len(exchange.raw), partial(_model_request, dialect, exchange.raw))
     record.requested = request.model
     if dialect.routed:
         exchange.options = RoutingOptions.of(exchange.headers)
@@ -77,7 +79,7 @@ def _model_request(dialect: Dialect, raw: bytes) -> ModelRequest:
     body = parse_object(raw)
     if not isinstance(body.get("model"), str) or not body["model"]:
         raise BadRequest("`model` must be the name of a model or of a policy.", param="model")
-    return ModelRequest(dialect, body)
+    return ModelRequest(dialect, body, len(raw))
 
 
 async def _holder(exchange: Exchange, request: ModelRequest, caller: Caller, catalog: Catalog) -> Model | None:
@@ -126,7 +128,7 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     assert exchange.record.decision_id is not None
     assert exchange.failover is not None
     services = exchange.services
-    prompt = request.prompt_tokens()
+    prompt = await off_loop(request.size, request.prompt_tokens)
     if prompt is None:
         # A malformed request is the provider's to reject; it has about this many tokens at least.
         prompt = len(exchange.raw) // 4

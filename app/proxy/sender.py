@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from ..dialects.json_splice import with_model
 from ..dialects.model_request import ModelRequest
 from ..dialects.stream_options import with_usage
 from ..entities import Model
+from ..off_loop import off_loop
 from ..telemetry.otel import TRACEPARENT
 from ..telemetry.request_record import RequestRecord, Trace
 from ..upstream.client import RawHeaders, Reply, Upstream
@@ -41,11 +43,8 @@ class Sender:
 
     async def send(self, model: Model, within: float) -> Reply:
         """Send the request to a model; its answer has to begin `within` seconds. Raises `UpstreamUnavailable`."""
-        body, request, record = self._body, self._request, self._record
-        if model.upstream_name != request.model:
-            body = with_model(body, model.upstream_name)
-        if self._with_usage:
-            body = with_usage(body, request.body)
+        request, record = self._request, self._record
+        body = await off_loop(request.size, partial(self._written, model))
         sent = time.perf_counter() - record.arrived
         if record.overhead is None:
             record.overhead = sent
@@ -56,3 +55,12 @@ class Sender:
         return await self._upstream.send(
             model.provider, request.dialect.path, self._query, headers, body, within=within
         )
+
+    def _written(self, model: Model) -> bytes:
+        """Return the body for a model."""
+        body, request = self._body, self._request
+        if model.upstream_name != request.model:
+            body = with_model(body, model.upstream_name)
+        if self._with_usage:
+            body = with_usage(body, request.body)
+        return body
