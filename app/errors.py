@@ -12,6 +12,7 @@ RouterError
 ├── Busy                  429  the process already runs a call of this kind
 ├── RateLimited           429  the key or its tenant has reached its requests or tokens per minute
 ├── UpstreamUnavailable   502  no provider answered (504 after a timeout)
+├── Overloaded            503  the process holds as many bytes of request bodies as it may
 ├── DatabaseUnavailable   503  Postgres cannot be reached, and the call needs it
 └── ShuttingDown          503  the process stopped before the answer was complete
 
@@ -104,6 +105,18 @@ class TooLarge(RouterError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class Overloaded(RouterError):
+    """The process holds as many bytes of request bodies as `ROUTER_BODY_MEMORY_BYTES` allows."""
+
+    status = 503
+    type = "server_error"
+    default_code = "overloaded"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers["retry-after"] = "1"
 
 
 class InsufficientMemory(RouterError):

@@ -17,6 +17,7 @@ from .accounting.admission import Admission
 from .accounting.ledger import Ledger
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
+from .http.requests import Bodies
 from .memory import embedders
 from .memory.spaces import Embedding, Spaces
 from .operations.maintenance import Maintenance
@@ -68,6 +69,8 @@ class Services:
     affinity: ResponseAffinity
     #: Metrics, logs and traces of requests.
     observer: Observer
+    #: The bytes of large request bodies that the process holds.
+    bodies: Bodies
     #: Held while a backtest runs: one at a time.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -142,6 +145,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             affinity=ResponseAffinity(db),
             observer=Observer(traces),
+            bodies=Bodies(settings.body_memory),
         )
 
 

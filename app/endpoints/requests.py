@@ -40,9 +40,8 @@ async def authenticate(request: Request) -> tuple[Services, Caller]:
 
 async def raw_body(request: Request) -> bytes:
     """Return the request's body. Raises as `read_body` does."""
-    return await read_body(
-        request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body
-    )
+    services, headers = services_of(request.scope), dict(request.scope["headers"])
+    return await read_body(request.scope, request.receive, headers, services.settings.max_body, services.bodies)
 
 
 async def parse_body(request: Request, model: type[M], *, optional: bool = False) -> M:

@@ -62,7 +62,9 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     services, dialect, record = exchange.services, exchange.dialect, exchange.record
     exchange.caller = caller = await services.directory.caller(bearer(exchange.headers))
     record.tenant = caller.tenant
-    exchange.raw = await read_body(receive, exchange.headers, services.settings.max_body)
+    exchange.raw = await read_body(
+        exchange.scope, receive, exchange.headers, services.settings.max_body, services.bodies
+    )
     exchange.request = request = await off_loop(len(exchange.raw), partial(_model_request, dialect, exchange.raw))
     record.requested = request.model
     if dialect.routed:

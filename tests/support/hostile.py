@@ -65,6 +65,9 @@ def _keys(size: int, most: int | None = None) -> bytes:
     )
 
 
+_LONG = b'"y":"' + b"z" * 300_000 + b'",'
+_HELLO = b'{"messages":[{"role":"user","content":"a"}]'
+
 #: What makes each body, of a size in bytes, by name.
 BODIES: dict[str, Callable[[int], bytes]] = {
     "text": lambda size: _text(b"hello wor ", size),
@@ -76,7 +79,7 @@ BODIES: dict[str, Callable[[int], bytes]] = {
     "backslashes": lambda size: _text(b"\\\\", size),
     "an escape and many lists": lambda size: _beside(b"[],", b'"\\u006d"', size),
     "a lone surrogate and many lists": lambda size: _beside(b"[],", b'"\\ud83d"', size),
-    "as many lists as may be": lambda size: _beside(b"[],", b'"\\u006d"', size, 49_000, b'"y":"' + b"z" * 300_000 + b'",'),
+    "as many lists as may be": lambda size: _beside(b"[],", b'"y"', size, 97_000, _LONG),
     "as many objects as may be": lambda size: _beside(b'{"a":1},', b'"\\ud83d"', size, 49_000),
     "numbers": lambda size: _beside(b"123456,", b'"\\u006d"', size),
     "as many numbers as may be": lambda size: _beside(b"123456,", b'"\\u006d"', size, 390_000),
@@ -92,12 +95,16 @@ BODIES: dict[str, Callable[[int], bytes]] = {
     "an infinite number": lambda size: _beside(b"1,", b"1e400", size, 190_000),
     "many keys": _keys,
     "as many keys as may be": lambda size: _keys(size, 95_000),
-    "one key many times": lambda size: _filled(b'{"messages":[{"role":"user","content":"a"}]', b',"model":"auto"', b"}", size),
+    "one key many times": lambda size: _filled(_HELLO, b',"model":"auto"', b"}", size),
     "one key as often as may be": lambda size: _filled(
-        b'{"messages":[{"role":"user","content":"a"}]', b',"model":"auto"', b"}", size, 95_000
+        _HELLO, b',"model":"auto"', b"}", size, 95_000
     ),
     "many messages": lambda size: _filled(
-        b'{"model":"auto","messages":[{"role":"user","content":"a"}', b',{"role":"user","content":"hello"}', b"]}", size, 30_000
+        b'{"model":"auto","messages":[{"role":"user","content":"a"}',
+        b',{"role":"user","content":"hello"}',
+        b"]}",
+        size,
+        30_000,
     ),
     "not JSON": lambda size: b"[" * size,
     "not JSON: open quotes": lambda size: b'{"model":"auto",' + b'"' * (size - 16),
