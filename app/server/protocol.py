@@ -21,7 +21,7 @@ HEAD = 256 * 1024
 
 #: Bytes of heads, and of bodies, that are parsed at a time; what follows waits while `PIPELINED` requests do.
 SLICE_OF_HEADS = 4 * 1024
-SLICE_OF_BODY = 256 * 1024
+SLICE_OF_BODY = 16 * 1024
 PIPELINED = 16
 #: Seconds between two looks at the time limits of connections, and between two lines about the same fault.
 SWEEP = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.json_splice import with_member, without_member
-from app.dialects.sse import EventSplitter, data_of, split_events
+from app.dialects.sse import LONGEST, EventSplitter, data_of, split_events
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
@@ -203,3 +204,30 @@ def test_the_bytes_around_what_is_asked_for_are_left_alone(raw: bytes, wanted: b
 def test_a_body_in_which_no_field_would_be_found_is_refused(encoding: str) -> None:
     with pytest.raises(BadRequest):
         parse_object('{"model":"auto"}'.encode(encoding))
+
+
+# ---- events without an end
+
+
+def test_an_event_without_an_end_goes_on_in_pieces_and_in_linear_time() -> None:
+    events, found = EventSplitter(), []
+    begun = time.perf_counter()
+    for _ in range(20_000):
+        found += events.feed(b"x" * 1000)
+        assert events._size <= LONGEST + 1000
+    assert time.perf_counter() - begun < 2
+    assert not events.between
+    found += events.feed(b"\n\ndata: 1\n\n")
+    assert found[-1] == b"data: 1\n\n"
+    assert b"".join(found) == b"x" * 20_000_000 + b"\n\ndata: 1\n\n"
+    assert events.between
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+@pytest.mark.parametrize("cut_at", range(-4, 4))
+def test_the_end_of_a_long_event_is_found_where_it_was_cut(end: bytes, cut_at: int) -> None:
+    long = b"data: " + b"y" * LONGEST + end + b"data: 1" + end
+    at = LONGEST + 6 + cut_at
+    found, rest = cut([long[:at], long[at:]])
+    assert (found[-1], rest) == (b"data: 1" + end, b"")
+    assert b"".join(found) == long
