@@ -26,6 +26,7 @@ from ..http.validation import parse_object
 from ..off_loop import off_loop
 from ..routing.options import RoutingOptions
 from ..routing.plan import Plan
+from ..upstream.answer import Answer
 from ..upstream.failover import Failover
 from . import outcome
 from .exchange import Exchange
@@ -104,8 +105,10 @@ def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
     if plan.routed and request.dialect.name == "chat" and request.streamed:
         options = request.body.get("stream_options")
         # Options that are no object are left for the provider to reject.
-        exchange.adds_usage = options is None or (
-            isinstance(options, dict) and options.get("include_usage") is not True
+        wants = request.body.get("usage")
+        # The client may ask for it as OpenRouter's clients do.
+        exchange.adds_usage = not (isinstance(wants, dict) and wants.get("include") is True) and (
+            options is None or (isinstance(options, dict) and options.get("include_usage") is not True)
         )
     sender = Sender(
         services.upstream,
@@ -148,6 +151,12 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     exchange.failover.skip_over_budget([model for model in plan.models if model not in exchange.models])
 
 
+def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
+    """Whether the usage of the answer is there because the router asked for it."""
+    refusing = exchange.services.upstream.without_stream_options
+    return exchange.adds_usage and answer.attempt.model.provider.name not in refusing
+
+
 async def serve(exchange: Exchange) -> int:
     """Call the models until one answers, and relay its answer. Returns its status; raises `UpstreamUnavailable`."""
     assert exchange.failover is not None
@@ -166,7 +175,7 @@ async def serve(exchange: Exchange) -> int:
     try:
         async with asyncio.timeout(within):
             await downstream.relay(
-                answer, exchange.headers_of_answer(), drop_usage=exchange.adds_usage, keepalive=keepalive
+                answer, exchange.headers_of_answer(), drop_usage=_drops_usage(exchange, answer), keepalive=keepalive
             )
     except TimeoutError:
         raise UpstreamUnavailable("The answer took longer than a request may.", timed_out=True) from None

@@ -14,6 +14,9 @@ from ..telemetry.otel import TRACEPARENT
 from ..telemetry.request_record import RequestRecord, Trace
 from ..upstream.client import RawHeaders, Reply, Upstream
 
+#: Bytes of an error in which the name of the field that is refused is looked for.
+ERROR_BYTES = 16 * 1024
+
 
 class Sender:
     """Sends one request to providers. Only the bytes that have to differ for a provider are changed."""
@@ -52,15 +55,43 @@ class Sender:
         if self._trace is not None:
             headers = [(name, value) for name, value in headers if name != TRACEPARENT]
             headers.append((TRACEPARENT, self._trace.attempt(sent)))
+        began = time.perf_counter()
+        reply = await self._send_body(model, headers, body, within)
+        if self._adds_usage(model) and await _refuses_options(reply):
+            self._upstream.without_stream_options.add(model.provider.name)
+            reply.close()
+            body = await off_loop(request.size, partial(self._written, model))
+            reply = await self._send_body(model, headers, body, max(0.001, within + began - time.perf_counter()))
+        return reply
+
+    async def _send_body(self, model: Model, headers: RawHeaders, body: bytes, within: float) -> Reply:
+        request = self._request
         return await self._upstream.send(
-            model.provider, request.dialect.path, self._query, headers, body, within=within
+            model.provider,
+            request.dialect.path,
+            self._query,
+            headers,
+            body,
+            within=within,
+            streamed=request.dialect.routed and request.streamed,
         )
+
+    def _adds_usage(self, model: Model) -> bool:
+        return self._with_usage and model.provider.name not in self._upstream.without_stream_options
 
     def _written(self, model: Model) -> bytes:
         """Return the body for a model."""
         body, request = self._body, self._request
         if model.upstream_name != request.model:
             body = with_model(body, model.upstream_name)
-        if self._with_usage:
+        if self._adds_usage(model):
             body = with_usage(body, request.body)
         return body
+
+
+async def _refuses_options(reply: Reply) -> bool:
+    """Whether a provider rejects the request because of the field that the router has added."""
+    if reply.status not in (400, 422):
+        return False
+    error = await reply.peek(ERROR_BYTES)
+    return b"stream_options" in error or b"include_usage" in error

@@ -97,6 +97,9 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
     written = spelled(dict(items), chance).replace("\n", " ").replace("\r", " ")
     event = f"id: 7\ndata: {written}\n\n".encode()
     out = without_usage(event)
+    if used is not None:
+        assert out == event, "it comes beside choices, so that nobody's request for a usage chunk is its cause"
+        return
     assert orjson.loads(data_of(out)) == {key: value for key, value in orjson.loads(written).items() if key != "usage"}
     assert out.startswith(b"id: 7\ndata: ")
     assert out.endswith(b"\n\n")
@@ -108,9 +111,14 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
         ('{"id":"a","choices":[{"x":1.50}],"usage":null}', '{"id":"a","choices":[{"x":1.50}]}'),
         ('{"choices":[{}], "usage": null,"obfuscation":"x"}', '{"choices":[{}],"obfuscation":"x"}'),
         ('{ "usage" :null , "choices":[1.0] }', '{ "choices":[1.0] }'),
-        ('{"choices":[{}],"usage":{"a":{"usage":1}} ,"big":123456789012345678901234567890}',
-         '{"choices":[{}] ,"big":123456789012345678901234567890}'),
-        ('{"choices":[{"usage":null}],"usage":{"prompt_tokens":1}}', '{"choices":[{"usage":null}]}'),
+        ('{"choices":[],"usage":{"a":{"usage":1}} ,"big":123456789012345678901234567890}',
+         '{"choices":[] ,"big":123456789012345678901234567890}'),
+        ('{"choices":[],"usage":{"prompt_tokens":1},"timings":{"predicted_ms":1.50}}',
+         '{"choices":[],"timings":{"predicted_ms":1.50}}'),
+        ('{"id":"a","choices":[],"usage":{},"x_groq":{"usage":{}}}', '{"id":"a","choices":[],"x_groq":{"usage":{}}}'),
+        ('{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}',
+         '{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'),
+        ('{"choices":[{"usage":null}],"usage":null}', '{"choices":[{"usage":null}]}'),
         ('{"choices":[{"a":1,"usage":null}],"usage":null}', '{"choices":[{"a":1,"usage":null}]}'),
         # A key may be written twice, and its letters escaped: once of two, twice, alone, and beside a nested one.
         ('{"choices":[{}],"usage":null,"\\u0075sage":null}', '{"choices":[{}]}'),
