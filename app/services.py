@@ -27,7 +27,7 @@ from .routing.directory import Directory
 from .routing.ranking import Ranking
 from .routing.router import Router
 from .settings import Settings
-from .store import spaces as spaces_store
+from .store import spaces as stored_spaces
 from .store.database import Database
 from .telemetry import metrics, otel
 from .telemetry.observer import Observer
@@ -97,10 +97,10 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
-        width = await spaces_store.width(db)
+        width = await stored_spaces.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
-        space_id = await spaces_store.register_space(db, embedding.space, embedding.dimensions)
+        space_id = await stored_spaces.register_space(db, embedding.space, embedding.dimensions)
         spaces = Spaces(settings, width, Embedding(space_id, embedding))
         stack.push_async_callback(spaces.close)
         upstream = Upstream(

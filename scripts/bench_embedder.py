@@ -1,8 +1,8 @@
-"""What embedding a prompt costs, by embedder and length.
+"""Time of embedding a prompt, by embedder and length.
 
-Timed one prompt at a time, as a request asks for it: a text seen before (the cache), and texts never seen before of
-100 bytes to 10 kB, each made of words drawn at random from the demo's prompts. The default embedder, `static`, is the
-baseline of `minilm`, which is left out where its packages are not installed. Medians over the calls of one run.
+Prompts are embedded one at a time, as for a request: a cached text, and new texts of 100 bytes to 10 kB, each made of
+words drawn at random from the demo's prompts. The default embedder, `static`, is the baseline of `minilm`, which is
+left out if its packages are not installed. Values are medians over the calls of one run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SECONDS, QUICK = 3.0, 1.0
 
 
 def text(size: int) -> str:
-    """Words of the demo's prompts in an order of their own, `size` characters in all."""
+    """Return `size` characters of words drawn at random from the demo's prompts."""
     pieces: list[str] = []
     length = 0
     while length < size:
@@ -43,7 +43,7 @@ WORDS = " ".join(example.prompt for example in dataset.memory()).split()
 
 
 async def measured(embedding: CachedEmbedder, size: int, seconds: float) -> tuple[float, float]:
-    """Milliseconds of a new text and of the same text again, medians."""
+    """Return median milliseconds of a new text, and of the same text again."""
     new: list[float] = []
     again: list[float] = []
     end = time.perf_counter() + seconds
@@ -57,7 +57,7 @@ async def measured(embedding: CachedEmbedder, size: int, seconds: float) -> tupl
 
 
 async def main() -> None:
-    """Time what is installed and print the table."""
+    """Time the installed embedders and print the table."""
     arguments = options(__doc__).parse_args()
     report = Report(arguments)
     static: dict[int, float] = {}

@@ -1,15 +1,15 @@
-"""What it costs to teach a file of examples, and to write one.
+"""Time and memory of importing a file of examples, and of exporting one.
 
 `pgrouter import` checks, embeds, stages and teaches a gzipped JSONL file of N and of 2N examples, all of them or none,
-into a new tenant, and `pgrouter export` writes them; each run is a process of its own, its start included. The baseline
-`in batches` does to the same file what the HTTP interface does: it embeds and records 1,000 examples a call, each call
-kept by itself. The prompts are those of the label sets (scripts/labels/files.py) with their labels; beyond their number
-each comes again with a number behind it, which makes it another prompt. The default embedder; Postgres on the same
-machine with durable commits (TEST_DATABASE_URL or DATABASE_URL names another server).
+into a new tenant, and `pgrouter export` writes them; each run is a separate process, and its time includes the start.
+The baseline `in batches` handles the same file like the HTTP interface: it embeds and records 1,000 examples a call,
+one transaction per call. The prompts are those of the label sets (scripts/labels/files.py) with their labels; if more
+are needed, they are repeated with a number appended, which makes them different prompts. The embedder is the default
+one; Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL names another server).
 
-While examples are taught another writer teaches the same tenant one example every 20 ms: `wait of another writer` is
-the longest of its calls. `peak memory` is of the command's process, where the system tells it. N is 50,000, with
---quick 2,000; no number is scaled from another.
+During an import, another writer teaches the same tenant one example every 20 ms: `wait of another writer` is the
+longest of its calls. `peak memory` is that of the command's process, if the system reports it. N is 50,000, with
+--quick 2,000; every number is measured, none is scaled from another.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ from scripts.support.scratch import scratch_database
 
 ROOT = Path(__file__).resolve().parent.parent
 N, QUICK = 50_000, 2_000
-#: 50,000 examples are asked for within this many seconds.
+#: Target: seconds for 50,000 examples.
 SECONDS = 180.0
-#: How much more memory twice the examples may take.
+#: Target: factor by which twice the examples may increase peak memory.
 GROWTH = 1.2
 IN_BATCHES = "in batches"
 BATCHES = (
@@ -73,7 +73,7 @@ class Run(NamedTuple):
 
 
 def corpus() -> Iterator[dict[str, object]]:
-    """Prompts with labels, without end; none comes twice."""
+    """Yield different prompts with labels, without end."""
     rows: dict[str, dict[str, object]] = {}
     for path in label_files():
         for row in rows_of(path):
@@ -85,7 +85,7 @@ def corpus() -> Iterator[dict[str, object]]:
 
 
 def write(path: Path, examples: int) -> set[str]:
-    """The first examples of the corpus as a file; returns the models they name."""
+    """Write the first examples of the corpus to a file; return the models that they name."""
     models: set[str] = set()
     with gzip.open(path, "wb", compresslevel=1) as file:
         for row in islice(corpus(), examples):
@@ -95,7 +95,7 @@ def write(path: Path, examples: int) -> set[str]:
 
 
 async def in_batches(path: str, tenant: str) -> None:
-    """The baseline, in a process of its own."""
+    """Run the baseline; called in a separate process."""
     db = Database(os.environ["DATABASE_URL"], size=2, role=None)
     await db.open()
     catalog = Catalog(await registry.models(db))
@@ -119,7 +119,7 @@ class Bench:
     """Runs against one database, whose models are those of the files."""
 
     def __init__(self, dsn: str, db: Database, example: memories.Example, space: int) -> None:
-        """`db` is connected to `dsn`; `example` is what the other writer teaches."""
+        """`db` is connected to `dsn`; `example`: for the other writer."""
         self.dsn = dsn
         self.db = db
         self.example = example
@@ -127,7 +127,7 @@ class Bench:
         self._tenants = count()
 
     async def teach(self, examples: int, *command: str) -> tuple[str, Run]:
-        """A new tenant, taught by a command that ends with its name, while somebody else teaches it too."""
+        """Teach a new tenant by a command (its name is appended), while the other writer teaches it, too."""
         name = f"tenant-{next(self._tenants)}"
         tenant_id = await tenancy.create_tenant(self.db, name, memory_cap=10_000_000)
         writer = asyncio.create_task(self._write(tenant_id))
@@ -141,7 +141,7 @@ class Bench:
         return name, run._replace(wait=longest * 1000)
 
     async def run(self, *command: str) -> Run:
-        """A command of Python in a process of its own."""
+        """Run a command of Python in a separate process."""
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -150,7 +150,7 @@ class Bench:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        # Its own account of its peak begins with the size of the process that started it, so it is watched instead.
+        # The system's peak value of a process starts at the size of its parent, so the size is polled instead.
         peak: float | None = None
         while process.poll() is None:
             peak = peak_mib(process.pid) or peak
@@ -171,7 +171,7 @@ class Bench:
 
 
 async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
-    """All runs, as rows."""
+    """Add the rows of all runs."""
     db = Database(dsn, size=2, role=None)
     await db.open()
     files = {examples: folder / f"{examples}.jsonl.gz" for examples in (n, 2 * n)}
@@ -197,7 +197,7 @@ async def measured(dsn: str, folder: Path, n: int, report: Report) -> None:
 
 
 def compare(report: Report, examples: int, run: Run, other: Run, half: float | None) -> None:
-    """Rows of an import beside the baseline; `half` is the peak memory with half the examples."""
+    """Add rows of an import and its baseline; `half`: peak memory with half the examples."""
     params = {"examples": examples}
 
     def add(metric: str, unit: str, value: float | None, base: float | None, **target: float | None) -> None:
@@ -211,7 +211,7 @@ def compare(report: Report, examples: int, run: Run, other: Run, half: float | N
 
 
 async def other_example(db: Database) -> tuple[memories.Example, int]:
-    """What the other writer teaches, and its space."""
+    """Return the example of the other writer, and its space."""
     catalog = Catalog(await registry.models(db))
     embedding = embedders.create(Settings(), await spaces.width(db))
     space = await spaces.register_space(db, embedding.space, embedding.dimensions)
@@ -222,7 +222,7 @@ async def other_example(db: Database) -> tuple[memories.Example, int]:
 
 
 def main() -> None:
-    """Run what was asked for and print the table."""
+    """Run the benchmark and print the table."""
     arguments = options(__doc__).parse_args()
     report = Report(arguments)
     with tempfile.TemporaryDirectory(prefix="pgrouter-bench-") as folder, scratch_database() as dsn:

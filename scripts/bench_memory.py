@@ -1,37 +1,37 @@
-"""What the memory costs at every size: deciding, teaching, forgetting, graduating, bytes; and how exact it stays.
+"""Cost and recall of the memory at every size: deciding, teaching, forgetting, graduating, bytes.
 
-Every decision is `router.decide`, asked through the proxy's own pool with its role and settings (plan_cache_mode,
-hnsw.ef_search and so on are those of app/store/database.py), the task and the conversation left out. `decide p50` and
-`p95` are milliseconds at the client, over one connection; `server's cpu` is what the backend's process used per call.
+Every decision is a call of `router.decide` through the proxy's own pool with its role and settings (plan_cache_mode,
+hnsw.ef_search and so on, from app/store/database.py), without a task or a conversation. `decide p50` and `p95` are
+milliseconds at the client, over one connection; `server's cpu` is the processor time of the backend per call.
 
     exact           the tenant's memories are in memories_small and all of them are compared
     graduated       the same tenant after `router.graduate`: an HNSW of its own
-    numpy           the limit: exact search over the same vectors (float32) in this process, without any database
+    numpy           lower limit: exact search over the same vectors (float32) in this process, without a database
     exact scan      the same tenant before it graduated
-    other tenants   how many more there are in the database, whose memories were taught in turns with its own
+    other tenants   number of other tenants in the database; the memories of all were inserted in random order
 
 `recall@100` compares the similarities that `router.neighbours` returns with numpy's: a memory as near as numpy's
 100th counts as found. `same model` is the share of prompts for which the graduated tenant's first model is the one
-that it was before graduation, and `score lost` what the other choices give up by the exact scan's scores (in points
-of quality; alpha is set so low that no model is chosen for most prompts, or there would be nothing to get wrong).
+that it was before graduation, and `score lost` is the loss of the other choices by the exact scan's scores (in points
+of quality; alpha is so low that no single model is chosen for most prompts, otherwise every choice would be right).
 
 The memories are the prompts of the label sets (scripts/labels/files.py) with the labels of three models of each
-(answers' lengths are estimated), embedded by the default embedder; 1,000 prompts are kept apart and asked. A tenant of
-more memories than there are prompts has copies with jitter too (scripts/support/corpus.py says how); its rows say so:
-`jittered` is the share of copies. Other tenants remember the same prompts, have a policy each, and no texts. All
-memories are loaded by COPY in random turns of the tenants, then counted and vacuumed.
+(answers' lengths are estimated), embedded by the default embedder; 1,000 prompts are held out as questions. A tenant
+with more memories than there are prompts also has copies with jitter (scripts/support/corpus.py describes them);
+`jittered` in the params of its rows is the share of copies. Other tenants have the same prompts, a policy each, and no
+texts. All memories are loaded by COPY in a random order of the tenants, then counted and vacuumed.
 
-`part of a decision` is a function that `decide` calls, asked for by itself in a transaction, or the round trip alone.
-`hnsw.ef_search` in the params: another setting than the product's was tried. `longest wait` is of one of four
-connections that read and teach the tenant that graduates and another one meanwhile, every 10 ms. `neighbours found`:
-a quarter of a graduated tenant's memories was forgotten, and 100 are asked for. Teaching is one example a call,
-commits durable. The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the
-median over the turns. Decisions a second: this process is the client, and shares the machine's processors with
-Postgres; targets are for two cores.
+`part of a decision` is a function that `decide` calls, called alone in a transaction, or the round trip alone.
+`hnsw.ef_search` in the params: a setting other than the product's. `longest wait` is that of one of four connections
+that meanwhile, every 10 ms, read and teach the graduating tenant and another one. `neighbours found`: of 100 requested,
+after a quarter of a graduated tenant's memories was forgotten. Teaching is one example a call, with durable commits.
+The cost of other tenants is measured in two databases in turns of 10 decisions; the value is the median over the turns.
+Decisions a second: this process is the client and shares the machine's processors with Postgres; targets are for two
+cores.
 
-Postgres is embedded, with the settings that users have (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
+Postgres is embedded, with its default settings (128 MB of shared_buffers), or the server of TEST_DATABASE_URL
 or DATABASE_URL, whose login has to be a superuser; `--large` starts it with 4 GB. `--quick` has 1,000 other tenants
-of 50 memories in place of 10,000 of 100, and graduates tenants of 5,000 and 1,000; the params say so."""
+of 50 memories instead of 10,000 of 100, and graduates tenants of 5,000 and 1,000; the params have the numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from pathlib import Path
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-# Read when numpy is imported: one processor, like the backend that it is compared with.
+# numpy reads this at import: one processor, as for the backend that it is compared with.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from scripts.memory import plan as memory_plan
@@ -65,9 +65,9 @@ WIDTH = 384
 APART = 1_000
 CONNECTIONS = (1, 4, 8, 16)
 RATE_TARGET = 2_000.0
-#: Other tenants may make a small tenant's decision this much slower, percent.
+#: Target: percent by which other tenants may slow down a small tenant's decision.
 OTHERS_TARGET = 10.0
-#: Decisions of a turn: few, or what else the machine does falls on one side.
+#: Decisions in a turn: few, so that other load on the machine affects both sides.
 BLOCK = 10
 
 
@@ -80,15 +80,15 @@ class Bench:
         self.server = server
         say("Embedding the prompts.")
         every = corpus.load(WIDTH, plan.prompts)
-        self.asked, self.stored = every.part(0, APART), every.part(APART, len(every.prompts))
+        self.questions, self.stored = every.part(0, APART), every.part(APART, len(every.prompts))
 
     def alone(self, size: int) -> None:
-        """A tenant with one other in a database of its own."""
+        """Measure a tenant in a database with one other tenant."""
         with scratch_database({"DATABASE_URL": self.server}) as dsn:
             uvloop.run(self._ladder(dsn, (size,), others=1, each=self.plan.each))
 
     def among(self) -> None:
-        """All that is measured with many other tenants, beside a small tenant that has one."""
+        """Measure with many other tenants, and compare a small tenant that has one other."""
         with ExitStack() as stack:
             quiet, dsn = (stack.enter_context(scratch_database({"DATABASE_URL": self.server})) for _ in range(2))
             uvloop.run(self._among(dsn, quiet))
@@ -98,7 +98,7 @@ class Bench:
         try:
             say(f"Tenants of {', '.join(f'{size:,}' for size in sizes)} memories and {others:,} more.")
             tenants, _ = await world.make(owner, self.stored, sizes, others, each)
-            await self._climb(Ladder(self.report, dsn, owner, others, self.stored, self.asked), tenants)
+            await self._climb(Ladder(self.report, dsn, owner, others, self.stored, self.questions), tenants)
         finally:
             await owner.close()
 
@@ -123,29 +123,31 @@ class Bench:
             tenants, others = await world.make(owner, self.stored, own, plan.others, plan.each)
             *climbing, kept, moved = tenants
             await self._others(quiet, small, dsn, tenants[0])
-            for name, asked in (
+            for name, measured in (
                 (f"one of {least}", tenants[:1]), (f"any of the others, {plan.each} each", others),
                 (f"one of {plan.taught}", [kept]),
             ):  # fmt: skip
-                await self._rates(dsn, name, asked, target=asked[0] is not kept)
+                await self._rates(dsn, name, measured, target=measured[0] is not kept)
             for tenant in (tenants[0], kept):
-                await parts(self.report, dsn, tenant, halfvectors(self.asked.vectors[: plan.blocks // 2]), plan.others)
-            upkeep = Maintenance(self.report, dsn, owner, self.asked)
-            await upkeep.small(kept)
-            ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.asked)
+                await parts(
+                    self.report, dsn, tenant, halfvectors(self.questions.vectors[: plan.blocks // 2]), plan.others
+                )
+            maintenance = Maintenance(self.report, dsn, owner, self.questions)
+            await maintenance.small(kept)
+            ladder = Ladder(self.report, dsn, owner, plan.others, self.stored, self.questions)
             await self._climb(ladder, climbing)
             ladder.grown(EXACT, plan.among)
             if set(CROSSING) <= set(plan.among):
                 ladder.crossing(CROSSING)
-            await upkeep.graduated(moved, others[0])
+            await maintenance.graduated(moved, others[0])
         finally:
             await owner.close()
             await other_owner.close()
 
     async def _others(self, quiet: str, alone: Tenant, crowded: str, among: Tenant) -> None:
-        """The same decisions in two databases, in turns."""
+        """Time the same decisions in two databases, in turns."""
         say("A small tenant with one other, with many, in turns.")
-        embeddings = halfvectors(self.asked.vectors[:BLOCK])
+        embeddings = halfvectors(self.questions.vectors[:BLOCK])
         async with asking(quiet) as here, asking(crowded) as there:
             turns = []
             pair = [(here, alone), (there, among)]
@@ -169,7 +171,7 @@ class Bench:
 
     async def _rates(self, dsn: str, name: str, tenants: Sequence[Tenant], *, target: bool) -> None:
         say(f"Decisions a second: {name}.")
-        embeddings = halfvectors(self.asked.vectors)
+        embeddings = halfvectors(self.questions.vectors)
         for connections in CONNECTIONS:
             rate, client = await per_second(dsn, tenants, embeddings, connections, self.plan.seconds)
             params: Params = {"tenant": name, "connections": connections, "other tenants": self.plan.others}
@@ -179,7 +181,7 @@ class Bench:
 
 
 def main() -> None:
-    """The command line; `--help` is the docstring above."""
+    """Run the command line; `--help` prints the docstring of this module."""
     parser = options(__doc__)
     parser.add_argument("--large", action="store_true", help="tenants of 100,000 and of --rows too; takes long")
     parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="memories of the largest (1,000,000)")

@@ -1,47 +1,45 @@
-"""What the proxy costs a request, how many it serves, and how it stands beside other gateways.
+"""Latency that the proxy adds to a request, its throughput, and both in comparison with other gateways.
 
-Ways of asking the same provider are timed in the same run, at 1, 16 and 64 connections, in turns, and the medians
-over the turns are printed:
+Several ways to call the same provider are timed in the same run, at 1, 16 and 64 connections, in turns; the table has
+the medians over the turns:
 
     direct          the load generator to the provider, without a proxy: the baseline of all others
     pass-through    through the proxy, naming a model
-    routed, known   through the proxy, `model: "auto"`; 50 prompts again and again, their embeddings remembered
+    routed, known   through the proxy, `model: "auto"`; 50 prompts repeated, their embeddings cached
     routed, new     the same, but every prompt is a new one, embedded by the default (static) embedder
     litellm         through LiteLLM's proxy, naming a model: with --peer litellm
     portkey         through Portkey's gateway, naming a model: with --peer portkey
 
-and, with 1 ms between the events of the answers, the first three streamed. Then: what routing adds to a request,
-which is its p50 less that of passing through in the same turn, at 1 connection; the processor time a request takes of
-every process at 16 connections; the proxy's memory after 100,000 requests against its memory once warm (every
-embedding that it keeps is there); what 20 clients that ask for a stream of 20,000 events and do not read it take of
-its memory and of the others' time; and how soon the provider of a stream is left once its client has.
+and the first three streamed, with 1 ms between the events of the answers. Further rows: the latency that routing adds
+to a request, which is its p50 less that of passing through in the same turn, at 1 connection; the processor time per
+request of every process at 16 connections; the proxy's memory after 100,000 requests, compared with its memory when
+its embedding cache is full; the memory and the latency of others that 20 clients cost which request a stream of 20,000
+events and do not read it; and the time from a client's disconnect to the proxy's disconnect from the provider.
 
 The proxy is `python -m app serve`: one process, default settings, a tenant with the 304 taught prompts of the demo
 and three candidate models. Postgres runs on the same machine with durable commits (TEST_DATABASE_URL or DATABASE_URL
-names another server; a database is made there and dropped). The provider is `scripts/fake_provider/server.py`, which
+names another server; a database is created there and dropped). The provider is `scripts/fake_provider/server.py`, which
 answers at once; requests carry the headers that the official Python client sends and prompts of some 300 characters.
 Every answer has to be a 200.
 
-Peers are measured when they are installed and named, each as one worker that only passes on: no routing, no database,
-no key of its own, no callback, no cache, no access log. Their own environments, not this one:
+Peers are measured if they are installed and named, each as one worker that only forwards: no routing, no database, no
+key of its own, no callback, no cache, no access log. They need environments of their own:
 
     python3 -m venv litellm && litellm/bin/pip install 'litellm[proxy]==1.106.2'
     npm install @portkey-ai/gateway@1.15.2                                          # Node 20
     LITELLM=litellm/bin/litellm PORTKEY=node_modules/@portkey-ai/gateway \\
         python scripts/bench_proxy.py --peer litellm --peer portkey
 
-At 16 connections passing through is to answer 6 times as many requests a second as Portkey and 60 times as many as
-LiteLLM, and routing (known prompts and new ones) 2 and 20 times as many as these pass through: rows of their own, in
-a run that has the peer.
+Targets at 16 connections, if the run has the peer: passing through answers 6 times as many requests a second as Portkey
+and 60 times as many as LiteLLM; routing (known and new prompts) answers 2 and 20 times as many.
 
-The load generator (one process), the provider (one), the proxy (one) and Postgres share the machine's processors: at
-1 connection they take turns; at 16 the first two and Postgres take what the proxy leaves, so on two cores its
-requests per second are what is left of two cores, not what one core can do. Targets are for two cores. Latencies are
-what the load generator saw, in milliseconds.
+The load generator, the provider and the proxy (one process each) and Postgres share the machine's processors. At 1
+connection they work in turn. At 16 they compete, so that on two cores the requests per second are those of a share of
+two cores, not of one whole core. Targets are for two cores. Latencies are milliseconds at the load generator.
 
---quick makes as many short turns as fit, and leaves out streams and peers at 64 connections, filling the memory of
-embeddings first, and what is missing to 100,000 requests; where setting up was slow, 64 connections altogether. Peers
-are extra: to start LiteLLM alone takes six seconds of a processor.
+--quick makes as many short turns as fit its time. It leaves out streams and peers at 64 connections, does not fill the
+embedding cache first and does not go on to 100,000 requests; if the setup was slow, it leaves out 64 connections
+altogether. Peers take extra time: the start of LiteLLM alone takes six seconds of a processor.
 """
 
 from __future__ import annotations
@@ -68,13 +66,13 @@ from scripts.support.report import Report, options, say
 from scripts.support.scratch import scratch_database
 
 BEGAN = monotonic()
-#: After so many seconds a quick run begins no turn that would end later, and asks on 64 connections no more: the rest
-#: takes some ten, and up to twenty where others keep the processors busy.
+#: Seconds after which a quick run starts no turn that would end later, and leaves out 64 connections. The rest takes
+#: about ten seconds, up to twenty if the processors are busy.
 ENOUGH = 30.0
 
 
 def main() -> None:
-    """The command line; `--help` is the docstring above."""
+    """Run the command line; `--help` prints the docstring of this module."""
     parser = options(__doc__)
     parser.add_argument("--seconds", type=float, metavar="S", help="length of each turn of each way (2; quick: 0.3)")
     parser.add_argument("--turns", type=int, metavar="N", help="turns of all ways (5; quick: as many as fit)")
@@ -97,13 +95,13 @@ def main() -> None:
     rows.finish()
     if given.quick:
         say(f"Took {monotonic() - BEGAN:.0f} s. Left out by --quick: streams and peers on 64 connections (late: all);")
-        say(f"long turns; memory after {given.requests:,} requests with every embedding remembered.")
+        say(f"long turns; memory after {given.requests:,} requests with a full embedding cache.")
 
 
 def run(
     given: argparse.Namespace, found: list[peers.Peer], recorder: list[str] | None, rows: Report, stack: ExitStack
 ) -> None:
-    """Start everything, measure it, add the rows; `stack` ends what was started."""
+    """Start all processes, measure, and add the rows; `stack` ends the processes."""
     seconds = given.seconds or (0.3 if given.quick else 2.0)
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrouter-bench-")))
     upstream = stack.enter_context(running_upstream(log=False))
@@ -124,7 +122,7 @@ def run(
     if not given.quick:
         process_memory.fill(by_name["routed, new"])
     before = resident_mib(pid)
-    # Known only now: the pool has opened its connections.
+    # Complete only now, because the pool has opened its connections.
     bench.start_over({**processes, "postgres": uvloop.run(backends(dsn))})
 
     turns(bench, given, seconds)
@@ -144,7 +142,7 @@ def run(
 
 
 def turns(bench: Bench, given: argparse.Namespace, seconds: float) -> None:
-    """All turns that were asked for; of a quick run, those that fit."""
+    """Run the requested turns; in a quick run, those that fit its time."""
 
     def late(needed: float = 0.0) -> bool:
         return given.quick and not given.turns and monotonic() - BEGAN + needed > ENOUGH

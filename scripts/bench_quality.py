@@ -1,52 +1,52 @@
-"""What routing is worth: quality for money on prompts that were never taught, beside what needs no router.
+"""Quality and cost of routing on prompts that were not taught, compared with baselines that need no router.
 
     bench_quality.py [FILE …] [--quick] [--only] [--embedder NAME …] [--json FILE]
 
 Measured on the label sets of BENCH_DATA, else the demo's memory and generated sets (scripts/labels/files.py), and on
-any FILE of their format: columns `prompt`, maybe `task`, and `q:MODEL` (0 to 1) with `c:MODEL` (USD) for 2 models or
-more; empty cells are unknown; `--only` leaves all but the FILEs out. Rows of the same prompt are one. Per seed a fifth
-of the prompts that every model answered is asked, and the rest is taught: copied to a real Postgres and taught by
-router.record_staged, as an import is. Nothing is chosen by what is asked: not the default (the best single model of
-what was taught), not prices, not settings, not alpha. Values are means over the 5 seeds ± their standard deviation.
-With --quick there are 2 seeds and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in one seed
-settings and alpha are found on those: the targets are those of the full run, and a quick one may miss some. Its 50 s
-are those of the default embedder.
+any FILE of their format: columns `prompt`, `task` (optional), and `q:MODEL` (0 to 1) with `c:MODEL` (USD) for 2 models
+or more; empty cells are unknown; with `--only` only the FILEs are measured. Rows of the same prompt are merged. Per
+seed a fifth of the prompts that every model answered are questions, and the rest is taught: copied to a real Postgres
+and taught by router.record_staged, like an import. The questions influence no choice: not the default (the best single
+model of the taught rows), not prices, not settings, not alpha. Values are means over the 5 seeds ± their standard
+deviation. With --quick there are 2 seeds and fewer prompts (10,000 of a set), Postgres is taught 600 of them, and in
+one seed settings and alpha are calibrated on those. Targets are those of the full run, so a quick run may miss some. It
+takes 50 s with the default embedder.
 
-Decisions are computed by a numpy twin of router.estimates and router.decide; in every run a sample of them, for each
-rule, is made by router.decide itself as well, and the largest difference is in the table: 1e-4 is allowed.
+Decisions are computed by a twin: router.estimates and router.decide in numpy. In every run a sample for each rule is
+also decided by router.decide itself; the table has the largest difference, and 1e-4 is allowed.
 
-Compared are: the plain mean of the k = 5 and k = 20 nearest with one list price a model (its mean cost); our default
-settings; settings that router.calibrate finds on the memory alone (auto-tuned); each of ours with and without the task
-as X-Router-Task. Each has beside it: always the cheapest model, always the default, the best single model (in
-hindsight), the static blend of equal cost, and the oracle, which knows every answer's score.
+Rules: the plain mean of the k = 5 and k = 20 nearest with one list price a model (its mean cost); the default
+settings; settings that router.calibrate finds on the memory alone (auto-tuned); the last two with and without the task
+as X-Router-Task. Baselines of each: always the cheapest model, always the default, the best single model (in
+hindsight), the static blend of equal cost, and the oracle, which has every answer's score.
 
-Files say what a request cost, not its tokens. Each model gets a price of a prompt's token (the slope of its costs over
-the lengths of the prompts taught) and each label an answer's length that makes up the rest, so that together they are
-its cost; what is asked costs what the file says.
+Files have the cost of a request, not its tokens. Each model gets a price per prompt token (the slope of its costs over
+the lengths of the taught prompts), and each label an answer's length that accounts for the rest, so that together they
+are its cost. The cost of a question is that of the file.
 
 gain          points of quality over the static blend of equal cost, mean over the costs from the cheapest to the best
               corner of the upper hull of single models and their mixtures; alpha goes from 0 to 100
 AIQ           area under the non-decreasing hull of the curve over the same costs (RouterBench, Hu et al. 2024)
 APGR, CPT     share of the quality between the cheapest model and the default that is recovered, mean over the share of
               calls to the default; the least share that recovers 50% or 80% (RouteLLM, Ong et al. 2024). With more than
-              two models the share is that of the extra cost of the default, as it is in `APGR by cost` in any case.
-              Calls are not what our rules save: they send the long prompts to the cheap model first
-quality, USD  means of what is asked; of the default settings at the alpha that a new policy has
+              two models the share is that of the extra cost of the default, as always in `APGR by cost`. The rules
+              do not minimise calls: they send the long prompts to the cheap model first
+quality, USD  means over the questions; of the default settings at the alpha of a new policy
 reached, saved, missed by
               by settings and alpha that router.calibrate chose for 90, 95, 98 and 100% of the default's quality with
-              confidence 0.9, leaving out 500 memories in turns; a miss below 0 is none; `refused`: the memory does
-              not support the target
+              confidence 0.9, leaving out 500 memories in turns; `missed by` below 0: the target was reached;
+              `refused`: the memory does not support the target
 auto-tuned less …
-              the best rule above, and the best of 80 fixed settings, each known in hindsight only; `NO`: worse beyond
+              the best rule above, and the best of 80 fixed settings, each chosen in hindsight; `NO`: worse beyond
               noise (one-sided 95% by Student's t over the seeds)
 
 gain, leaning on …
-              of a tenant with so few labels of its own that leans on a shared memory of up to 2,000, either of the same
-              tasks or of the other half of them, by base_weight; beside it the same tenant without
+              of a tenant with few labels of its own and a shared (base) memory of up to 2,000, either of the same tasks
+              or of the other half of them, by base_weight; the baseline is the same tenant without it
 
-In the learning curve `tuned by the twin` has the best of the same 80 on up to 300 memories that are left out in turns:
-calibrating at each size would take an hour. Policies have a seed_count of 1, so that one sees what the usual 100 keeps
-from deciding.
+In the learning curve `tuned by the twin` is the best of the same 80 on up to 300 memories that are left out in turns,
+because calibrating at each size would take an hour. Policies have a seed_count of 1 instead of 100, so that small
+memories decide, too.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ MOST, SLOW = 20_000, 600
 
 
 async def embedded(labels: LabelSet, embedding: CachedEmbedder) -> Embedded:
-    """A set with its prompts embedded; those in which there is nothing to embed are left out."""
+    """Embed the prompts of a set; leave out those that the embedder cannot embed."""
     vectors = await embedding.embed_many(labels.prompts)
     kept = np.array([at for at, vector in enumerate(vectors) if vector is not None], np.int64)
     labels = labels.part(kept)
@@ -105,7 +105,7 @@ async def embedded(labels: LabelSet, embedding: CachedEmbedder) -> Embedded:
 
 
 async def measured(dsn: str, files: list[Path], embedders: list[str], plan: Plan, report: Report) -> bool:
-    """Every set by every embedder; whether all could be measured."""
+    """Measure every set with every embedder; return whether all could be measured."""
     db = Database(dsn, size=2, role=None)
     await db.open()
     postgres = Postgres(db)
@@ -144,7 +144,7 @@ def _say_what(data: Embedded, plan: Plan, seconds: float) -> None:
     tasks = "no tasks" if labels.tasks is None else f"{len(set(labels.tasks) - {None})} tasks"
     say(
         f"\n== {labels.name}: {len(labels.prompts):,} prompts, {len(labels.models)} models, {tasks}; "
-        f"{len(split.taught):,} taught ({taught:,} of them to Postgres), {len(split.asked):,} asked; "
+        f"{len(split.taught):,} taught ({taught:,} of them to Postgres), {len(split.asked):,} questions; "
         f"{plan.seeds} seeds; default {labels.models[split.strong]}; {seconds:.0f} s"
     )
     for note in labels.notes:
@@ -152,7 +152,7 @@ def _say_what(data: Embedded, plan: Plan, seconds: float) -> None:
 
 
 def chosen(arguments: argparse.Namespace) -> list[Path]:
-    """The files to measure. Exits naming one that is not there."""
+    """Return the files to measure. Raises `SystemExit` naming those that do not exist."""
     missing = [str(file) for file in arguments.files if not file.is_file()]
     if missing:
         raise SystemExit(f"There is no file {', '.join(missing)}.")
@@ -162,7 +162,7 @@ def chosen(arguments: argparse.Namespace) -> list[Path]:
 
 
 def main() -> None:
-    """Run what was asked for, print the tables and write the JSON."""
+    """Run the benchmark, print the tables and write the JSON."""
     parser = options(__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a set of labels, .csv or .csv.gz")
     parser.add_argument("--only", action="store_true", help="measure the FILEs alone")
@@ -172,7 +172,7 @@ def main() -> None:
     arguments = parser.parse_args()
     files = chosen(arguments)
     report = Report(arguments)
-    # Nothing here has to outlive a crash, and no time is measured.
+    # The data need not survive a crash, and no time is measured.
     with scratch_database(settings={"fsync": "off", "full_page_writes": "off"}) as dsn:
         plan = QUICK if arguments.quick else FULL
         complete = asyncio.run(measured(dsn, files, arguments.embedder or ["static"], plan, report))

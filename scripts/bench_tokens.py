@@ -1,15 +1,15 @@
-"""How far estimates of a prompt's tokens are off, and what they cost.
+"""Errors and time of estimates of a prompt's tokens.
 
-Measured against the counts of a tokenizer: OpenAI's cl100k_base and o200k_base, where the package tiktoken is installed
+The reference is the count of a tokenizer: OpenAI's cl100k_base and o200k_base, if the package tiktoken is installed
 and has their vocabularies (TIKTOKEN_CACHE_DIR, or a network), on the prompts of the label sets
 (scripts/labels/files.py) and of the demo, this project's own Python and SQL, and text files given on the command line,
 cut into pieces of 60 to 3,000 characters. The baseline is four characters a token. Compared are the estimate of
 app/dialects/tokens.py and the tokenizer that the default embedder has loaded, which is Llama 2's. An error is |estimate
-- count| / count. A text longer than what a tokenizer reads of one (app.dialects.tokens.COUNT_CHARS) is counted in part:
-that error is of 40 prompts joined.
+- count| / count. Of a text longer than app.dialects.tokens.COUNT_CHARS only a part is counted: that error is measured
+on 40 prompts joined.
 
-`--fit` prints the numbers of app/dialects/tokens.py as least squares finds them on every second text of all these.
-Those that are in it were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL
+`--fit` prints weights for app/dialects/tokens.py, found by least squares on every second text of all these. Its present
+weights were found with prose of ten languages (vim's tutor, messages of Postgres and GnuPG), Python, SQL
 and JSON, against the mean of both and DeepSeek's tokenizer; prompts of a data set left out of the fit were 8% off
 instead of 7%.
 """
@@ -42,7 +42,7 @@ Values = NDArray[np.float64]
 
 
 def pieces(text: str, chance: random.Random) -> list[str]:
-    """The text in pieces of 60 to 3,000 characters, all lengths as likely on a logarithmic scale."""
+    """Cut a text into pieces of 60 to 3,000 characters, with lengths uniform on a logarithmic scale."""
     found = []
     start = 0
     while start < len(text):
@@ -54,7 +54,7 @@ def pieces(text: str, chance: random.Random) -> list[str]:
 
 
 def texts(files: Sequence[Path], most: int) -> Texts:
-    """What is counted, by name."""
+    """Return the texts to count, by name."""
     chance = random.Random(7)
     found = {}
     for file in label_files():
@@ -70,7 +70,7 @@ def texts(files: Sequence[Path], most: int) -> Texts:
 
 
 def tokenizers() -> dict[str, Callable[[str], Sequence[int]]]:
-    """OpenAI's, as far as they are at hand."""
+    """Return OpenAI's tokenizers that are available."""
     found: dict[str, Callable[[str], Sequence[int]]] = {}
     try:
         import tiktoken
@@ -83,7 +83,7 @@ def tokenizers() -> dict[str, Callable[[str], Sequence[int]]]:
 
 
 def by_llama() -> Callable[[str], float]:
-    """Counts by the tokenizer of the default embedder, a word at a time as it does."""
+    """Return a count by the tokenizer of the default embedder, which also splits words first."""
     tokenizer, _ = static._load(static._package())
 
     def count(text: str) -> float:
@@ -93,12 +93,12 @@ def by_llama() -> Callable[[str], float]:
 
 
 def errors(count: Callable[[str], float], found: Sequence[str], truth: Values) -> Values:
-    """|count - truth| / truth of each text."""
+    """Return |count - truth| / truth of each text."""
     return np.abs(np.array([count(text) for text in found]) - truth) / truth
 
 
 def microseconds(count: Callable[[str], float], found: Sequence[str]) -> float:
-    """Of 1,000 characters, at the lengths that the texts have."""
+    """Return the time of 1,000 characters, at the lengths of the texts."""
     start = time.perf_counter()
     for text in found:
         count(text)
@@ -106,7 +106,7 @@ def microseconds(count: Callable[[str], float], found: Sequence[str]) -> float:
 
 
 def features(text: str) -> Values:
-    """How many bytes of each kind the text has, and how many runs of each group start in it."""
+    """Return the number of bytes of each kind, and of runs of each group that start in the text."""
     kinds = np.zeros(256, np.intp)
     for number, (members, _, _) in enumerate(tokens._KINDS):
         kinds[list(members)] = number
@@ -119,7 +119,7 @@ def features(text: str) -> Values:
 
 
 def fit(found: Texts, encoders: Sequence[Callable[[str], Sequence[int]]]) -> None:
-    """Print what bytes and starts of runs weigh: least squares of the relative error, none below 0."""
+    """Print the weights of bytes and starts of runs: least squares of the relative error, none below 0."""
     half = [text for each in found.values() for text in each[::2]]
     share = np.concatenate([np.full(len(each[::2]), len(each[::2]) ** -0.5) for each in found.values()])
     truth = np.mean([[len(encode(text)) for text in half] for encode in encoders], axis=0)
@@ -132,7 +132,7 @@ def fit(found: Texts, encoders: Sequence[Callable[[str], Sequence[int]]]) -> Non
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Run the benchmark and print the table."""
     parser = options(__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="more texts, UTF-8")
     parser.add_argument("--fit", action="store_true", help="find the numbers of app/dialects/tokens.py again")

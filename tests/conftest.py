@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,25 +29,29 @@ from tests.support.sql_world import World, world_of
 
 register_profiles()
 
+# A run that a shell started in the background ignores SIGINT, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_report_header() -> str | None:
-    """The seed that repeats this run of `make fuzz`."""
+    """Print the seed that repeats this run of `make fuzz`."""
     return None if FUZZ_SEED is None else f"fuzz: FUZZ_SEED={FUZZ_SEED} repeats this run"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the property tests, and begin with the files whose tests take long, so that no worker ends with one."""
+    """Mark the property tests, and run the files with long tests first, so that no worker ends with one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
-        # Those that draw their examples inside of the test are marked where they are.
+        # Tests that draw their examples in their body are marked there.
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("property")
 
 
 def pytest_runtest_setup() -> None:
-    """End `make fuzz` in time."""
+    """End `make fuzz` when its time is up."""
     if fuzzing_is_over():
         pytest.skip("FUZZ_SECONDS are over")
 
@@ -78,7 +83,7 @@ def _nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _responses_fit_their_models() -> Iterator[None]:
-    """Every response of the router's own endpoints in a test has the fields that its model declares, and no other."""
+    """Compare every response of the router's own endpoints in a test with the fields of its declared model."""
     contract.mismatches.clear()
     yield
     assert not contract.mismatches, "\n".join(contract.mismatches)
@@ -98,7 +103,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
-    """The DSN of a server, whose login may create databases: TEST_DATABASE_URL, a container, or the embedded one."""
+    """The DSN of a server whose login may create databases: TEST_DATABASE_URL, a container, or the embedded one."""
     url = os.environ.get("TEST_DATABASE_URL")
     if url:
         yield url
@@ -109,7 +114,7 @@ def server_dsn() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(server_dsn: str) -> Iterator[Databases]:
-    """The maker of databases."""
+    """The factory of databases."""
     made = Databases(server_dsn)
     yield made
     made.execute(f"drop database {made.template} with (force)")
@@ -189,7 +194,7 @@ async def admin(proxies: ProxyFactory) -> AsyncIterator[Operator]:
 
 @pytest.fixture(scope="module", params=[STRAIGHT, PROXIED])
 async def shared_front(request: pytest.FixtureRequest, databases: Databases, upstream: Running) -> AsyncIterator[Front]:
-    """A module's proxy, and the provider without one: clients have to see the same."""
+    """A module's proxy, and the provider without one: clients must see the same."""
     with databases.fresh() as dsn:
         async with front_of(request.param, dsn, upstream) as front:
             yield front
@@ -204,5 +209,5 @@ async def front(shared_front: Front) -> Front:
 
 @pytest.fixture(params=[STRONG, "auto"])
 def model(front: Front, request: pytest.FixtureRequest) -> str:
-    """The model that a client names: a real one, and behind the proxy also a policy."""
+    """The model that a client names: a real one, and through the proxy also a policy."""
     return front.model(request.param)

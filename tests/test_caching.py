@@ -54,7 +54,7 @@ def test_a_cache_of_size_zero_stores_nothing() -> None:
 
 
 class Calls:
-    """A call whose end the test decides, and how often it was started."""
+    """A call that ends when the test decides, and the number of its starts."""
 
     def __init__(self) -> None:
         self.started = 0

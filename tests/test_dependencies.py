@@ -1,4 +1,4 @@
-"""Packages whose private parts are used have an upper bound, and no version beyond it is installed."""
+"""Dependencies whose private parts are used have an upper bound, and no version beyond it is installed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 @dataclass(frozen=True)
 class Private:
-    """A package of which more is used than it documents."""
+    """A dependency of which undocumented parts are used."""
 
     #: The bound in pyproject.toml: the first version that was not tried.
     below: str
-    #: What is used, and what to check before the bound is raised.
+    #: The parts used, and what to check before the bound is raised.
     check: str
 
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 #: The rooms of `app/`, from the ground up. A room may import rooms of lower floors, and itself.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "entities", "api_keys", "caching"),
+    ("errors", "entities", "policy_settings", "api_keys", "caching"),
     ("settings", "catalog", "store", "upstream", "dialects", "http", "embedded"),
     ("memory", "telemetry"),
     ("operations", "routing"),
@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
-#: Rooms of the second floor that settings or the catalog may be imported by: both are values, not services.
+#: Rooms of the second floor that others of that floor may import: both are values, not services.
 GROUND = {"settings", "catalog"}
 
 
@@ -43,7 +43,7 @@ def imported(source: Path) -> Iterator[tuple[int, str]]:
 
 
 def room_of(module: str) -> str | None:
-    """The room of `app.ROOM.…`; None for other packages, and for what `app` itself holds (`__version__`)."""
+    """Return the room of `app.ROOM.…`; None for other packages, and for names of `app` itself (`__version__`)."""
     parts = module.split(".")
     return parts[1] if parts[0] == "app" and len(parts) > 1 and parts[1] in FLOOR_OF else None
 
@@ -90,11 +90,11 @@ def test_only_the_store_imports_the_database_driver() -> None:
     assert not elsewhere
 
 
-def test_the_store_imports_entities_and_errors_and_nothing_else_of_ours() -> None:
+def test_the_store_imports_values_and_errors_and_nothing_else_of_ours() -> None:
     found = {
         room for source in sources("app/store") for _, name in imported(source) if (room := room_of(name)) is not None
     }
-    assert found == {"store", "entities", "errors"}
+    assert found == {"store", "entities", "policy_settings", "errors"}
 
 
 def test_the_app_and_the_migrations_do_not_import_each_other() -> None:

@@ -1,4 +1,4 @@
-"""Promises of the process's settings: each variable is read, and refused by name if it cannot be."""
+"""Settings of the process: each variable is read, and an invalid value is refused by its name."""
 
 from __future__ import annotations
 

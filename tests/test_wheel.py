@@ -1,4 +1,4 @@
-"""The built package is called pgrouter, holds everything it needs, and installs nothing called app."""
+"""The built package is called pgrouter, is complete, and installs nothing called app."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Source(StrEnum):
-    """Where the scores come from."""
+    """The source of the scores."""
 
     HUMAN = "human"
     JUDGE = "judge"

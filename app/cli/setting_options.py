@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..entities import POLICY_SETTINGS, PolicySetting
 from ..errors import ConfigurationError
 from ..operations.policy_defaults import setting_value
+from ..policy_settings import POLICY_SETTINGS, PolicySetting
 
 #: Parses the text of a setting, by the setting's name.
 Parse = Callable[[str, str], str | int | float]

@@ -1,4 +1,4 @@
-"""Where the models of `auto` come from: the demo provider, or OpenAI if there is a key."""
+"""The source of the models of `auto`: the demo provider, or OpenAI if there is a key."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _use_openai(
     if not candidates:
         log.warning(
             "%s lists no current chat model with a known price: the candidates of `auto` are those that genai-prices "
-            "knows of OpenAI. To choose others, run `pgrouter model add NAME --provider openai --input-price USD "
+            "lists for OpenAI. To choose others, run `pgrouter model add NAME --provider openai --input-price USD "
             "--output-price USD` and `pgrouter policy put demo auto --models NAME,NAME --default NAME`.",
             base_url,
         )
@@ -103,7 +103,7 @@ async def _listed(base_url: str, key: str) -> list[str] | None:
         if listed:
             return listed
         why = "lists no model"
-    log.warning("GET %s/models %s: taking the models that genai-prices knows of OpenAI.", base_url, why)
+    log.warning("GET %s/models %s: taking the models that genai-prices lists for OpenAI.", base_url, why)
     return None
 
 

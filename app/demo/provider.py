@@ -22,7 +22,7 @@ MAX_BODY = 32 * 1024 * 1024
 CLIENT_LEFT = 499
 #: Seconds that writing an answer takes at most, after its first token.
 LONGEST = 1.0
-#: Where the provider is mounted in the application.
+#: Path at which the application mounts the provider.
 MOUNT = "/demo/v1"
 
 Shape = Callable[[Reply], dict[str, Any]]

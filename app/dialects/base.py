@@ -35,7 +35,7 @@ class ParsedRequest:
     parallel_tools: bool = False
     #: Whether a message has an image.
     vision: bool = False
-    #: Whether a message has sound, or the answer is to be spoken.
+    #: Whether a message has sound, or an answer in sound is requested.
     audio: bool = False
     #: Whether the answer must match a JSON schema.
     json_schema: bool = False

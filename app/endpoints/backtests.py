@@ -13,7 +13,7 @@ from ..errors import Busy
 from ..http.disconnect import until_disconnect
 from ..http.responses import answer
 from ..memory.backtest import Backtest
-from ..store import backtests
+from ..store import backtests as stored_backtests
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
 
@@ -38,7 +38,7 @@ class Overrides(BaseModel):
 
 
 class Trial(BaseModel):
-    """What to measure, and for how long; the policy is given as `policy`, or as `model` as in a chat request."""
+    """The subject of a backtest and its time limit; `policy` or, as in a chat request, `model` names the policy."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -140,7 +140,7 @@ async def backtest(request: Request) -> Response:
     async with services.measuring:
         rows = await until_disconnect(
             request.receive,
-            backtests.backtest(
+            stored_backtests.backtest(
                 services.db,
                 caller.tenant_id,
                 policy.policy_id,

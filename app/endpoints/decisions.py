@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from ..errors import NotFound
 from ..http.responses import answer
-from ..store import decisions
+from ..store import decisions as stored_decisions
 from ..store.reals import short
 from .openapi.operation import DocumentedRoute, Operation, parameter
 from .requests import authenticate
@@ -98,7 +98,7 @@ async def read_decision(request: Request) -> Response:
     text = request.path_params["decision_id"]
     row = None
     with contextlib.suppress(ValueError):
-        row = await decisions.decision(services.db, caller.tenant_id, UUID(text))
+        row = await stored_decisions.decision(services.db, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
     return answer(_decision(row))

@@ -18,7 +18,7 @@ from ..http.responses import answer
 from ..memory.embedders import EmbeddingFailed
 from ..memory.examples import PromptIn
 from ..routing.options import RoutingOptions
-from ..store import decisions
+from ..store import decisions as stored_decisions
 from ..store.reals import short
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
@@ -112,7 +112,7 @@ async def explain(request: Request) -> Response:
     except EmbeddingFailed:
         vector = None
     if vector is not None and question.neighbours:
-        neighbours = await decisions.evidence(
+        neighbours = await stored_decisions.evidence(
             services.db, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
         )
     found: Explanation = {

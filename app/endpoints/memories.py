@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from ..errors import BadRequest, NotFound
 from ..http.responses import answer
-from ..store import memories
+from ..store import memories as stored_memories
 from ..store.reals import short
 from .openapi.operation import DocumentedRoute, Operation, parameter
 from .requests import DIGITS, authenticate, parse_query
@@ -64,7 +64,7 @@ async def list_memories(request: Request) -> Response:
     query = parse_query(request, MemoryQuery)
     if query.search and "\0" in query.search:
         raise BadRequest("search: the text contains a NUL character.", param="search")
-    rows = await memories.recall(
+    rows = await stored_memories.recall(
         services.db, caller.tenant_id, search=query.search or None, after=query.after, limit=query.limit
     )
     page: MemoryPage = {
@@ -94,7 +94,7 @@ async def delete_memory(request: Request) -> Response:
     text = request.path_params["memory_id"]
     forgotten = 0
     if len(text) <= len(str(_BIGINT)) and text.isdecimal() and int(text) <= _BIGINT:
-        forgotten = await memories.forget(services.db, caller.tenant_id, [int(text)])
+        forgotten = await stored_memories.forget(services.db, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
     return answer(_forgotten(forgotten))
@@ -105,7 +105,7 @@ async def delete_memories(request: Request) -> Response:
     services, caller = await authenticate(request)
     if request.query_params.get("all") != "true":
         raise BadRequest("This deletes every memory of the tenant: confirm it with ?all=true.", param="all")
-    return answer(_forgotten(await memories.forget(services.db, caller.tenant_id, None)))
+    return answer(_forgotten(await stored_memories.forget(services.db, caller.tenant_id, None)))
 
 
 def _forgotten(count: int) -> Forgotten:

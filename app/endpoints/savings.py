@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from ..http.responses import answer
 from ..memory.backtest import saved
 from ..operations.timespans import since
-from ..store import backtests
+from ..store import backtests as stored_backtests
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, policy_of
 from .responses import Listing, listing
@@ -56,7 +56,7 @@ async def savings(request: Request) -> Response:
     """Return the expected and the real savings of each policy."""
     services, caller = await authenticate(request)
     query = parse_query(request, SavingsQuery)
-    rows = await backtests.savings(
+    rows = await stored_backtests.savings(
         services.db,
         caller.tenant_id,
         None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..http.responses import answer
-from ..store import memories
+from ..store import memories as stored_memories
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate
 from .responses import select
@@ -58,7 +58,7 @@ class MemoryStatus(TypedDict):
 async def status(request: Request) -> Response:
     """Return how many memories each policy has, and the next step."""
     services, caller = await authenticate(request)
-    rows = await memories.status(services.db, caller.tenant_id, services.spaces.own.space_id)
+    rows = await stored_memories.status(services.db, caller.tenant_id, services.spaces.own.space_id)
     first: Mapping[str, Any] = rows[0] if rows else {}
     found: MemoryStatus = {
         "object": "router.status",

@@ -18,7 +18,7 @@ from ..http.validation import parsed_object, validated
 from ..memory.embedders import EmbeddingFailed
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
-from ..store import memories
+from ..store import memories as stored_memories
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, raw_body
 
@@ -65,7 +65,7 @@ async def _record(
         embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
-    return await memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, embedded)
+    return await stored_memories.record(services.db, caller.tenant_id, space.space_id, caller.key_id, embedded)
 
 
 routes = [

@@ -15,7 +15,7 @@ from ..accounting.usage_report import parse_dimensions, report_row, total
 from ..errors import BadRequest
 from ..http.responses import answer
 from ..operations.timespans import past, since
-from ..store import usage as usage_store
+from ..store import usage as stored_usage
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query
 
@@ -103,7 +103,7 @@ async def usage(request: Request) -> Response:
     """Return requests, tokens and USD from `since` until `until`, grouped by the columns in `by`."""
     services, caller = await authenticate(request)
     period = period_of(request)
-    rows = await usage_store.usage(services.db, caller.tenant_id, *period)
+    rows = await stored_usage.usage(services.db, caller.tenant_id, *period)
     return answer(report(period, rows, period.by))
 
 

@@ -1,4 +1,4 @@
-"""The base URL of the router as the client of a request sees it."""
+"""The base URL of the router from the point of view of the client of a request."""
 
 from __future__ import annotations
 

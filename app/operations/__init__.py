@@ -1,1 +1,1 @@
-"""What an operator does, by command line and admin API alike."""
+"""The actions of an operator, shared by the command line and the admin API."""

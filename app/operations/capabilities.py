@@ -43,8 +43,8 @@ async def refresh(
 ) -> Refreshed:
     """Fill in unknown capabilities of the models called `names`, else of all models, or of those of `provider`.
 
-    With `force` known values are overwritten. If a provider cannot be reached, its models get what genai-prices knows,
-    and a note gives the reason. Raises `NotFound` for a model or provider that does not exist.
+    With `force` known values are overwritten. If a provider cannot be reached, its models get the capabilities that
+    genai-prices lists, and a note gives the reason. Raises `NotFound` for a model or provider that does not exist.
     """
     models = {row["name"]: row for row in await stored_models.list_models(db)}
     providers = {row["name"]: row for row in await stored_providers.list_providers(db)}
@@ -103,7 +103,7 @@ async def _listed(http: aiohttp.ClientSession, upstream: Row) -> dict[str, dict[
 
 
 def _priced(row: Row, upstream: Row) -> dict[str, Any]:
-    """The capabilities that genai-prices knows; a price for audio input means that the model takes audio."""
+    """Return the capabilities listed by genai-prices; a price for audio input means that the model takes audio."""
     # Importing the prices takes longer than most commands run.
     from . import list_prices
 

@@ -23,7 +23,7 @@ from ..telemetry import metrics
 BATCH = 5_000
 BATCHES = 200
 
-#: What the count of a job counts.
+#: Unit of the count of each job that has one.
 COUNTED = {
     "graduate": "memories",
     "shrink": "memories",
@@ -131,8 +131,8 @@ async def _step(db: Database, owner: Database | None, job: Job) -> Step:
     except DatabaseError as error:
         outcome, note = "failed", _described(error)
     seconds = time.monotonic() - began
-    metrics.upkeep.labels(job.name, outcome).inc()
-    metrics.upkeep_seconds.labels(job.name).inc(seconds)
+    metrics.maintenance_jobs.labels(job.name, outcome).inc()
+    metrics.maintenance_seconds.labels(job.name).inc(seconds)
     return Step(job, outcome, count, seconds, note)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ..entities import POLICY_SETTINGS, Model
+from ..entities import Model
 from ..errors import ConfigurationError
+from ..policy_settings import POLICY_SETTINGS
 from ..settings import BACKENDS
 
 #: The provider whose current cheap and strong model are the candidates of `auto` if none are named.
@@ -19,7 +20,7 @@ _LEARNED = "knn"
 
 @dataclass(frozen=True, slots=True)
 class PolicyDefaults:
-    """What the environment sets for new policies; `settings` holds only the settings it names."""
+    """Defaults of new policies from the environment; `settings` has only the settings that a variable names."""
 
     backend: str = _LEARNED
     candidates: tuple[str, ...] = ()

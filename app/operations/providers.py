@@ -10,7 +10,7 @@ from ..errors import NotFound
 from ..store import providers as stored_providers
 from ..store.database import Database
 
-#: What `providers.speaks` may hold, and `providers.key_header`.
+#: Values of `providers.speaks` and of `providers.key_header`.
 Api = Literal["chat", "responses", "messages", "completions", "embeddings"]
 KeyHeader = Literal["authorization", "x-api-key", "api-key"]
 APIS: tuple[str, ...] = get_args(Api)

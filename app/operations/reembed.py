@@ -49,7 +49,7 @@ def _no_progress(label: str, length: int) -> AbstractContextManager[Callable[[in
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """How a move reports to its operator, and asks for consent.
+    """The interface of a move to its operator: reports, and a question for consent.
 
     `notice` is called with each sentence of interest, `progress` with a label and a length and returns a context whose
     value is called with the number of memories done. `consent` is called before memories are lost.

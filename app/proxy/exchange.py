@@ -22,13 +22,13 @@ from .downstream import Downstream
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """What is known of a request so far: the steps in `app.proxy.inference` fill it in, None until they have."""
+    """The state of a request; the steps in `app.proxy.inference` set its fields, which are None until then."""
 
     #: The request's ASGI scope.
     scope: Scope
     #: The services of the process.
     services: Services
-    #: The API that the client speaks.
+    #: The API of the request.
     dialect: Dialect
     #: The record that metrics, logs, traces and the ledger are made of.
     record: RequestRecord

@@ -1,1 +1,1 @@
-"""Who may serve a request, and in which order."""
+"""Selects the models that may serve a request, and orders them."""

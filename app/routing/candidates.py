@@ -47,7 +47,7 @@ def supporting(models: Sequence[Model], dialect: Dialect, policy: Policy) -> lis
     found = [model for model in models if dialect.name in model.provider.speaks]
     if not found:
         raise BadRequest(
-            f"No candidate of policy {policy.name!r} is served by a provider that speaks {dialect.path}.", param="model"
+            f"No candidate of policy {policy.name!r} has a provider that supports {dialect.path}.", param="model"
         )
     return found
 
@@ -80,8 +80,8 @@ def named(name: str, caller: Caller, catalog: Catalog, dialect: Dialect) -> Mode
     model = catalog.get(name)
     if dialect.name not in model.provider.speaks:
         raise BadRequest(
-            f"The provider {model.provider.name!r} of {name!r} does not speak {dialect.path}, "
-            "or pgrouter was not told that it does.",
+            f"The provider {model.provider.name!r} of {name!r} does not support {dialect.path}. If it does, add it "
+            "to `speaks` of the provider.",
             param="model",
         )
     return model

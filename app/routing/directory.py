@@ -14,7 +14,7 @@ from ..catalog import Catalog
 from ..entities import Caller
 from ..errors import DatabaseUnavailable, Unauthorized
 from ..store import keys, models
-from ..store import providers as providers_store
+from ..store import providers as stored_providers
 from ..store.database import Database
 
 CHANNEL = "router_changed"
@@ -82,7 +82,7 @@ class Directory:
             return self._catalog
         before = self._generation
         try:
-            providers = await providers_store.providers(self._db)
+            providers = await stored_providers.providers(self._db)
             self._catalog = Catalog(await models.models(self._db, providers), providers)
             self._catalog_loaded = (time.monotonic(), before)
         except DatabaseUnavailable:

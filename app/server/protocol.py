@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with an answer's head going out with its body and word of a client that leaves."""
+"""uvicorn's HTTP protocol; it also writes head and body together, and notifies requests of a disconnect."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..http.disconnect import DISCONNECT, Disconnect
 
-#: A head is copied in front of so much of a body rather than written by itself, bytes.
+#: Maximum size of a first chunk of a body that is joined with the head into one write, bytes.
 COPIED = 64 * 1024
-#: A head that is not through after so many bytes is not waited for any longer.
+#: Maximum size of a request's head, bytes.
 HEAD = 256 * 1024
 
 #: Bytes of heads, and of bodies, that are parsed at a time; what follows waits while `PIPELINED` requests do.
@@ -36,8 +36,8 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
     b"content-length: 22\r\nconnection: close\r\n\r\nToo many connections.\n"
 )
-#: Headers that ask for another protocol on this connection, which nobody here speaks.
-_OF_UPGRADES = (b"upgrade", b"http2-settings")
+#: Headers of a request to change the protocol of its connection, which is not supported.
+_UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
 
 log = logging.getLogger("pgrouter.server")
@@ -91,7 +91,7 @@ class Protocol(HttpToolsProtocol):
         self._head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
+        """Wrap the transport of a new connection."""
         super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
         self._head_since = self._heard = self.loop.time()
         state = self.server_state
@@ -103,7 +103,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request of the connection, also one that others were sent behind."""
+        """Notify every request of the connection, pipelined ones included."""
         super().connection_lost(exc)
         self._extensions[DISCONNECT].notify()
 
@@ -158,7 +158,7 @@ class Protocol(HttpToolsProtocol):
                     break
                 except httptools.HttpParserUpgrade as upgrade:
                     data = data[upgrade.args[0] :]
-                    if not self._go_on_as_it_is():
+                    if not self._ignore_upgrade():
                         return
         except httptools.HttpParserError:
             _seldom.warn("Invalid HTTP request received.")
@@ -185,40 +185,41 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Give the request the notification of disconnects."""
         super().on_message_begin()
         self._begun = True
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless it is to be read once more."""
+        """Start the application, unless the head is parsed once more without its upgrade."""
         self._in_head = False
         self._head_size = 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """End a request."""
+        """Finish the request, unless the head is parsed once more without its upgrade."""
         self._in_head = True
         self._begun = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _go_on_as_it_is(self) -> bool:
-        """Read a request that asks for HTTP/2, as Java's client does, as if it did not (RFC 9110, 7.8).
+    def _ignore_upgrade(self) -> bool:
+        """Parse a request again without its upgrade headers, which a server may ignore (RFC 9110, 7.8).
 
-        httptools stops at such a head, and what comes behind it, the body too, is left to whom it may concern.
+        Java's HTTP client requests an upgrade to HTTP/2. httptools stops after such a head and leaves the rest of the
+        bytes, the body included, to its caller. Returns False if the request is refused.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.send_400_response("Nothing is tunnelled here.")
+            self.send_400_response("CONNECT is not supported.")
             return False
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         for name, value in self.headers:
             if name == b"connection":
                 tokens = [token.strip() for token in value.split(b",")]
-                value = b", ".join(token for token in tokens if token.lower() not in _OF_UPGRADES)
-            if name not in _OF_UPGRADES and (value or name != b"connection"):
+                value = b", ".join(token for token in tokens if token.lower() not in _UPGRADE_HEADERS)
+            if name not in _UPGRADE_HEADERS and (value or name != b"connection"):
                 lines.append(b"%b: %b" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
         self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
@@ -235,9 +236,9 @@ def _sweep(state: Any, loop: asyncio.AbstractEventLoop) -> None:
 
 
 class _Joined:
-    """A transport that keeps a head back until more is written, or until the event loop has had its turn.
+    """A transport that holds a head back until the next write, or until the next turn of the event loop.
 
-    Each write is a call of the system and wakes the client up: a whole answer is one write.
+    Each write is a system call and wakes the client up, so that head and body are written together.
     """
 
     __slots__ = ("_head", "_loop", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
@@ -259,7 +260,7 @@ class _Joined:
             else:
                 self._transport.write(head)
         elif data.startswith(b"HTTP/1.1 "):
-            # What begins like this and is a body is as late as a head is.
+            # A chunk of a body that begins like this is delayed by one turn, too.
             self._head = data
             self._loop.call_soon(self._flush)
             return

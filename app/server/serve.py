@@ -64,7 +64,8 @@ async def serve(
         server = _Server(config, stops)
         if orphaned is not None:
             loop.add_reader(orphaned, server.abandon, orphaned)
-        # What is loaded stays: without freezing it, each full collection delays requests by tens of milliseconds.
+        # Objects loaded so far live as long as the process. Unless they are frozen, each full collection delays
+        # requests by tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)

@@ -1,4 +1,4 @@
-"""Keeps several processes serving one port: starts them, starts those that die again, and ends them all."""
+"""Supervises the worker processes of one port: starts them, restarts those that die, and ends them all."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from ..settings import Settings
 from ..telemetry import metrics
 from .worker import work
 
-#: Linux spreads connections over the sockets of one port. Elsewhere the workers take them off one socket: whoever is
-#: first may take a burst of them all.
+#: Whether each worker has a socket of its own: Linux distributes the connections of one port over its sockets. On other
+#: systems all workers accept from one socket, and one worker may accept a whole burst.
 SPREAD = sys.platform == "linux"
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Between a worker's death and its next start, seconds: doubled for one that dies within `STABLE` of its start.
+#: Back-off before a worker is restarted, from `PAUSE` to `LONGEST` seconds: it doubles each time the worker dies within
+#: `STABLE` seconds of its start.
 PAUSE, LONGEST, STABLE = 0.1, 30.0, 10.0
-#: On top of the drain, until workers that do not end are killed: the ledger's flush and the closing of connections.
+#: Seconds after the drain until workers that have not ended are killed: time to write the ledger and close connections.
 CLOSING = 8.0
 
 log = logging.getLogger("pgrouter.workers")
@@ -48,9 +49,9 @@ class _Slot:
 
 
 class Workers:
-    """`settings.workers` processes that serve `listener`'s port; the context ends them.
+    """`settings.workers` processes that serve the port of `listener`.
 
-    Where the port can be shared by sockets, `listener` is bound to it and does not listen: it keeps the port.
+    If each worker has a socket of its own, `listener` is bound but does not listen: it only reserves the port.
     """
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
@@ -61,30 +62,30 @@ class Workers:
         self._directory = ""
 
     def run(self, announce: Callable[[], None]) -> None:
-        """Serve until a signal of `STOPS`; `announce` is called once all workers answer.
+        """Serve until a signal of `STOPS`; call `announce` once all workers answer requests.
 
-        Raises `ConfigurationError` when one cannot start the first time; later it is tried again and again.
+        Raises `ConfigurationError` if a worker fails before all have started; a worker that fails later is restarted.
         """
         folder = tempfile.TemporaryDirectory(prefix="pgrouter-metrics-", ignore_cleanup_errors=True)
-        with folder as self._directory, _signals() as heard:
+        with folder as self._directory, _signals() as stop:
             try:
                 for slot in self._slots:
                     self._start(slot)
-                self._serve(heard, announce)
+                self._serve(stop, announce)
             finally:
                 self._end()
 
-    def _serve(self, heard: socket.socket, announce: Callable[[], None]) -> None:
+    def _serve(self, stop: socket.socket, announce: Callable[[], None]) -> None:
         announced = False
         while True:
-            found = wait([heard, *self._sentinels(), *self._waiting()], timeout=self._until_due())
-            if heard in found:
+            found = wait([stop, *self._sentinels(), *self._waiting()], timeout=self._until_due())
+            if stop in found:
                 return
             for slot in self._slots:
                 if slot.ready in found:
-                    self._hear(slot, first=not announced)
+                    self._read_report(slot, first=not announced)
                 elif slot.process is not None and slot.process.sentinel in found:
-                    self._bury(slot, first=not announced)
+                    self._collect(slot, first=not announced)
                 if slot.process is None and slot.due <= time.monotonic():
                     self._start(slot)
             if not announced and all(slot.serving for slot in self._slots):
@@ -117,7 +118,7 @@ class Workers:
         slot.serving = False
         environment = {metrics.DIRECTORY: self._directory, metrics.WORKER: str(slot.number)}
         os.environ.update(environment)
-        # A signal that comes before the child can deal with it waits.
+        # A signal that arrives before the child has its handlers stays pending.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             slot.process.start()
@@ -127,29 +128,29 @@ class Workers:
                 del os.environ[name]
             theirs.close()
 
-    def _hear(self, slot: _Slot, *, first: bool) -> None:
+    def _read_report(self, slot: _Slot, *, first: bool) -> None:
         assert slot.ready is not None
         try:
-            said = slot.ready.recv()
-            slot.serving = said is None
-            if said is not None and first:
-                raise ConfigurationError(said)
-            if said is not None:
-                log.error("worker %d cannot start: %s", slot.number, said)
+            problem = slot.ready.recv()
+            slot.serving = problem is None
+            if problem is not None and first:
+                raise ConfigurationError(problem)
+            if problem is not None:
+                log.error("worker %d cannot start: %s", slot.number, problem)
         except EOFError:
-            pass  # It died before it was ready; its sentinel says so too.
+            pass  # The worker died before it was ready; `_serve` finds its sentinel.
         finally:
             slot.ready.close()
             slot.ready = None
 
-    def _bury(self, slot: _Slot, *, first: bool) -> None:
+    def _collect(self, slot: _Slot, *, first: bool) -> None:
         assert slot.process is not None
         slot.process.join()
         code = slot.process.exitcode
         slot.process.close()
         slot.process = None
         if slot.ready is not None and slot.ready.poll():
-            self._hear(slot, first=first)
+            self._read_report(slot, first=first)
         if first:
             raise ConfigurationError(f"A worker ended with {code} before it served.")
         mark_process_dead(slot.number, self._directory)  # type: ignore[no-untyped-call]
@@ -159,7 +160,7 @@ class Workers:
         log.error("worker %d ended with %s; starting it again in %.1f s", slot.number, code, slot.pause)
 
     def _end(self) -> None:
-        """Have all drain; who does not within the time for it is killed."""
+        """Let all workers drain; kill those that exceed the time limit."""
         left = [slot.process for slot in self._slots if slot.process is not None]
         for process in left:
             process.terminate()
@@ -173,24 +174,24 @@ class Workers:
 
 
 def settings_of(settings: Settings, number: int) -> Settings:
-    """What a worker is told: one keeps the store in shape, the others would only look whether there is work."""
+    """Return the settings of a worker: only the first runs maintenance, as the others would find nothing due."""
     return settings if number == 0 else replace(settings, maintain_seconds=0)
 
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """A socket that becomes readable at a signal of `STOPS`, which does nothing else from now on."""
+    """Yield a socket that becomes readable at a signal of `STOPS`; afterwards these signals are ignored."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
 
-    def heard(signum: int, frame: FrameType | None) -> None:
-        # Full: it was heard before.
+    def handle(signum: int, frame: FrameType | None) -> None:
+        # If the socket's buffer is full, earlier signals have not been read yet: one is enough.
         with suppress(BlockingIOError):
             theirs.send(b"!")
 
     for stop in STOPS:
-        signal.signal(stop, heard)
-    # They stay deaf: what follows is the end, and no second signal is to disturb it.
+        signal.signal(stop, handle)
+    # Ignored from here on: a second signal must not interrupt the shutdown.
     try:
         yield ours
     finally:

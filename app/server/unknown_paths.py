@@ -32,7 +32,7 @@ def message_for(scope: Scope, detail: str) -> str:
 
 def _misplaced(path: str) -> str | None:
     """Return the path below the base URL that a client with a wrong base URL meant, or None if it meant another."""
-    # Of paths below /v1 none is a client's with a wrong base URL: what is not the router's own goes to a provider.
+    # A path below /v1 has the right base URL; one that is not the router's own is forwarded to a provider.
     if path.startswith("/v1/"):
         return None
     path = re.sub("/+", "/", path).rstrip("/").lower()

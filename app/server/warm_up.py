@@ -17,7 +17,7 @@ PROMPT = "Summarise this paragraph in one sentence, please."
 async def warm_up(services: Services) -> None:
     """Embed a prompt, and run the statements of a request.
 
-    What fails here is left to the first request, which has its own way of failing.
+    Errors are ignored: the first request will handle them in its own way.
     """
     if services.settings.demo:
         # The demo's provider reads its examples at the first request.

@@ -1,4 +1,4 @@
-"""One of several processes that serve the same port: what happens in it from its first line to its last."""
+"""The main function of a worker process, one of several that serve the same port."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..settings import Settings
 from ..telemetry import logs, metrics
 from . import serve
 
-#: The parent passes on what it hears, once; a terminal would tell everybody.
-_NOT_OURS = (signal.SIGINT, signal.SIGHUP)
+#: Signals that a worker ignores: a terminal sends them to every process, and the parent ends its workers by SIGTERM.
+_IGNORED = (signal.SIGINT, signal.SIGHUP)
 
 
 def work(settings: Settings, address: Any, shared: socket.socket | None, ready: Connection) -> None:
-    """Serve on a socket of its own at `address`, or on the `shared` one.
+    """Serve on a new socket at `address`, or on `shared` if it is given.
 
-    Sends `None` over `ready` once requests are answered, or a sentence when they cannot be. Ends at SIGTERM, and when
-    the parent is gone, which then cannot clear up.
+    Sends over `ready`: None once requests are answered, or the message of the error that prevents it. Ends at SIGTERM,
+    or when the parent process has ended; then the worker deletes the metric files, which is otherwise the parent's job.
     """
-    for stop in _NOT_OURS:
+    for stop in _IGNORED:
         signal.signal(stop, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_NOT_OURS, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_IGNORED, signal.SIGTERM))
     parent = multiprocessing.parent_process()
     assert parent is not None
     logs.configure(settings.log_level, settings.log_format, access=settings.access_log)
@@ -43,13 +43,13 @@ def work(settings: Settings, address: Any, shared: socket.socket | None, ready: 
                 serve.serve(
                     settings,
                     listener,
-                    lambda: _say(ready, None),
+                    lambda: _report(ready, None),
                     stops=(signal.SIGTERM,),
                     orphaned=parent.sentinel,
                 )
             )
     except ConfigurationError as error:
-        _say(ready, str(error))
+        _report(ready, str(error))
         sys.exit(1)
     finally:
         if not parent.is_alive():
@@ -57,7 +57,7 @@ def work(settings: Settings, address: Any, shared: socket.socket | None, ready: 
 
 
 def listening(address: Any, *, shared_port: bool) -> socket.socket:
-    """A socket bound to `address`; with `shared_port` others of this server may be bound to it too."""
+    """Return a socket bound to `address`; with `shared_port`, other sockets of this server can be bound to it too."""
     listener = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,7 +70,7 @@ def listening(address: Any, *, shared_port: bool) -> socket.socket:
     return listener
 
 
-def _say(ready: Connection, what: str | None) -> None:
+def _report(ready: Connection, error: str | None) -> None:
     with contextlib.suppress(OSError):
-        ready.send(what)
+        ready.send(error)
         ready.close()

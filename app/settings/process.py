@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 SHORTEST_KEY = 32
 MOST_WORKERS = 256
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-#: How candidates are ranked.
+#: Methods of ranking candidates.
 Backend = Literal["knn", "cheapest", "fastest", "weighted", "none"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 

@@ -12,10 +12,10 @@ from ..errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How the text of a variable is read.
+    """The parser of a variable's text.
 
     `read` takes the variable's name and its text, which is not blank, and raises `ConfigurationError` naming the
-    variable; `range` is what it accepts, in words.
+    variable; `range` describes the accepted values in words.
     """
 
     read: Callable[[str, str], Any]
@@ -27,7 +27,7 @@ class Variable:
     """An environment variable that pgrouter reads."""
 
     name: str
-    #: What it sets, as a noun phrase without a full stop.
+    #: Description, as a noun phrase without a full stop.
     help: str
     kind: Kind
     #: The default as documents show it; None: that of the field.

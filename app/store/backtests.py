@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..entities import POLICY_SETTINGS
+from ..policy_settings import POLICY_SETTINGS
 from .database import Database
 
 #: Seconds of a call's timeout beyond those for measuring: for reading at its start and computing at its end.

@@ -5,27 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import asyncpg
 
-from ..errors import (
-    BadRequest,
-    ConfigurationError,
-    Conflict,
-    DatabaseError,
-    DatabaseUnavailable,
-    InsufficientMemory,
-    NotFound,
-    RouterError,
-)
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
 from . import servers
 from .connections import Connections
-from .errors import translate
-from .pool import ABORTED, NO_SERVER, UNREACHABLE, Pool, aborted_error, prepare
+from .errors import NO_PRIMARY, REFUSALS, translate_errors
+from .pool import Pool, prepare
 from .servers import Servers
 
 #: The schema revision of this version, the last one of `migrations/`.
@@ -39,11 +30,6 @@ PATH = "pg_catalog, pg_temp"
 CLOSE_TIMEOUT = 2.0
 #: Timeout of `read_newest` for the primary, if there are standbys, seconds.
 PRIMARY_TIMEOUT = 1.0
-
-NO_PRIMARY = (
-    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back "
-    "or another server is promoted."
-)
 
 Rows = Coroutine[Any, Any, list[asyncpg.Record]]
 
@@ -62,21 +48,6 @@ SESSION = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "timezone": "UTC",
-}
-
-REFUSALS: dict[str, type[RouterError]] = {
-    "RT001": NotFound,  # no such tenant
-    "RT002": NotFound,  # no such policy
-    "RT003": BadRequest,  # no such model or provider
-    "RT004": BadRequest,  # a model without a price
-    "RT005": BadRequest,  # too many task tags
-    "RT007": Conflict,  # another space serves or is being built
-    "RT008": InsufficientMemory,  # a target that the memory does not support
-    "RT009": BadRequest,  # a role that cannot be a reader
-    "RT010": InsufficientMemory,  # too few memories that label every candidate
-    "RT011": Conflict,  # a price that is still needed
-    "RT012": BadRequest,  # a tenant that shares no memory
-    "RT013": NotFound,  # no such key of the tenant
 }
 
 
@@ -236,32 +207,3 @@ class Database:
         finally:
             # Without waiting for the server, which rolls back an open transaction.
             connection.terminate()
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
-    try:
-        yield
-    except ABORTED as error:
-        raise aborted_error(error) from error
-    except UNREACHABLE as error:
-        if isinstance(error, ValueError):
-            raise
-        raise DatabaseUnavailable(NO_SERVER) from error
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        raise DatabaseUnavailable(NO_PRIMARY) from error
-    except asyncpg.PostgresError as error:
-        refusal = REFUSALS.get(error.sqlstate or "")
-        if refusal is None:
-            raise translate(error) from error
-        raise refusal(f"{error.message}.", param=error.column_name) from error
-
-
-async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
-    """Await a query that routing can do without: log every database error and raise `DatabaseUnavailable`."""
-    try:
-        return await answer
-    except DatabaseError as error:
-        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
-        raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error

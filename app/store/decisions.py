@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 from pgvector import HalfVector
 
 from ..errors import DatabaseUnavailable
-from .database import Database, or_unavailable
+from .database import Database
 from .decision_batches import ARGUMENTS, DECIDE, DecisionBatcher
+from .errors import or_unavailable
 
 log = logging.getLogger("pgrouter.store")
 

@@ -2,12 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
 
-from ..errors import ConfigurationError, DatabaseError, InvalidValue, PermissionDenied, RowConflict
+from ..errors import (
+    BadRequest,
+    ConfigurationError,
+    Conflict,
+    DatabaseError,
+    DatabaseUnavailable,
+    InsufficientMemory,
+    InvalidValue,
+    NotFound,
+    PermissionDenied,
+    RouterError,
+    RowConflict,
+)
+
+NO_SERVER = "The routing memory cannot be reached."
+NO_PRIMARY = (
+    "The routing memory's primary cannot be reached: nothing can be taught or changed until it is back "
+    "or another server is promoted."
+)
+
+#: Errors of a server that cannot be reached, or of a connection that was lost.
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server had closed the idle connection
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+#: The server is reachable but aborted this call; a standby does so to replay deletions of the primary in time.
+ABORTED = (
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.DiskFullError,
+)
+
+#: Errors that `sql/` raises, by SQLSTATE.
+REFUSALS: dict[str, type[RouterError]] = {
+    "RT001": NotFound,  # no such tenant
+    "RT002": NotFound,  # no such policy
+    "RT003": BadRequest,  # no such model or provider
+    "RT004": BadRequest,  # a model without a price
+    "RT005": BadRequest,  # too many task tags
+    "RT007": Conflict,  # another space serves or is being built
+    "RT008": InsufficientMemory,  # a target that the memory does not support
+    "RT009": BadRequest,  # a role that cannot be a reader
+    "RT010": InsufficientMemory,  # too few memories that label every candidate
+    "RT011": Conflict,  # a price that is still needed
+    "RT012": BadRequest,  # a tenant that shares no memory
+    "RT013": NotFound,  # no such key of the tenant
+}
+
+log = logging.getLogger("pgrouter.store")
 
 #: Messages for violated constraints, by name.
 CONSTRAINTS = {
@@ -62,3 +118,37 @@ def configuration_errors(problem: str) -> Iterator[None]:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise ConfigurationError(f"{problem}: {error}") from error
+
+
+def aborted_error(error: asyncpg.PostgresError) -> DatabaseUnavailable:
+    """Convert one of `ABORTED` for the caller."""
+    return DatabaseUnavailable(f"The routing memory aborted the call ({error.message}): try again.")
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise Postgres's errors as in `REFUSALS` or as `DatabaseError`, lost connections as `DatabaseUnavailable`."""
+    try:
+        yield
+    except ABORTED as error:
+        raise aborted_error(error) from error
+    except UNREACHABLE as error:
+        if isinstance(error, ValueError):
+            raise
+        raise DatabaseUnavailable(NO_SERVER) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise DatabaseUnavailable(NO_PRIMARY) from error
+    except asyncpg.PostgresError as error:
+        refusal = REFUSALS.get(error.sqlstate or "")
+        if refusal is None:
+            raise translate(error) from error
+        raise refusal(f"{error.message}.", param=error.column_name) from error
+
+
+async def or_unavailable(function: str, answer: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """Await a query that routing can do without: log every database error and raise `DatabaseUnavailable`."""
+    try:
+        return await answer
+    except DatabaseError as error:
+        log.error("%s failed with SQLSTATE %s", function, error.sqlstate)
+        raise DatabaseUnavailable(f"Postgres could not answer {function}.") from error

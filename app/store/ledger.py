@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .database import Database, or_unavailable
+from .database import Database
+from .errors import or_unavailable
 
 
 async def holder(db: Database, tenant_id: int, response: bytes) -> int | None:

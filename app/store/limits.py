@@ -24,7 +24,7 @@ class Admission:
     whose: str | None
     #: The value of that limit.
     bound: float | None
-    #: What is left of that limit.
+    #: Remaining part of that limit.
     remaining: float | None
     #: Seconds until that limit admits the request; None: never.
     retry_after: float | None

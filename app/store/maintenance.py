@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 
 from ..errors import DatabaseError
-from .database import Database, translate_errors
+from .database import Database
+from .errors import translate_errors
 
 #: Timeout of a job, seconds. To move or index a tenant of a million memories takes a quarter of an hour.
 LONG = 4 * 3600.0

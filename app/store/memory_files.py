@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from .database import Database, translate_errors
+from .database import Database
+from .errors import translate_errors
 from .memories import Example
 
 #: Columns of staged_examples to copy, in the order of `Example.composite`.

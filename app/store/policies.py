@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ..entities import POLICY_SETTINGS, Policy
+from ..entities import Policy
+from ..policy_settings import POLICY_SETTINGS
 from .database import Database
 
 

@@ -12,10 +12,9 @@ from pgvector.asyncpg import register_vector
 
 from ..errors import DatabaseUnavailable, RouterError
 from .connections import Connections
-from .errors import translate
+from .errors import ABORTED, NO_SERVER, UNREACHABLE, aborted_error, translate
 from .servers import Servers
 
-NO_SERVER = "The routing memory cannot be reached."
 #: Consecutive timeouts after which the server counts as unreachable.
 MAX_TIMEOUTS = 3
 #: Seconds after a failure in which calls fail at once; after them one call tries to connect.
@@ -24,23 +23,6 @@ PAUSE = 0.5
 CONNECT_TIMEOUT = 10.0
 #: Interval of checks for a better server, if the DSN names several, seconds.
 POLL_INTERVAL = 15.0
-
-UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server had closed the idle connection
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
-#: The server is reachable but aborted this call; a standby does so to replay deletions of the primary in time.
-ABORTED = (
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.DiskFullError,
-)
 
 
 class Pool:
@@ -186,11 +168,6 @@ class Pool:
     def _reached(self) -> None:
         self._failures = 0
         self._retry_at = 0.0
-
-
-def aborted_error(error: asyncpg.PostgresError) -> DatabaseUnavailable:
-    """Convert one of `ABORTED` for the caller."""
-    return DatabaseUnavailable(f"The routing memory aborted the call ({error.message}): try again.")
 
 
 async def prepare(connection: asyncpg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Warm-up: has connections do once what requests do, so that the first requests wait for none of it.
+"""Warm-up of connections: runs the statements of a request once, so that the first requests need not wait for it.
 
 Each server process of Postgres reads its catalogue, compiles functions and plans statements when it first needs them,
 and asyncpg prepares each statement and looks up its types once for each connection: 60 to 150 ms together.
@@ -19,7 +19,7 @@ from .decisions import Question, decide_alone
 
 #: A number that no tenant, policy or model has.
 NONE = 0
-#: A decision that goes all the way through a memory without candidates, whoever's it is: plans know no tenant.
+#: A decision that searches the memory and has no candidates. Plans do not depend on the tenant, so any number will do.
 _LEARNED = """
     select from router.decide(
         0, 0, $1, $2, null, 100, 0::smallint, p_context => row(

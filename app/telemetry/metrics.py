@@ -109,8 +109,8 @@ breaker_state = _gauge(
     multiprocess_mode="livemax",
 )
 workers = _gauge("pgrouter_workers", "Worker processes.", multiprocess_mode="livesum")
-upkeep = _counter("pgrouter_upkeep_total", "Maintenance jobs by outcome.", "chore", "outcome")
-upkeep_seconds = _counter("pgrouter_upkeep_seconds_total", "Time of maintenance jobs.", "chore")
+maintenance_jobs = _counter("pgrouter_upkeep_total", "Maintenance jobs by outcome.", "chore", "outcome")
+maintenance_seconds = _counter("pgrouter_upkeep_seconds_total", "Time of maintenance jobs.", "chore")
 
 _gauges: Sources = {}
 _breakers: list[Callable[[], None]] = []

@@ -46,7 +46,7 @@ class RequestRecord:
     arrived_ns: int = field(default_factory=time.time_ns)
     #: The path as it is declared (`/chat/completions`), never as the client wrote it; None: not routed to an endpoint.
     route: str | None = None
-    #: OpenTelemetry's name for what a model is asked to do (`chat`, `embeddings`); empty: no model is asked.
+    #: OpenTelemetry's name of the operation (`chat`, `embeddings`); empty: no model is called.
     operation: str = ""
     #: The HTTP status; 499 if the client closed the connection.
     status: int = 500
@@ -66,9 +66,9 @@ class RequestRecord:
     decision_id: UUID | None = None
     #: The decision's confidence, 0 to 1.
     confidence: float | None = None
-    #: How long the prompt's embedding took; part of `overhead`.
+    #: Time of the prompt's embedding; part of `overhead`.
     embedding: float | None = None
-    #: How long Postgres took to decide; part of `overhead`.
+    #: Time of the decision in Postgres; part of `overhead`.
     deciding: float | None = None
     #: From arrival to the first call of a provider.
     overhead: float | None = None
@@ -82,7 +82,7 @@ class RequestRecord:
     streamed: bool = False
     #: The tokens that the answer reports, or an estimate of them.
     usage: TokenUsage = UNKNOWN
-    #: The trace; None: traces are off, or the request asks no model.
+    #: The trace; None: traces are off, or the request calls no model.
     trace: Trace | None = None
 
     @classmethod
@@ -99,7 +99,7 @@ class RequestRecord:
 
     @property
     def provider_calls(self) -> int:
-        """How many attempts called a provider."""
+        """The number of attempts that called a provider."""
         return sum(attempt.called for attempt in self.attempts)
 
     @property

@@ -1,8 +1,8 @@
 """Fills the generated sections of the documents.
 
-A document marks a section by `<!-- generated: NAME -->` and `<!-- end -->`, each on a line of its own; what stands
-between them is replaced by what `markdown()` of `scripts/docs/sections/NAME.py` returns (`-` in the name is `_` in the
-file's name). `python -m scripts.docs.generate` rewrites the documents in FILES.
+A document marks a section by `<!-- generated: NAME -->` and `<!-- end -->`, each on a line of its own; the text between
+them is replaced by the result of `markdown()` of `scripts/docs/sections/NAME.py` (`-` in the name is `_` in the file's
+name). `python -m scripts.docs.generate` rewrites the documents in FILES.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _SECTION = re.compile(r"^<!-- generated: ([a-z-]+) -->$.*?^<!-- end -->$", re.S 
 
 
 def markdown(name: str) -> str:
-    """What the section `name` holds. Raises `ModuleNotFoundError` for a name that has no module."""
+    """Return the text of the section `name`. Raises `ModuleNotFoundError` for a name that has no module."""
     made: str = import_module(f"scripts.docs.sections.{name.replace('-', '_')}").markdown()
     return made.strip()
 
 
 def filled(text: str) -> str:
-    """A document with all its generated sections written anew."""
+    """Return a document with new generated sections."""
     return _SECTION.sub(lambda found: f"<!-- generated: {found[1]} -->\n{markdown(found[1])}\n<!-- end -->", text)
 
 
 def names_in(text: str) -> list[str]:
-    """The names of a document's generated sections."""
+    """Return the names of a document's generated sections."""
     return [found[1] for found in _SECTION.finditer(text)]
 
 

@@ -1,7 +1,7 @@
 """Writes the tables of functions and views in sql/README.md from the catalogue of a migrated database.
 
-A table stands between `<!-- FOLDER: made by make docs -->` and `<!-- end of FOLDER -->`, one for each folder of sql/:
-the functions that others call, then the helpers, each with the first sentence of its COMMENT.
+There is a table for each folder of sql/, between `<!-- FOLDER: made by make docs -->` and `<!-- end of FOLDER -->`: the
+public functions, then the helpers, each with the first sentence of its COMMENT.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scripts.support.scratch import scratch_database
 ROOT = Path(__file__).parents[2]
 SQL = ROOT / "sql"
 README = SQL / "README.md"
-#: Columns of a result that are named; of more the table has the first and how many there are.
+#: Maximum number of columns of a result that are named; of more, the table has the first and the number of the rest.
 SHOWN = 6
 VOLATILITY = {b"i": "immutable", b"s": "stable", b"v": "volatile"}
 
@@ -49,7 +49,7 @@ class Function:
     """A row of a table of functions."""
 
     name: str
-    #: As they are called, without the prefix `p_`; those that may be left out in brackets.
+    #: Names without the prefix `p_`; optional ones in brackets.
     arguments: str
     returns: str
     kind: str
@@ -57,22 +57,22 @@ class Function:
 
     @property
     def helper(self) -> bool:
-        """Whether it is for other functions alone."""
+        """Whether only other functions call it."""
         return self.name.startswith("_")
 
 
 def first_sentence(comment: str) -> str:
-    """The first line of a COMMENT, which is a sentence of its own."""
+    """Return the first line of a COMMENT, which is a sentence."""
     return comment.partition("\n")[0]
 
 
 def errors_of(comment: str) -> str:
-    """The SQLSTATEs that a COMMENT names."""
+    """Return the SQLSTATEs that a COMMENT names."""
     return ", ".join(sorted(set(re.findall(r"\b(?:RT\d{3}|\d{2}[0-9A-Z]{3})\b", comment))))
 
 
 def function_of(row: asyncpg.Record) -> Function:
-    """A row of the table from a row of the catalogue."""
+    """Convert a row of the catalogue to a row of the table."""
     names = [name.removeprefix("p_") for name in row["names"] or ()]
     given, optional = names[: row["count"] - row["defaults"]], names[row["count"] - row["defaults"] : row["count"]]
     arguments = ", ".join([*given, *([f"[{', '.join(optional)}]"] if optional else [])])
@@ -82,7 +82,7 @@ def function_of(row: asyncpg.Record) -> Function:
 
 
 def returns_of(result: str, columns: Sequence[str]) -> str:
-    """The type of a result, or the columns of its rows."""
+    """Return the type of a result, or the columns of its rows."""
     if not columns:
         return result.lower().replace("router_internal.", "").replace("router.", "").replace("void", "")
     more = len(columns) - SHOWN
@@ -90,7 +90,7 @@ def returns_of(result: str, columns: Sequence[str]) -> str:
 
 
 async def catalogue(dsn: str) -> tuple[list[asyncpg.Record], list[asyncpg.Record]]:
-    """The functions and views of the database of `dsn`."""
+    """Return the functions and views of the database of `dsn`."""
     connection = await asyncpg.connect(dsn)
     try:
         return await connection.fetch(FUNCTIONS), await connection.fetch(VIEWS)
@@ -99,7 +99,7 @@ async def catalogue(dsn: str) -> tuple[list[asyncpg.Record], list[asyncpg.Record
 
 
 def section(functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]) -> str:
-    """The tables of one folder."""
+    """Return the tables of one folder."""
     made = [(function_of(row), row) for row in functions]
     parts = []
     if views:
@@ -122,7 +122,7 @@ def section(functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]
 
 
 def written(text: str, functions: Sequence[asyncpg.Record], views: Sequence[asyncpg.Record]) -> str:
-    """The document with its tables as the catalogue has them. Raises ValueError if a folder has no place in it."""
+    """Return the document with new tables. Raises `ValueError` if it has no place for a folder."""
     folders = {path.name.partition(".")[0]: path.parent.name for path in SQL.rglob("*.sql")}
     for folder in sorted(set(folders.values())):
         begin, end = f"<!-- {folder}: made by make docs -->\n", f"<!-- end of {folder} -->\n"
@@ -139,7 +139,7 @@ def written(text: str, functions: Sequence[asyncpg.Record], views: Sequence[asyn
 
 
 def main() -> None:
-    """Write the tables of sql/README.md anew."""
+    """Rewrite the tables of sql/README.md."""
     with scratch_database() as dsn:
         functions, views = asyncio.run(catalogue(dsn))
     README.write_text(written(README.read_text(encoding="utf-8"), functions, views), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What the fake upstream is made of: plans, the wire, and the answers of each API."""
+"""The fake provider: plans, HTTP, and the answers of each API."""

@@ -1,4 +1,4 @@
-"""Answers of `POST /v1/chat/completions` and of its ancestor `POST /v1/completions`."""
+"""Answers of `POST /v1/chat/completions` and of the older `POST /v1/completions`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ERROR_EVENT = b"data: " + openai_error(500, "The fake upstream broke off.").repl
 
 
 def chat(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """The answer to a chat completion, from memory where nothing in it is forced."""
+    """Return the answer to a chat completion; from the cache, if the request forces no content."""
     stream = body.get("stream") is True
     include_usage = (body.get("stream_options") or {}).get("include_usage") is True
     forced = body.keys() & {"tools", "response_format", "n"}
@@ -56,7 +56,7 @@ def completion(
     calls: tuple[Call, ...] = (),
     text: str | None = None,
 ) -> Pieces:
-    """A chat completion as the pieces to write: one JSON body, or the events of a stream."""
+    """Return a chat completion as the pieces to write: one JSON body, or the events of a stream."""
     name = orjson.dumps(model)
     finish = b'"length"' if plan.incomplete else b'"tool_calls"' if calls else b'"stop"'
     if not stream:
@@ -97,7 +97,7 @@ def _choice(index: int, calls: tuple[Call, ...], text: str | None, finish: bytes
 
 
 def _deltas(plan: Plan, calls: tuple[Call, ...], text: str | None) -> Iterator[bytes]:
-    # Escaped and plain in turn: both are the same text, and a relay has to keep which was which.
+    # Escaped and plain in turn: both are the same text, and a relay must not change the spelling.
     if not calls:
         pieces = deltas(plan.chunks) if text is None else pieces_of(text, plan.chunks)
         for number, piece in enumerate(pieces):
@@ -119,7 +119,7 @@ def _function(call: Call) -> dict[str, str]:
 
 
 def text_completion(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """The answer to a completion: one choice for each prompt, `n` times."""
+    """Return the answer to a completion: `n` choices for each prompt."""
     prompt = body.get("prompt", "")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
     count = prompts * (body.get("n") or 1)
@@ -129,15 +129,15 @@ def text_completion(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
         choices = [_text_choice(index, ANSWER, finish) for index in range(count)]
         usage = orjson.loads(usage_json(plan))
         return reply(200, odd({**common, "choices": choices, "usage": usage}), plan)
-    asked = (body.get("stream_options") or {}).get("include_usage") is True and not plan.no_usage
-    rest: dict[str, Any] = {"usage": None} if asked else {}
+    reported = (body.get("stream_options") or {}).get("include_usage") is True and not plan.no_usage
+    rest: dict[str, Any] = {"usage": None} if reported else {}
 
     def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
         return b"data: " + odd({**common, "choices": choices, **rest, **more}) + b"\n\n"
 
     events = [event([_text_choice(index, piece, None)]) for piece in deltas(plan.chunks) for index in range(count)]
     events += [event([_text_choice(index, "", finish)]) for index in range(count)]
-    events += [event([], usage=orjson.loads(usage_json(plan)))] if asked else []
+    events += [event([], usage=orjson.loads(usage_json(plan)))] if reported else []
     return reply(200, (*events, DONE), plan, EVENTS, error_event=ERROR_EVENT)
 
 

@@ -1,4 +1,4 @@
-"""Takes requests off a connection, and writes their answers as planned."""
+"""Reads the requests of a connection, and writes their answers by plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.fake_provider.wire import Pieces, Received
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked")
-#: More pieces than this are written one by one as the reader takes them.
+#: Maximum number of pieces that are written at once; more are written one by one, with flow control.
 MANY = 500
 
 
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         self.flowing.set()
 
     def advance(self) -> None:
-        """Answer what has fully arrived, until an answer takes its time."""
+        """Answer complete requests, until an answer cannot be written at once."""
         while self.task is None and (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             head = bytes(self.buffer[:end])
             lowered = head.lower()
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         return body
 
     async def perform(self, received: Received, plan: Plan, pieces: Pieces, last: bool) -> None:
-        """Write an answer that waits, comes in pieces or breaks off."""
+        """Write an answer that is delayed, split or cut off."""
         if plan.hang:
             await asyncio.Event().wait()
         await asyncio.sleep(plan.delay)
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         elif not plan.gap and len(pieces) <= MANY:
             pieces = (b"".join(pieces),)
         elif len(pieces) > 1:
-            # The head leaves together with the first event, as a model's first token brings both.
+            # The head is written with the first event, like a provider whose first token triggers both.
             pieces = (pieces[0] + pieces[1], *pieces[2:])
         for number, piece in enumerate(pieces):
             if number and (plan.gap or plan.split):

@@ -13,12 +13,12 @@ from scripts.fake_provider.plan import Plan
 from scripts.fake_provider.spelling import CREATED, odd, openai_error
 from scripts.fake_provider.wire import Pieces, Received, reply
 
-#: More things of a kind than this are not held; the oldest go.
+#: Maximum number of stored objects of a kind; the oldest are deleted.
 MOST = 1000
 
 
 class Files:
-    """What clients have stored with one upstream."""
+    """The objects that clients stored with one provider."""
 
     def __init__(self) -> None:
         self._things: dict[str, OrderedDict[str, dict[str, Any]]] = {
@@ -29,7 +29,7 @@ class Files:
         self._name = secrets.token_hex(4)
 
     def answer(self, received: Received, path: list[str], body: dict[str, Any], plan: Plan) -> Pieces:
-        """The answer to a request below `/v1/`; raises KeyError for what is not there."""
+        """Answer a request below `/v1/`. Raises `KeyError` for an object that does not exist."""
         match received.method, path:
             case "POST", ["files"]:
                 form = form_of(received.named.get("content-type", ""), received.body)
@@ -85,9 +85,9 @@ class Files:
         return self._keep("files", {**made, **more, "expires_at": None})
 
     def _upload(self, body: dict[str, Any]) -> dict[str, Any]:
-        said = {key: body[key] for key in ("filename", "purpose", "bytes")}
+        given = {key: body[key] for key in ("filename", "purpose", "bytes")}
         made = {"id": self._id("upload_"), "object": "upload", "created_at": CREATED, "expires_at": CREATED + 3600}
-        return self._keep("uploads", {**made, **said, "status": "pending", "file": None})
+        return self._keep("uploads", {**made, **given, "status": "pending", "file": None})
 
     def _complete(self, upload: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         content = b"".join(self._contents.pop(part) for part in body["part_ids"])
@@ -97,10 +97,10 @@ class Files:
         return upload
 
     def _batch(self, body: dict[str, Any]) -> dict[str, Any]:
-        said = {key: body[key] for key in ("input_file_id", "endpoint", "completion_window")}
+        given = {key: body[key] for key in ("input_file_id", "endpoint", "completion_window")}
         made = {"id": self._id("batch_"), "object": "batch", "created_at": CREATED, "status": "validating"}
         counts = {"total": 0, "completed": 0, "failed": 0}
-        return self._keep("batches", {**made, **said, "request_counts": counts, "metadata": body.get("metadata")})
+        return self._keep("batches", {**made, **given, "request_counts": counts, "metadata": body.get("metadata")})
 
     def _listed(self, kind: str, query: dict[str, list[str]]) -> dict[str, Any]:
         rows = list(reversed(self._things[kind].values()))

@@ -1,4 +1,4 @@
-"""What a request forces an answer to be: calls of its tools, or JSON of its schema."""
+"""Content that a request forces: calls of its tools, or JSON of its schema."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-#: Deeper than this, what may be left out or be null is.
+#: Depth below which optional and nullable fields are left out or null.
 DEEP = 6
 
 
@@ -19,12 +19,12 @@ class Call:
 
     @property
     def parsed(self) -> Any:
-        """The arguments as an object."""
+        """The parsed arguments."""
         return json.loads(self.arguments)
 
 
 def instance(schema: dict[str, Any], root: dict[str, Any] | None = None, depth: int = 0) -> Any:
-    """A value that satisfies a simple JSON schema: references, unions, enums, objects, arrays and bounds."""
+    """Return a value that satisfies a simple JSON schema: references, unions, enums, objects, arrays and bounds."""
     root = root if root is not None else schema
     if "$ref" in schema:
         target: Any = root
@@ -73,7 +73,7 @@ _TEXTS = {
 
 
 def _called(tools: list[Any], parallel: bool, name: str | None = None) -> tuple[Call, ...]:
-    """Calls of the tool named, or of all (one, where they may not be parallel)."""
+    """Return calls of the named tool, or of all tools (of one, if calls must not be parallel)."""
     called = [tool for tool in tools if name is None or tool["name"] == name]
     schemas = [tool.get("parameters") or tool.get("input_schema") or {"type": "object"} for tool in called]
     calls = [Call(tool["name"], json.dumps(instance(schema))) for tool, schema in zip(called, schemas, strict=True)]
@@ -81,8 +81,8 @@ def _called(tools: list[Any], parallel: bool, name: str | None = None) -> tuple[
 
 
 def openai_calls(body: dict[str, Any]) -> tuple[Call, ...]:
-    """The calls that a chat completion or response has to make: tool_choice is `required` or names a function."""
-    # In chat completions a function stands one level deeper.
+    """Return the calls that a chat completion or response must make: tool_choice is `required` or names a function."""
+    # In chat completions a function is nested one level deeper.
     tools = [tool.get("function", tool) for tool in body.get("tools") or () if tool.get("type") == "function"]
     parallel = body.get("parallel_tool_calls") is not False
     choice = body.get("tool_choice")
@@ -98,7 +98,7 @@ def openai_calls(body: dict[str, Any]) -> tuple[Call, ...]:
 
 
 def anthropic_calls(body: dict[str, Any]) -> tuple[Call, ...]:
-    """The tools that a message has to use: tool_choice is `any` or names one."""
+    """Return the tools that a message must use: tool_choice is `any` or names one."""
     choice = body.get("tool_choice") or {}
     if choice.get("type") not in ("any", "tool"):
         return ()
@@ -106,12 +106,12 @@ def anthropic_calls(body: dict[str, Any]) -> tuple[Call, ...]:
     return _called(tools, choice.get("disable_parallel_tool_use") is not True, choice.get("name"))
 
 
-def json_text(asked: Any) -> str | None:
-    """The JSON text that `response_format`, `text.format` or `output_config.format` asks for, if any."""
-    kind = asked.get("type") if isinstance(asked, dict) else None
+def json_text(wanted: Any) -> str | None:
+    """Return the JSON text that `response_format`, `text.format` or `output_config.format` requires, if any."""
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_object":
         return json.dumps({"answer": "é — text"})
     if kind != "json_schema":
         return None
-    schema = asked.get("json_schema", asked).get("schema", {})
+    schema = wanted.get("json_schema", wanted).get("schema", {})
     return json.dumps(instance(schema), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Takes multipart forms apart."""
+"""Parses multipart forms."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _BOUNDARY = re.compile(r'boundary="?([^";]+)')
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of a form; `filename` is None where it is no file."""
+    """One field of a form; `filename` is None if it is not a file."""
 
     content: bytes
     filename: str | None
 
     @property
     def text(self) -> str:
-        """The content of an ordinary field."""
+        """The content of a field that is not a file."""
         return self.content.decode()
 
 
 def form_of(content_type: str, body: bytes) -> dict[str, Part]:
-    """The fields of a form by name, the last of each; raises ValueError for a body that is none or is cut off."""
+    """Return the fields of a form by name, the last of each. Raises `ValueError` for another or truncated body."""
     boundary = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith("multipart/form-data") or boundary is None:
         raise ValueError(f"multipart/form-data is needed, not {content_type!r}")

@@ -1,4 +1,4 @@
-"""Answers that are no chat: embeddings, images, speech, transcriptions, moderations and models."""
+"""Answers of other APIs than chat: embeddings, images, speech, transcriptions, moderations and models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts.fake_provider.wire import Pieces, Received, reply
 MODELS = ("gpt-4o-mini", "claude-3-5-haiku", "gpt-4o", "text-embedding-3-small")
 #: A picture of one pixel.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-#: What speech sounds like: every byte there is.
+#: The audio of speech: every byte value.
 SPEECH = bytes(range(256)) * 16
 CATEGORIES = (
     "harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm",
@@ -29,7 +29,7 @@ CATEGORIES = (
 
 
 def embeddings(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """The answer to `POST /v1/embeddings`: unit vectors made of the words alone, `dimensions` (1536) long."""
+    """Answer `POST /v1/embeddings`: unit vectors that depend on the words alone, of `dimensions` (1536) numbers."""
     given = body.get("input", "")
     texts = given if isinstance(given, list) and not (given and isinstance(given[0], int)) else [given]
     vectors = [_vector(str(text), int(body.get("dimensions") or 1536)) for text in texts]
@@ -57,7 +57,7 @@ def _vector(text: str, dimensions: int) -> array[float]:
 
 
 def images(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """Pictures, in the answer or, for DALL-E, at an address."""
+    """Return images, in the answer or, for DALL-E, by URL."""
     linked = model.startswith("dall-e") and body.get("response_format") != "b64_json"
     picture = {"url": "https://example.com/fake.png"} if linked else {"b64_json": PNG}
     usage = {
@@ -71,7 +71,7 @@ def images(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
 
 
 def edited(received: Received, plan: Plan) -> Pieces:
-    """A picture made of the one in the form."""
+    """Return an edited image of the one in the form."""
     form = form_of(received.named.get("content-type", ""), received.body)
     if "image" not in form and "image[]" not in form:
         raise ValueError("Missing required parameter: 'image'.")
@@ -79,14 +79,14 @@ def edited(received: Received, plan: Plan) -> Pieces:
 
 
 def speech(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """Sound, in pieces as it is made."""
+    """Return audio, in pieces."""
     kind = {"wav": b"audio/wav", "opus": b"audio/opus", "flac": b"audio/flac"}.get(body.get("response_format", ""))
     pieces = tuple(SPEECH[start : start + 1024] for start in range(0, len(SPEECH), 1024))
     return reply(200, pieces, plan, kind or b"audio/mpeg")
 
 
 def transcription(received: Received, plan: Plan) -> Pieces:
-    """The text of a recording, as JSON or plain."""
+    """Return the text of a recording, as JSON or plain text."""
     form = form_of(received.named.get("content-type", ""), received.body)
     if not form["file"].content or form["file"].filename is None:
         raise ValueError("The audio file could not be decoded or its format is not supported.")
@@ -98,7 +98,7 @@ def transcription(received: Received, plan: Plan) -> Pieces:
 
 
 def moderations(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """Of each input, whether it is bad: it is if it has the word violence."""
+    """Flag each input that contains the word violence."""
     given = body.get("input", "")
     results = []
     for text in given if isinstance(given, list) else [given]:
@@ -115,7 +115,7 @@ def moderations(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
 
 
 def models(received: Received, name: str, plan: Plan) -> Pieces:
-    """All models, or the one called `name`; in Anthropic's shape for its clients."""
+    """Return all models, or the one called `name`; in Anthropic's format for its clients."""
     shown = _anthropic if "anthropic-version" in received.named else _openai
     if not name:
         data = [shown(model) for model in MODELS]

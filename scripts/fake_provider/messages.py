@@ -16,24 +16,24 @@ ERROR_EVENT = b"event: error\ndata: " + anthropic_error(529, "The fake upstream 
 
 
 def message(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """A message, whole or as the events of a stream; what Anthropic requires has to be there."""
+    """Return a message, whole or as the events of a stream; an error if a field that Anthropic requires is missing."""
     for field in ("model", "max_tokens", "messages"):
         if field not in body:
             return reply(400, anthropic_error(400, f"{field}: Field required"), plan, headers=HEADERS)
-    asked = (body.get("output_config") or {}).get("format") or body.get("output_format")
+    wanted = (body.get("output_config") or {}).get("format") or body.get("output_format")
     thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
-    return _message(model, plan, body.get("stream") is True, anthropic_calls(body), json_text(asked), thinks)
+    return _message(model, plan, body.get("stream") is True, anthropic_calls(body), json_text(wanted), thinks)
 
 
 def count_tokens(body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-    """How long the prompt is."""
+    """Return the number of tokens of the prompt."""
     return reply(200, odd({"input_tokens": USAGE["prompt_tokens"]}), plan, headers=HEADERS)
 
 
 @lru_cache(256)
 def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text: str | None, thinks: bool) -> Pieces:
     stop = "max_tokens" if plan.incomplete else "tool_use" if calls else "end_turn"
-    # What came from the cache is not among Anthropic's input tokens.
+    # Anthropic's input tokens exclude cached ones.
     usage: dict[str, Any] = {
         "input_tokens": USAGE["prompt_tokens"] - plan.cached,
         "cache_creation_input_tokens": 0,
@@ -64,8 +64,8 @@ def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text
         events += [event({**at, "delta": delta}) for delta in _deltas(kind, plan.chunks)]
         events.append(event({"type": "content_block_stop", "index": index}))
     ended = {"stop_reason": stop, "stop_sequence": None}
-    told = {"output_tokens": usage["output_tokens"]} if plan.terse else usage
-    events.append(event({"type": "message_delta", "delta": ended, "usage": told}))
+    reported = {"output_tokens": usage["output_tokens"]} if plan.terse else usage
+    events.append(event({"type": "message_delta", "delta": ended, "usage": reported}))
     events.append(event({"type": "message_stop"}))
     return reply(200, tuple(events), plan, EVENTS, headers=HEADERS, error_event=ERROR_EVENT)
 
@@ -73,7 +73,7 @@ def _message(model: str, plan: Plan, stream: bool, calls: tuple[Call, ...], text
 def _blocks(
     spoken: str, calls: tuple[Call, ...], text: str | None, thinks: bool
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], tuple[str, str]]]:
-    """Each block as it starts, what it has when whole, and the field of its deltas with their text."""
+    """Return of each block: its start, its complete fields, and the field of its deltas with their text."""
     if thinks:
         thought = {"thinking": "Hm — é.", "signature": "ZmFrZQ=="}
         yield {"type": "thinking", "thinking": "", "signature": ""}, thought, ("thinking", "Hm — é.")

@@ -1,4 +1,4 @@
-"""Reads what a test wants done with a request: `status=429;retry-after=2`, or the name of a model that means such."""
+"""Plans: how a test wants a request to be answered, such as `status=429;retry-after=2`, or by the name of a model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ALIASES = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with one request; the defaults answer it well and at once. Times are in seconds.
+    """How to answer one request; by default with success and at once. Times are in seconds.
 
-    An *event* is one of a stream, comments among them; of another body it is a byte.
+    An *event* is an event or comment of a stream; of another body it is a byte.
     """
 
-    status: int = 200  # anything else: an error in the shape of the API that was asked
+    status: int = 200  # anything else: an error in the format of the API
     retry_after: str | None = None  # the header of that name
-    times: int | None = None  # the plan holds for so many requests of a model, which are answered well after that
+    times: int | None = None  # the plan applies to so many requests of a model; later ones succeed
     needs_key: str | None = None  # 401 without it in `x-api-key` or as a bearer token
     delay: float = 0.0  # before the first byte
     gap: float = 0.0  # between the events of a stream
@@ -35,19 +35,19 @@ class Plan:
     comments: bool = False  # a comment before each event
     crlf: bool = False  # lines of a stream end in CRLF
     hang: bool = False  # never answers
-    hang_after: int | None = None  # says no more after so many events
+    hang_after: int | None = None  # sends nothing more after so many events
     drop: bool = False  # closes the connection without a byte
     die: bool = False  # closes it half-way through the body
     die_after: int | None = None  # closes it after so many events
-    error_after: int | None = None  # after so many events of a stream comes an error event, and its orderly end
+    error_after: int | None = None  # after so many events of a stream, an error event and a regular end
     gzip: bool = False  # whatever the request accepts
     cookies: bool = False  # two set-cookie headers
     limits: bool = False  # the headers `x-ratelimit-…`
-    reasoning: int = 0  # reasoning tokens, of which the usage tells
+    reasoning: int = 0  # reasoning tokens in the usage
     cached: int = 3  # tokens of the prompt that came from the provider's cache
-    incomplete: bool = False  # the answer ends where its tokens do
-    no_usage: bool = False  # does not tell of usage at all
-    terse: bool = False  # the last event of a message's stream tells of the output tokens alone
+    incomplete: bool = False  # the answer ends because its token limit is reached
+    no_usage: bool = False  # reports no usage
+    terse: bool = False  # the last event of a message's stream has output tokens only
 
     @property
     def takes_time(self) -> bool:
@@ -69,7 +69,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 @lru_cache(1024)
 def parse_plan(text: str) -> Plan:
-    """The plan that `word=value;word` describes; raises ValueError naming a word or value that is not understood."""
+    """Parse a plan, `word=value;word`. Raises `ValueError` naming an unknown word or an invalid value."""
     kinds = {field.name: str(field.type) for field in fields(Plan)}
     values: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in text.split(";"))):
@@ -83,7 +83,7 @@ def parse_plan(text: str) -> Plan:
 
 @lru_cache(1024)
 def alias(model: str) -> str:
-    """The plan a model's own name asks for; empty for an ordinary name."""
+    """Return the plan that a model's name stands for; empty for an ordinary name."""
     for pattern, plan in ALIASES:
         if match := pattern.fullmatch(model):
             return plan.format(*match.groups())

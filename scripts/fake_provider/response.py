@@ -1,4 +1,4 @@
-"""What a response of OpenAI's is made of: its JSON, or the events that tell of it."""
+"""Answers of OpenAI's Responses API: the JSON, or the events of a stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scripts.fake_provider.plan import Plan
 from scripts.fake_provider.spelling import ANSWER, CREATED, USAGE, deltas, event, odd, pieces_of
 from scripts.fake_provider.wire import EVENTS, Pieces, reply
 
-#: Stands for a response's own identifier in answers that are remembered.
+#: Placeholder for a response's identifier in cached answers.
 PLACEHOLDER = "fake-identifier-of-32-characters"
 ERROR_EVENT = event(
     {"type": "error", "code": "server_error", "message": "The fake upstream broke off.", "param": None,
      "sequence_number": 0}
 )  # fmt: skip
-#: What a response repeats of its request, and what it says where nothing was asked for.
+#: Fields that a response repeats from its request, with their defaults.
 ECHOED: dict[str, Any] = {
     "background": False,
     "instructions": None,
@@ -44,7 +44,7 @@ ECHOED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All that a response is made of but its identifier."""
+    """The contents of a response, without its identifier."""
 
     model: str
     plan: Plan
@@ -55,7 +55,7 @@ class Shape:
 
 
 def identified(shape: Shape, stream: bool, number: str) -> Pieces:
-    """A response under its own identifier."""
+    """Return a response with its identifier filled in."""
     if shape.plan.gzip:
         return response.__wrapped__(shape, stream, number)
     own = number.encode()
@@ -64,7 +64,7 @@ def identified(shape: Shape, stream: bool, number: str) -> Pieces:
 
 @lru_cache(256)
 def response(shape: Shape, stream: bool, number: str) -> Pieces:
-    """A response as the pieces to write: one JSON body, or the events of a stream."""
+    """Return a response as the pieces to write: one JSON body, or the events of a stream."""
     plan = shape.plan
     done = _body(shape, number, ANSWER if shape.text is None else shape.text)
     if not stream:
@@ -72,14 +72,14 @@ def response(shape: Shape, stream: bool, number: str) -> Pieces:
     done = _body(shape, number, "".join(deltas(plan.chunks)) if shape.text is None else shape.text)
     begun = {**done, "status": "in_progress", "completed_at": None, "incomplete_details": None}
     begun |= {"output": [], "usage": None}
-    told: list[dict[str, Any]] = [
+    sequence: list[dict[str, Any]] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
     ]
     for index, item in enumerate(done["output"]):
-        told += _told(index, item, plan)
-    told.append({"type": f"response.{done['status']}", "response": done})
-    events = [event({"type": one.pop("type"), "sequence_number": at, **one}) for at, one in enumerate(told)]
+        sequence += _item_events(index, item, plan)
+    sequence.append({"type": f"response.{done['status']}", "response": done})
+    events = [event({"type": one.pop("type"), "sequence_number": at, **one}) for at, one in enumerate(sequence)]
     return reply(200, tuple(events), plan, EVENTS, error_event=ERROR_EVENT)
 
 
@@ -92,8 +92,8 @@ def _body(shape: Shape, number: str, text: str) -> dict[str, Any]:
         output.append({**made, "name": call.name, "arguments": call.arguments})
     if not shape.calls:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
-        said = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant"}
-        output.append({**said, "content": [part]})
+        message = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant"}
+        output.append({**message, "content": [part]})
     written = USAGE["completion_tokens"] + shape.plan.reasoning
     usage = {
         "input_tokens": USAGE["prompt_tokens"],
@@ -118,28 +118,28 @@ def _body(shape: Shape, number: str, text: str) -> dict[str, Any]:
         "x_float": 1.0,
         **ECHOED,
         **orjson.loads(shape.echo),
-        # As OpenAI orders it, after all that may be long.
+        # In OpenAI's order: after the fields that may be long.
         "usage": usage if (completed or incomplete) and not shape.plan.no_usage else None,
     }
 
 
-def _told(index: int, item: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
-    """The events that tell of one item of the output."""
+def _item_events(index: int, item: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
+    """Return the events of one item of the output."""
     place = {"item_id": item["id"], "output_index": index}
     empty = {key: value for key, value in item.items() if key not in ("content", "arguments")}
-    told: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     if item["type"] == "message":
         part, at = item["content"][0], {**place, "content_index": 0}
         empty |= {"status": "in_progress", "content": []}
-        told.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
-        said = {"type": "response.output_text.delta", **at, "logprobs": []}
-        told += [{**said, "delta": piece} for piece in pieces_of(part["text"], plan.chunks)]
-        told.append({"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []})
-        told.append({"type": "response.content_part.done", **at, "part": part})
+        found.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
+        delta = {"type": "response.output_text.delta", **at, "logprobs": []}
+        found += [{**delta, "delta": piece} for piece in pieces_of(part["text"], plan.chunks)]
+        found.append({"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []})
+        found.append({"type": "response.content_part.done", **at, "part": part})
     if item["type"] == "function_call":
         empty |= {"status": "in_progress", "arguments": ""}
-        said = {"type": "response.function_call_arguments.delta", **place}
-        told += [{**said, "delta": piece} for piece in pieces_of(item["arguments"], plan.chunks)]
-        told.append({"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]})
+        delta = {"type": "response.function_call_arguments.delta", **place}
+        found += [{**delta, "delta": piece} for piece in pieces_of(item["arguments"], plan.chunks)]
+        found.append({"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]})
     added = {"type": "response.output_item.added", "output_index": index, "item": empty}
-    return [added, *told, {"type": "response.output_item.done", "output_index": index, "item": item}]
+    return [added, *found, {"type": "response.output_item.done", "output_index": index, "item": item}]

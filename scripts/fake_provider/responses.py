@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/responses`: answers, and the store from which they can be read again."""
+"""OpenAI's `/v1/responses`: answers, and the store of earlier ones."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scripts.fake_provider.wire import Pieces, reply
 
 @dataclass(slots=True)
 class Held:
-    """A response that can be asked for again, and the input it answered."""
+    """A stored response, and its input."""
 
     shape: Shape
     items: list[dict[str, Any]]
 
 
 class Responses:
-    """The responses of one upstream; `name` (up to 12 characters) is in the identifiers it gives out."""
+    """The responses of one provider; `name` (up to 12 characters) is part of their identifiers."""
 
     def __init__(self, name: str, *, most: int = 1000) -> None:
         self.name = name or secrets.token_hex(4)
@@ -35,7 +35,7 @@ class Responses:
         self.numbers = count(1)
 
     def create(self, body: dict[str, Any], model: str, plan: Plan) -> Pieces:
-        """A new response, whole or as a stream of typed events."""
+        """Create a response, whole or as a stream of typed events."""
         previous = body.get("previous_response_id")
         if previous is not None and previous not in self.held:
             message = f"Previous response with id '{previous}' not found."
@@ -63,12 +63,12 @@ class Responses:
             self.held.popitem(last=False)
 
     def one(self, method: str, identifier: str, action: str, plan: Plan, stream: bool = False) -> Pieces:
-        """GET or DELETE of one response, `cancel` it, or its `input_items`."""
+        """Answer GET or DELETE of a response, `cancel` it, or list its `input_items`."""
         held = self.held.get(identifier)
         if held is None:
             body = openai_error(404, f"Response with id '{identifier}' not found.", code="not_found")
             return reply(404, body, plan)
-        # Faults are this request's own; what the answer was made of is that of its making.
+        # Failures come from the plan of this request, contents from the plan of the creation.
         made = held.shape.plan
         plan = replace(plan, reasoning=made.reasoning, cached=made.cached, chunks=made.chunks)
         match method, action:

@@ -1,35 +1,33 @@
-"""A faithful, cheap stand-in for OpenAI and Anthropic that misbehaves on request, in its own process or in this loop.
+"""A fake OpenAI and Anthropic that fails on request, in a process of its own or in the running event loop.
 
 `python -m scripts.fake_provider.server --port 0` prints `listening on http://127.0.0.1:PORT/v1` and serves until
 SIGTERM.
 
-Served under `/v1`, plain and, where the real ones do, streamed:
+Served under `/v1`, whole and, if the real API streams, as a stream:
 
 - `chat/completions`, `completions`; `responses` with everything below it; `messages` and `messages/count_tokens` in
-  Anthropic's shape. Tools are called where `tool_choice` says that they must be, all of them unless parallel calls
-  are
-  forbidden; JSON of a schema is answered where one is asked for; anything else is the same text each time.
+  Anthropic's format. If `tool_choice` requires it, tools are called: all of them, unless parallel calls are forbidden.
+  If a JSON schema is requested, the answer is JSON of it. Any other answer is the same text each time.
 - `embeddings`, `images/…`, `audio/…`, `moderations`, `models`; `files`, `uploads` and `batches`, held in memory.
 - Any other path echoes body and content type.
 
-Responses are held too: `previous_response_id` and `/responses/ID` know those that this upstream gave out, whose
-identifiers begin with `resp_` and the `--name` of the upstream. Every field that real clients read is there; every
-JSON answer is legal and odd (`ODD`), so that a proxy that re-serialises is caught.
+Responses are stored, too: `previous_response_id` and `/responses/ID` accept those of this provider, whose identifiers
+begin with `resp_` and the `--name` of the provider. Answers have every field that real clients read. Their JSON is
+valid but unusual (`ODD`), so that tests detect a proxy that re-serialises it.
 
-What it does with a request is a *plan*, like `status=429;retry-after=2`, taken from the first of:
+A *plan*, like `status=429;retry-after=2`, determines how a request is answered. It is the first of:
 
 - the header `x-fake: PLAN`, or the query `?fake=PLAN`;
 - a script for the request's model, set by `PUT /_script` with `{"gpt-4o": "drop"}`;
-- the model's own name (`fail-503`, `slow-1.5`, `dead-stream`, `hang`, `drop`, `gzip`), as a proxy that picks the
-  model
-  may drop headers.
+- the model's own name (`fail-503`, `slow-1.5`, `dead-stream`, `hang`, `drop`, `gzip`), because a proxy that chooses the
+  model may drop headers.
 
-The words of a plan are the fields of `scripts.fake_provider.plan.Plan`; another word is answered with 400, so that a
-misspelt test fails.
+The words of a plan are the fields of `scripts.fake_provider.plan.Plan`; an unknown word is answered with 400, so that a
+test with a misspelling fails.
 
 `GET /_log` lists the last 1000 requests as `{method, path, headers: [[name, value]], body: base64, disconnected,
-written}`, of a chunked body what it carried, and `written` the bytes of the answer handed to the network so far;
-`DELETE /_log` forgets them and the scripts; `--no-log` keeps none.
+written}`; `body` of a chunked request is decoded, `written` is the number of bytes of the answer sent so far.
+`DELETE /_log` deletes them and the scripts; with `--no-log` none are kept.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ __all__ = [
 
 @asynccontextmanager
 async def serving(port: int = 0, *, log: bool = True, name: str = "") -> AsyncIterator[Upstream]:
-    """Serve from this event loop on 127.0.0.1; port 0 takes a free one, `name` goes into identifiers."""
+    """Serve from this event loop on 127.0.0.1; port 0: a free one, `name`: part of identifiers."""
     upstream = Upstream(log=log, name=name)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(upstream.answer, upstream.connections), "127.0.0.1", port, backlog=1024
@@ -78,7 +76,7 @@ async def serving(port: int = 0, *, log: bool = True, name: str = "") -> AsyncIt
 
 
 class Running:
-    """A fake upstream in a process of its own; `with` and `async with` both start and stop it."""
+    """A fake provider in a process of its own; `with` and `async with` both start and stop it."""
 
     def __init__(self, *, port: int = 0, log: bool = True, name: str = "") -> None:
         self.arguments = ["--port", str(port), "--until-stdin-closes", *([] if log else ["--no-log"]), "--name", name]
@@ -89,11 +87,11 @@ class Running:
         return cast(list[dict[str, Any]], self._control("GET", "/_log"))
 
     def clear(self) -> None:
-        """Forget the log and the scripts."""
+        """Delete the log and the scripts."""
         self._control("DELETE", "/_log")
 
     def script(self, model: str, plan: str = "") -> None:
-        """Treat every request for this model so from now on; an empty plan ends it."""
+        """Answer every request for this model by `plan` from now on; an empty plan removes the script."""
         self._control("PUT", "/_script", orjson.dumps({model: plan}))
 
     def _control(self, method: str, path: str, body: bytes | None = None) -> Any:
@@ -108,13 +106,13 @@ class Running:
     def __enter__(self) -> Running:
         command = [sys.executable, "-m", "scripts.fake_provider.server", *self.arguments]
         root = Path(__file__).resolve().parents[2]
-        # Its end is tied to ours by the pipe: a test run that is killed leaves no server behind.
+        # The server ends when the pipe closes, so that a killed test run leaves no server behind.
         self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
             self.__exit__(None, None, None)
-            raise RuntimeError(f"the fake upstream did not start, exit code {self.process.returncode}")
+            raise RuntimeError(f"the fake provider did not start, exit code {self.process.returncode}")
         self.url = line.removeprefix("listening on ").strip()
         return self
 
@@ -138,7 +136,7 @@ class Running:
 
 
 def running_upstream(*, port: int = 0, log: bool = True, name: str = "") -> Running:
-    """A context manager, sync or async, over a fake upstream in its own process."""
+    """Return a fake provider in a process of its own, as a sync or async context manager."""
     return Running(port=port, log=log, name=name)
 
 
@@ -155,7 +153,7 @@ async def _serve(port: int, log: bool, until_stdin_closes: bool, name: str) -> N
 
 
 def main() -> None:
-    """The command line: `--port`, `--no-log`, `--until-stdin-closes`."""
+    """Run the command line: `--port`, `--no-log`, `--until-stdin-closes`."""
     parser = argparse.ArgumentParser(description="A cheap OpenAI-compatible upstream that misbehaves on request.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--no-log", action="store_true", help="keep no record of requests: for benchmarks")

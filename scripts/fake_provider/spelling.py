@@ -1,4 +1,4 @@
-"""Spells JSON legally and oddly, so that a proxy that re-serialises it is caught."""
+"""Valid but unusual JSON, so that tests detect a proxy that re-serialises it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD = (
 
 
 def odd(fields: dict[str, Any], *, extra: bool = True) -> bytes:
-    """`fields` as a JSON object with more in it, escaped and spaced as no serialiser does."""
+    """Return `fields` as a JSON object with additional fields, escaped and spaced unlike any serialiser."""
     body = json.dumps(fields, separators=(",", " : ")).encode()
     return b"{ " + (ODD + b" ," if extra else b"") + body[1:]
 
@@ -34,23 +34,23 @@ def event(fields: dict[str, Any], *, named: bool = True, extra: bool = False) ->
 
 
 def streamed_text(chunks: int = CHUNKS) -> str:
-    """The text that a stream of so many deltas adds up to."""
+    """Return the whole text of a stream of so many deltas."""
     return "".join(deltas(chunks))
 
 
 def deltas(chunks: int) -> Iterator[str]:
-    """The pieces of that text."""
+    """Yield the deltas of that text."""
     return (f"é{number} " for number in range(chunks))
 
 
 def pieces_of(text: str, count: int) -> Iterator[str]:
-    """`text` in at most `count` pieces, none of them empty."""
+    """Split `text` into at most `count` pieces that are not empty."""
     size = max(1, -(-len(text) // max(1, count)))
     return (text[start : start + size] for start in range(0, len(text), size))
 
 
 def chat_usage(plan: Plan) -> dict[str, Any]:
-    """Token counts as chat completions tell them; reasoning tokens are completion tokens too."""
+    """Return the usage of a chat completion; its completion tokens include reasoning tokens."""
     completion = USAGE["completion_tokens"] + plan.reasoning
     return {
         "prompt_tokens": USAGE["prompt_tokens"],
@@ -63,12 +63,12 @@ def chat_usage(plan: Plan) -> dict[str, Any]:
 
 
 def usage_json(plan: Plan) -> bytes:
-    """`chat_usage` as JSON, or null for a provider that does not tell."""
+    """Return `chat_usage` as JSON, or null if the plan reports no usage."""
     return b"null" if plan.no_usage else odd(chat_usage(plan), extra=False)
 
 
 def openai_error(status: int, message: str, *, param: str | None = None, code: str | None = None) -> bytes:
-    """An error body in OpenAI's shape, oddly spaced."""
+    """Return an error body in OpenAI's format, with unusual spacing."""
     kind, usual = {
         401: ("invalid_request_error", "invalid_api_key"),
         404: ("invalid_request_error", "model_not_found"),
@@ -93,7 +93,7 @@ ANTHROPIC_TYPES = {
 
 
 def anthropic_error(status: int, message: str) -> bytes:
-    """An error body in Anthropic's shape."""
+    """Return an error body in Anthropic's format."""
     kind = ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     error = {"type": kind, "message": message}
     return odd({"type": "error", "error": error, "request_id": "req_fake"}, extra=False)

@@ -1,4 +1,4 @@
-"""Chooses the answer to a request: its plan first, then what the path is for."""
+"""Chooses the answer to a request, by its plan and its path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scripts.fake_provider.spelling import anthropic_error, odd, openai_error
 from scripts.fake_provider.wire import Pieces, Received, reply
 
 FAKE = re.compile(rb"\r\n[Xx]-[Ff]ake: *([^\r]*)")
-#: POST with a JSON body: what answers it.
+#: Handlers of POST with a JSON body.
 POSTED: dict[str, Callable[[dict[str, Any], str, Plan], Pieces]] = {
     "/v1/chat/completions": chat,
     "/v1/completions": text_completion,
@@ -33,20 +33,20 @@ POSTED: dict[str, Callable[[dict[str, Any], str, Plan], Pieces]] = {
     "/v1/audio/speech": speech,
     "/v1/moderations": moderations,
 }
-#: POST with a form.
+#: Handlers of POST with a form.
 FORMS: dict[str, Callable[[Received, Plan], Pieces]] = {
     "/v1/images/edits": edited,
     "/v1/images/variations": edited,
     "/v1/audio/transcriptions": transcription,
     "/v1/audio/translations": transcription,
 }
-#: Names of a router's policies: no provider has a model called so.
+#: Names of a router's policies: no provider has a model of such a name.
 POLICIES = ("auto",)
 HELD = ("files", "uploads", "batches")
 
 
 class Upstream:
-    """The state that all connections share: the log, the scripts by model, and what clients have stored."""
+    """The state that all connections share: the log, the scripts by model, and stored objects."""
 
     def __init__(self, *, log: bool = True, name: str = "") -> None:
         self.url = ""
@@ -63,19 +63,19 @@ class Upstream:
         return [received.entry() for received in self.received]
 
     def clear(self) -> None:
-        """Forget the log, the scripts and how often they were used."""
+        """Delete the log, the scripts and their counts of use."""
         self.received.clear()
         self.scripts.clear()
         self.used.clear()
 
     def script(self, model: str, plan: str = "") -> None:
-        """Treat every request for this model so from now on; an empty plan ends it."""
+        """Answer every request for this model by `plan` from now on; an empty plan removes the script."""
         parse_plan(plan)
         self.scripts[model] = plan
         self.used.pop((model, plan), None)
 
     def answer(self, received: Received) -> tuple[Plan, Pieces]:
-        """The plan of a request and the pieces to write: head first, then an event or the body each."""
+        """Return the plan of a request and the pieces to write: the head, then events or the body."""
         if received.path.startswith("/_"):
             return Plan(), self._control(received)
         if self.keep_log:
@@ -91,7 +91,7 @@ class Upstream:
         if model in POLICIES:
             return plan, _error(received, 404, f"The model '{model}' does not exist.", plan)
         if plan.status != 200:
-            return plan, _error(received, plan.status, "The fake upstream was told to fail.", plan)
+            return plan, _error(received, plan.status, "The fake provider failed as planned.", plan)
         try:
             return plan, self._answer(received, body, model, plan)
         except KeyError as error:
@@ -158,7 +158,7 @@ class Upstream:
 
 
 def _parsed(received: Received) -> dict[str, Any]:
-    """The JSON body of a path that takes one, or the texts of a form; empty for other paths."""
+    """Return the JSON body, or the texts of a form; an empty object for paths that take neither."""
     if received.method != "POST" or not received.path.startswith("/v1/"):
         return {}
     if received.path in FORMS:
@@ -181,7 +181,7 @@ def _key(received: Received) -> str:
 
 
 def _error(received: Received, status: int, message: str, plan: Plan | None = None) -> Pieces:
-    """An error in the shape of the API that was asked."""
+    """Return an error in the format of the request's API."""
     if received.path.startswith("/v1/messages") or "anthropic-version" in received.named:
         return reply(status, anthropic_error(status, message), plan, headers=HEADERS)
     return reply(status, openai_error(status, message), plan)

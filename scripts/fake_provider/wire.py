@@ -1,4 +1,4 @@
-"""HTTP as the fake upstream speaks it: what a request was, and an answer as the pieces to write."""
+"""HTTP of the fake provider: a received request, and an answer as the pieces to write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pieces = tuple[bytes, ...]
 
 
 class Received:
-    """One request as it arrived; `disconnected` when the client left before the whole answer was written."""
+    """One request as it arrived; `disconnected`: the client disconnected before the whole answer was written."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         line = head.partition(b"\r\n")[0].decode("latin-1")
@@ -36,7 +36,7 @@ class Received:
         return {name.lower(): value for name, value in self.headers()}
 
     def entry(self) -> dict[str, Any]:
-        """Its row in `/_log`."""
+        """The request's row in `/_log`."""
         return {
             "method": self.method,
             "path": self.target,
@@ -56,7 +56,7 @@ def reply(
     headers: tuple[bytes, ...] = (b"x-request-id: req_fake", b"OpenAI-Processing-MS: 1"),
     error_event: bytes = b"",
 ) -> Pieces:
-    """An HTTP response as pieces: bytes become a body with its length, a tuple becomes one HTTP chunk an event."""
+    """Return an HTTP response as pieces: bytes become a body with its length, a tuple one HTTP chunk per event."""
     plan = plan or Plan()
     lines = [b"HTTP/1.1 %d %b" % (status, REASONS.get(status, b"Other")), b"Content-Type: " + content_type, *headers]
     lines += [b"retry-after: " + plan.retry_after.encode()] if plan.retry_after else []

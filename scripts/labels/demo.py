@@ -21,6 +21,6 @@ def rows() -> Iterator[dict[str, str]]:
 
 
 def cost(example: Example, model: DemoModel) -> float:
-    """Return what a model's answer costs at its list prices, USD."""
+    """Return the cost of a model's answer at its list prices, USD."""
     tokens = example.answers[model.name].tokens
     return (example.prompt_tokens * model.input_price + tokens * model.output_price) / 1e6

@@ -2,15 +2,15 @@
 
 A label set is a CSV file (NAME.csv or NAME.csv.gz), UTF-8, whose quoted fields may hold newlines:
 
-    prompt      the text that models were asked
+    prompt      the text sent to the models
     task        a tag of the prompt (may be empty)
     bench       a group of tasks (may be left out)
-    q:MODEL     what the model's answer scored, 0 to 1 (empty: unknown)
-    c:MODEL     what the request cost, USD (empty: unknown)
+    q:MODEL     score of the model's answer, 0 to 1 (empty: unknown)
+    c:MODEL     cost of the request, USD (empty: unknown)
 
-BENCH_DATA names a folder of such files, or is `generated`: the demo's memory and two sets of known structure. Without
-it `../shared/data`, seen from the repository, is taken if it is there, else the generated sets. Of a folder with all of
-`MEASURED`, the sets on which the README's figures were measured, these alone are taken."""
+BENCH_DATA names a folder of such files, or is `generated`: the demo's memory and two sets of known structure. If it is
+not set, `../shared/data` relative to the repository is used if it exists, else the generated sets. If a folder has all
+of `MEASURED`, the sets of the README's figures, only these are used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEASURED = ("routellm.csv.gz", "llmrouter.csv.gz")
 
 
 def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """The files of the label sets. Raises `SystemExit` if BENCH_DATA names a folder without any."""
+    """Return the files of the label sets. Raises `SystemExit` if BENCH_DATA names a folder without any."""
     named = environ.get("BENCH_DATA")
     if named == GENERATED:
         return list(generated())
@@ -46,7 +46,7 @@ def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
 
 @cache
 def generated() -> tuple[Path, ...]:
-    """The demo's memory and two generated sets, written to a folder that is removed when the process ends."""
+    """Return the demo's memory and two generated sets, written to a folder that is removed when the process ends."""
     folder = tempfile.TemporaryDirectory(prefix="pgrouter-labels-")
     atexit.register(folder.cleanup)
     path = Path(folder.name)
@@ -58,5 +58,5 @@ def generated() -> tuple[Path, ...]:
 
 
 def set_name(path: Path) -> str:
-    """The name of the set in a file."""
+    """Return the name of the set in a file."""
     return path.name.removesuffix(".gz").removesuffix(".csv")

@@ -1,9 +1,9 @@
 """Label sets of known structure: kinds of prompts with words of their own, and models good at some of them.
 
-A prompt is a sentence of its kind. A model answers it right with the probability `skill` of that kind, moved by how
-hard the prompt is, which is the same for all models. Its cost is its prices times the tokens of prompt and answer. So
-there is something to learn, as much as is known: a router that recognises the kind can do no better than the best model
-of each kind, and one that does not recognise it has only mixtures of single models.
+A prompt is a sentence of its kind. A model's answer is right with the probability `skill` of that kind, shifted by the
+difficulty of the prompt, which is the same for all models. The cost is the model's prices times the tokens of prompt
+and answer. The benefit of routing is therefore known: with the kind recognised, the best model of each kind is optimal;
+without it, only mixtures of single models are left.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 from scripts.labels.kinds import KINDS, PLACES, QUALITIES, Kind
 
-#: How much a prompt's difficulty moves the probability of a right answer: the standard deviation.
+#: Standard deviation of the shift of the probability of a right answer by a prompt's difficulty.
 DIFFICULTY = 0.12
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model of a set: USD per million tokens, and how often it is right, by kind if it differs from `skill`."""
+    """A model of a set: USD per million tokens, and its share of right answers: `skill`, or by kind if it differs."""
 
     name: str
     input_price: float
@@ -33,16 +33,16 @@ class Candidate:
     skills: Mapping[str, float] = field(default_factory=dict)
 
     def right(self, kind: Kind) -> float:
-        """The probability of a right answer to an average prompt of a kind."""
+        """Return the probability of a right answer to an average prompt of a kind."""
         return self.skills.get(kind.name, self.skill)
 
 
-#: The small one is as good as the large one at every second kind.
+#: The small model is as good as the large one on every second kind.
 PAIR = (
     Candidate("small", 0.2, 0.6, 0.45, {"kitchen": 0.9, "letters": 0.9, "arithmetic": 0.85, "databases": 0.8}),
     Candidate("large", 3.0, 12.0, 0.9),
 )
-#: Specialists of different prices, and one that is better than none of the others.
+#: Specialists of different prices, and one model that is dominated by the others.
 SIX = (
     Candidate("tiny", 0.05, 0.2, 0.35, {"kitchen": 0.8, "garden": 0.75}),
     Candidate("writer", 0.4, 1.6, 0.5, {"letters": 0.95, "kitchen": 0.85, "clauses": 0.75}),
@@ -56,7 +56,7 @@ SIX = (
 def rows(
     prompts: int, candidates: Sequence[Candidate], *, seed: int, kinds: Sequence[Kind] = KINDS, unknown: float = 0.0
 ) -> Iterator[dict[str, str]]:
-    """Rows of a label set whose prompts are all different, the same for the same arguments.
+    """Yield the rows of a label set with different prompts; the same for the same arguments.
 
     Columns: `prompt`, `task` (the kind), `bench`, `q:MODEL` (0 or 1) and `c:MODEL` (USD). A share of `unknown` scores
     is left empty, the last model's excepted.
@@ -78,7 +78,7 @@ def rows(
 
 
 def sentence(kind: Kind, dice: random.Random) -> str:
-    """A prompt of a kind: one or two of its sentences."""
+    """Return a prompt of a kind: one or two of its sentences."""
     chosen = dice.sample(kind.patterns, dice.choice((1, 1, 2)))
     return " ".join(_filled(pattern, kind, dice) for pattern in chosen)
 
@@ -93,7 +93,7 @@ def _filled(pattern: str, kind: Kind, dice: random.Random) -> str:
 def labels(
     prompt: str, kind: Kind, candidates: Sequence[Candidate], dice: random.Random, unknown: float
 ) -> dict[str, str]:
-    """The cells of a prompt: whether each model's answer is right, and what it costs."""
+    """Return the cells of a prompt: whether each model's answer is right, and its cost."""
     harder = dice.gauss(0, DIFFICULTY)
     answer = kind.answer * 2 ** dice.uniform(-1, 1)
     scores, costs = {}, {}

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A latent kind of prompts: what a model is good at or not.
+    """A latent kind of prompts, on which models differ in quality.
 
-    `patterns` are sentences with places for `{thing}`, `{other}`, `{quality}`, `{place}` and `{number}`. `words` of the
-    kind fill the first two; the rest of the words are those of every kind.
+    `patterns` are sentences with placeholders `{thing}`, `{other}`, `{quality}`, `{place}` and `{number}`. The first
+    two are filled with `words` of the kind, the others with words that all kinds share.
     """
 
     name: str
-    #: Kinds of a bench are alike: a shared memory of one may help another.
+    #: Kinds of the same bench are similar, so that a shared memory of one may help another.
     bench: str
-    #: Tokens of an answer, about: half to twice as many are written.
+    #: Typical tokens of an answer; the actual number is half to twice this.
     answer: int
     patterns: tuple[str, ...]
     words: tuple[str, ...]

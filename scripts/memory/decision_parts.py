@@ -1,4 +1,4 @@
-"""Where the time of a decision goes: what its parts cost when they are asked for by themselves."""
+"""The time of the parts of a decision, each called alone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from scripts.support.report import Baseline, Params, Report
 
 ROUND_TRIP, NEIGHBOURS, BLIND = "round trip: select 1", "neighbours", "decide without an embedding"
 WHOLE = "decide"
-#: Questions before it counts.
+#: Untimed calls at the beginning.
 WARM = 10
 POLICY = "$1, $2, $3, $4, null, $5, $6, null, null"
-#: Statements by what they measure. `estimates` and `neighbours` expect a tenant that has been entered.
+#: Statements by the name of the part. `estimates` and `neighbours` require a tenant that has been entered.
 PARTS = {
     ROUND_TRIP: "select 1",
     NEIGHBOURS: f"select * from router.neighbours($1, $2, $3, {K})",
@@ -31,13 +31,13 @@ PARTS = {
 
 
 async def parts(report: Report, dsn: str, tenant: Tenant, embeddings: Sequence[HalfVector], others: int) -> None:
-    """Rows for each part, its time at the client and in the server's processor, over one connection, in turns."""
+    """Add rows of each part: time at the client and processor time of the server, over one connection, in turns."""
     times: dict[str, list[float]] = {part: [] for part in PARTS}
     used: dict[str, list[float]] = {part: [] for part in PARTS}
     connection = await connect(dsn)
     try:
         backend = await connection.fetchval("select pg_backend_pid()")
-        # Entered for all parts: being inside a transaction costs the same for each.
+        # The tenant is entered for all parts, so that the transaction costs the same for each.
         async with connection.transaction():
             await connection.execute(f"select router_internal._enter({tenant.number})")
             for number, embedding in enumerate(islice(cycle(embeddings), WARM + len(embeddings))):

@@ -1,4 +1,4 @@
-"""The limit to look at: exact nearest-neighbour search over the same memories, with numpy, in this process."""
+"""Lower limit of search time: exact search over the same memories, with numpy, in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scripts.support.corpus import CHUNK, Corpus, Vectors
 
-#: Postgres and numpy round differently; two memories this close in similarity are equally near.
+#: Difference of similarity up to which memories count as equally near: Postgres and numpy round differently.
 TIE = 2e-6
 
 
@@ -17,14 +17,14 @@ class Exact:
     """All memories of one tenant as an array of float32, 1.5 kB each."""
 
     def __init__(self, corpus: Corpus, memories: int) -> None:
-        """The memories that `memory_world.make` gives a tenant of this size."""
+        """`memories`: the size of the tenant, whose memories are those of `world.make`."""
         self._rows = np.empty((memories, corpus.vectors.shape[1]), np.float32)
         for start, (_, rows) in zip(range(0, memories, CHUNK), corpus.copies(memories), strict=True):
             self._rows[start : start + len(rows)] = rows
         self._rows /= np.linalg.norm(self._rows, axis=1, keepdims=True)
 
     def nearest(self, embedding: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], float]:
-        """The k highest similarities, highest first, and the milliseconds that the search took."""
+        """Return the k highest similarities, highest first, and the milliseconds of the search."""
         started = time.perf_counter()
         similarity = self._rows @ embedding
         k = min(k, len(similarity))
@@ -32,7 +32,7 @@ class Exact:
         return found, (time.perf_counter() - started) * 1000
 
     def search(self, queries: Vectors, k: int) -> tuple[list[float], list[float]]:
-        """For each query the similarity of its k-th nearest memory, and the milliseconds of finding it."""
+        """Return for each query the similarity of its k-th nearest memory, and the milliseconds of the search."""
         unit = queries.astype(np.float32)
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
         found = [self.nearest(query, k) for query in unit]
@@ -40,5 +40,5 @@ class Exact:
 
 
 def recall(similarities: list[float], kth: float, k: int) -> float:
-    """Share of the k nearest that were found; whatever is as near as the k-th is one of them."""
+    """Return the share of the k nearest that were found; all memories as near as the k-th count as such."""
     return sum(similarity >= kth - TIE for similarity in similarities) / k

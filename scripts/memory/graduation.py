@@ -17,16 +17,16 @@ from scripts.memory.speed import Asker, asking, decide
 from scripts.memory.world import Tenant
 from scripts.support.corpus import Corpus
 
-#: Between two calls of those who wait for a graduation, seconds: they are to wait for locks, not for the processors.
+#: Seconds between two calls of a connection during a graduation, so that it waits for locks and not for the processors.
 PAUSE = 0.01
-#: So long they are watched before it begins, seconds.
+#: Seconds for which the calls are timed before the graduation begins.
 BEFORE = 1.5
 
 _taught = itertools.count()
 
 
 def lessons(corpus: Corpus) -> Iterator[Example]:
-    """One new prompt after the other, its embedding and labels those of a prompt of `corpus`."""
+    """Yield new prompts, each with the embedding and labels of a prompt of `corpus`."""
     for prompt, row in itertools.cycle(zip(corpus.prompts, corpus.vectors, strict=True)):
         quality, lengths = (
             {model: value for model, value in enumerate(values, 1) if value is not None}
@@ -38,7 +38,7 @@ def lessons(corpus: Corpus) -> Iterator[Example]:
 
 @dataclass(frozen=True, slots=True)
 class Graduation:
-    """Return the seconds of a graduation, and the longest wait of each other connection, milliseconds."""
+    """Seconds of a graduation; `waits`, `before`: each connection's longest wait during and before it, milliseconds."""
 
     seconds: float
     waits: dict[str, float]
@@ -46,7 +46,7 @@ class Graduation:
 
 
 async def graduate(owner: asyncpg.Connection, tenant: Tenant) -> float:
-    """Move a tenant's memories behind an index of their own; the seconds that it took."""
+    """Move a tenant's memories to a partition with an index of its own; return the seconds."""
     started = time.perf_counter()
     moved = await owner.fetchval("select router.graduate($1, $2::smallint)", tenant.number, tenant.space, timeout=None)
     seconds = time.perf_counter() - started
@@ -58,7 +58,7 @@ async def graduate(owner: asyncpg.Connection, tenant: Tenant) -> float:
 async def graduate_in_use(
     owner: asyncpg.Connection, dsn: str, tenant: Tenant, other: Tenant, corpus: Corpus
 ) -> Graduation:
-    """Graduate a tenant while it and another one are read and taught, each on a connection of its own."""
+    """Graduate a tenant while it and another one are read and taught, each on a separate connection."""
     examples = lessons(corpus)
     embedding = HalfVector(corpus.vectors[0])
 
@@ -87,7 +87,7 @@ async def graduate_in_use(
 
     going = [asyncio.create_task(go_on(kind)) for kind in kinds]
     try:
-        # Connecting and the first call are not what is waited for.
+        # Connecting and the first call are not timed.
         await asyncio.sleep(0.5)
         waits.update(dict.fromkeys(kinds, 0.0))
         await asyncio.sleep(BEFORE)

@@ -1,4 +1,4 @@
-"""Tenants of growing size, asked before and after graduation: how long it takes, and how near it is to exact."""
+"""Time and recall of decisions for tenants of growing size, before and after graduation."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from scripts.support.corpus import Corpus
 from scripts.support.report import Baseline, Params, Report, say
 
 EXACT, GRADUATED = "exact", "graduated"
-#: Milliseconds, by size of an exact scan; those of a graduated tenant from BIG memories on.
+#: Targets in milliseconds: of an exact scan by size, and of graduated tenants of BIG memories or more.
 EXACT_TARGETS = {50: 0.5, 5_000: 5.0}
 BIG, BIG_TARGET = 20_000, 4.0
 RECALL_TARGET, SAME_TARGET = 0.95, 0.97
-#: Settings of the index scan that are tried beside the product's own.
+#: Values of hnsw.ef_search that are measured besides the product's own.
 EF_SEARCH = (100, 150, 200, 300, 400)
-#: Recall is asked of this many prompts at most: past that it changes in the third digit. An exact scan is asked of few.
+#: Maximum number of prompts for recall: more change only its third digit, and an exact scan needs few.
 RECALLED = {EXACT: 50, GRADUATED: 300}
 
 
 class Ladder:
-    """The tenants of one database that are measured one by one; `others` is how many more there are."""
+    """Measures the tenants of one database one by one; `others`: the number of other tenants."""
 
     def __init__(
-        self, report: Report, dsn: str, owner: asyncpg.Connection, others: int, stored: Corpus, asked: Corpus
+        self, report: Report, dsn: str, owner: asyncpg.Connection, others: int, stored: Corpus, questions: Corpus
     ) -> None:
-        """The tenants remember `stored`; `asked` are the prompts to ask."""
+        """`stored`: the prompts of the memories; `questions`: the prompts to decide for."""
         self._report = report
         self._stored = stored
-        self._asked = asked
+        self._questions = questions
         self._prompts = len(stored.prompts)
         self._dsn = dsn
         self._owner = owner
@@ -45,9 +45,9 @@ class Ladder:
         self.taken: dict[tuple[int, str], Taken] = {}
 
     async def climb(self, tenant: Tenant, questions: int, *, graduates: bool, sweeps: bool) -> None:
-        """Measure a tenant with so many prompts, and again as it `graduates`; `sweeps` tries other settings too."""
+        """Measure a tenant; `graduates`: also after graduation; `sweeps`: also with other settings."""
         say(f"  {tenant.memories:,} memories")
-        asked = self._asked.part(0, questions)
+        asked = self._questions.part(0, questions)
         exact = Exact(self._stored, tenant.memories)
         k = min(K, tenant.memories)
         kth, searches = exact.search(asked.vectors, k)
@@ -61,7 +61,7 @@ class Ladder:
             if not graduates:
                 return
             seconds = await graduate(self._owner, tenant)
-            self._report.add("graduation, nobody waiting", seconds, "s", params=self._params(tenant, GRADUATED))
+            self._report.add("graduation, unused", seconds, "s", params=self._params(tenant, GRADUATED))
             scan = Baseline("exact scan", taken.p50)
             under = BIG_TARGET if tenant.memories >= BIG else None
             again, approximate = await asker.decisions(tenant, embeddings)
@@ -105,10 +105,10 @@ class Ladder:
         self._report.add(f"recall@{K}", float(np.mean(shares)), "share", params=params, over=over)
 
     def _same(self, tenant: Tenant, exact: list[Scores], approximate: list[Scores], **more: int) -> None:
-        """How often the chosen model is the exact scan's, and what the choice loses by the exact scan's scores."""
+        """Add the share of choices equal to the exact scan's, and the loss of the others by the exact scan's scores."""
         pairs = [(right, next(iter(found))) for right, found in zip(exact, approximate, strict=True)]
         same = statistics.mean(chosen == next(iter(right)) for right, chosen in pairs)
-        # Against the exact scan's own choice, which under low support is not its best.
+        # Compared with the exact scan's choice, which is not its best model if the support is low.
         lost = statistics.mean(right[next(iter(right))] - right[chosen] for right, chosen in pairs)
         params = {**self._params(tenant, GRADUATED), **more}
         over = SAME_TARGET if tenant.memories >= BIG and not more else None
@@ -121,7 +121,7 @@ class Ladder:
         return {"memories": tenant.memories, "search": search, "other tenants": self._others, **jittered}
 
     def grown(self, search: str, sizes: Sequence[int]) -> None:
-        """How a decision's time grows from each size to the next."""
+        """Add the growth of a decision's time from each size to the next."""
         for small, large in pairwise(sorted(sizes)):
             params: Params = {"from": small, "to": large, "search": search, "other tenants": self._others}
             ratio = self.taken[large, search].p50 / self.taken[small, search].p50
@@ -130,7 +130,7 @@ class Ladder:
             )
 
     def crossing(self, sizes: Sequence[int]) -> None:
-        """The size from which a graduated tenant's decisions are quicker, between the measured `sizes`."""
+        """Add the size from which decisions are faster after graduation, interpolated between `sizes`."""
         for name in ("p50", "server"):
             differences = []
             for size in sizes:
@@ -145,7 +145,7 @@ class Ladder:
 
 
 def _root(sizes: Sequence[int], differences: Sequence[float]) -> float | None:
-    """Where `differences` turn positive for good, by interpolation: the first size if they all are, None if nowhere."""
+    """Interpolate where `differences` become positive for good: the first size if they all are, None if nowhere."""
     if len(differences) != len(sizes) or differences[-1] <= 0:
         return None
     last = max((i for i, each in enumerate(differences) if each <= 0), default=None)

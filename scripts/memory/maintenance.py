@@ -1,4 +1,4 @@
-"""What it costs to keep a memory: teaching, forgetting past the cap, graduating while in use, bytes."""
+"""Cost of keeping a memory: teaching, forgetting beyond the cap, graduating while in use, bytes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scripts.memory.world import K, Tenant
 from scripts.support.corpus import Corpus
 from scripts.support.report import Baseline, Params, Report, say
 
-#: Examples taught where nothing is forgotten.
+#: Examples taught below the cap.
 TAUGHT = 100
-#: A batch is forgotten when the cap is exceeded by this share; so many batches are waited for.
+#: Share by which the cap is exceeded before a batch is forgotten; number of batches that are timed.
 SLACK, BATCHES = 0.02, 3
 
 
 async def cap(owner: asyncpg.Connection, tenant: Tenant, memories: int) -> None:
-    """Change how many memories a tenant keeps."""
+    """Change the maximum number of memories of a tenant."""
     await owner.execute("select router.change_tenant($1, $2)", tenant.number, memories)
 
 
 async def sizes(owner: asyncpg.Connection, tenant: Tenant) -> dict[str, float]:
-    """Bytes per memory of the table that holds a tenant's memories and of each of its indexes, by role in the table."""
+    """Return bytes per memory of a tenant's table and of each of its indexes, by the name in the report."""
     rows = await owner.fetch(
         """
         with home as (
@@ -45,32 +45,32 @@ async def sizes(owner: asyncpg.Connection, tenant: Tenant) -> dict[str, float]:
     return {row["name"]: row["bytes"] for row in rows}
 
 
-#: The share of a graduated tenant's memories that is forgotten at once, and the prompts asked afterwards.
+#: Share of a graduated tenant's memories that is forgotten at once, and the number of prompts searched afterwards.
 FORGOTTEN, ASKED = 0.25, 100
 
 
 class Maintenance:
-    """One run's measurements of teaching, forgetting and graduating; the examples taught are those of `asked`."""
+    """Measures teaching, forgetting and graduating; the taught examples are those of `corpus`."""
 
-    def __init__(self, report: Report, dsn: str, owner: asyncpg.Connection, asked: Corpus) -> None:
+    def __init__(self, report: Report, dsn: str, owner: asyncpg.Connection, corpus: Corpus) -> None:
         self._report = report
         self._dsn = dsn
         self._owner = owner
-        self._asked = asked
-        self._examples = lessons(asked)
+        self._corpus = corpus
+        self._examples = lessons(corpus)
         self._without: Taken | None = None
 
     async def small(self, tenant: Tenant) -> None:
-        """A tenant that has not graduated: bytes, teaching, teaching past its cap."""
+        """Measure a tenant that has not graduated: bytes, teaching, teaching beyond its cap."""
         say(f"Teaching a tenant of {tenant.memories:,} memories.")
         await self._bytes(tenant, "small")
         self._without = await self._teach(tenant, "small")
 
     async def graduated(self, tenant: Tenant, other: Tenant) -> None:
-        """A tenant graduates while it and another one are used; then what it costs to keep it."""
+        """Graduate a tenant while it and another one are in use; then measure its bytes and teaching."""
         say(f"Graduating a tenant of {tenant.memories:,} memories in use, then teaching it.")
         params = {"memories": tenant.memories}
-        found = await graduate_in_use(self._owner, self._dsn, tenant, other, self._asked)
+        found = await graduate_in_use(self._owner, self._dsn, tenant, other, self._corpus)
         self._report.add("graduation, in use", found.seconds, "s", params=params)
         for kind, wait in found.waits.items():
             self._report.add(
@@ -82,18 +82,18 @@ class Maintenance:
         await self._thinned(tenant)
 
     async def _thinned(self, tenant: Tenant) -> None:
-        """Forgotten memories stay in the index until it is built anew; they must not stand in for neighbours."""
+        """Count neighbours after forgetting: the index keeps deleted memories until it is rebuilt."""
         async with asking(self._dsn) as asker:
             rows = await self._owner.fetch("select memory_id from router.memories where tenant_id = $1", tenant.number)
             known = [row["memory_id"] for row in rows]
             await memory.forget(asker.db, tenant.number, known[:: round(1 / FORGOTTEN)])
-        found = await similarities(self._dsn, tenant, halfvectors(self._asked.vectors[:ASKED]), K)
+        found = await similarities(self._dsn, tenant, halfvectors(self._corpus.vectors[:ASKED]), K)
         params = {"memories": tenant.memories, "forgotten": FORGOTTEN}
         share = sum(map(len, found)) / len(found) / K
         self._report.add(f"neighbours found, of {K}", share, "share", params=params, over=0.999)
 
     async def _teach(self, tenant: Tenant, search: str) -> Taken:
-        """Teach with room, then past the cap."""
+        """Time teaching below the cap, then beyond it."""
         async with asking(self._dsn) as asker:
 
             async def teach() -> None:
@@ -106,7 +106,7 @@ class Maintenance:
             self._add("teaching one example", tenant, search, without, "small tenant", self._without)
             most = tenant.memories
             await cap(self._owner, tenant, most)
-            # The first call forgets what was taught until here.
+            # The first call forgets the excess of the examples above.
             await teach()
             batch = int(most * SLACK) + 1
             full = await asker.taken(teach, batch * max(1, min(BATCHES, 600 // batch)))
@@ -125,7 +125,7 @@ class Maintenance:
             "select tableoid::regclass::text from router.memories where tenant_id = $1 limit 1", tenant.number
         )
         await self._owner.execute(f"vacuum (analyze) {home}")
-        width = self._asked.vectors.shape[1]
+        width = self._corpus.vectors.shape[1]
         for name, size in (await sizes(self._owner, tenant)).items():
             self._report.add(
                 "bytes of a memory", size, "B", params={"search": search, "in": name},

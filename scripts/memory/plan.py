@@ -1,4 +1,4 @@
-"""How much the memory's benchmark measures: a quick run, the whole, and with large tenants."""
+"""Extent of the memory's benchmark: quick, whole, or with large tenants."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured, and for how long.
+    """Sizes of the tenants to measure, and durations.
 
-    Tenants of the sizes `alone` with one other each, and those `among` together with `others` of `each` memories,
-    the smallest first. `taught` and `in_use` are sizes of two more there: taught, and graduated while in use.
+    `alone`: tenants in a database with one other each. `among`: tenants in one database with `others` of `each`
+    memories, the smallest first. `taught`, `in_use`: two more there, one to be taught, one to graduate while in use.
     """
 
     alone: tuple[int, ...]
@@ -26,7 +26,7 @@ class Plan:
     prompts: int | None
 
     def questions(self, memories: int) -> int:
-        """Prompts asked of a tenant of this size: fewer where an exact scan takes long."""
+        """Return the number of prompts to decide for a tenant of this size: fewer if an exact scan takes long."""
         return min(1000, max(400, 10_000_000 // memories)) if self.prompts is None else 100
 
 
@@ -43,7 +43,7 @@ FULL = Plan(
 
 
 def chosen(*, quick: bool, large: int | None) -> Plan:
-    """The plan of a run; `large` is the size of the largest tenant, None: without it."""
+    """Return the plan of a run; `large`: size of the largest tenant, None: without it."""
     if quick:
         return QUICK
     if large is None:

@@ -1,4 +1,4 @@
-"""What one decision takes: at the client, in the server, and whether it is the one an exact search gives."""
+"""Time of decisions at the client and in the server, and their scores for comparison with an exact search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Scores = dict[int, float]
 
 @dataclass(slots=True)
 class Taken:
-    """Milliseconds of some calls: each one's at the client, and in the server's and the client's processor per call."""
+    """Milliseconds of calls: of each one at the client, and processor time per call of server and client."""
 
     latencies: list[float] = field(default_factory=list)
     server: float | None = None
@@ -42,12 +42,12 @@ class Taken:
 
     @property
     def p95(self) -> float:
-        """Under this are 95% at the client."""
+        """95th percentile at the client."""
         return quantile(self.latencies, 0.95)
 
 
 class Asker:
-    """One connection of the proxy's pool, which asks as a request does."""
+    """One connection of the proxy's pool, which calls `decide` like a request."""
 
     def __init__(self, db: Database, backend: int) -> None:
         self.db = db
@@ -56,7 +56,7 @@ class Asker:
     async def decisions(
         self, tenant: Tenant, embeddings: Sequence[HalfVector], warm: int = 10
     ) -> tuple[Taken, list[Scores]]:
-        """One decision after the other for all `embeddings`, after `warm` that are not timed."""
+        """Decide for all `embeddings` one after the other, after `warm` untimed decisions."""
         for embedding in islice(cycle(embeddings), warm):
             await decide(self.db, tenant, embedding)
         waiting = iter(embeddings)
@@ -89,7 +89,7 @@ class Asker:
 
 @asynccontextmanager
 async def asking(dsn: str) -> AsyncIterator[Asker]:
-    """A connection to the database of `dsn` with the proxy's role and settings."""
+    """Yield a connection to the database of `dsn` with the proxy's role and settings."""
     db = Database(dsn, size=1)
     await db.open()
     try:
@@ -99,7 +99,7 @@ async def asking(dsn: str) -> AsyncIterator[Asker]:
 
 
 async def decide(db: Database, tenant: Tenant, embedding: HalfVector) -> list[Mapping[str, Any]]:
-    """The question of a routed request with nothing but its prompt to go by."""
+    """Decide for a routed request that has a prompt only."""
     question = Question(
         tenant_id=tenant.number,
         policy_id=tenant.policy,
@@ -114,7 +114,7 @@ async def decide(db: Database, tenant: Tenant, embedding: HalfVector) -> list[Ma
 async def similarities(
     dsn: str, tenant: Tenant, embeddings: Sequence[HalfVector], k: int, **settings: str
 ) -> list[list[float]]:
-    """What `router.neighbours` finds for each embedding, nearest first."""
+    """Return the similarities of `router.neighbours` for each embedding, nearest first."""
     connection = await connect(dsn, **settings)
     try:
         async with connection.transaction():
@@ -131,31 +131,31 @@ async def similarities(
 async def per_second(
     dsn: str, tenants: Sequence[Tenant], embeddings: Sequence[HalfVector], connections: int, seconds: float
 ) -> tuple[float, float]:
-    """Decisions a second over so many connections, for the tenants in turn, and what each costs the client.
+    """Return decisions a second over so many connections, for the tenants in turn, and the client's cost of each.
 
-    The client is this process: one event loop, the proxy's own pool; its cost is in milliseconds of processor.
+    The client is this process: one event loop, the proxy's own pool; the cost is its processor time in milliseconds.
     """
     db = Database(dsn, size=connections)
     await db.open()
-    asked = 0
+    done = 0
 
     async def ask() -> None:
-        nonlocal asked
+        nonlocal done
         while time.perf_counter() < end:
-            number, asked = asked, asked + 1
+            number, done = done, done + 1
             await decide(db, tenants[number % len(tenants)], embeddings[number % len(embeddings)])
 
     try:
         end = time.perf_counter() + seconds / 4
         await asyncio.gather(*(ask() for _ in range(connections)))
-        asked, client, began = 0, time.process_time(), time.perf_counter()
+        done, client, began = 0, time.process_time(), time.perf_counter()
         end = began + seconds
         await asyncio.gather(*(ask() for _ in range(connections)))
-        return asked / (time.perf_counter() - began), (time.process_time() - client) * 1000 / asked
+        return done / (time.perf_counter() - began), (time.process_time() - client) * 1000 / done
     finally:
         await db.close()
 
 
 def halfvectors(vectors: Vectors) -> list[HalfVector]:
-    """Each row as a call takes it."""
+    """Convert each row for the arguments of a call."""
     return [HalfVector(row) for row in vectors]

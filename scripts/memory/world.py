@@ -1,4 +1,4 @@
-"""Tenants whose memories are loaded as if they had been taught in turns: straight into the table, then counted."""
+"""Tenants whose memories are copied into the table in random order, as if taught in turns, then counted."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 import asyncpg
 import numpy as np
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.support.connection import connect
 from scripts.support.corpus import MODELS, Corpus, Prompt, Vectors
 
 #: USD per million tokens of prompt and answer.
 PRICES = {"small": (0.6, 0.6), "medium": (1.2, 1.2), "large": (10.0, 30.0)}
 DEFAULT = "large"
-#: Neighbours consulted: a policy's default.
+#: Neighbours consulted: the default of a policy.
 K = 100
-#: Low enough that no model is chosen for most prompts: near choices are where an inexact search shows.
+#: Low enough that no single model is chosen for most prompts: an inexact search matters for close choices.
 ALPHA = 0.15
 SPACE = "benchmark"
 COLUMNS = (
     "tenant_id", "memory_id", "created_at", "tier", "space_id", "task_id", "prompt_tokens", "quality",
     "completion_tokens", "embedding",
 )  # fmt: skip
-#: 1 January 2026, in microseconds since Postgres's own beginning.
+#: 1 January 2026, in microseconds since the epoch of Postgres.
 BEGINNING = 820_454_400_000_000
 RECOUNT = """
     insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
@@ -47,7 +47,7 @@ RECOUNT = """
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant of the benchmark, with the numbers that a decision for it names."""
+    """A tenant of the benchmark, with its numbers in the database."""
 
     number: int
     policy: int
@@ -57,18 +57,18 @@ class Tenant:
 
 
 async def owner(dsn: str) -> asyncpg.Connection:
-    """A connection that fills and graduates; waits for as long as that takes."""
+    """Return a connection for filling and graduating, without a timeout."""
     return await connect(dsn, None, max_parallel_maintenance_workers="2")
 
 
 async def make(
     owner: asyncpg.Connection, corpus: Corpus, sizes: Sequence[int], others: int, each: int
 ) -> tuple[list[Tenant], list[Tenant]]:
-    """Fill an empty database: a tenant of each of these sizes, and `others` more of `each` memories; both are returned.
+    """Fill an empty database: a tenant of each of these sizes, and `others` more of `each` memories; return both.
 
-    Every tenant remembers the first prompts of `corpus`, in the same order, extended by `Corpus.copies` beyond their
-    number; the memories of all tenants were taught in random turns. The others' memories have no row in memory_texts,
-    which no decision reads. `owner` is a superuser's connection: triggers are off, and what they keep is counted after.
+    Every tenant has the first prompts of `corpus`, in the same order, extended by `Corpus.copies` beyond their number;
+    the memories of all tenants are inserted in random order. The others' memories have no row in memory_texts, which
+    no decision reads. `owner` is a superuser's connection: triggers are off, and their counts are computed afterwards.
     """
     await owner.execute("select router.put_provider('benchmark', 'http://127.0.0.1:1/v1', null)")
     for name, (into, out) in PRICES.items():
@@ -99,7 +99,7 @@ async def make(
         Tenant(row["tenant"], row["policy"], space, default, count) for row, count in zip(rows, counts, strict=True)
     ]
     own, rest = tenants[: len(sizes)], tenants[len(sizes) :]
-    # The proxy's settings suit calls that read one tenant; what follows reads them all.
+    # The proxy's settings suit calls that read one tenant; the following statements read all.
     await owner.execute("set session_replication_role = replica; set enable_seqscan = on; set enable_bitmapscan = on")
     await owner.copy_to_table(
         "memories_small",
@@ -123,7 +123,7 @@ async def make(
 
 
 async def _stream(corpus: Corpus, tenants: Sequence[Tenant], space: int) -> AsyncIterator[bytes]:
-    """All memories in Postgres's binary COPY format, the turns drawn at random."""
+    """Yield all memories in Postgres's binary COPY format, in random order of the tenants."""
     counts = [tenant.memories for tenant in tenants]
     turns = np.random.default_rng(3).permutation(np.repeat(np.arange(len(tenants)), counts)).tolist()
     tails: list[bytes] = []
@@ -145,7 +145,7 @@ async def _stream(corpus: Corpus, tenants: Sequence[Tenant], space: int) -> Asyn
 
 
 def encoded(prompts: Sequence[Prompt], vectors: Vectors, space: int) -> list[bytes]:
-    """The columns from `tier` on of memories, as COPY reads them."""
+    """Encode the columns of memories from `tier` on for COPY."""
     big = vectors.astype(">f2")
     size = 2 * big.shape[1] + 4
     embedding = struct.Struct(">iHH")
@@ -166,8 +166,8 @@ def encoded(prompts: Sequence[Prompt], vectors: Vectors, space: int) -> list[byt
 
 
 def _reals(values: Sequence[float | None]) -> bytes:
-    """A real[] with its length, whose positions count from 1."""
+    """Encode a real[] with its length and a lower bound of 1."""
     items = b"".join(struct.pack(">i", -1) if value is None else struct.pack(">if", 4, value) for value in values)
-    # One dimension, maybe NULLs, elements of type float4 (700).
+    # One dimension, possibly NULLs, elements of type float4 (700).
     body = struct.pack(">iiiii", 1, int(None in values), 700, len(values), 1) + items
     return struct.pack(">i", len(body)) + body

@@ -1,7 +1,8 @@
 """Puts the package pgrouter into an editable install, where the code is the folder app/ of the checkout.
 
 A built wheel has the files of app/ as the package pgrouter (pyproject.toml, `sources`). That is possible because app/
-imports itself relatively. An editable install cannot rename a folder, so it gets a face of three lines instead.
+imports itself relatively. An editable install cannot rename a folder, so it gets a package of three lines instead,
+which imports app/.
 """
 
 from __future__ import annotations

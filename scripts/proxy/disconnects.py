@@ -1,4 +1,4 @@
-"""The time until a provider sees that the client disconnected, and stops producing tokens that are paid for."""
+"""Time from a client's disconnect to the provider's, which ends the generation of tokens that are paid for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.support.traffic import request
 
 MODEL = "endless"
 CLIENTS = 50
-#: Milliseconds within which a provider is to be told.
+#: Target: maximum milliseconds until the provider's disconnect.
 SOON = 100.0
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"on "}}]}\n\n'
@@ -39,7 +39,7 @@ class _Endless(asyncio.Protocol):
 
 
 async def departures(dsn: str, proxy: str, key: str) -> list[float]:
-    """Milliseconds from a client's leaving in the midst of a stream to its provider's being left, one by one."""
+    """Return the milliseconds from the disconnect of a client during a stream to that of the provider, one by one."""
     lost: asyncio.Queue[float] = asyncio.Queue()
     server = await asyncio.get_running_loop().create_server(lambda: _Endless(lost), "127.0.0.1", 0)
     db = Database(dsn, size=1, role=None)
@@ -48,14 +48,14 @@ async def departures(dsn: str, proxy: str, key: str) -> list[float]:
     await models.put_model(db, MODEL, MODEL)
     await db.close()
     url = urlsplit(proxy)
-    asked = request(url.netloc, key, MODEL, "Go on.", plan="")
-    # The proxy hears of the new model by notification.
+    message = request(url.netloc, key, MODEL, "Go on.", plan="")
+    # The proxy is notified of the new model.
     await asyncio.sleep(1.0)
     found = []
     async with server:
         for _ in range(CLIENTS):
             reader, writer = await asyncio.open_connection(url.hostname, url.port)
-            writer.write(asked)
+            writer.write(message)
             answer = await asyncio.wait_for(reader.readuntil(b"data:"), 10)
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(f"not a 200: {answer[:500]!r}")
@@ -66,7 +66,7 @@ async def departures(dsn: str, proxy: str, key: str) -> list[float]:
 
 
 def report(rows: Report, dsn: str, proxy: str, key: str) -> None:
-    """Add the median and the longest."""
+    """Add rows of the median and the longest."""
     found = asyncio.run(departures(dsn, proxy, key))
     params = {"clients": len(found)}
     rows.add("client gone to provider left, p50", statistics.median(found), "ms", params=params)

@@ -1,6 +1,6 @@
-"""Other gateways to measure the proxy against: found, started with one worker and nothing switched on, and ended.
+"""Other gateways to compare the proxy with: found, started with one worker and no extra features, and ended.
 
-Each passes requests on to the provider that it is told. `find` says how to install one that is not there.
+Each forwards requests to a given provider. If one is not installed, the error of `find` has the command.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 
 from app.demo.models import MODELS
 
-#: How to get the version that was measured; `{variable}` is also read from the environment.
+#: Commands that install the measured versions; the path in the variable of each is read from the environment.
 INSTALL = {
     "litellm": "python3 -m venv litellm && litellm/bin/pip install 'litellm[proxy]==1.106.2', "
     "then LITELLM=litellm/bin/litellm (or --peer litellm=litellm/bin/litellm)",
     "portkey": "npm install @portkey-ai/gateway@1.15.2 (Node 20), "
     "then PORTKEY=node_modules/@portkey-ai/gateway (or --peer portkey=node_modules/@portkey-ai/gateway)",
 }
-#: What a start may take, seconds: LiteLLM imports much.
+#: Timeout of a start, seconds: LiteLLM has many imports.
 START = 60.0
 
 
@@ -36,7 +36,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A gateway that was found: its name, what to start, and its version."""
+    """An installed gateway: its name, program and version."""
 
     name: str
     program: Path
@@ -45,7 +45,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that answers: where, in which process, and the headers it needs beside a client's."""
+    """A running gateway: its address, its process, and the headers it needs besides a client's."""
 
     peer: Peer
     url: str
@@ -54,23 +54,23 @@ class Running:
 
 
 def find(named: str, environ: Mapping[str, str] = os.environ) -> Peer:
-    """The peer `NAME` or `NAME=PATH`. Raises `Missing`."""
+    """Return the peer `NAME` or `NAME=PATH`. Raises `Missing`."""
     name, _, given = named.partition("=")
     if name not in INSTALL:
         raise Missing(f"{name!r} is not a peer: {', '.join(INSTALL)} are.")
     path = given or environ.get(name.upper()) or (shutil.which("litellm") if name == "litellm" else None)
     try:
         if path:
-            # Before any folder is changed to: its own start happens elsewhere.
+            # Absolute, because it is started in another working directory.
             return _FOUND[name](Path(path).absolute())
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise Missing(f"{name} is not at {path} ({error}). Install it: {INSTALL[name]}.") from error
-    raise Missing(f"{name} is not installed, or nobody said where: {INSTALL[name]}.")
+    raise Missing(f"{name} is not installed, or its path is not set: {INSTALL[name]}.")
 
 
 @contextmanager
 def running(peer: Peer, provider: str, home: Path) -> Iterator[Callable[[], Running]]:
-    """Start `peer` before `provider`, an OpenAI-compatible base URL; call what is yielded to wait until it answers."""
+    """Start `peer` before `provider`, an OpenAI-compatible base URL; the yielded function waits until it answers."""
     port = _free_port()
     command, environ, headers = _STARTS[peer.name](peer, provider, port, home)
     with (home / f"{peer.name}.log").open("w+b") as log:
@@ -116,15 +116,15 @@ def _free_port() -> int:
 
 
 def _find_litellm(program: Path) -> Peer:
-    # What pip wrote down beside the program: asking it takes seconds, as it imports all it has.
+    # Read from the metadata of pip: `--version` imports everything, which takes seconds.
     packages = program.resolve().parent.parent.glob("lib/python3*/site-packages/litellm-*.dist-info")
     known = next((folder.name.removesuffix(".dist-info").partition("-")[2] for folder in packages), None)
     if known is None:
         environ = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        said = subprocess.run(
+        printed = subprocess.run(
             [program, "--version"], env=environ, capture_output=True, text=True, check=True, timeout=START
         )
-        known = said.stdout.split("=")[-1].strip()
+        known = printed.stdout.split("=")[-1].strip()
     return Peer("litellm", program, known)
 
 
@@ -136,16 +136,16 @@ def _find_portkey(package: Path) -> Peer:
     return Peer("portkey", program, str(json.loads((package / "package.json").read_text())["version"]))
 
 
-#: The model that all requests name; a peer asks the provider for one whose price and tokenizer it knows.
+#: The model in all requests; a peer sends another name to the provider, whose price and tokenizer it has.
 MODEL = MODELS[-1]
 Start = tuple[list[str], dict[str, str], dict[str, str]]
 
 
 def _litellm(peer: Peer, provider: str, port: int, home: Path) -> Start:
-    """No database, no key, no callback, no access log, no look at the network for prices."""
+    """Configure LiteLLM without database, key, callback, access log, or download of prices."""
     config, logs = home / "litellm.json", home / "litellm-logs.json"
     parameters = {"model": "openai/gpt-4o", "api_base": provider, "api_key": "none"}
-    # Both are YAML as well.
+    # JSON is also YAML.
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}))
     quiet = {"uvicorn.access": {"level": "WARNING"}}
     logs.write_text(json.dumps({"version": 1, "disable_existing_loggers": False, "loggers": quiet}))
@@ -156,7 +156,7 @@ def _litellm(peer: Peer, provider: str, port: int, home: Path) -> Start:
 
 
 def _portkey(peer: Peer, provider: str, port: int, home: Path) -> Start:
-    """No console; the provider is named by each request, as there is no other way without an account."""
+    """Configure Portkey without console; each request names the provider, the only way without an account."""
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": provider}
     command = ["node", str(peer.program), f"--port={port}", "--headless"]
     return command, {"NODE_ENV": "production"}, headers

@@ -1,4 +1,4 @@
-"""What the proxy's memory does: after very many requests, and while clients read slowly."""
+"""Memory of the proxy after many requests, and while clients read slowly."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from scripts.support.processes import resident_mib
 from scripts.support.report import Baseline, Params, Report
 from scripts.support.traffic import request
 
-#: Embeddings that are remembered by default: only with all of them there is the process as large as it means to be.
+#: Default size of the embedding cache: the process reaches its full size only when the cache is full.
 REMEMBERED = Settings().embedding_cache
-#: Slow readers, and the events of the stream that each asks for: some 7 MB.
+#: Number of slow readers, and events of the stream that each requests: about 7 MB.
 READERS, EVENTS = 20, 20_000
-#: MiB that one of them may take, which is what the buffers on the way hold of it.
+#: Target: MiB for each slow reader, which is the size of the buffers on the way.
 HELD = 3.0
 
 
 def fill(new: Way) -> None:
-    """Send so many new prompts that as many embeddings are remembered as ever will be."""
+    """Send new prompts until the embedding cache is full."""
     sent = 0
     while sent < REMEMBERED:
         sent += len(new.send(BUSY, 2.0).latencies)
 
 
 def many(ways: Sequence[Way], wanted: int) -> int:
-    """Send at least `wanted` requests, some of each way in turn; returns how many were answered."""
+    """Send at least `wanted` requests, some of each way in turn; return the number of answers."""
     sent = 0
     while sent < wanted:
         for way in ways:
@@ -40,7 +40,7 @@ def many(ways: Sequence[Way], wanted: int) -> int:
 
 
 def grown(rows: Report, pid: int, before: float | None, requests: int) -> None:
-    """Add the memory of process `pid` beside what it held `before`, and the growth with its target."""
+    """Add the memory of process `pid` compared with `before`, and the growth with its target."""
     now = resident_mib(pid)
     params: Params = {"requests": requests, "since": "warming up"}
     baseline = Baseline("before", before) if before is not None else None
@@ -50,13 +50,13 @@ def grown(rows: Report, pid: int, before: float | None, requests: int) -> None:
 
 
 def slow_readers(rows: Report, pid: int, proxy: str, key: str, passed: Way, seconds: float) -> None:
-    """Add what clients cost that ask for a long stream and then do not read: memory, and the others' latency."""
+    """Add the cost of clients that request a long stream and do not read it: memory, and latency of others."""
     url = urlsplit(proxy)
     before = resident_mib(pid)
     alone = p50(passed.send(1, seconds))
-    asked = request(url.netloc, key, "auto", "Count.", plan=f"chunks={EVENTS}")
+    message = request(url.netloc, key, "auto", "Count.", plan=f"chunks={EVENTS}")
     with ExitStack() as stack:
-        readers = [stack.enter_context(_reader(url.hostname or "", url.port or 0, asked)) for _ in range(READERS)]
+        readers = [stack.enter_context(_reader(url.hostname or "", url.port or 0, message)) for _ in range(READERS)]
         size = _begun(readers)
         beside = p50(passed.send(1, seconds))
         now = resident_mib(pid)
@@ -70,17 +70,17 @@ def slow_readers(rows: Report, pid: int, proxy: str, key: str, passed: Way, seco
 
 
 @contextmanager
-def _reader(host: str, port: int, asked: bytes) -> Iterator[socket.socket]:
+def _reader(host: str, port: int, message: bytes) -> Iterator[socket.socket]:
     with socket.socket() as reader:
-        # Set before connecting, so that the system does not read on a client's behalf.
+        # Set before connecting, so that the system's receive buffer stays small.
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         reader.connect((host, port))
-        reader.sendall(asked)
+        reader.sendall(message)
         yield reader
 
 
 def _begun(readers: Sequence[socket.socket]) -> int:
-    """How many of them were answered, looked at without reading; then time enough for what would pile up."""
+    """Return the number of answered readers, by peeking; then wait while data accumulates."""
     found = 0
     until = monotonic() + 5
     for reader in readers:

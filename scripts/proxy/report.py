@@ -1,4 +1,4 @@
-"""The table of a run of `bench_proxy.py`: every way beside its baselines, with the targets."""
+"""The table of a run of `bench_proxy.py`: every way with its baselines and targets."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Bound(NamedTuple):
     over: float | None = None
 
 
-#: What was asked for, on two cores, by metric, way and connections.
+#: Targets on two cores, by metric, way and connections.
 TARGETS: Mapping[tuple[str, str, int], Bound] = {
     ("latency p50", PASSED, 1): Bound(under=1.0),
     ("throughput", PASSED, BUSY): Bound(over=1500.0),
     ("throughput", KNOWN, BUSY): Bound(over=726.0),
     ("throughput", NEW, BUSY): Bound(over=726.0),
 }
-#: How much routing may add to what passing through takes, milliseconds.
+#: Target: milliseconds that routing adds to passing through.
 ADDED = {KNOWN: 1.5, NEW: 2.5}
-#: How many times a peer's requests a second, which it passes through, each way is to answer.
+#: Target of each way: multiple of the requests a second that a peer forwards.
 TIMES = {"portkey": {PASSED: 6.0, KNOWN: 2.0, NEW: 2.0}, "litellm": {PASSED: 60.0, KNOWN: 20.0, NEW: 20.0}}
-#: Requests/s of the versions of `peers.INSTALL` on other two cores of 2.5 GHz: for a run without them.
+#: Requests/s of the versions in `peers.INSTALL`, measured on other two cores of 2.5 GHz, for runs without peers.
 ELSEWHERE = "Portkey 363, LiteLLM 36"
-#: MiB that the proxy may have grown by: flat, but for what an allocator keeps.
+#: Target: growth of the proxy in MiB, the amount that an allocator may keep.
 FLAT = 10.0
 
 
 def p50(measured: Measured) -> float:
-    """The median latency, in milliseconds."""
+    """Return the median latency, in milliseconds."""
     return quantile(measured.latencies, 0.5)
 
 
@@ -56,10 +56,10 @@ STREAMED: tuple[tuple[str, str, Of], ...] = (
 
 
 def report(bench: Bench, peers: list[Peer], rows: Report) -> None:
-    """Add the rows of all ways, of what routing adds, of the peers and of the processors."""
+    """Add the rows of all ways, of the latency added by routing, of the peers and of processor time."""
     for connections in CONNECTIONS:
         for way in bench.ways:
-            # A quick run leaves some out.
+            # A quick run leaves some ways out.
             if bench.turns.get((way.name, connections)):
                 for metric, unit, of in STREAMED if way.streamed else METRICS:
                     _measured(bench, rows, way.name, connections, metric, unit, of, alone=not peers)
@@ -79,7 +79,7 @@ def report(bench: Bench, peers: list[Peer], rows: Report) -> None:
 def _measured(
     bench: Bench, rows: Report, path: str, connections: int, metric: str, unit: str, of: Of, *, alone: bool
 ) -> None:
-    """What is routed comes twice: against the provider itself, and against passing through."""
+    """Add rows of a way; a routed one twice, with the provider and with passing through as baseline."""
     value = bench.median(path, connections, of)
     bound = TARGETS.get((metric, path, connections), Bound())
     for other in _baselines(path):
@@ -100,7 +100,7 @@ def _baselines(path: str) -> tuple[str | None, ...]:
 
 
 def _overheads(bench: Bench, rows: Report, path: str) -> None:
-    """Add rows of the latency that routing adds at the client, and of the proxy's time before it sent the request."""
+    """Add rows of the latency that routing adds at the client, and of the proxy's time before it sends the request."""
     params: Params = {"path": path, "connections": 1, "beyond": PASSED}
     rows.add("latency p50 added by routing", bench.added(path, PASSED, p50), "ms", params=params, under=ADDED[path])
     for connections in CONNECTIONS:

@@ -1,4 +1,4 @@
-"""The ways of asking one provider, timed in turns, with the processor time that each process took meanwhile."""
+"""Ways to call one provider, timed in turns, with the processor time of each process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DIRECT, PASSED, KNOWN, NEW = "direct", "pass-through", "routed, known", "routed,
 STREAM = ", streamed"
 ROUTED = (KNOWN, NEW)
 CONNECTIONS = (1, 16, 64)
-#: Where the processors are busy and nothing waits for nothing: CPU is taken here.
+#: Connections at which processor time is measured: the processors are busy, and no process waits in vain.
 BUSY = 16
-#: The ledger writes 0.1 s after the request; this much later its work for a turn is done, seconds.
+#: Seconds after a turn until the ledger has written its rows; it writes 0.1 s after a request.
 SETTLE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of asking: where to, what is sent, and the processes whose work it is."""
+    """One way to call the provider: the address, the requests, and the processes involved."""
 
     name: str
     url: SplitResult
@@ -37,21 +37,21 @@ class Way:
 
     @property
     def streamed(self) -> bool:
-        """Whether its answers are streams."""
+        """Whether the answers are streams."""
         return self.name.endswith(STREAM)
 
     def send(self, connections: int, seconds: float) -> Measured:
-        """One load of it. Raises `RuntimeError` when an answer is not a 200, or there is none."""
+        """Run the load of one turn. Raises `RuntimeError` if an answer is not a 200, or if there is none."""
         assert self.url.hostname is not None
         assert self.url.port is not None
         measured = uvloop.run(load(self.url.hostname, self.url.port, self.requests, connections, seconds))
         if not measured.latencies:
-            raise RuntimeError(f"nothing was answered within {seconds} s: ask for more --seconds")
+            raise RuntimeError(f"no request was answered within {seconds} s: increase --seconds")
         return measured
 
 
 def ways(upstream: str, proxy: str, key: str, peers: list[Running]) -> list[Way]:
-    """All ways, the baselines first."""
+    """Return all ways, the baselines first."""
     straight, through = urlsplit(upstream), urlsplit(proxy)
     outer, inner = ("provider", "load generator"), ("proxy", "postgres", "provider", "load generator")
     found = [
@@ -72,20 +72,20 @@ def ways(upstream: str, proxy: str, key: str, peers: list[Running]) -> list[Way]
 
 
 class Bench:
-    """Turns of all ways against servers that are up, and what they add up to."""
+    """Turns of all ways against running servers, and their totals."""
 
     def __init__(self, ways: list[Way], processes: dict[str, list[int]]) -> None:
         self.ways = ways
         self.start_over(processes)
 
     def start_over(self, processes: dict[str, list[int]]) -> None:
-        """Forget what was measured; from now on the processor time of `processes` is taken."""
+        """Discard the results so far; measure the processor time of `processes` from now on."""
         self.processes = processes
         self.turns: dict[tuple[str, int], list[Measured]] = defaultdict(list)
         self.cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def turn(self, seconds: float, skipped: Callable[[Way, int], bool] = lambda way, connections: False) -> float:
-        """Every way once at every number of connections; returns how long that took, in seconds."""
+        """Run every way once at every number of connections; return the seconds that it took."""
         began = monotonic()
         for connections in CONNECTIONS:
             for way in self.ways:
@@ -98,29 +98,29 @@ class Bench:
         measured = way.send(connections, seconds)
         self.turns[way.name, connections].append(measured)
         if "proxy" in way.processes:
-            # Also where its work is not counted, so that it is not the next way's.
+            # Always, so that the ledger's work does not count for the next way.
             sleep(SETTLE)
         if connections == BUSY:
             for process, used in self._used(way).items():
                 self.cpu[way.name, process].append((used - before[process]) * 1000 / len(measured.latencies))
 
     def median(self, way: str, connections: int, of: Callable[[Measured], float]) -> float:
-        """The median over the turns."""
+        """Return the median over the turns."""
         return statistics.median(of(measured) for measured in self.turns[way, connections])
 
     def added(self, way: str, other: str, of: Callable[[Measured], float]) -> float:
-        """What `way` has more than `other` at 1 connection: the median over the turns of the difference in each."""
+        """Return the median over the turns of `way` less `other` in the same turn, at 1 connection."""
         pairs = zip(self.turns[way, 1], self.turns[other, 1], strict=True)
         return statistics.median(of(one) - of(another) for one, another in pairs)
 
     @property
     def reasons(self) -> Counter[str]:
-        """The reasons of all that was routed."""
+        """Count the reasons of all routed requests."""
         return sum((measured.reasons for turns in self.turns.values() for measured in turns), Counter[str]())
 
     @property
     def served(self) -> int:
-        """How many requests the proxy has answered."""
+        """Return the number of requests that the proxy has answered."""
         through = {way.name for way in self.ways if "proxy" in way.processes}
         return sum(len(one.latencies) for (name, _), ones in self.turns.items() if name in through for one in ones)
 

@@ -1,4 +1,4 @@
-"""What a run of the quality benchmark is to measure, and what it has measured so far."""
+"""The extent of a run of the quality benchmark, and its results so far."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: What stands beside every rule.
+#: Baselines of every rule.
 ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """The extent of a run.
 
-    `memory`: how many memories are taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
-    compared with the twin's. `calibrated`: in how many of the seeds; `targets`, `rows` and `seconds`: of each
+    `memory`: number of memories taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
+    compared with the twin's. `calibrated`: number of calibrated seeds; `targets`, `rows` and `seconds`: of each
     calibration. `prompts`: of all sets together, None: all. `sizes`: labels of the learning curve. `grid`: whether to
-    look for the best fixed setting in hindsight.
+    find the best fixed setting in hindsight.
     """
 
     seeds: int
@@ -36,8 +36,8 @@ class Plan:
 class Deviation:
     """The largest differences of the twin from the SQL: of quality and score, and of cost as a share of it.
 
-    `choices` counts other winners, `compared` decisions. Left out are `tied` ones, where the k-th and the next memory
-    are equally near, so that either may count; winners within 1e-4 of each other's score are no difference.
+    `choices` counts differing winners, `compared` decisions. `tied` ones are left out: the k-th and the next memory are
+    equally near, so that either may count. Winners whose scores differ by at most 1e-4 count as equal.
     """
 
     quality: float = 0.0
@@ -48,7 +48,7 @@ class Deviation:
     tied: int = 0
 
     def add(self, other: Deviation) -> None:
-        """Widen this by another."""
+        """Merge another deviation into this one."""
         self.quality, self.cost = max(self.quality, other.quality), max(self.cost, other.cost)
         self.score = max(self.score, other.score)
         self.choices, self.compared = self.choices + other.choices, self.compared + other.compared
@@ -56,7 +56,7 @@ class Deviation:
 
 
 class Key(NamedTuple):
-    """What a value is of; `at` is a target or a number of labels."""
+    """The key of a value; `at`: a target or a number of labels."""
 
     metric: str
     rule: str
@@ -66,7 +66,7 @@ class Key(NamedTuple):
 
 @dataclass
 class Cells:
-    """Values by seed, None where there is none, and how far twin and SQL were apart."""
+    """Values by seed, None where there is none, and the deviations of the twin from the SQL."""
 
     values: defaultdict[Key, list[float | None]] = field(default_factory=lambda: defaultdict(list))
     grids: dict[bool, list[list[float]]] = field(default_factory=lambda: {False: [], True: []})

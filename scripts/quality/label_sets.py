@@ -1,4 +1,4 @@
-"""Reads a set of prompts that several models answered: what each answer scored, and what it cost."""
+"""Reads a label set: prompts with the score and the cost of several models' answers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 UNKNOWN = frozenset({"", "nan", "na", "n/a", "none", "null"})
-#: A set is measured on prompts that every model answered: so many at least, and such a share of all.
+#: Only prompts that every model answered are questions: minimum number of them, and minimum share of all prompts.
 COMPLETE, COMPLETE_SHARE = 10, 0.2
-#: What the database holds of a tag, and of tags for a tenant.
+#: Limits of the database: length of a tag, and tags of a tenant.
 TAG_CHARS, TAGS = 100, 1000
 
 
@@ -31,7 +31,7 @@ class LabelSet:
     """A set whose prompts are all different.
 
     `quality` (0 to 1) and `cost` (USD) have shape (prompts, models), NaN where unknown; `tasks` holds a tag or None for
-    each prompt, and is None itself where the file tells no tasks apart. `notes` says what was left out.
+    each prompt, and is None itself if the file has no tasks. `notes` lists the parts of the file that were left out.
     """
 
     name: str
@@ -48,7 +48,7 @@ class LabelSet:
         return np.array(~np.isnan(self.quality + self.cost).any(axis=1), np.bool_)
 
     def part(self, rows: NDArray[np.int64]) -> LabelSet:
-        """Some of the prompts."""
+        """Return the set of some prompts."""
         tasks = None if self.tasks is None else [self.tasks[i] for i in rows.tolist()]
         return replace(
             self,
@@ -60,10 +60,10 @@ class LabelSet:
 
 
 def load(path: Path, limit: int | None = None) -> LabelSet:
-    """The set of a CSV file (.csv or .csv.gz), or `limit` prompts of it, the same ones every time.
+    """Read the set of a CSV file (.csv or .csv.gz), or `limit` prompts of it, the same ones every time.
 
-    Columns: `prompt`, maybe `task`, and `q:MODEL` with `c:MODEL` for two models or more; a cell that is empty (or says
-    nan, none, null) is unknown. Rows of the same prompt become one, the mean of their cells. Models are left out, those
+    Columns: `prompt`, `task` (optional), and `q:MODEL` with `c:MODEL` for two models or more; an empty cell (or nan,
+    none, null) is unknown. Rows of the same prompt are merged to the mean of their cells. Models are left out, those
     with the most unknown cells first, until enough prompts were answered by all of the rest. Raises `UnusableSet`.
     """
     name = path.name.removesuffix(".gz").removesuffix(".csv")
@@ -91,7 +91,7 @@ def load(path: Path, limit: int | None = None) -> LabelSet:
 
 
 def _models(columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Models with score and cost, and those with a score alone."""
+    """Return the models with score and cost, and those with a score alone."""
     scored = [column[2:] for column in columns if column.startswith("q:")]
     return [m for m in scored if f"c:{m}" in columns], [m for m in scored if f"c:{m}" not in columns]
 
@@ -99,7 +99,7 @@ def _models(columns: Sequence[str]) -> tuple[list[str], list[str]]:
 def _rows(
     reader: csv.DictReader[str], models: Sequence[str], limit: int | None
 ) -> tuple[list[str], list[str | None], Floats]:
-    """Prompts, their tags, and the means of their scores and costs, shape (prompts, 2 * models)."""
+    """Return prompts, their tags, and the means of their scores and costs, shape (prompts, 2 * models)."""
     numbers: dict[str, int] = {}
     tags: list[str | None] = []
     at: list[int] = []
@@ -129,7 +129,7 @@ def _rows(
 
 def _parsed(reader: csv.DictReader[str], models: Sequence[str]) -> Iterator[tuple[str, str | None, list[float]]]:
     for row in reader:
-        # As teaching takes a prompt: Postgres stores no NUL.
+        # As in teaching: Postgres cannot store NUL.
         prompt = (row["prompt"] or "").replace("\0", "").strip()
         if not prompt:
             continue
@@ -141,7 +141,7 @@ def _parsed(reader: csv.DictReader[str], models: Sequence[str]) -> Iterator[tupl
 
 
 def _number(where: str, column: str, text: str | None, most: float) -> float:
-    """A cell's number, NaN where it is unknown."""
+    """Return the number in a cell, NaN if it is unknown."""
     if text is None or text.strip().lower() in UNKNOWN:
         return math.nan
     try:

@@ -1,7 +1,7 @@
-"""What a router is worth: its curve of cost and quality beside what needs no router at all.
+"""Metrics of a router: its curve of cost and quality, compared with baselines without a router.
 
-A *curve* is a set of points (mean cost, mean quality) of one router at several alphas. Gain, AIQ, APGR and CPT are of
-the curve; none of them chooses the best point in hindsight but AIQ, whose definition takes the hull.
+A *curve* is a set of points (mean cost, mean quality) of one router at several alphas. Gain, AIQ, APGR and CPT are
+metrics of the curve. Only AIQ chooses points in hindsight, because it is defined on the hull.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GRID = 401
 
 @dataclass(frozen=True)
 class World:
-    """The evaluation rows and what can be had without routing; arrays by model, means over the rows.
+    """The evaluation rows and the baselines without routing; arrays by model, means over the rows.
 
     `strong` is the policy's default, `weak` the cheapest model: both chosen by the memory. `hull_cost` and
     `hull_quality` are the corners of the static blend, the cheapest first: the upper hull of all mixtures of single
@@ -38,11 +38,11 @@ class World:
         return cls(quality, cost, strong, weak, *hull(cost.mean(axis=0), quality.mean(axis=0)))
 
     def blend(self, cost: float) -> float:
-        """Quality of the static blend of this mean cost."""
+        """Return the quality of the static blend of this mean cost."""
         return float(np.interp(cost, self.hull_cost, self.hull_quality))
 
     def blend_cost(self, quality: float) -> float:
-        """The cheapest static blend of this mean quality; the dearest corner where none is that good."""
+        """Return the cost of the cheapest static blend of this quality; the dearest corner if none is that good."""
         return float(np.interp(quality, self.hull_quality, self.hull_cost))
 
 
@@ -63,7 +63,7 @@ class Curve:
 
 
 def hull(cost: Floats, quality: Floats) -> tuple[Floats, Floats]:
-    """Corners of the non-decreasing concave hull of some points, the cheapest first, no two of the same cost."""
+    """Return the corners of the non-decreasing concave hull of points, the cheapest first, with different costs."""
     order = np.lexsort((-quality, cost))
     corners: list[tuple[float, float]] = []
     for x, y in zip(cost[order].tolist(), quality[order].tolist(), strict=True):
@@ -77,10 +77,10 @@ def hull(cost: Floats, quality: Floats) -> tuple[Floats, Floats]:
 
 
 def gain(world: World, curve: Curve) -> float:
-    """Points of quality over the static blend of the same cost, mean over the blend's range of costs.
+    """Return the points of quality over the static blend of the same cost, mean over the blend's range of costs.
 
-    Between two points of the curve lie the mixtures of both; below its cheapest point those with the cheapest model;
-    beyond its dearest it gets no better. Where one model is both cheapest and best the range is its cost alone.
+    The curve is interpolated: by mixtures of two neighbouring points, below its cheapest point by mixtures with the
+    cheapest model, above its dearest by a constant. If one model is cheapest and best, the range is its cost alone.
     """
     costs = _range(world)
     routed = _at(world, curve.cost, curve.quality, costs)
@@ -88,9 +88,9 @@ def gain(world: World, curve: Curve) -> float:
 
 
 def aiq(world: World, curve: Curve) -> float:
-    """Average improvement in quality: the area under the non-decreasing hull of the curve, over the range of costs.
+    """Return the average improvement in quality: the area under the curve's non-decreasing hull, over the costs.
 
-    RouterBench (Hu et al. 2024), the range being that of `gain`. 0 to 1; the static blend's own is `blend_aiq`.
+    RouterBench (Hu et al. 2024), with the range of `gain`. 0 to 1; the static blend's own is `blend_aiq`.
     """
     anchored_cost = np.append(curve.cost, world.hull_cost[0])
     anchored_quality = np.append(curve.quality, world.hull_quality[0])
@@ -98,23 +98,28 @@ def aiq(world: World, curve: Curve) -> float:
 
 
 def blend_aiq(world: World) -> float:
-    """AIQ of the static blend."""
+    """Return the AIQ of the static blend."""
     return float(np.interp(_range(world), world.hull_cost, world.hull_quality).mean())
 
 
 def apgr(world: World, curve: Curve, *, by_cost: bool = False) -> float | None:
-    """Average performance gap recovered: PGR = (quality - weak's) / (strong's - weak's), mean over the share 0 to 1.
+    """Return the average performance gap recovered: the mean of PGR over the share from 0 to 1.
+
+    PGR = (quality - weak's) / (strong's - weak's).
 
     RouteLLM (Ong et al. 2024); a random mixture of the two has 0.5. With two models the share is that of the requests
-    that the strong model serves; with more, and `by_cost`, that of what it costs beyond the weak one. None where the
-    strong model is not both better and dearer.
+    that the strong model serves; with more, and `by_cost`, that of its cost beyond the weak one. None if the strong
+    model is not both better and dearer.
     """
     found = _recovered(world, curve, by_cost)
     return None if found is None else float(np.interp(np.linspace(0, 1, GRID), *found).mean())
 
 
 def cpt(world: World, curve: Curve, wanted: float) -> float | None:
-    """Call-performance threshold: the least share, as in `apgr`, with a PGR of `wanted`; at random `wanted` itself."""
+    """Return the call-performance threshold: the least share, as in `apgr`, with a PGR of `wanted`.
+
+    A random mixture has `wanted` itself.
+    """
     found = _recovered(world, curve, by_cost=False)
     if found is None:
         return None
@@ -136,13 +141,13 @@ def oracle(world: World, alphas: Floats) -> NDArray[np.int64]:
 
 
 def cost_of(curve: Curve, quality: float) -> float:
-    """The least mean cost at which the hull of a curve has this quality; its dearest corner where it never has."""
+    """Return the least mean cost at which the hull of a curve has this quality; its dearest corner if it never has."""
     corners_cost, corners_quality = hull(curve.cost, curve.quality)
     return float(np.interp(quality, corners_quality, corners_cost))
 
 
 def _recovered(world: World, curve: Curve, by_cost: bool) -> tuple[Floats, Floats] | None:
-    """Share and PGR along the curve, from all weak to all strong."""
+    """Return share and PGR along the curve, from all weak to all strong."""
     cost, quality = world.cost.mean(axis=0), world.quality.mean(axis=0)
     dearer, better = cost[world.strong] - cost[world.weak], quality[world.strong] - quality[world.weak]
     if not (dearer > 0 and better > 0):
@@ -170,5 +175,5 @@ def _at(world: World, cost: Floats, quality: Floats, costs: Floats) -> Floats:
 
 
 def _left_of(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    """Whether b lies on or under the line from a to c."""
+    """Return whether b is on or under the line from a to c."""
     return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])

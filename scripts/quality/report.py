@@ -1,4 +1,4 @@
-"""What the seeds of one set measured, as rows of the report and as tables for people."""
+"""The results of one set, as rows of the report and as printed tables."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from scripts.quality.shared_memory import LIKE, UNLIKE, WEIGHTS, named
 from scripts.quality.shared_memory import SIZES as LEANING
 from scripts.support.report import Baseline, Params, Report, Row, say
 
-#: Of default settings, points, by set: without and with tags.
+#: Targets of the gain of default settings, points, by set: without and with tags.
 GAINS = {"routellm": {False: 3.0}, "llmrouter": {False: 4.5, True: 6.0}}
-#: From so many labels on the gain shall not be negative.
+#: Number of labels from which on the gain must not be negative.
 ENOUGH = 100
-#: Points of quality by which a calibrated target may be missed, and how far the twin may be from the SQL.
+#: Points of quality by which a calibrated target may be missed, and maximum difference of the twin from the SQL.
 MISS, APART = 1.0, 1e-4
 #: Student's t, one-sided, 95%, by degrees of freedom.
 T = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13}
@@ -33,7 +33,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Title:
-    """Whose rows these are."""
+    """The subject of the rows: set and embedder."""
 
     set: str
     embedder: str
@@ -48,7 +48,7 @@ class Sheet:
         self._cells = cells
 
     def all(self) -> None:
-        """Every table."""
+        """Add and print every table."""
         self._compared()
         self._learned()
         self._leant()
@@ -125,7 +125,7 @@ class Sheet:
         _print(f"{self._title.set}: alpha by router.calibrate, for a share of the default's quality", table)
 
     def _fixed(self) -> None:
-        """Auto-tuned settings beside the best fixed ones, both those with a name and those of the grid."""
+        """Compare auto-tuned settings with the best fixed ones: named ones, and those of the grid."""
         table = [["auto-tuned less", "points", "not worse beyond noise"]]
         for tagged in (False, True):
             own = _real(self._cells.values.get(Key("gain", TUNED.name, tagged), []))
@@ -180,7 +180,7 @@ class Sheet:
         baseline: Baseline | None = None,
         more: Params | None = None,
     ) -> str:
-        """A row of the report, with what needs no router beside it; what the table shows of it."""
+        """Add a row to the report, with the baselines without a router; return the cell of the table."""
         values = [factor * value for value in _real(self._cells.values.get(key, []))]
         if not values:
             return ""

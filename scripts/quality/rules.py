@@ -1,4 +1,4 @@
-"""The rules that are compared, and settings found for one memory by leaving each of its own memories out."""
+"""The rules that are compared, and settings tuned on one memory by leave-one-out."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from scripts.quality.metrics import Curve, World, gain
 from scripts.quality.twin import Floats, Memory, Search, Settings, chosen
 
-#: What a sweep asks for: from no regard for cost to the most that a policy takes.
+#: Alphas of a sweep: from no regard for cost to the greatest value of a policy.
 ALPHAS: Floats = np.concatenate(([0.0], np.geomspace(0.002, 100, 47)))
-#: Fixed settings, among which the best is found in hindsight; n0 is that of requests with a task, too.
+#: Fixed settings, the best of which is chosen in hindsight; n0 applies to requests with a task, too.
 KS, TAUS, N0S = (20, 50, 100, 200), (0.05, 0.1, 0.2, np.inf), (0.0, 2.0, 5.0, 10.0, 20.0)
 N1 = 5.0
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to decide; `settings` None: those that a new policy has, or that are found for each memory (`tuned`)."""
+    """A way to decide; `settings` None: those of a new policy, or tuned for each memory (`tuned`)."""
 
     name: str
     settings: Settings | None = None
@@ -28,7 +28,7 @@ class Rule:
 
 
 def plain(k: int) -> Settings:
-    """The mean of the k nearest."""
+    """Return the rule that takes the mean of the k nearest."""
     return Settings(k, np.inf, 0.0, 0.0, 0.0)
 
 
@@ -40,15 +40,14 @@ RULES = (*PLAIN, DEFAULT, TUNED)
 
 
 def grid() -> list[Settings]:
-    """All fixed settings; those of the same k and tau follow each other."""
+    """Return all fixed settings; those of the same k and tau are adjacent."""
     return [Settings(k, tau, n0, n0, N1) for k, tau, n0 in product(KS, TAUS, N0S)]
 
 
 class LeftOut:
-    """A sample of a memory's own rows, each judged by all others; `size` at most, all of them with every label.
+    """A sample of a memory's rows, each estimated from all others; at most `size` rows, each with every label.
 
-    `cost` is what the memory's rows cost, shape (memories, models). What stands in for router.calibrate where that
-    would take too long.
+    Replaces router.calibrate if that would take too long. `cost`: of the memory's rows, shape (memories, models).
     """
 
     def __init__(self, memory: Memory, cost: Floats, strong: int, weak: int, size: int) -> None:
@@ -58,7 +57,7 @@ class LeftOut:
         self._world = World.of(memory.quality[own], cost[own], strong, weak)
 
     def best(self, *, tagged: bool) -> Settings:
-        """The settings of the grid with the most gain."""
+        """Return the settings of the grid with the most gain."""
         world = self._world
         gains = [
             gain(

@@ -1,4 +1,4 @@
-"""Measures one seed of one set: every rule on the same rows, beside what can be had without routing."""
+"""Measures one seed of one set: every rule on the same rows, and the baselines without routing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scripts.quality.split import Split
 from scripts.quality.sql import Postgres, Tenant
 from scripts.quality.twin import Floats, Memory, Search, Settings, chosen
 
-#: In place of a target: the alpha of a new policy.
+#: Instead of a target: the alpha of a new policy.
 OWN = 0.0
-#: A memory so small that priors decide, to compare the twin on.
+#: Size of a memory in which priors decide, for comparing the twin.
 SMALL = 60
 
 
-#: Alpha by whether with tags, and by target; None: refused.
+#: Alpha by tagged or not, and by target; None: refused.
 Alphas = dict[tuple[bool, float], float | None]
 
 
 class Seed:
-    """One split with its rows' true scores and costs."""
+    """One split with the true scores and costs of its rows."""
 
     def __init__(self, split: Split, plan: Plan, cells: Cells, postgres: Postgres) -> None:
         self._split = split
@@ -37,7 +37,7 @@ class Seed:
         self._search: Search | None = None
 
     async def measure(self) -> None:
-        """Everything, in Postgres and in the twin."""
+        """Measure everything, in Postgres and in the twin."""
         self.references()
         default, tuned, alphas = await self._in_postgres()
         memory = self._split.memory(listed=True)
@@ -61,7 +61,7 @@ class Seed:
         await Leaning(self._split, self._plan, self._cells, default).measure(self._postgres)
 
     def references(self) -> None:
-        """What needs no router, and what no router can do better."""
+        """Add the baselines without a router, and the oracle."""
         world, put = self._world, self._cells.put
         perfect = Curve.of(world, oracle(world, ALPHAS))
         self._curve(perfect, ORACLE, False)
@@ -81,7 +81,7 @@ class Seed:
             put("cost", name, float(cost[model]))
 
     async def _in_postgres(self) -> tuple[Settings, dict[bool, Settings], Alphas]:
-        """Teach, calibrate and compare; the default settings, the tuned ones, and alphas by rule and target."""
+        """Teach, calibrate and compare; return the default settings, the tuned ones, and alphas by rule and target."""
         split, plan, postgres = self._split, self._plan, self._postgres
         tuned: dict[bool, Settings] = {}
         alphas: Alphas = {}
@@ -107,9 +107,9 @@ class Seed:
     async def _calibrate(
         self, tenant: Tenant, policy: int, default: Settings, tagged: bool, alphas: Alphas
     ) -> Settings:
-        """Fill `alphas`; the settings that router.calibrate found."""
+        """Fill `alphas`; return the settings that router.calibrate found."""
         plan, tuned = self._plan, None
-        # Its search for settings looks at no target, so once is enough. The last target is one that no memory refuses.
+        # The search for settings does not depend on the target, so once is enough. No memory refuses the last target.
         for target in (*plan.targets, 0.01):
             if target not in plan.targets and tuned is not None:
                 break
@@ -136,7 +136,7 @@ class Seed:
         return Curve.of(self._world, chosen(found, alphas, self._split.strong, settings))
 
     def _searched(self, memory: Memory, k: int) -> Search:
-        """The neighbours of what is asked, found once for all rules on a memory of a size."""
+        """Find the neighbours of the questions, once for all rules on a memory of a size."""
         size, most = len(memory.quality), max(k, *KS)
         last = self._search
         if last is None or len(last.memory.quality) != size or most > max(KS):
@@ -159,7 +159,7 @@ class Seed:
             self._cells.put(metric, rule, value, tagged=tagged)
 
     def _learn(self, size: int, default: Settings) -> None:
-        """Gain from so many labels; with tags only for the rules that look at them."""
+        """Add the gain with so many labels; with tags only for rules that use them."""
         split, put = self._split, self._cells.put
         put("gain", ORACLE, gain(self._world, Curve.of(self._world, oracle(self._world, ALPHAS))), at=size)
         listed = split.memory(size, listed=True)
@@ -176,11 +176,11 @@ class Seed:
                 put("gain", SEARCHED.name, found, tagged=tagged, at=size)
 
     def _grid(self, memory: Memory, tagged: bool) -> None:
-        """Gain of every fixed setting, the best of which is known in hindsight alone."""
+        """Add the gain of every fixed setting, for the best in hindsight."""
         self._cells.grids[tagged].append([gain(self._world, self._routed(memory, tagged, each)) for each in grid()])
 
     def _save(self, memory: Memory, tagged: bool, tuned: Settings, alphas: Alphas) -> None:
-        """What each calibrated alpha reached and saved on unseen prompts, by the memory it was calibrated on."""
+        """Add the quality and savings of each calibrated alpha on unseen prompts."""
         world, put = self._world, self._cells.put
         quality = float(world.quality[:, world.strong].mean())
         cost = float(world.cost[:, world.strong].mean())

@@ -1,4 +1,4 @@
-"""What a shared memory is worth to a tenant that has few labels of its own, by its weight and by whether it fits."""
+"""Gain of a shared (base) memory for a tenant with few labels, by base_weight and by whether the tasks match."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from scripts.quality.split import Split
 from scripts.quality.sql import Postgres
 from scripts.quality.twin import Base, Settings, chosen, estimated, nearest, summed
 
-#: Memories of the shared tenant at most, the weights of it that are tried (0: none), and labels of one's own.
+#: Maximum memories of the shared tenant, values of base_weight (0: not used), and numbers of the tenant's labels.
 SHARED = 2_000
 WEIGHTS = (0.0, 20.0, 100.0, 500.0)
 SIZES = (0, 20, 50, 100, 200, 500)
-#: Labels of one's own with which the SQL is compared.
+#: Number of the tenant's labels at which the SQL is compared.
 CHECKED = 50
-#: Metrics: the shared memory is of the same tasks, or of others.
+#: Names of the metrics: a shared memory of the same tasks, and of others.
 LIKE, UNLIKE = "gain, leaning on the same tasks", "gain, leaning on other tasks"
 
 
 def named(weight: float) -> str:
-    """How the rule of a weight is called."""
+    """Return the name of the rule with a weight."""
     return f"base_weight {weight:g}" if weight else "no shared memory"
 
 
 class Leaning:
-    """One split's rows, divided into those of a shared tenant and those of one that leans on it."""
+    """The rows of a split, divided into those of a shared tenant and those of a tenant that uses its memory."""
 
     def __init__(self, split: Split, plan: Plan, cells: Cells, settings: Settings) -> None:
         self._split = split
@@ -38,7 +38,7 @@ class Leaning:
         self._settings = settings
 
     async def measure(self, postgres: Postgres) -> None:
-        """Both kinds in the twin, and decisions of the first kind in Postgres."""
+        """Measure both kinds in the twin, and decisions of the first kind in Postgres."""
         split = self._split
         shared, own = split.taught[max(SIZES) :][:SHARED], split.taught[: max(SIZES)]
         if len(shared) < max(SIZES):
@@ -75,7 +75,7 @@ class Leaning:
                 put(metric, named(weight), gain(world, curve), at=size)
 
     async def _compare(self, postgres: Postgres, shared: Split, own: Split) -> None:
-        # As many as the plan lets Postgres be taught.
+        # At most as many as the plan has for Postgres.
         lent = shared.memory(self._plan.memory)
         base = await postgres.taught(shared, lent, tagged=False)
         for size in (0, CHECKED):
@@ -90,7 +90,7 @@ class Leaning:
 
 
 def references(world: World) -> dict[str, Curve]:
-    """What needs no router, always the same model, and what no router can do better."""
+    """Return the curves without a router: always the same model, and the oracle."""
     best = int(np.lexsort((world.cost.mean(axis=0), -world.quality.mean(axis=0)))[0])
     always = {CHEAP: world.weak, STRONG: world.strong, BEST: best}
     found = {name: Curve.of(world, np.full((1, len(world.quality)), model)) for name, model in always.items()}

@@ -1,4 +1,4 @@
-"""Splits a set into what is taught and what is asked, and turns its costs into prices and lengths of answers."""
+"""Splits a set into taught rows and questions, and converts its costs to prices and lengths of answers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from scripts.quality.label_sets import Floats, LabelSet
 from scripts.quality.twin import Ints, Memory, Prices, Questions
 
-#: The share of a set that is asked and not taught.
+#: Share of a set that is not taught, the questions.
 ASKED = 0.2
-#: Tokens of a model's mean answer. What is not paid for the prompt is paid for the answer, whatever a token is said
-#: to cost; the number only matters to a model whose answers' lengths nobody knows.
+#: Assumed tokens of a model's mean answer. The price per token is set so that prompt and answer add up to the row's
+#: cost, so the number only matters for a model whose answers' lengths are unknown.
 ANSWER = 200.0
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A set as an embedder sees it: `questions` and `vectors` (float16, of the column's width) are by prompt."""
+    """A set with its embeddings: `questions` and `vectors` (float16, of the column's width) are by prompt."""
 
     labels: LabelSet
     embedder: str
@@ -40,7 +40,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Split:
-    """One seed's rows of a set: `taught` in the order of teaching, and `asked`, whose labels are all known."""
+    """The rows of one seed: `taught`, in the order of teaching, and `asked`, the questions, with all labels."""
 
     data: Embedded
     seed: int
@@ -49,7 +49,7 @@ class Split:
 
     @classmethod
     def of(cls, data: Embedded, seed: int) -> Split:
-        """Four fifths are taught. What not every model answered cannot be judged, so it is taught in any case."""
+        """Split a set: at most a fifth are questions. Prompts that not every model answered are always taught."""
         rng = np.random.default_rng(seed)
         complete = rng.permutation(np.flatnonzero(data.labels.complete))
         asked = complete[: max(1, round(ASKED * len(complete)))]
@@ -57,31 +57,31 @@ class Split:
 
     @cached_property
     def strong(self) -> int:
-        """The policy's default: the best single model of what is taught, the cheaper of two."""
+        """The policy's default: the best single model on the taught rows; of equal ones the cheaper."""
         labels = self.data.labels
         quality, cost = _means(labels.quality[self.taught]), _means(labels.cost[self.taught])
         return int(np.lexsort((np.nan_to_num(cost, nan=np.inf), -np.nan_to_num(quality, nan=-1)))[0])
 
     @cached_property
     def weak(self) -> int:
-        """The cheapest model of what is taught, the better of two."""
+        """The cheapest model on the taught rows; of equal ones the better."""
         labels = self.data.labels
         quality, cost = _means(labels.quality[self.taught]), _means(labels.cost[self.taught])
         return int(np.lexsort((-np.nan_to_num(quality, nan=-1), np.nan_to_num(cost, nan=np.inf)))[0])
 
     def memory(self, size: int | None = None, *, listed: bool = False) -> Memory:
-        """What is taught, or the first `size` of it; prices are of these rows alone, `listed`: one for all requests."""
+        """Return the taught rows, or the first `size`, priced by these rows; `listed`: one price for all requests."""
         rows = self.taught[:size]
         labels = self.data.labels
         questions = self.data.questions.part(rows)
         fit = list_prices if listed else prices
         tokens, prompt, completion = fit(questions.prompt_tokens, labels.cost[rows])
-        # As the database stores them.
+        # The types of the database.
         quality, tokens = labels.quality[rows].astype(np.float32), tokens.astype(np.float32)
         return Memory(questions, quality.astype(np.float64), tokens.astype(np.float64), Prices(prompt, completion))
 
     def memory_at(self, size: int, paid: Prices) -> Memory:
-        """The first `size` of what is taught at given prices: its answers are as long as these prices make them."""
+        """Return the first `size` taught rows at given prices, which determine the lengths of the answers."""
         rows = self.taught[:size]
         labels = self.data.labels
         questions = self.data.questions.part(rows)
@@ -93,11 +93,11 @@ class Split:
 
 
 def prices(prompt_tokens: Ints, cost: Floats) -> tuple[Floats, Floats, Floats]:
-    """Completion tokens (rows, models) and USD a token of prompt and of completion, which make up each row's cost.
+    """Return completion tokens (rows, models) and USD per prompt and completion token that reproduce each row's cost.
 
-    A file says what a request cost, not of what. The price of a prompt's token is the slope of a model's cost over the
-    prompts' lengths, but never so high that a row's prompt alone would cost more than the row; the rest is its answer,
-    so that each row costs exactly what it did.
+    A file has the cost of a request without its parts. The price of a prompt token is the slope of a model's cost over
+    the prompts' lengths, but never so high that a prompt alone would cost more than its row. The answer accounts for
+    the rest, so that each row has exactly its cost.
     """
     found = np.full(cost.shape, np.nan)
     prompt, completion = np.zeros((2, cost.shape[1]))
@@ -116,7 +116,7 @@ def prices(prompt_tokens: Ints, cost: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def list_prices(prompt_tokens: Ints, cost: Floats) -> tuple[Floats, Floats, Floats]:
-    """As `prices`, but each request of a model costs its mean: what a router knows that has one price a model."""
+    """Return the same, but each request of a model has its mean cost, for routers with one price per model."""
     del prompt_tokens
     mean = np.nan_to_num(_means(cost))
     return np.where(np.isfinite(cost), ANSWER, np.nan), np.zeros(len(mean)), mean / ANSWER

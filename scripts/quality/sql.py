@@ -1,4 +1,4 @@
-"""The database's side: tenants taught as an import teaches them, decisions as a request asks for them."""
+"""The SQL side of the benchmark: tenants taught as by an import, decisions as for a request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from scripts.quality.twin import (  # fmt: skip
 )
 
 BATCH = 1000
-#: Of a new policy.
+#: Settings of a new policy.
 BASE_WEIGHT = 100.0
 CALIBRATE = "select * from router.calibrate($1, $2, $3, $4, $5, p_sample => $6, p_seconds => $7, p_tune => $8)"
 #: SQLSTATEs of a target that a memory does not support, and of too few memories.
@@ -39,7 +39,7 @@ REFUSED = frozenset({"RT008", "RT010"})
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant with what it was taught; its models are the set's, in their order, `models[i]` their numbers."""
+    """A taught tenant; `models[i]` is the number of the i-th model of the set."""
 
     number: int
     space: int
@@ -50,14 +50,14 @@ class Tenant:
 
 
 class Calibrated(NamedTuple):
-    """What router.calibrate chose."""
+    """The result of router.calibrate."""
 
     alpha: float
     settings: Settings
 
 
 class Postgres:
-    """One migrated database for one tenant at a time: its models are the same for all, and repriced for each."""
+    """One migrated database for one tenant at a time; the models are the same for all, with other prices for each."""
 
     def __init__(self, db: Database) -> None:
         """`db` is open, with the owner's rights."""
@@ -65,7 +65,7 @@ class Postgres:
         self._made = 0
 
     async def taught(self, split: Split, taught: Memory, *, tagged: bool) -> Tenant:
-        """A tenant that was taught the first rows of a split, as many as `taught` has, by COPY and record_staged."""
+        """Create a tenant with the first rows of a split, as many as `taught` has, by COPY and record_staged."""
         many = len(taught.quality)
         labels = split.data.labels
         names, numbers = await self._models(taught.prices)
@@ -92,7 +92,7 @@ class Postgres:
         return Tenant(tenant, space, numbers, names, split.strong, taught)
 
     async def policy(self, tenant: Tenant, settings: Settings | None = None) -> tuple[int, Settings, float]:
-        """A policy of these settings, None: those that a new policy has; its number, its settings and its alpha."""
+        """Create a policy; `settings` None: the defaults. Return its number, its settings and its alpha."""
         self._made += 1
         own = {} if settings is None else {
             name: getattr(settings, name) for name in ("k", "tau", "n0", "n0_task", "n1", "confidence_floor")
@@ -108,7 +108,7 @@ class Postgres:
     async def calibrated(
         self, tenant: Tenant, policy: int, target: float, *, tune: bool, rows: int, seconds: float
     ) -> Calibrated | None:
-        """What router.calibrate writes into a policy; None where it refuses the target."""
+        """Return the values that router.calibrate writes into a policy; None if it refuses the target."""
         async with self._db.session() as connection:
             try:
                 row = await connection.fetchrow(
@@ -122,7 +122,7 @@ class Postgres:
         return Calibrated(row["alpha"], _settings(written[0]))
 
     async def lean(self, tenant: Tenant, base: Tenant) -> None:
-        """Let a tenant lean on another's memory."""
+        """Let a tenant use another's memory as its base."""
         await tenants.change_tenant(self._db, base.number, shared=True)
         await tenants.change_tenant(self._db, tenant.number, base=base.number)
 
@@ -137,7 +137,7 @@ class Postgres:
         tagged: bool,
         base: Tenant | None = None,
     ) -> Deviation:
-        """How far router.decide is from the twin on some prompts, each at one of the alphas; `base`: leant on."""
+        """Compare router.decide with the twin on some prompts, each at one of the alphas; `base`: the shared memory."""
         policy, settings, _ = await self.policy(tenant, settings)
         labels = split.data.labels
         questions = split.data.questions.part(asked)
@@ -202,7 +202,7 @@ def _settings(row: Any) -> Settings:
 
 
 def _apart(sql: Sequence[float | None], twin: Floats, scale: Floats | float = 1.0) -> float:
-    """The largest difference; infinity where one knows a value and the other does not."""
+    """Return the largest difference; infinity if only one of both has a value."""
     real = np.array([np.nan if value is None else value for value in sql], np.float64)
     if (np.isnan(real) != np.isnan(twin)).any():
         return float("inf")

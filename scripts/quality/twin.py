@@ -1,4 +1,4 @@
-"""What router.decide computes, in numpy and for many prompts at once; every run compares both (quality_sql.py)."""
+"""router.decide in numpy, for many prompts at once; every run compares both (quality/sql.py)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Queries searched for at a time, and rows of neighbours summed at a time: bounds of what is held in memory.
+#: Queries searched at a time, and rows of neighbours summed at a time, to bound the memory used.
 SEARCHED, SUMMED = 512, 256
-#: Expected tokens where no answer's length is known, and the least exponent, as in estimates.
+#: Expected tokens if no answer's length is known, and the least exponent, as in `estimates`.
 TOKENS, LEAST = 256.0, -600.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a policy's decision."""
+    """Settings of a policy's decision."""
 
     k: int
     tau: float
@@ -32,7 +32,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prices:
-    """Of each model, USD a token, shape (models,)."""
+    """Prices of each model, USD per token, shape (models,)."""
 
     prompt: Floats
     completion: Floats
@@ -47,17 +47,17 @@ class Questions:
     task: Ints
 
     def part(self, rows: Ints) -> Questions:
-        """Some of them."""
+        """Return some of the questions."""
         return Questions(self.vectors[rows], self.prompt_tokens[rows], self.task[rows])
 
     def untagged(self) -> Questions:
-        """The same without their tags."""
+        """Return the same questions without tags."""
         return replace(self, task=np.full_like(self.task, -1))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a tenant was taught; `quality` and `tokens` have shape (memories, models), NaN: unknown."""
+    """The memory of a tenant; `quality` and `tokens` have shape (memories, models), NaN: unknown."""
 
     rows: Questions
     quality: Floats
@@ -66,12 +66,12 @@ class Memory:
 
     @cached_property
     def mean_prompt(self) -> float:
-        """Tokens of a prompt, mean."""
+        """Mean tokens of a prompt."""
         return float(self.rows.prompt_tokens.mean())
 
     @cached_property
     def sums(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-        """For quality and for tokens the sum and the number of labels by task and model; the last row is of all."""
+        """For quality and for tokens: sum and number of labels by task and model; the last row is the total."""
         return _by_task(self.rows.task, self.quality), _by_task(self.rows.task, self.tokens)
 
 
@@ -83,7 +83,7 @@ class Near:
     index: Ints
 
     def first(self, k: int) -> Near:
-        """The k nearest of them."""
+        """Return the k nearest of them."""
         return Near(self.similarity[:, :k], self.index[:, :k])
 
 
@@ -100,7 +100,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Base:
-    """A shared memory as router_internal._base_sums has it: sums over its neighbours of the questions, and means."""
+    """A shared memory as in router_internal._base_sums: sums over its neighbours of the questions, and means."""
 
     sums: Sums
     quality: Floats
@@ -114,7 +114,7 @@ class Base:
         return cls(sums, quality, tokens, weight)
 
     def added(self, sums: Sums, memories: int) -> Sums:
-        """With the neighbours of a tenant that has so many memories of its own."""
+        """Return these sums plus `sums`, of a tenant with so many memories."""
         share = self.weight / (self.weight + memories) if self.weight > 0 else 0.0
         parts = (getattr(sums, name) + share * getattr(self.sums, name) for name in sums.__dataclass_fields__)
         return replace(Sums(*parts), labels=sums.labels + self.sums.labels)
@@ -122,7 +122,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Estimates:
-    """As router.estimates gives them, shape (questions, models), NaN for NULL; score = quality - alpha * `penalty`."""
+    """The result of router.estimates, shape (questions, models), NaN for NULL; score = quality - alpha * `penalty`."""
 
     quality: Floats
     labels: Floats
@@ -131,12 +131,12 @@ class Estimates:
     penalty: Floats
 
     def part(self, rows: Ints) -> Estimates:
-        """Those of some of the questions."""
+        """Return the estimates of some questions."""
         return Estimates(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 def nearest(memory: Memory, questions: Questions, k: int, own: Ints | None = None) -> Near:
-    """The k nearest memories of each question, or all there are; `own`: the one that each question must not see."""
+    """Return the k nearest memories of each question, or all if fewer; `own`: the memory to leave out for each."""
     k = min(k, len(memory.quality) - (own is not None))
     similarity = np.empty((len(questions.vectors), k))
     index = np.empty((len(questions.vectors), k), np.int64)
@@ -156,7 +156,7 @@ def nearest(memory: Memory, questions: Questions, k: int, own: Ints | None = Non
 
 
 def summed(memory: Memory, near: Near, tau: float) -> Sums:
-    """Sums over all neighbours of `near`."""
+    """Sum over all neighbours of `near`."""
     shape = (len(near.index), memory.quality.shape[1])
     found = Sums(*(np.empty(shape) for _ in range(5)))
     for start in range(0, shape[0], SUMMED):
@@ -183,9 +183,9 @@ def estimated(
     own: Ints | None = None,
     base: Base | None = None,
 ) -> Estimates:
-    """Expected quality and cost of every model for every question.
+    """Return expected quality and cost of every model for every question.
 
-    `own`: memories whose labels no prior may hold; `base`: what the tenant leans on.
+    `own`: memories whose labels are left out of the priors; `base`: the shared memory.
     """
     unknown = np.full(memory.quality.shape[1], np.nan)
     means = (unknown, unknown) if base is None else (base.quality, base.tokens)
@@ -215,10 +215,10 @@ def estimated(
 
 
 class Search:
-    """Neighbours found once, and summed once for each k and tau: for questions with and without their tags."""
+    """Neighbours found once, and summed once for each k and tau, for questions with and without tags."""
 
     def __init__(self, memory: Memory, questions: Questions, k: int, own: Ints | None = None) -> None:
-        """`k`: the most that will be asked for; `own`: as for `nearest`."""
+        """`k`: the greatest k of all settings; `own`: as for `nearest`."""
         self.memory = memory
         self._questions = {True: questions, False: questions.untagged()}
         self._near = nearest(memory, questions, k, own)
@@ -226,13 +226,13 @@ class Search:
         self._sums: dict[tuple[int, float], Sums] = {}
 
     def priced(self, memory: Memory) -> Search:
-        """The same neighbours in a memory that differs in prices and answers' lengths alone."""
+        """Return the same neighbours in a memory with other prices and answers' lengths."""
         other = copy(self)
         other.memory, other._sums = memory, {}
         return other
 
     def estimates(self, settings: Settings, *, tagged: bool) -> Estimates:
-        """For all questions."""
+        """Return the estimates of all questions."""
         key = settings.k, settings.tau
         if key not in self._sums:
             self._sums[key] = summed(self.memory, self._near.first(settings.k), settings.tau)
@@ -240,8 +240,8 @@ class Search:
 
 
 def chosen(found: Estimates, alphas: Floats, default: int, settings: Settings) -> Ints:
-    """The model that serves each question at each alpha, shape (alphas, questions), as router.decide ranks it first."""
-    # The cheapest first, and of those the lowest number, so that the first of equal scores is the one to take.
+    """Return the model ranked first by router.decide, for each alpha and question: shape (alphas, questions)."""
+    # Ordered by cost, then by number, so that the first of equal scores is the choice.
     order = np.argsort(found.cost, axis=1, kind="stable")
     quality = np.take_along_axis(np.where(np.isnan(found.quality), -np.inf, found.quality), order, axis=1)
     penalty = np.take_along_axis(found.penalty, order, axis=1)
@@ -268,10 +268,10 @@ def _by_task(task: Ints, labels: Floats) -> tuple[Floats, Floats]:
 def _prior(
     by_task: tuple[Floats, Floats], labels: Floats, task: Ints, own: Ints | None, n1: float, wider: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """A task's mean shrunk by n1 labels to the tenant's, that to the wider one, and whether the task has a label."""
+    """Return a task's mean, shrunk to the tenant's and that to the wider one, and whether the task has a label."""
     sums, counts = by_task
     all_sum, all_count = (np.repeat(values[-1][None], len(task), axis=0) for values in by_task)
-    # A tag that no memory carries has no sums; nor has a question without one.
+    # A question without a tag, or with one that no memory has, has no sums.
     some = ((task >= 0) & (task < len(sums) - 1))[:, None]
     at = np.where(some[:, 0], task, -1)
     task_sum, task_count = np.where(some, sums[at], 0), np.where(some, counts[at], 0)
@@ -284,7 +284,7 @@ def _prior(
 
 
 def _shrunk(total: Floats, many: Floats, weight: float, wider: Floats) -> Floats:
-    """As router_internal._prior."""
+    """Compute router_internal._prior."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shrunk = np.where(many + weight > 0, (total + weight * wider) / (many + weight), wider)
     return np.where(np.isnan(wider), _mean(total, many), shrunk)

@@ -1,4 +1,4 @@
-"""The prompts of the label sets, embedded as the proxy embeds them, and copies beyond their number."""
+"""The prompts of the label sets, embedded as by the proxy, and copies of them with jitter."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from scripts.labels.files import label_files, set_name
 
 #: The models of the benchmark's tenants.
 MODELS = ("small", "medium", "large")
-#: The columns that label them in the sets of the README's figures; in other sets they are chosen by their costs.
+#: Their columns in the sets of the README's figures; in other sets the models are chosen by cost.
 COLUMNS: dict[str, tuple[str | None, ...]] = {
     "routellm": ("mistralai/Mixtral-8x7B-Instruct-v0.1", None, "gpt-4-1106-preview"),
     "llmrouter": ("qwen2.5-7b-instruct", "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct"),
 }
-#: Benches whose answers are a letter; other answers are some lines. Label sets do not tell the lengths of answers.
+#: Benches whose answers are a letter; other answers are some lines. Label sets do not have the lengths of answers.
 CHOICES = frozenset({"mmlu", "openbook_qa", "arc_challenge", "commonsense_qa", "gpqa"})
 CHOICE_TOKENS, TEXT_TOKENS = 2.0, 150.0
 
-#: The share of `Corpus.copies`, and how many are made at a time.
+#: The share of a difference that jitter adds to a copy, and the number of copies made at a time.
 JITTER = 0.55
 CHUNK = 10_000
 
@@ -35,7 +35,7 @@ Vectors = NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a memory knows of a prompt but its embedding; the arrays are by model, in the order of `MODELS`."""
+    """The columns of a memory except its embedding; the arrays are by model, in the order of `MODELS`."""
 
     tokens: int
     quality: tuple[float | None, ...]
@@ -50,15 +50,15 @@ class Corpus:
     vectors: Vectors
 
     def part(self, start: int, stop: int) -> Corpus:
-        """Some of the prompts."""
+        """Return some of the prompts."""
         return Corpus(self.prompts[start:stop], self.vectors[start:stop])
 
     def copies(self, many: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        """`many` embeddings in chunks of `CHUNK`, with the prompts they come from: each once, then copies with jitter.
+        """Yield `many` embeddings in chunks of `CHUNK`, with their prompts: each once, then copies with jitter.
 
-        A copy is a prompt's embedding moved by a share of the difference of two others, so that copies scatter in the
-        directions in which prompts do. Two copies of a prompt are about as near to each other (cosine 0.64) as a prompt
-        is to its nearest neighbour. Fewer are the beginning of more.
+        A copy is a prompt's embedding moved by a share of the difference of two others, so that copies vary in the
+        same directions as prompts. Two copies of a prompt are about as near to each other (cosine 0.64) as a prompt
+        is to its nearest neighbour. A smaller number yields the beginning of the same sequence.
         """
         rng = np.random.default_rng(1)
         real = self.vectors.astype(np.float32)
@@ -76,7 +76,7 @@ class Corpus:
 def load(width: int, limit: int | None = None) -> Corpus:
     """Embed all prompts of the label sets, or `limit` of them, the vectors padded with zeros to `width`.
 
-    About 0.3 ms a prompt. A prompt in which the embedder finds nothing is left out.
+    About 0.3 ms a prompt. A prompt that cannot be embedded is left out.
     """
     texts: list[str] = []
     prompts: list[Prompt] = []
@@ -98,7 +98,7 @@ def load(width: int, limit: int | None = None) -> Corpus:
 
 
 def rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a label set."""
+    """Return the rows of a label set."""
     csv.field_size_limit(1 << 26)
     opened = gzip.open if file.suffix == ".gz" else open
     with opened(file, "rt", encoding="utf-8", newline="") as lines:
@@ -106,7 +106,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 def by_cost(found: Sequence[Mapping[str, str]]) -> tuple[str | None, ...]:
-    """The cheapest model of a label set, the one in the middle (None: there are two), and the dearest."""
+    """Return the cheapest model of a label set, the middle one (None: there are two), and the dearest."""
     names = [column[2:] for column in found[0] if column.startswith("c:")]
     names.sort(key=lambda name: sum(float(row[f"c:{name}"] or 0) for row in found))
     return names[0], names[len(names) // 2] if len(names) > 2 else None, names[-1]

@@ -1,4 +1,4 @@
-"""Where a process spends its time, recorded from outside by py-spy."""
+"""Profiles of a process, recorded from outside by py-spy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ FORMATS = {".svg": "flamegraph", ".txt": "raw", ".json": "speedscope"}
 
 
 def recorder(file: Path) -> list[str]:
-    """The command that records into `file`, but for the process; raises `FileNotFoundError` or `ValueError`."""
+    """Return the command that records into `file`, without the process. Raises `FileNotFoundError` or `ValueError`."""
     if file.suffix not in FORMATS:
-        raise ValueError(f"{file} ends with none of {', '.join(FORMATS)} (a flame graph, collapsed stacks, speedscope)")
+        raise ValueError(
+            f"{file} must end with one of {', '.join(FORMATS)} (a flame graph, collapsed stacks, speedscope)"
+        )
     program = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if program is None:
         raise FileNotFoundError(f"py-spy is not installed: {INSTALL}; elsewhere than as root it needs ptrace allowed")
@@ -26,14 +28,14 @@ def recorder(file: Path) -> list[str]:
 
 @contextmanager
 def recording(command: list[str], pid: int, seconds: float) -> Iterator[None]:
-    """Record process `pid` for `seconds`, which what happens inside should fill. Raises `RuntimeError`."""
+    """Record process `pid` for `seconds`, the approximate duration of the context. Raises `RuntimeError`."""
     whole = [*command, "--duration", str(max(1, round(seconds))), "--pid", str(pid)]
     with subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield
-            _, said = process.communicate(timeout=seconds + 30)
+            _, errors = process.communicate(timeout=seconds + 30)
         finally:
             if process.poll() is None:
                 process.kill()
     if process.returncode:
-        raise RuntimeError(f"py-spy could not record: {said.strip()[-500:]}")
+        raise RuntimeError(f"py-spy could not record: {errors.strip()[-500:]}")

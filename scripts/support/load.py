@@ -1,7 +1,7 @@
-"""A load generator that costs little: HTTP/1.1 over kept connections, one request at a time on each.
+"""A cheap load generator: HTTP/1.1 over persistent connections, one request at a time on each.
 
-It runs in one process on one core, parses no more of an answer than its end, and takes some 20 microseconds a request;
-`bench_proxy.py` prints what it took in a run.
+It runs in one process on one core, only finds the end of each answer, and takes about 20 microseconds a request;
+`bench_proxy.py` prints its processor time.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 @dataclass(slots=True)
 class Measured:
-    """What a run saw: a latency and a wait for the first byte of the body for each request, in milliseconds.
+    """The results of a run: a latency and a wait for the first byte of the body for each request, in milliseconds.
 
-    `overheads` and `reasons` are what the answers' headers said, if they did; `seconds` is the length of the run.
+    `overheads` and `reasons` are from the answers' headers, if present; `seconds` is the length of the run.
     """
 
     seconds: float = 0.0
@@ -35,20 +35,20 @@ class Measured:
 
     @property
     def per_second(self) -> float:
-        """Requests answered a second."""
+        """Answers per second."""
         return len(self.latencies) / self.seconds
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value that this share of `values` (not empty) does not exceed."""
+    """Return the value that this share of `values` (not empty) does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 async def load(host: str, port: int, requests: Iterator[bytes], connections: int, seconds: float) -> Measured:
-    """Send whole `requests` on so many connections, each the next as soon as it has the answer to the last.
+    """Send `requests` on so many connections, each connection the next one as soon as it has its answer.
 
-    Raises `RuntimeError` with the answer when one is not a 200, or when a connection is lost.
+    Raises `RuntimeError` with the answer if one is not a 200, or if a connection is lost.
     """
     loop = asyncio.get_running_loop()
     measured = Measured()
@@ -69,7 +69,7 @@ async def load(host: str, port: int, requests: Iterator[bytes], connections: int
 
 
 class _Client(asyncio.Protocol):
-    """One connection, at work until its time is up."""
+    """One connection, which sends requests until its time is up."""
 
     def __init__(self, requests: Iterator[bytes], measured: Measured) -> None:
         self.requests = requests
@@ -107,7 +107,7 @@ class _Client(asyncio.Protocol):
             self.finish()
 
     def finish(self) -> None:
-        """Write down an answer and go on."""
+        """Record an answer and send the next request."""
         now = perf_counter_ns()
         if not self.answer.startswith(b"HTTP/1.1 200 "):
             self.done.set_exception(RuntimeError(f"not a 200: {self.answer[:1000]!r}"))

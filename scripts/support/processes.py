@@ -1,4 +1,4 @@
-"""The processes a benchmark runs against: the proxy as users start it, and what any process has used so far."""
+"""Processes of a benchmark: the proxy, started as by users, and the resources used by any process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PROVIDER = "demo"
 
 
 def seed(dsn: str, home: Path, upstream_url: str) -> str:
-    """Make the demo tenant with its 304 taught prompts, as a first start does, its models served by `upstream_url`.
+    """Create the demo tenant with its 304 taught prompts, as at a first start, its models served by `upstream_url`.
 
-    Returns the tenant's key; `home` is where that is kept.
+    Return the tenant's key, which is stored in `home`.
     """
 
     async def run() -> str:
@@ -47,7 +47,7 @@ def seed(dsn: str, home: Path, upstream_url: str) -> str:
 
 @contextmanager
 def running_proxy(dsn: str, home: Path, **environ: str) -> Iterator[tuple[str, int]]:
-    """`python -m app serve` on a free port, with the defaults and `environ`: the base URL and the process's number."""
+    """Run `python -m app serve` on a free port, with the defaults and `environ`; yield base URL and process id."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ROUTER_", "OPENAI_"))}
     own = {"DATABASE_URL": dsn, "PORT": "0", "HOST": "127.0.0.1", "PGROUTER_HOME": str(home), **environ}
     command = [sys.executable, "-m", "app", "serve"]
@@ -69,7 +69,7 @@ def running_proxy(dsn: str, home: Path, **environ: str) -> Iterator[tuple[str, i
 
 
 async def backends(dsn: str) -> list[int]:
-    """The processes of Postgres that serve this database; of no use where the server is on another machine."""
+    """Return the backends of Postgres for this database; useful only if the server is on this machine."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
@@ -82,11 +82,11 @@ async def backends(dsn: str) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float | None:
-    """Processor time that these processes have used in all their threads, user and system; None where /proc is not."""
+    """Return the processor time of these processes, all threads, user and system; None without /proc."""
     total = 0
     for pid in pids:
         try:
-            # Nanoseconds, where /proc/PID/stat has hundredths of a second.
+            # In nanoseconds; /proc/PID/stat has only hundredths of a second.
             texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
         except OSError:
             return None
@@ -97,12 +97,12 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
 
 
 def resident_mib(pid: int) -> float | None:
-    """The memory a process holds, in MiB; None where /proc does not say."""
+    """Return the resident memory of a process, in MiB; None if /proc does not have it."""
     return _status_mib(pid, "VmRSS:")
 
 
 def peak_mib(pid: int) -> float | None:
-    """The most memory a process has held since it began to run its program, in MiB; None where /proc does not say."""
+    """Return the peak resident memory of a process, in MiB; None if /proc does not have it."""
     return _status_mib(pid, "VmHWM:")
 
 

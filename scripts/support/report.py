@@ -1,7 +1,7 @@
-"""What every benchmark shares: its options, its rows, the table it prints and the JSON it writes.
+"""Shared by all benchmarks: options, rows, the printed table and the JSON.
 
-A benchmark makes a `Report`, adds rows to it and ends with `finish`. Each row says what was measured, what it is
-compared with in the same run, and whether it is where it should be.
+A benchmark creates a `Report`, adds rows and calls `finish`. Each row has a measured value, its baseline from the same
+run, and whether it meets its target.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import orjson
 
-#: What was measured under which conditions.
+#: The conditions of a measurement.
 Params = Mapping[str, str | int | float]
 
 
 class Baseline(NamedTuple):
-    """What a value is compared with: its name and its value in the same run, in the row's unit."""
+    """A value to compare with, from the same run: its name, and its value in the row's unit."""
 
     name: str
     value: float
@@ -27,7 +27,7 @@ class Baseline(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured value; `holds` is whether it meets `target`, None without one."""
+    """One measured value; `holds`: whether it meets `target`, None: there is no target."""
 
     metric: str
     params: Params
@@ -39,7 +39,7 @@ class Row:
     sign: str = field(default="", compare=False)
 
     def as_json(self) -> dict[str, object]:
-        """The row as `--json` writes it: `baseline` is a number in the row's unit, whose name is in `params`."""
+        """Return the row for `--json`: `baseline` is a number in the row's unit, whose name is in `params`."""
         row = asdict(self)
         del row["sign"]
         if self.baseline is None:
@@ -47,7 +47,7 @@ class Row:
         return {**row, "params": {**self.params, "baseline": self.baseline.name}, "baseline": self.baseline.value}
 
     def cells(self) -> tuple[str, ...]:
-        """The row as the table shows it."""
+        """Return the cells of the row in the table."""
         ratio = ""
         if self.baseline is not None and self.value is not None and self.baseline.value:
             ratio = f"{self.value / self.baseline.value:.2f} x {self.baseline.name} ({_number(self.baseline.value)})"
@@ -63,7 +63,7 @@ class Report:
     heading = ("metric", "params", "value", "unit", "against the baseline", "target", "holds")
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """`options` are those of `options`, parsed."""
+        """`options`: the parsed options of `options()`."""
         self.rows: list[Row] = []
         self._json: Path | None = options.json
 
@@ -78,7 +78,7 @@ class Report:
         under: float | None = None,
         over: float | None = None,
     ) -> None:
-        """Add a row; `under` or `over` is the target. A `value` of None could not be measured here."""
+        """Add a row; `under` or `over` is the target. `value` None: it could not be measured."""
         holds = None
         if value is not None and (under is not None or over is not None):
             holds = (under is None or value < under) and (over is None or value > over)
@@ -86,7 +86,7 @@ class Report:
         self.rows.append(Row(metric, dict(params or {}), value, unit, baseline, target, holds, sign))
 
     def finish(self) -> None:
-        """Print the table, and write the JSON if it was asked for."""
+        """Print the table, and write the JSON if `--json` is given."""
         table = [self.heading, *(row.cells() for row in self.rows)]
         widths = [max(len(line[column]) for line in table) for column in range(len(self.heading))]
         for line in table:
@@ -98,13 +98,13 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        """Write the JSON if it was asked for."""
+        """Write the JSON if `--json` is given."""
         if self._json is not None:
             self._json.write_bytes(orjson.dumps([row.as_json() for row in self.rows], option=orjson.OPT_INDENT_2))
 
 
 def options(doc: str | None) -> argparse.ArgumentParser:
-    """The options that all benchmarks have; `doc` is the benchmark's own docstring, which `--help` shows."""
+    """Return a parser with the options of all benchmarks; `doc`: the docstring that `--help` prints."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="end within 50 s, set-up included")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the printed table as JSON")

@@ -1,4 +1,4 @@
-"""A database for a benchmark to fill, migrated and empty, gone afterwards."""
+"""A migrated, empty database for a benchmark, dropped afterwards."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from app.operations.migrate import migrate
 def scratch_database(
     environ: Mapping[str, str] = os.environ, settings: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """The DSN of a migrated database, whose login owns it.
+    """Yield the DSN of a migrated database, whose login owns it.
 
-    It is made on the server of TEST_DATABASE_URL or DATABASE_URL, whose login must be allowed to create databases, and
-    dropped again; with neither set, an embedded Postgres is started in a temporary folder with the settings that users
-    have, commits flushed to the disk included, but for `settings`. Not to be called inside a running event loop.
+    The database is created on the server of TEST_DATABASE_URL or DATABASE_URL, whose login must be allowed to create
+    databases, and dropped afterwards. If neither is set, an embedded Postgres is started in a temporary folder with its
+    default settings, durable commits included, except for `settings`. Not to be called inside a running event loop.
     """
     url = environ.get("TEST_DATABASE_URL") or environ.get("DATABASE_URL")
     if url:
@@ -45,7 +45,7 @@ def scratch_database(
                 migrate(postgres.dsn)
                 yield postgres.dsn
         finally:
-            # As root the cluster may lie elsewhere than its home.
+            # As root the cluster may be in another folder than its home.
             erase(home)
 
 

@@ -1,4 +1,4 @@
-"""The bytes of the requests that benchmarks send: as the official client's, on prompts like those that were taught."""
+"""The requests that benchmarks send: with the official client's headers, and prompts like the taught ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 from app.demo.dataset import memory, showcase
 
-#: As the official Python client sends them.
+#: Headers of the official Python client.
 HEADERS = {
     "accept-encoding": "gzip, deflate",
     "connection": "keep-alive",
@@ -26,14 +26,14 @@ HEADERS = {
     "x-stainless-retry-count": "0",
     "x-stainless-read-timeout": "600",
 }
-#: Between the events of a stream, so that the first byte is not the last one too (a plan of `scripts.fake_provider`).
+#: Plan of `scripts.fake_provider` with a pause between the events of a stream, so that the first byte is not the last.
 GAP = "gap=0.001"
 
 
 def request(
     host: str, key: str, model: str, prompt: str, *, plan: str | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """The bytes of one chat request; with `plan`, what the fake upstream is to do, its answer is streamed."""
+    """Return the bytes of one chat request; with `plan`, a plan of the fake provider, the answer is streamed."""
     content: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     extra = {} if plan is None else {"x-fake": plan}
     body = orjson.dumps(content | ({"stream": True} if plan is not None else {}))
@@ -45,13 +45,13 @@ def request(
 def repeated(
     host: str, key: str, model: str, *, stream: bool = False, headers: Mapping[str, str] | None = None
 ) -> Iterator[bytes]:
-    """The same 51 prompts again and again."""
+    """Yield requests with the same 51 prompts, repeated without end."""
     prompts = [example.prompt for example in memory()[::6]]
     plan = GAP if stream else None
     return cycle([request(host, key, model, prompt, plan=plan, headers=headers) for prompt in prompts])
 
 
 def new(host: str, key: str) -> Iterator[bytes]:
-    """Prompts that were never sent before, of the kind that was taught."""
+    """Yield requests with new prompts, of the taught kinds."""
     texts = cycle([example.prompt for example in showcase()])
     return (request(host, key, "auto", f"{next(texts)} (exercise {number})") for number in count(1))

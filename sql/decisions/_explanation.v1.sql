@@ -29,7 +29,7 @@ begin
         order by c.score desc nulls last
         limit 1;
         return case
-            when p_score[1] is null then format('no label says how good %s is, the default to compare with', p_models[1])
+            when p_score[1] is null then format('no label gives the quality of %s, the default to compare with', p_models[1])
             when v_best.confidence = 0 then format('%s scores best, but no neighbour has a label of it', v_best.model)
             else format(
                 '%s scores best, but %s of that estimate comes from neighbours, less than the policy asks for',

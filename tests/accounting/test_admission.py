@@ -23,7 +23,7 @@ from tests.support.sql_world import World
 
 @dataclass
 class Asking:
-    """A limited caller, and what asks for it."""
+    """A limited caller, and its admission."""
 
     world: World
     admission: Admission
@@ -39,7 +39,7 @@ class Asking:
             await db.close()
 
     async def admit(self, costs: tuple[float | None, ...] = (0.1,), tokens: int = 10) -> AdmissionResult:
-        """Ask for a new request."""
+        """Call `admit` for a new request."""
         decision: UUID = await self.world.owner.fetchval("select uuidv7()")
         return await self.admission.admit(self.caller, decision, tokens, costs)
 

@@ -40,7 +40,7 @@ async def test_one_bad_entry_does_not_take_the_others_with_it(proxy: Proxy) -> N
     ledger.add(entry(proxy))
     rows = await proxy.ledger(4)
     assert {row["status"] for row in rows} == {200}
-    assert ledger.dropped == 2, "the entry of an unknown model has nothing to point at and is passed over"
+    assert ledger.dropped == 2, "the entry of an unknown model violates a reference and is skipped"
 
 
 async def test_what_is_queued_is_written_before_the_process_ends(proxy: Proxy) -> None:

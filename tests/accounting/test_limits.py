@@ -15,21 +15,21 @@ from scripts.fake_provider.server import Running
 from tests.support.proxy import CHEAP, PRICES, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
-#: What one of the fake provider's answers costs: 11 tokens, of which 3 are cached at the same price, and 7.
+#: Cost of an answer of the fake provider: 11 prompt tokens, of which 3 are cached at the same price, and 7 of answer.
 COST = {model: (11 * paid_in + 7 * paid_out) / 1e6 for model, (paid_in, paid_out) in PRICES.items()}
 ASKED: Any = [{"role": "user", "content": "hi"}]
-#: Tokens that the prompt above is taken for.
+#: Estimated tokens of the prompt above.
 PROMPT = 7
 
 
 def dearest(model: str, longest: int) -> float:
-    """What a request with so long an answer may come to."""
+    """Return the maximum cost of a request with so long an answer."""
     paid_in, paid_out = PRICES[model]
     return (PROMPT * paid_in + longest * paid_out) / 1e6
 
 
 async def limit(proxy: Proxy, *, key: bool = True, **limits: float) -> None:
-    """Set limits and wait until the proxy has heard of them."""
+    """Set limits, and wait until the proxy has been notified of them."""
     await proxy.admin.fetch(
         "select router.put_limits($1, $2, $3, $4, $5, $6)",
         proxy.tenant_id,
@@ -41,7 +41,7 @@ async def limit(proxy: Proxy, *, key: bool = True, **limits: float) -> None:
 
 
 async def meter(proxy: Proxy) -> Any:
-    """The one meter there is."""
+    """Return the only meter."""
     (row,) = await proxy.admin.fetch("select * from router.meters")
     return row
 
@@ -91,7 +91,7 @@ async def test_an_answer_longer_than_any_limit_is_too_much_and_no_fault_of_ours(
     await limit(proxy, requests=10)
     body = {"model": CHEAP, "messages": ASKED, "max_tokens": longest, "n": 3}
     async with proxy.http() as http, http.post("/v1/chat/completions", json=body) as response:
-        assert response.status == 200, "the provider is to say what is too long"
+        assert response.status == 200, "the provider decides what is too long"
     await limit(proxy, tokens=1000)
     async with proxy.http() as http, http.post("/v1/chat/completions", json=body) as response:
         assert (response.status, "Request too large" in await response.text()) == (429, True)
@@ -168,7 +168,7 @@ async def test_a_fallback_does_not_pass_the_budget(proxy: Proxy, upstream: Runni
     assert set(asked) == {CHEAP}
     row = (await proxy.ledger())[0]
     assert (row["model_id"], row["status"]) == ((await proxy.services.directory.catalog()).get(CHEAP).model_id, 503)
-    assert float((await meter(proxy))["day_usd"]) == 0, "what failed costs nothing"
+    assert float((await meter(proxy))["day_usd"]) == 0, "a failed request costs nothing"
 
 
 async def test_a_client_that_leaves_after_a_refusal_pays_nothing(proxy: Proxy, upstream: Running) -> None:

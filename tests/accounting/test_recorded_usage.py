@@ -19,7 +19,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "completions": {"prompt": "What is a café?"},
 }
 pytestmark = pytest.mark.parametrize("shared_front", [PROXIED], indirect=True)
-#: Longer than what is kept of the beginning of an answer, and than what is kept of its end.
+#: Longer than the captured beginning of an answer, and than its captured end.
 LONG = "A long instruction, é. " * 10_000
 
 
@@ -32,7 +32,7 @@ async def proxy(front: Front) -> Proxy:
 
 
 def asked(api: str, plan: str = "", *, stream: bool, model: str = STRONG, **more: Any) -> Asked:
-    """A request of that API, for a stream with its usage where that has to be asked for."""
+    """Return a request of that API; a stream requests its usage if the API requires it."""
     body = {"model": model, "stream": stream, **BODIES[api], **more}
     if stream and model == STRONG and api.endswith("completions"):
         body["stream_options"] = {"include_usage": True}

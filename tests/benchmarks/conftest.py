@@ -1,4 +1,4 @@
-"""Benchmarks of generated label sets, whatever sets the machine has."""
+"""Benchmarks run on generated label sets, even if the machine has others."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_the_memorys_benchmark_measures_all_that_it_describes(memory_rows: list[
         "decide p50", "decide p95", "decide, server's cpu", "decide p50, in turns", "cost of other tenants",
         "part of a decision, p50", "part of a decision, server's cpu, median", "decisions", "decisions, client's cpu",
         "recall@100", "same model as the exact scan", "score lost by other choices, mean", "growth of decide p50",
-        "graduation, nobody waiting", "graduation, in use", "longest wait during graduation",
+        "graduation, unused", "graduation, in use", "longest wait during graduation",
         "neighbours found, of 100", "bytes of a memory", "teaching one example, p50",
         "teaching one example, server's cpu", "teaching one example at the cap, p50",
         "teaching one example at the cap, server's cpu",
@@ -90,5 +90,5 @@ def test_the_benchmark_of_tokens_times_the_estimate(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=100, cwd=ROOT, capture_output=True)
     rows = orjson.loads(file.read_bytes())
     assert {"estimate", "Llama 2's"} <= {row["params"]["by"] for row in rows if row["unit"] == "us"}
-    # Errors are there where tiktoken has its vocabularies.
+    # The rows of errors need tiktoken's vocabularies.
     assert all(row["holds"] is not False for row in rows if row["metric"] == "mean error")

@@ -24,7 +24,7 @@ from scripts.support.report import Report
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = (DIRECT, PASSED, *ROUTED)
 STREAMS = tuple(name + STREAM for name in (DIRECT, PASSED, KNOWN))
-#: Stands in for LiteLLM: says a version, and passes on at no cost, as it asks nobody.
+#: Replaces LiteLLM: prints a version, and serves answers itself without calling the provider.
 STUB = """#!{python}
 import os, sys
 if "--version" in sys.argv:
@@ -38,7 +38,7 @@ else:
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that does as `litellm` does."""
+    """A program with the interface of `litellm`."""
     program = tmp_path_factory.mktemp("stub") / "litellm"
     program.write_text(STUB.format(python=sys.executable, root=str(ROOT)))
     program.chmod(0o755)
@@ -47,7 +47,7 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(server_dsn: str, stub: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The JSON of the shortest run there is, beside a peer."""
+    """The JSON of the shortest possible run, with a peer."""
     file = tmp_path_factory.mktemp("bench") / "rows.json"
     options = ["--quick", "--seconds", "0.1", "--turns", "1", "--peer", f"litellm={stub}", "--json", str(file)]
     environ = os.environ | {"TEST_DATABASE_URL": server_dsn}
@@ -58,7 +58,7 @@ def rows(server_dsn: str, stub: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def compared(rows: list[dict[str, Any]], metric: str, connections: int) -> set[tuple[str, str | None]]:
-    """The ways for which there is a value above 0, each with its baseline."""
+    """Return the ways with a value above 0, each with its baseline."""
     return {
         (row["params"]["path"], row["params"].get("baseline"))
         for row in rows
@@ -87,7 +87,7 @@ def test_the_benchmark_compares_every_way_with_its_baselines(rows: list[dict[str
     if connections < max(CONNECTIONS):
         plain.add(("litellm", DIRECT))
     else:
-        # A quick run leaves these out where there are most connections.
+        # A quick run leaves these out at the most connections.
         streamed = set()
     for metric in ("latency p50", "latency p99"):
         assert compared(rows, metric, connections) == plain | streamed
@@ -141,12 +141,12 @@ def test_a_peer_sets_the_mark_by_what_it_did_in_the_same_run(rows: list[dict[str
 
 
 def measured(latency: float) -> Measured:
-    """A load of ten requests that all took so many milliseconds."""
+    """Return the result of a load of ten requests of so many milliseconds each."""
     return Measured(seconds=1, latencies=[latency] * 10, first_bytes=[latency] * 10, overheads=[latency] * 10)
 
 
 def told(found: list[Peer]) -> list[dict[str, Any]]:
-    """The rows of a made-up run of two turns, the second twice as slow, with these peers."""
+    """Return the rows of an invented run of two turns, the second twice as slow, with these peers."""
     names = [*PLAIN, *(peer.name for peer in found)]
     bench = Bench([Way(name, urlsplit("http://nowhere"), iter(()), ()) for name in names], {})
     for turn in (1, 2):

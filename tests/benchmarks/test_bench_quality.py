@@ -24,7 +24,7 @@ def prompt(rng: random.Random) -> str:
 
 
 def write(path: Path, models: int, prompts: int, rng: random.Random, *, free: bool, tasks: bool) -> None:
-    """A set in which later models know what a `sum` is; some cells are empty, and every tenth prompt comes twice."""
+    """Write a set in which later models can answer a `sum`; some cells are empty, and every tenth prompt repeats."""
     names = [f"m{number}" for number in range(models)]
     head = ["prompt", *(["task"] if tasks else []), *(f"q:{m}" for m in names), *(f"c:{m}" for m in names)]
     lines = [",".join(head)]
@@ -44,7 +44,7 @@ def write(path: Path, models: int, prompts: int, rng: random.Random, *, free: bo
 
 @pytest.fixture(scope="module")
 def rows(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The JSON of a quick run on three sets: 18 models; no tasks and no costs; hardly any rows."""
+    """The JSON of a quick run on three sets: 18 models; no tasks and no costs; too few rows."""
     folder = tmp_path_factory.mktemp("sets")
     rng = random.Random(1)
     write(folder / "many.csv", 18, 400, rng, free=False, tasks=True)
@@ -61,7 +61,7 @@ def rows(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict
         text=True,
         timeout=180,
     )
-    # What could not be measured is said, and fails the run only after the rest was.
+    # A set that cannot be measured is reported, and fails the run only after the others are measured.
     assert run.returncode == 1
     assert "other.csv is left out: needs a column `prompt`" in run.stdout
     found: list[dict[str, Any]] = orjson.loads((folder / "rows.json").read_bytes())

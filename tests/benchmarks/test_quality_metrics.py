@@ -8,7 +8,7 @@ import pytest
 from scripts.quality.metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, hull, oracle
 from scripts.quality.rules import ALPHAS
 
-#: Two models on four prompts: the dear one is right on three, the cheap one on two, of which it shares one.
+#: Two models on four prompts: the dear one is right on three, the cheap one on two, one of them in common.
 QUALITY = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
 COST = np.tile([1.0, 3.0], (4, 1))
 
@@ -33,7 +33,7 @@ def test_a_blend_of_single_models_gains_nothing() -> None:
 
 
 def test_gain_is_the_mean_over_the_costs_of_the_blend() -> None:
-    # All right at the mean cost 2: above the blend's line from (1, 0.5) to (3, 0.75) by a triangle and what stays.
+    # All right at the mean cost 2: above the blend's line from (1, 0.5) to (3, 0.75) by a triangle and the rest.
     routed = curve([0, 0, 1, 1])
     by_hand = (0.5 + 1) / 2 / 2 + 1 / 2 - 0.625
     assert gain(world(), routed) == pytest.approx(100 * by_hand, abs=0.1)
@@ -46,7 +46,7 @@ def test_a_router_that_errs_loses_to_the_blend() -> None:
 
 def test_the_share_of_calls_is_what_recovers_the_gap() -> None:
     routed = curve([0, 0, 0, 1], [0, 0, 1, 1])
-    # PGR 1 at a quarter of the calls and 2 at half of them, down to 1 when all are the strong model's.
+    # PGR is 1 at a quarter of the calls, 2 at half of them, and 1 again when all are the strong model's.
     assert cpt(world(), routed, 0.5) == pytest.approx(0.125)
     assert cpt(world(), routed, 0.8) == pytest.approx(0.2)
     assert apgr(world(), routed) == pytest.approx(0.25 * 0.5 + 0.25 * 1.5 + 0.5 * 1.5, abs=0.01)

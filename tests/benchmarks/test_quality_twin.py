@@ -29,7 +29,7 @@ async def postgres(database: str) -> AsyncIterator[Postgres]:
 
 
 def split(*, models: int = 4, unknown: float = 0.0, free: bool = False, prompts: int = 160) -> Split:
-    """Prompts in four clusters, which are their tasks; a fifth has no tag."""
+    """Return prompts in four clusters, which are their tasks; a fifth of them has no tag."""
     rng = np.random.default_rng(7)
     cluster = rng.integers(0, 4, prompts)
     vectors = (rng.normal(size=(4, WIDTH))[cluster] + rng.normal(size=(prompts, WIDTH))).astype(np.float16)
@@ -37,7 +37,7 @@ def split(*, models: int = 4, unknown: float = 0.0, free: bool = False, prompts:
     cost = np.zeros((prompts, models)) if free else rng.random((prompts, models)) * 10.0 ** -np.arange(models)
     hidden = rng.random((prompts, models)) < unknown
     hidden[: prompts // 2] = False
-    # Every prompt was answered by somebody, as in every set that is read.
+    # Every prompt has the answer of some model, as in every set that is read.
     hidden[:, 0] = False
     quality[hidden], cost[hidden & (rng.random((prompts, models)) < 0.5)] = np.nan, np.nan
     tags = [f"task {number}" if rng.random() < 0.8 else None for number in cluster]

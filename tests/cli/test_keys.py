@@ -68,7 +68,7 @@ def test_an_unknown_tenant_is_named(run: Command) -> None:
         assert "no tenant 'nobody'" in complaint(run(*command, code=1))
 
 
-# What the admin API does too
+# The same operations as in the admin API
 
 
 def test_a_rotated_key_is_replaced(acme: Command, database: str) -> None:

@@ -53,7 +53,7 @@ def test_another_tenants_policy_cannot_be_deleted(acme: Command) -> None:
     ],
 )
 def test_a_setting_out_of_range_is_named(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # There is nobody to connect to: what is wrong with an option is said first.
+    # There is no database at this address: options are checked before connecting.
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
     result = CliRunner().invoke(main, ["policy", "put", "acme", "auto", option])
     assert result.exit_code == 2

@@ -12,7 +12,7 @@ from tests.support.commands import Command, complaint, printed, with_database
 
 @pytest.fixture
 def looker(database: str) -> Iterator[str]:
-    """A role of Postgres that is nobody yet."""
+    """A role of Postgres without grants."""
     name = "Looker of " + database.rpartition("/")[2]
 
     def say(statement: str) -> None:

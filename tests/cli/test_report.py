@@ -18,7 +18,7 @@ MANY = {
 
 
 def measured(models: dict[str, tuple[float, float]] = PAIR, oracle: float = 0.9, points: int = 7) -> Backtest:
-    """A backtest between the first model, the cheapest, and the last, the default; in use is the fourth alpha."""
+    """Return a backtest from the first, cheapest model to the last, the default; the fourth alpha is in use."""
     names = list(models)
     (low, cheap), (high, dear) = models[names[0]], models[names[-1]]
 
@@ -71,7 +71,7 @@ def measured(models: dict[str, tuple[float, float]] = PAIR, oracle: float = 0.9,
 
 
 def lines(found: Backtest, width: int = 100) -> list[str]:
-    """Everything that is printed."""
+    """Return the printed text."""
     return [
         *report.curve(found, found.curve, 0.9, width),
         *report.legend(0.9, width),

@@ -24,7 +24,7 @@ async def client(front: Front) -> AsyncIterator[anthropic.AsyncAnthropic]:
 
 
 def text_of(message: Any) -> str:
-    """The text of a message's first block."""
+    """Return the text of a message's first block."""
     return str(message.content[0].text)
 
 

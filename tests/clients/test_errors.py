@@ -37,7 +37,7 @@ async def test_openais_client_raises_the_providers_error(
             if path == "chat"
             else client.responses.create(model=model, input="What is a café?", extra_headers=told)
         )
-        with pytest.raises(error, match="The fake upstream was told to fail") as caught:
+        with pytest.raises(error, match="The fake provider failed as planned") as caught:
             await asked
     assert caught.value.status_code == status
     assert caught.value.response.headers["retry-after"] == "0"
@@ -59,13 +59,13 @@ async def test_anthropics_client_raises_the_providers_error(
 ) -> None:
     told = {"x-fake": f"status={status};retry-after=0"}
     async with front.anthropic() as client:
-        with pytest.raises(error, match="The fake upstream was told to fail") as caught:
+        with pytest.raises(error, match="The fake provider failed as planned") as caught:
             await client.messages.create(model=model, messages=HELLO, max_tokens=9, extra_headers=told)
     assert caught.value.status_code == status
 
 
 async def test_a_wrong_key_is_an_authentication_error(front: Front) -> None:
-    # The provider takes any key unless it is told one; of the proxy's only its tenants' are known.
+    # The provider accepts any key unless it has one of its own; the proxy accepts only its tenants' keys.
     told = {"x-fake": "needs-key=another"} if front.proxy is None else {}
     async with front.openai() as client:
         with pytest.raises(openai.AuthenticationError) as caught:

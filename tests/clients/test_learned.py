@@ -17,14 +17,14 @@ Served = tuple[str, str]
 
 @pytest.fixture(scope="module")
 async def taught(shared_front: Front) -> Front:
-    """The module's proxy, whose tenant knows easy prompts from hard ones."""
+    """The module's proxy, whose tenant was taught easy and hard prompts."""
     assert shared_front.proxy is not None
     await shared_front.proxy.rank(lessons(120))
     return shared_front
 
 
 async def served(front: Front, api: str, turns: list[Any]) -> Served:
-    """Who serves a conversation, and why, as the official client of that API is told."""
+    """Return the serving model and the reason of a conversation, as read by the official client of that API."""
     if api == MESSAGES:
         async with front.anthropic() as client:
             answer: Any = await client.messages.with_raw_response.create(model="auto", messages=turns, max_tokens=9)
@@ -39,7 +39,7 @@ async def served(front: Front, api: str, turns: list[Any]) -> Served:
 
 
 def user(text: str) -> dict[str, str]:
-    """A user's turn."""
+    """Return a user's turn."""
     return {"role": "user", "content": text}
 
 

@@ -123,7 +123,7 @@ async def test_the_legacy_completion_is_served(client: openai.AsyncOpenAI) -> No
 
 
 async def test_embeddings_are_the_same_packed_and_plain(client: openai.AsyncOpenAI) -> None:
-    # Without a format the client asks for base64 and unpacks it.
+    # Without a format the client requests base64 and decodes it.
     packed = await client.embeddings.create(model=STRONG, input=["a text", "another"], dimensions=64)
     plain = await client.embeddings.create(
         model=STRONG, input=["a text", "another"], dimensions=64, encoding_format="float"

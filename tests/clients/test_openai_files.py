@@ -11,7 +11,7 @@ from scripts.fake_provider.media import SPEECH
 from scripts.fake_provider.server import ANSWER
 from tests.support.clients import Front
 
-#: Line ends, a boundary's beginning, and bytes that are no text.
+#: Line ends, the beginning of a boundary, and bytes that are not text.
 CONTENT = b'{"a":1}\r\n--\r\n' + bytes(range(256)) * 400
 
 

@@ -20,24 +20,24 @@ pytestmark = pytest.mark.parametrize("shared_front", [PROXIED], indirect=True)
 HELLO = [{"role": "user", "content": "What is a café? 日本 😀"}]
 BINARY = bytes(range(256)) * 300
 BOUNDARY = "----boundary-42"
-#: Of the request, what each hop or the router writes itself.
+#: Request headers that each hop or the router writes itself.
 OWN = {"host", "authorization", "connection", "content-length", "transfer-encoding", "accept-encoding"}
 
 
 def odd(**fields: Any) -> bytes:
-    """A JSON body that does not survive re-serialising, with a field that nobody knows."""
+    """Return a JSON body that changes when it is re-serialised, with a field that no API has."""
     body = orjson.dumps({"x_unknown": {"a": [1, None]}, **fields}, option=orjson.OPT_INDENT_2)
     return body[:-1] + b', "x_float":1.0, "x_big" : 123456789012345678901234567890,"x_escaped":"\\u00e9\\/" }\n'
 
 
 def post(path: str, /, plan: str = "", **fields: Any) -> Asked:
-    """A POST of such a body."""
+    """Return a POST of such a body."""
     headers = [("Content-Type", "application/json; charset=utf-8"), ("X-MiXed", "Kept"), ("User-Agent", "test/1.0")]
     return Asked("POST", f"/v1{path}", odd(**fields), (*headers, *([("X-Fake", plan)] if plan else [])))
 
 
 def form(path: str, **fields: str | bytes) -> Asked:
-    """A POST of a form; bytes are files."""
+    """Return a POST of a form; bytes are files."""
     body = b""
     for name, value in fields.items():
         file = f'; filename="{name}.bin"\r\nContent-Type: audio/wav' if isinstance(value, bytes) else ""
@@ -48,12 +48,12 @@ def form(path: str, **fields: str | bytes) -> Asked:
 
 
 def chat(plan: str = "", **fields: Any) -> Asked:
-    """A chat completion of a real model."""
+    """Return a chat completion of a real model."""
     return post("/chat/completions", plan, model=STRONG, messages=HELLO, **fields)
 
 
 def message(plan: str = "", **fields: Any) -> Asked:
-    """A message of a real model."""
+    """Return a message of a real model."""
     return post("/messages", plan, model=STRONG, max_tokens=9, messages=HELLO, **fields)
 
 
@@ -61,7 +61,7 @@ USAGE = {"include_usage": True}
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 BYTES = (("Content-Type", 'application/x-odd; a="b"'), ("OpenAI-Beta", "assistants=v2"))
 
-#: What the proxy may look into, and what it only carries.
+#: Requests that the proxy parses, and requests that it only forwards.
 EXCHANGES = {
     "chat": chat(),
     "chat, chunked": Asked("POST", "/v1/chat/completions", chat().body, chat().headers, chunk=7),
@@ -115,7 +115,7 @@ EXCHANGES = {
     "options": Asked("OPTIONS", "/v1/some/day/new"),
     "unknown path, compressed": Asked("POST", "/v1/some/day/new", BINARY, (*BYTES, ("X-Fake", "gzip;cookies"))),
 }
-#: A stream whose client did not ask for usage: the router may, for the ledger.
+#: A stream without requested usage: the router may request it, for the ledger.
 ASKED_FOR_USAGE = {"stream"}
 
 
@@ -133,7 +133,7 @@ async def test_what_comes_back_is_what_the_provider_sent(front: Front, name: str
 async def test_what_the_provider_gets_is_what_the_client_sent(front: Front, name: str) -> None:
     await exchange(front.url, front.key, EXCHANGES[name])
     asked, entries = EXCHANGES[name], front.upstream.log()
-    assert len(entries) == 1, "asked once"
+    assert len(entries) == 1, "one request"
     (entry,) = entries
     assert (entry["method"], entry["path"]) == (asked.method, asked.target)
     assert base64.b64decode(entry["body"]) == asked.body
@@ -207,5 +207,5 @@ async def test_the_provider_never_sees_the_clients_key(front: Front, name: str) 
 
 
 def _anonymous(body: bytes) -> bytes:
-    """A response without its number: each has its own."""
+    """Return a response without its number, which is different each time."""
     return re.sub(rb"_[0-9a-f]{8}\d{24}", b"_NUMBER", body)

@@ -24,7 +24,7 @@ HELLO: Any = [{"role": "user", "content": ASK}]
 
 @dataclass(frozen=True)
 class Pair:
-    """A proxy before `home`, which speaks OpenAI's APIs and serves the default, and `abroad`, which also messages."""
+    """A proxy before `home`, which supports OpenAI's APIs and serves the default, and `abroad`, which adds messages."""
 
     proxy: Proxy
     home: Running
@@ -32,15 +32,15 @@ class Pair:
     key: str
 
     def openai(self) -> openai.AsyncOpenAI:
-        """OpenAI's client."""
+        """Return OpenAI's client."""
         return openai.AsyncOpenAI(base_url=f"{self.proxy.url}/v1", api_key=self.key, max_retries=0, timeout=20)
 
     def anthropic(self) -> anthropic.AsyncAnthropic:
-        """Anthropic's client."""
+        """Return Anthropic's client."""
         return anthropic.AsyncAnthropic(base_url=self.proxy.url, api_key=self.key, max_retries=0, timeout=20)
 
     def asked(self) -> tuple[list[str], list[str]]:
-        """The paths that came to `home`, and to `abroad`."""
+        """Return the paths that `home` received, and those that `abroad` received."""
         home, abroad = ([entry["path"] for entry in log] for log in (self.home.log(), self.abroad.log()))
         return home, abroad
 
@@ -69,9 +69,9 @@ async def test_a_message_is_routed_among_providers_that_support_messages(pair: P
     assert pair.asked() == ([], ["/v1/messages", "/v1/messages/count_tokens"])
 
 
-async def test_a_message_to_a_model_whose_provider_does_not_speak_it_is_refused(pair: Pair) -> None:
+async def test_a_message_to_a_model_whose_provider_does_not_support_it_is_refused(pair: Pair) -> None:
     async with pair.anthropic() as client:
-        with pytest.raises(anthropic.BadRequestError, match="does not speak /messages") as caught:
+        with pytest.raises(anthropic.BadRequestError, match="does not support /messages") as caught:
             await client.messages.create(model=STRONG, messages=HELLO, max_tokens=9)
     body: Any = caught.value.body
     assert (body["type"], body["error"]["type"]) == ("error", "invalid_request_error")
@@ -123,7 +123,7 @@ async def test_files_go_to_the_provider_of_the_default_model(pair: Pair) -> None
 
 
 async def begun(client: openai.AsyncOpenAI, stream: bool) -> str:
-    """A conversation begun abroad: the response's identifier."""
+    """Begin a conversation with `abroad`; return the response's identifier."""
     if not stream:
         return (await client.responses.create(model=FOREIGN, input=ASK)).id
     async with client.responses.stream(model=FOREIGN, input=ASK) as events:

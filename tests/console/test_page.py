@@ -1,4 +1,4 @@
-"""Promises of the web page: it needs nothing from elsewhere, and has the right address."""
+"""The web page loads nothing from other servers, and shows the right address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of the demo's examples: how many, in which shape, and what their scores are made to show."""
+"""The demo's examples: number, format, and the pattern of their scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.demo.samples import SAMPLES
 from app.dialects.tokens import estimate
 
 SMALL, MEDIUM, LARGE = MODELS
-#: The kinds that the small model does well, and those that it mostly fails.
+#: The kinds on which the small model is good, and those on which it mostly fails.
 EASY, HARD = KINDS[:4], KINDS[4:]
 
 

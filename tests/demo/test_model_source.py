@@ -1,4 +1,4 @@
-"""Where the models of `auto` come from: the demo, or OpenAI if there is a key, and what becomes of a change."""
+"""The models of `auto` at a first start: the demo's, or OpenAI's if there is a key; and changes of them later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTED = ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]
 
 @dataclass
 class Demo:
-    """A demo tenant as after its first start, and what the provider answers to `GET /models`."""
+    """A demo tenant as after its first start, and the provider's answer to `GET /models`."""
 
     db: Database
     tenant_id: int

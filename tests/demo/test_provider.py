@@ -1,4 +1,4 @@
-"""Promises of the demo provider, kept to the real `openai` client over a real socket."""
+"""The demo provider, called by the real `openai` client over a real socket."""
 
 from __future__ import annotations
 

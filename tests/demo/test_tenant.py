@@ -1,4 +1,4 @@
-"""The demo tenant after a first start: the same key every time, and a memory that is worth routing by."""
+"""The demo tenant after a first start: the same key every time, and a memory with which routing pays."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ STREAMED = sorted(ASKED)
 
 
 def body_of(pieces: Pieces) -> bytes:
-    """The body of an answer of the fake provider."""
+    """Return the body of an answer of the fake provider."""
     head, *rest = pieces
     if b"transfer-encoding: chunked" not in head:
         return b"".join(rest)
@@ -42,7 +42,7 @@ def body_of(pieces: Pieces) -> bytes:
 
 
 def said(api: str, *, stream: bool, plan: str = "") -> bytes:
-    """What the fake provider says in an API."""
+    """Return the fake provider's answer in an API."""
     makers = {"chat": chat, "completions": text_completion, "responses": Responses("r").create, "messages": message}
     return body_of(makers[api]({**ASKED[api][1], "stream": stream}, "m", parse_plan(plan)))
 
@@ -56,7 +56,7 @@ def passed(
     return passing
 
 
-#: What the fake provider's usage comes to, of which 5 tokens are thoughts.
+#: The fake provider's usage, of which 5 tokens are reasoning.
 REPORTED = TokenUsage(11, 3, 12, 5)
 
 
@@ -80,7 +80,7 @@ def test_embeddings_have_a_prompt_and_say_nothing() -> None:
 
 
 def test_the_tokens_of_an_answer_longer_than_what_is_kept_are_read() -> None:
-    """A thousand vectors are."""
+    """An answer with a thousand vectors is."""
     body = body_of(embeddings({"input": "a word or two"}, "m", parse_plan("")))
     long = body.replace(b'"data":[', b'"data":[' + b'"",' * (WHOLE // 3))
     assert len(long) > WHOLE
@@ -109,7 +109,7 @@ def test_the_tokens_of_a_stream_longer_than_what_is_kept_are_read(api: str) -> N
 
 
 def test_the_usage_of_an_event_longer_than_what_is_kept_is_read() -> None:
-    """Responses say all of an answer again in their last event."""
+    """The last event of a response repeats the whole answer."""
     body = said("responses", stream=True, plan="reasoning=5").replace(b'"text" : "', b'"text" : "' + b"x" * 2 * TAIL)
     passing = passed(RESPONSES, body, list(range(0, len(body), 4096)), streamed=True)
     assert passing.usage() == REPORTED
@@ -155,10 +155,12 @@ def test_what_a_stream_has_brought_is_estimated_wherever_it_breaks_off(api: str)
     counts = [
         passed(dialect, whole[:cut], streamed=True).estimated_output_tokens() for cut in range(0, len(whole), 1500)
     ]
-    assert counts[0] is None, "nothing came"
+    assert counts[0] is None, "no bytes were received"
     later = [each for each in counts if each is not None]
     assert len(later) == len(counts) - 1
-    assert all(now >= 0.98 * before for before, now in pairwise(later)), "more and more, but for what is not read"
+    assert all(now >= 0.98 * before for before, now in pairwise(later)), (
+        "increasing, except for bytes that are not read"
+    )
     assert 400 <= later[-1] <= 1000, "200 times an accent, a number and a blank"
 
 
@@ -229,7 +231,7 @@ def test_no_answer_is_too_odd_to_be_looked_at(dialect: Dialect, told: list[Any])
         each.estimated_output_tokens()
 
 
-# ---- what the answer is called
+# ---- the id of an answer
 
 
 @pytest.mark.parametrize("stream", [False, True])

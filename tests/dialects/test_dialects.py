@@ -1,4 +1,4 @@
-"""Requests as each API writes them: needs, limits, the answer they continue, and errors."""
+"""Requests in the format of each API: needs, limits, the answer they continue, and errors."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_stream_is_requested_by_true_alone(api: str) -> None:
         assert ROUTED[api].read({**MINIMAL[api], "stream": value}).streamed is streamed
 
 
-# ---- which models can
+# ---- which models can serve
 
 
 @pytest.mark.parametrize("need", NEEDS)
@@ -165,7 +165,7 @@ def test_money_is_reserved_for_each_of_several_answers() -> None:
     assert tokens(Plan((model(max_output=100),), "off"), CHAT.read({"messages": HI, "n": 2}), 10) == 210
 
 
-# ---- what is wrong with it
+# ---- invalid requests
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_no_message_is_too_odd_either(dialect: Dialect, told: list[Any], tools: 
     )
 
 
-# ---- the Responses API's items
+# ---- input items of the Responses API
 
 
 def test_instructions_are_the_system_prompt_and_items_become_messages() -> None:

@@ -24,7 +24,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 line = st.one_of(
     st.just(""), text.map(lambda t: f"data: {t}"), text.map(lambda t: f"data:{t}"), text.map(lambda t: f": {t}"), text
 ).map(lambda t: t.replace("\r", "").replace("\n", ""))
-#: Streams whose lines end in one way, in any way, and bytes of that kind without any sense.
+#: Streams with one kind of line end, with mixed ones, and random bytes of such characters.
 streams = st.one_of(
     st.builds(lambda lines, end: "".join(each + end for each in lines).encode(), st.lists(line), st.sampled_from(ENDS)),
     st.lists(st.tuples(line, st.sampled_from(ENDS))).map(lambda some: "".join(a + b for a, b in some).encode()),
@@ -65,7 +65,9 @@ def test_every_event_has_the_data_that_went_into_it(datas: list[list[str]], wher
 def test_data_is_what_follows_the_colon_and_one_blank() -> None:
     assert data_of(b"data:a\ndata: b\ndata:  c\n\n") == b"a\nb\n c"
     assert data_of(b": data: a\nid: 1\n\n") == b""
-    assert data_of("data: a\u2028b\x0b\x85\n\n".encode()) == "a\u2028b\x0b\x85".encode(), "no ends of lines, these"
+    assert data_of("data: a\u2028b\x0b\x85\n\n".encode()) == "a\u2028b\x0b\x85".encode(), (
+        "these characters do not end lines"
+    )
 
 
 @given(stream=streams, where=cuts)
@@ -78,7 +80,7 @@ def test_between_is_where_an_event_may_be_put_in(stream: bytes, where: list[int]
             assert fed.endswith((b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n"))
 
 
-# ---- usage, taken out of what the client sees
+# ---- usage is removed from the client's stream
 
 values = st.recursive(
     st.none() | st.integers(-(2**53), 2**53) | st.sampled_from(["usage", ',"usage":null', '"usage": null}']) | text,
@@ -120,7 +122,7 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
          '{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'),
         ('{"choices":[{"usage":null}],"usage":null}', '{"choices":[{"usage":null}]}'),
         ('{"choices":[{"a":1,"usage":null}],"usage":null}', '{"choices":[{"a":1,"usage":null}]}'),
-        # A key may be written twice, and its letters escaped: once of two, twice, alone, and beside a nested one.
+        # Keys may be repeated and their letters escaped: one of two escaped, twice, alone, and beside a nested one.
         ('{"choices":[{}],"usage":null,"\\u0075sage":null}', '{"choices":[{}]}'),
         ('{"choices":[{}],"u\\u0073age":{"a":1},"usage":null}', '{"choices":[{}]}'),
         ('{"\\u0075\\u0073\\u0061\\u0067\\u0065":1, "choices":[{}],"us\\u0061ge":null}', '{"choices":[{}]}'),
@@ -162,7 +164,7 @@ def test_the_event_that_brings_the_usage_alone_goes_altogether() -> None:
     assert without_usage(b'data: {"choices":[],"usage":null,"prompt_filter_results":[]}\n\n') != b""
 
 
-# ---- usage, asked for
+# ---- usage is requested
 
 names = st.sampled_from(["stream_options", "include_usage", '"stream_options"', "x"]) | text
 bodies = st.dictionaries(names, st.recursive(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from app.dialects import tokens
 from app.dialects.tokens import Tokenizers, estimate
 
-#: Texts with what OpenAI's o200k_base makes of them, and its older cl100k_base.
+#: Texts with their numbers of tokens in OpenAI's o200k_base, and in the older cl100k_base.
 KNOWN = [
     ("The quick brown fox jumps over the lazy dog, and nobody was surprised by it at all.", 19, 19),
     ("Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.", 24, 25),
@@ -73,11 +73,11 @@ def test_a_text_within_the_bound_is_counted_whole() -> None:
     assert tokens.counter(list)("x" * tokens.COUNT_CHARS) == tokens.COUNT_CHARS
 
 
-# Loading. `tiktoken` is the network's edge: it fetches what its cache does not have.
+# Loading. `tiktoken` is the boundary to the network: it downloads vocabularies that its cache does not have.
 
 
 class Library(SimpleNamespace):
-    """Stands for the package tiktoken; `get` loads a vocabulary."""
+    """Replaces the package tiktoken; `get` loads a vocabulary."""
 
     def __init__(self, get: Callable[[str], Any]) -> None:
         super().__init__(get_encoding=get)
@@ -91,7 +91,7 @@ class Library(SimpleNamespace):
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any]], Tokenizers]:
-    """Tokenizers with a tiktoken that loads its vocabularies this way."""
+    """Return tokenizers with a tiktoken that loads its vocabularies this way."""
 
     def install(get: Callable[[str], Any]) -> Tokenizers:
         monkeypatch.setitem(sys.modules, "tiktoken", Library(get))

@@ -1,4 +1,4 @@
-"""The generated sections of the documents are what the code declares, and the tables name everything there is."""
+"""The generated sections of the documents are up to date, and their tables are complete."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import typer.main
 from starlette.routing import Match
 
 from app import cli
-from app.entities import POLICY_SETTINGS
 from app.operations.policy_defaults import policy_defaults
+from app.policy_settings import POLICY_SETTINGS
 from app.server.app import routes
 from app.settings import Settings
 from app.settings.others import OTHERS
@@ -28,9 +28,9 @@ COMMAND = typer.main.get_command(cli.main)
 
 #: Both documents without their generated sections.
 WRITTEN = re.sub(r"^<!-- generated: .*?^<!-- end -->$", "", README, flags=re.S | re.M)
-#: Set by us for our own processes, not by people.
+#: Variables that pgrouter sets for its own processes.
 INTERNAL = {metrics.DIRECTORY, metrics.WORKER}
-#: Read by a package of ours for us.
+#: Variables that a dependency reads.
 OF_PACKAGES = {"TIKTOKEN_CACHE_DIR"}
 
 
@@ -38,7 +38,7 @@ BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.S | re.M)
 
 
 class Recorded(Mapping[str, str]):
-    """An environment that is empty but for `given` and notes what is asked of it."""
+    """An environment that is empty except for `given`, and records which variables are read."""
 
     def __init__(self, **given: str) -> None:
         self.given = given
@@ -56,24 +56,24 @@ class Recorded(Mapping[str, str]):
 
 
 def section(title: str) -> str:
-    """The manual from that heading to the next of its level."""
+    """Return the manual from that heading to the next of its level."""
     _, found, rest = MANUAL.partition(f"\n## {title}\n")
     assert found, f"app/README.md has no section {title!r}"
     return rest.partition("\n## ")[0]
 
 
 def said_in_tables(text: str) -> set[str]:
-    """Code in the first column of the tables."""
+    """Return the code in the first column of the tables."""
     return {name for line in text.splitlines() if line.startswith("|") for name in code(line.split("|")[1])}
 
 
 def code(text: str) -> list[str]:
-    """What stands between single backticks."""
+    """Return the texts between single backticks."""
     return re.findall(r"`([^`\n]+)`", text)
 
 
 def source_names() -> set[str]:
-    """Variables that code outside of `Settings` asks of an environment by name, or by a module's constant."""
+    """Return variables that code outside of `Settings` reads from an environment, by name or by a module's constant."""
     found = set()
     for path in (*(ROOT / "app").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def source_names() -> set[str]:
 
 
 def asked(node: ast.AST) -> ast.expr | None:
-    """The name in `environ[name]`, `environ.get(name, …)` and `name in environ`, whoever's environ it is."""
+    """Yield the name in `environ[name]`, `environ.get(name, …)` and `name in environ`, for any variable `environ`."""
 
     def environ(expression: ast.expr) -> bool:
         return ast.unparse(expression).endswith("environ")
@@ -113,11 +113,11 @@ def asked(node: ast.AST) -> ast.expr | None:
 
 
 def read_variables() -> set[str]:
-    """Every variable that pgrouter reads."""
+    """Return every variable that pgrouter reads."""
     environ = Recorded()
     Settings.from_environment(environ)
     policy_defaults(environ)
-    # These it looks for among all that begin so, some by names that it puts together; its docstring has those.
+    # Read by prefix, some under composed names, which the docstring of the module lists.
     traced = set(
         re.findall(r"\bOTEL_[A-Z_]*[A-Z]\b", (ROOT / "app" / "telemetry" / "otel.py").read_text(encoding="utf-8"))
     )
@@ -133,7 +133,7 @@ def test_the_tables_of_variables_have_every_variable_that_is_read_and_no_other()
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Each `pgrouter …` in code or in a block of it: the whole, and its words."""
+    """Yield each `pgrouter …` in code or in a block of it: the whole, and its words."""
     lines = [line.partition(" #")[0] for block in re.findall(BLOCK, README) for line in block.splitlines()]
     for text in (*lines, *code(re.sub(BLOCK, "", README))):
         for found in re.findall(r"(?<![\w./-])(?:\.venv/bin/)?pgrouter ([a-z][^|&;)]*)", text):
@@ -141,7 +141,10 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def subcommands(command: Any) -> dict[str, Any]:
-    """By name; none of a command that is no group. (Some versions of typer bring a click of their own.)"""
+    """Return the subcommands of a group by name; empty for other commands.
+
+    By attribute, because some versions of typer bring their own click.
+    """
     return getattr(command, "commands", {})
 
 
@@ -160,7 +163,7 @@ def test_every_command_and_option_in_the_readme_exists() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     named: set[tuple[str, ...]] = {tuple(words[:count]) for _, words in commands() for count in (1, 2)}
-    # In the table of administration what they have in common is said once.
+    # The table of administration has the common prefix in its heading only.
     for line in section("Administration").splitlines():
         if line.startswith("| `pgrouter "):
             first, *others = code(line.split("|")[1])
@@ -203,7 +206,7 @@ def test_the_headers_in_the_readme_are_those_of_the_code() -> None:
 @pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", WRITTEN))))
 def test_paths_in_the_readme_are_served(method: str, path: str) -> None:
     scope = {"type": "http", "path": path.format(id="1"), "method": method, "headers": []}
-    # The last one passes through whatever is left.
+    # The last route forwards all other paths.
     assert any(route.matches(scope)[0] is Match.FULL for route in routes[:-1])
 
 
@@ -223,7 +226,7 @@ def test_links_lead_somewhere(file: str) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """Where GitHub lets one jump to."""
+    """Return GitHub's anchors of the headings."""
     text = re.sub(BLOCK, "", path.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", text, re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""Promises of sql/README.md and of the comments in the catalogue, which it repeats."""
+"""sql/README.md, and the comments in the catalogue, which it repeats."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.embedded import OWNER, QUICK, ROOT
 
 @pytest.fixture(scope="module", autouse=True)
 def shared() -> Iterator[Path]:
-    """A stand-in for /var/lib/pgrouter that goes away with the tests."""
+    """A replacement of /var/lib/pgrouter, removed after the tests."""
     with tempfile.TemporaryDirectory(prefix="pgrouter-shared-") as name:
         Path(name).chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:
@@ -35,7 +35,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def fresh() -> Iterator[Path]:
-    """A home of its own in a folder that only we can enter, as `mktemp -d` makes them."""
+    """A separate home in a folder that only this user may enter, like those of `mktemp -d`."""
     with tempfile.TemporaryDirectory(prefix="pgrouter-fresh-") as name:
         yield Path(name) / "home"
         erase(Path(name) / "home")
@@ -54,7 +54,7 @@ def postgres(home: Path, said: list[str]) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def owner(home: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start another process that owns `home`, in a process group of its own like a terminal's foreground job."""
+    """Start another process that owns `home`, in a separate process group, like a terminal's foreground job."""
     owners: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:

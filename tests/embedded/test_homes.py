@@ -1,4 +1,4 @@
-"""Homes of the embedded Postgres: half made, removed, closed to Postgres, or owned by root."""
+"""Homes of the embedded Postgres: incomplete, removed, not accessible to Postgres, or owned by root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.embedded import EmbeddedPostgres, dsn_of, place, programs
 from app.embedded.account import account_for
 from tests.support.embedded import OWNER, QUICK, ROOT, sql
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to switch to another account")
 
 
 def test_an_initdb_that_was_killed_half_way_is_begun_anew(fresh: Path) -> None:

@@ -1,4 +1,4 @@
-"""The embedded Postgres starts, keeps its data, survives what kills it, and leaves no process behind."""
+"""The embedded Postgres starts, keeps its data, recovers from a kill, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server_pid(home: Path) -> int:
 
 
 def family(pid: int) -> set[int]:
-    """The process and its children."""
+    """Return the process and its children."""
     table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     return {pid} | {int(child) for child, parent in map(str.split, table.splitlines()) if int(parent) == pid}
 

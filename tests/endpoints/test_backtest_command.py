@@ -1,4 +1,4 @@
-"""Backtests on the command line print what the API answers."""
+"""Backtests on the command line print the values of the API."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ async def test_no_tune_leaves_all_but_alpha(proxy: Proxy, run: Command) -> None:
 
 
 async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Proxy, run: Command) -> None:
-    # Neither model is ever any better than the other, so nothing beats the default.
+    # Neither model is ever better than the other, so no mixture beats the default.
     await proxy.rank([{"prompt": easy(seed), "scores": {CHEAP: 0.5, STRONG: 0.5}} for seed in range(200)])
     before = [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)]
     told = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
@@ -104,12 +104,12 @@ async def test_a_bad_since_is_refused_by_its_name(proxy: Proxy, run: Command, si
 
 
 async def calibrated(proxy: Proxy, run: Command, *options: str) -> Any:
-    """What `pgrouter calibrate` for 95% of the default's quality says in JSON."""
+    """Return the JSON of `pgrouter calibrate` for 95% of the default's quality."""
     return json.loads(await said(run, "calibrate", "--tenant", "acme", "--target", "0.95", "--json", *options))
 
 
 async def ask(proxy: Proxy, *prompts: str) -> None:
-    """Have `auto` answer, one prompt after the other."""
+    """Let `auto` answer prompts one after the other."""
     async with proxy.client() as client:
         for prompt in prompts:
             await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": prompt}])

@@ -1,4 +1,4 @@
-"""Promises of /openapi.json: it has every path that is served, and responses match it."""
+"""/openapi.json has every path that is served, and responses match it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHER_ROOMS = {
     (each.method, each.route or each.path)
     for each in (*inference_paths.PATHS, *passthrough_paths.PATHS, *console_paths.PATHS)
 }
-#: Of each operation, valid and not, with names of its own and with names that are there.
+#: Valid and invalid requests of each operation, with names that exist and names that do not.
 EXAMPLES = examples(5)
 CHECKS: list[Any] = [
     checks.not_a_server_error,
@@ -46,7 +46,7 @@ CHECKS: list[Any] = [
     openapi_checks.response_headers_conformance,
     openapi_checks.response_schema_conformance,
 ]
-#: What we read ourselves we also refuse; what a provider reads is its to refuse.
+#: Bodies that the router parses must be refused if they are invalid; others are for the provider to refuse.
 OURS: list[Any] = [openapi_checks.negative_data_rejection, openapi_checks.ignored_auth]
 
 
@@ -93,12 +93,12 @@ async def test_with_a_master_key_the_document_has_the_admin_api(admin: Operator)
     assert MASTER not in str(made)
 
 
-# The proxy runs in another thread of this process, and takes its random numbers meanwhile.
+# The proxy runs in another thread of this process, and uses the same random numbers.
 @pytest.mark.property
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_responses_match_the_document(admin: Operator, upstream: Running) -> None:
-    """schemathesis: no 5xx, no status, type or shape that is not in the document, whatever is sent."""
+    """schemathesis: for any request, no 5xx, and no status, type or format that is not in the document."""
     upstream.clear()
     await admin("PUT", "/providers/spare", {"base_url": "http://127.0.0.1:1/v1"})
     await admin("PUT", "/models/spare", {"provider": "spare", "input_price": 1, "output_price": 1})
@@ -111,7 +111,7 @@ async def test_responses_match_the_document(admin: Operator, upstream: Running) 
     assert not failures, "\n\n".join(f"{label}: {failure}" for label, failure in failures.items())
 
 
-# The same of this one.
+# The same objects of this tenant.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_a_wrong_document_is_detected(admin: Operator) -> None:
     made = document(routes)
@@ -128,7 +128,7 @@ async def test_a_wrong_document_is_detected(admin: Operator) -> None:
 
 def _failures(schema: Any, proxy: Proxy, known: dict[str, str]) -> dict[str, str]:
     found = {}
-    # Where providers are is changed last: until then nobody is asked who does not exist.
+    # Base URLs of providers are changed last, so that no request goes to an address that does not exist.
     operations = sorted(
         (each.ok() for each in schema.get_all_operations()),
         key=lambda each: (f"{ADMIN}/providers" in each.path, each.path),
@@ -142,7 +142,7 @@ def _failures(schema: Any, proxy: Proxy, known: dict[str, str]) -> dict[str, str
                     try:
                         _check(operation, mode, names, proxy, session)
                     except Unsatisfiable:
-                        pass  # nothing can be wrong with what takes nothing
+                        pass  # an operation without parameters has no invalid requests
                     except (FailureGroup, AssertionError) as error:
                         found[label] = str(error)
     return found

@@ -1,4 +1,4 @@
-"""The promise that every operation of the router's own API returns what its model declares."""
+"""Every operation of the router's own API returns the fields of its declared model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.operators import Operator
 from tests.support.proxy import CHEAP, STRONG
 from tests.support.separable_prompts import easy, lessons
 
-#: Not a success: the database is away.
+#: Not a success, because the database is away.
 AWAY = Promise("GET", "/readyz", 503)
 
 
@@ -26,7 +26,7 @@ def test_a_response_that_does_not_fit_is_detected() -> None:
 
 
 async def test_every_operation_returns_what_its_model_declares(admin: Operator) -> None:
-    """Each operation once; every response is compared as it is sent, here as in all other tests."""
+    """Call each operation once; as in all tests, every response is compared with its model."""
     contract.compared.clear()
     await _as_tenant(admin)
     await _as_operator(admin)

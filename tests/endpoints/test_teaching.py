@@ -78,7 +78,7 @@ async def test_answers_come_side_by_side_and_one_error_is_not_the_wholes(proxy: 
 async def test_an_answer_costs_what_the_tenant_pays(proxy: Proxy) -> None:
     await proxy.admin.fetch("select router.put_price($1, $2, 1, 0.5, 2)", proxy.tenant_id, CHEAP)
     _, comparison = await post(proxy, "/v1/router/preferences/compare", {"prompt": "hi", "models": [CHEAP, STRONG]})
-    # The provider says that 3 of 11 came from its cache.
+    # The provider reports 3 of 11 tokens as cached.
     cheap, strong = (row["cost_usd"] for row in comparison["answers"])
     assert cheap == pytest.approx((8 * 1 + 3 * 0.5 + 7 * 2) / 1e6)
     assert strong == pytest.approx((11 * 2.5 + 7 * 10) / 1e6)

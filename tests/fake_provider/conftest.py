@@ -1,4 +1,4 @@
-"""A fake provider of each module's own, and clients of it."""
+"""A separate fake provider for each module, and clients of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures that a request, a model name or a script asks of the fake provider."""
+"""Failures of the fake provider, requested by a request, a model name or a script."""
 
 from __future__ import annotations
 

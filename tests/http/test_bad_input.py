@@ -1,4 +1,4 @@
-"""Bad requests get an error in OpenAI's shape that names the field, and leave nothing stored."""
+"""Bad requests get an error in OpenAI's format that names the field, and store nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RANK = "/v1/router/preferences/rank"
 
 
 async def refused(proxy: Proxy, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """Status and `error.param` of a request that must fail with an error in OpenAI's shape."""
+    """Return status and `error.param` of a request that must fail with an error in OpenAI's format."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with proxy.http() as http, http.post(path, data=data, headers=headers) as response:
         answer = await response.json()

@@ -48,7 +48,7 @@ TEXT = st.text(max_size=12) | st.sampled_from(
 )
 NUMBER = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, 1, -1, 2**31, 2**63, 1e308])
 SCALAR = st.none() | st.booleans() | NUMBER | TEXT
-#: What the APIs call things, so that nonsense stands where something is read.
+#: Names and values of the APIs, so that invalid values are in fields that are read.
 NAMES = st.sampled_from(
     [
         "role", "content", "type", "text", "image_url", "url", "tools", "tool_choice", "function", "name", "parameters",
@@ -84,10 +84,10 @@ FIELDS = {
     "include": ANYTHING, "store": ANYTHING, "background": ANYTHING, "functions": ANYTHING, "dimensions": ANYTHING,
 }  # fmt: skip
 BODY = st.fixed_dictionaries({"model": MODEL}, optional=FIELDS)
-#: What every request has, so that they get further than the first refusal.
+#: Required fields, so that requests are not refused for a missing one first.
 WHOLE = {"messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi", "max_tokens": 5}
 LIKELY = st.builds(lambda body: {**WHOLE, **body}, BODY)
-#: Good but for fields that only a provider reads, and some that we do.
+#: Valid requests, except for fields that only a provider reads, and some that the router reads.
 GOOD = st.builds(
     lambda model, odd: {**WHOLE, **odd, "model": model},
     st.sampled_from(["auto", "auto", CHEAP, STRONG]),
@@ -95,7 +95,7 @@ GOOD = st.builds(
 )
 RAW = st.binary(max_size=40) | st.sampled_from([b"", b"null", b"[]", b"{", b'{"model": 1e999}', b'{"model":"auto"' * 9])
 
-#: Not those that frame a request: what is between requests is the server's business, and uvicorn's.
+#: Without headers that frame a request: uvicorn parses those.
 HEADER = st.sampled_from(
     [
         "x-router", "x-router-conversation", "x-router-task", "x-router-alpha", "content-type", "accept",
@@ -112,12 +112,12 @@ HEADERS: st.SearchStrategy[list[tuple[str, str]]] = st.just([]) | st.lists(st.tu
 
 
 def encoded(body: dict[str, Any] | bytes) -> bytes:
-    """As a careless client would: half surrogates and infinities included."""
+    """Encode as a careless client would: half surrogates and infinities included."""
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 async def _take(scope: Scope, receive: Receive, send: Send) -> None:
-    """What a provider answers who takes whatever comes: streamed where the body says so anywhere."""
+    """Answer any request, as a stream if `stream` is true anywhere in the body."""
     raw = b""
     while (message := await receive())["type"] == "http.request":
         raw += message.get("body", b"")
@@ -148,11 +148,11 @@ async def easygoing() -> AsyncIterator[str]:
             await task
 
 
-# The proxy runs in another thread of this process, and takes its random numbers meanwhile.
+# The proxy runs in another thread of this process, and uses the same random numbers.
 @pytest.mark.property
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_no_request_is_a_fault_of_ours(proxy: Proxy) -> None:
-    # Enough for the memory to decide, so that prompts are embedded and asked about.
+    # Enough for the memory to decide, so that prompts are embedded and searched for.
     await proxy.rank(lessons(120))
     async with easygoing() as url:
         await providers.put_provider(proxy.admin, "fake", url, "FAKE_PROVIDER_KEY", speaks=APIS)

@@ -1,4 +1,4 @@
-"""Moves to another embedder that fail, are given up, are skipped or are refused."""
+"""Moves to another embedder that fail, are abandoned, skipped or refused."""
 
 from __future__ import annotations
 

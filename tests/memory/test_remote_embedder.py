@@ -23,7 +23,7 @@ from tests.support.vectors import WIDTH, floats
 
 @dataclass
 class Endpoint:
-    """A small embedding server: each text's vector says its length; attributes make it misbehave."""
+    """A small embedding server: each text's vector encodes its length; attributes make it fail."""
 
     url: str = ""
     size: int | None = None

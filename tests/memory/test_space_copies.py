@@ -1,4 +1,4 @@
-"""Copies of memories in a new space: equal but for the embedding, never listed twice, forgotten with their original."""
+"""Copies of memories in a new space: equal except for the embedding, listed once, forgotten with their original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The switch from one space to another: when it is allowed and what it may lose."""
+"""The switch from one space to another: its conditions, and the memories it may lose."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_status_is_of_the_space_that_serves(two: Spaces) -> None:
 
 
 async def test_nothing_taught_or_forgotten_during_a_move_is_lost(two: Spaces) -> None:
-    """Writers that teach and forget while another copies and switches: what they were told is what there is."""
+    """Teach and forget while another connection copies and switches; acknowledged calls are exactly the result."""
     pick = random.Random(7)
     await two.teach(*(f"p{number}" for number in range(60)))
     expected: dict[str, float | None] = {f"p{number}": 1.0 for number in range(60)}
@@ -114,9 +114,9 @@ async def test_nothing_taught_or_forgotten_during_a_move_is_lost(two: Spaces) ->
         try:
             minute = 1
             while not done.is_set():
-                # Room for a switch, which three writers without a pause may never leave.
+                # Time for a switch, which three writers without a pause might never leave.
                 await asyncio.sleep(pick.random() * 0.02)
-                # Each has prompts of its own, so that the order of what it did is known.
+                # Each writer has separate prompts, so that the order of its calls is known.
                 prompt = f"p{worker + 3 * pick.randrange(25)}"
                 minute += 1
                 if pick.random() < 0.3:
@@ -142,7 +142,7 @@ async def test_nothing_taught_or_forgotten_during_a_move_is_lost(two: Spaces) ->
         await two.build()
         for _ in range(1000):
             outdated = await two.outdated()
-            await asyncio.sleep(0.01)  # Embedding takes its time.
+            await asyncio.sleep(0.01)  # The time of embedding.
             await two.copy(outdated)
             if await two.switch() == (0, 0):
                 break

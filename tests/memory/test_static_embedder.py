@@ -41,10 +41,10 @@ async def test_static_vectors_begin_with_the_normalised_mean_of_wordllamas_token
 
 
 async def test_the_static_space_is_still_the_one_its_name_stands_for(static: StaticEmbedder) -> None:
-    # A release of wordllama with other weights must get another name: stored memories would not match it.
+    # A release of wordllama with other weights must have another name, because stored memories would not match.
     row = (await static.embed(["hello world"]))[0]
     np.testing.assert_allclose(row[:4], np.sqrt(0.4) * np.array(FINGERPRINT), atol=1e-4)
-    # So must another way of hashing.
+    # The same is true of another way of hashing.
     assert {int(bucket): round(float(row[bucket]), 4) for bucket in np.flatnonzero(row[256:]) + 256} == SURFACE
 
 
@@ -100,7 +100,7 @@ async def test_prompts_of_a_length_are_closer_than_prompts_of_another(static: St
     rows = await static.embed(["word " * size for size in (10, 12, 100, 5_000, 20_000)])
     length = rows[:, 352:]
     assert length[0] @ length[1] > length[0] @ length[2]
-    # Past some hundred words a prompt is just long.
+    # Beyond some hundred words only the length of a prompt counts.
     assert length[3] @ length[4] == pytest.approx(0.2, abs=1e-6)
 
 

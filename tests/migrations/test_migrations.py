@@ -22,7 +22,7 @@ from tests.support.schema import ROOT, catalog, fetch
 
 
 def alembic(*arguments: str, url: str | None = None) -> subprocess.Popen[str]:
-    """Alembic's own command line, started."""
+    """Run Alembic's own command line."""
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.Popen(
         [sys.executable, "-m", "alembic", *arguments],
@@ -129,7 +129,7 @@ def test_the_schema_of_a_pre_release_is_refused_with_what_to_do(empty_database: 
 
 
 async def _pre_release(dsn: str, revision: str) -> None:
-    """Leave what a pre-release's migrations left at `revision`, as far as ours look at it."""
+    """Create the state of a pre-release at `revision`, as far as the migrations read it."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(

@@ -1,4 +1,4 @@
-"""An owner who is no superuser."""
+"""An owner who is not a superuser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.sql_world import Taught, direction, world_of
 
 @pytest.fixture
 def ordinary(databases: Databases, empty_database: str) -> Iterator[str]:
-    """The DSN of an empty database as its owner, who is no superuser; extension and roles were made by one."""
+    """The DSN of an empty database, as its owner, not a superuser; a superuser created the extension and roles."""
     parts = urlsplit(empty_database)
     database, name = parts.path.lstrip("/"), f"{parts.path.lstrip('/')}_owner"
     databases.execute(f"create role {name} login password 'ordinary' nosuperuser nocreaterole nobypassrls")
@@ -35,7 +35,7 @@ def ordinary(databases: Databases, empty_database: str) -> Iterator[str]:
 
 
 async def work(dsn: str) -> None:
-    """What a proxy and an operator do."""
+    """Do the work of a proxy and an operator."""
     async with world_of(dsn) as world:
         tenant = await world.tenant()
         policy = await world.policy(tenant)

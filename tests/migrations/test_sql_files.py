@@ -15,13 +15,13 @@ from tests.support.schema import ROOT
 
 def test_every_file_is_installed_by_exactly_one_revision() -> None:
     paths = [path.name for path in (ROOT / "sql").rglob("*.sql")]
-    # `install` finds a file by its name, whichever folder it is in.
+    # `install` finds a file by its name, in any folder.
     files = set(paths)
     assert len(paths) == len(files)
     installed = Counter(
         f"{name}.v{version}.sql"
         for path in (ROOT / "migrations" / "versions").glob("*.py")
-        # Going back to an earlier version is no installation of it.
+        # A downgrade to an earlier version does not count as its installation.
         for upgrade in [path.read_text(encoding="utf-8").partition("def downgrade")[0]]
         for name, version in re.findall(r'install(?:_view)?\(\s*"(\w+)", (\d+)', upgrade)
     )
@@ -57,7 +57,7 @@ def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: P
 
 
 def changed(sums: str, root: Path) -> list[str]:
-    """The files of `sums`, the output of sha256sum, that are gone from `root` or have other contents."""
+    """Return the files of `sums`, the output of sha256sum, that are missing in `root` or have other contents."""
     listed = [line.split(maxsplit=1) for line in sums.splitlines()]
     return [
         name

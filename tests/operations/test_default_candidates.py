@@ -1,4 +1,4 @@
-"""The rule by which the candidates of `auto` are chosen if nobody names any, on lists made up for it."""
+"""The rule that chooses the candidates of `auto` if none are named, on invented lists."""
 
 from __future__ import annotations
 

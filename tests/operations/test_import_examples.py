@@ -32,7 +32,7 @@ BATCH = 1000
 
 @pytest.fixture
 async def db(world: World) -> AsyncIterator[Database]:
-    """The database as the command line opens it."""
+    """A database with the connection of the command line."""
     database = Database(world.dsn, size=2, role=None)
     await database.open()
     yield database
@@ -59,7 +59,7 @@ async def exported(db: Database, tenant: int) -> list[dict[str, Any]]:
 
 
 async def memories(world: World, tenant: int) -> list[tuple[Any, ...]]:
-    """Everything a tenant remembers, but for its numbers and times."""
+    """Return everything in a tenant's memory, except numbers and times."""
     rows = await world.owner.fetch(
         "select x.prompt_hash, x.source, x.prompt, k.name, m.prompt_tokens, m.quality, m.completion_tokens,"
         " m.embedding::text from router.memories as m"
@@ -71,7 +71,7 @@ async def memories(world: World, tenant: int) -> list[tuple[Any, ...]]:
 
 
 def known(world: World, dice: random.Random, count: int) -> list[Taught]:
-    """Lessons over few prompts, each with a label."""
+    """Return examples of few prompts, each with a label."""
     found: list[Taught] = []
     while len(found) < count:
         some = random_lessons(dice, [world.small, world.large], 700)
@@ -215,7 +215,7 @@ async def test_an_export_is_of_one_tenant_and_of_one_moment(world: World, db: Da
 
 
 class Hasty:
-    """An embedder that fails at a text that says so."""
+    """An embedder that fails at a text with a certain word."""
 
     name, dimensions, quick = "hasty", 2, True
 

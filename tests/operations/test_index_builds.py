@@ -18,13 +18,13 @@ from tests.support.sql_world import World
 
 @pytest.fixture
 async def login(world: World) -> AsyncIterator[Database]:
-    """The database as its owner has it."""
+    """The database with the owner's connection."""
     async with opened(world.dsn, role=None) as db:
         yield db
 
 
 async def indexes(world: World, leaf: str) -> dict[str, bool]:
-    """The vector indexes of a partition, and whether they are valid."""
+    """Return the vector indexes of a partition, and whether they are valid."""
     rows = await world.owner.fetch(
         "select c.relname, i.indisvalid from pg_index as i join pg_class as c on c.oid = i.indexrelid"
         " where i.indrelid = ('router.' || $1)::regclass and c.relname like '%hnsw%'",
@@ -37,7 +37,7 @@ async def indexes(world: World, leaf: str) -> dict[str, bool]:
 async def building(
     world: World, app: Database, login: Database, leaf: str, busy: asyncpg.Connection
 ) -> AsyncIterator[tuple[int, asyncio.Task[list[Step]]]]:
-    """A round, with the backend that re-indexes: it waits for `busy`, which writes; the churn is kept if it fails."""
+    """Run a round whose re-indexing waits for the open transaction of `busy`; if it fails, the churn is kept."""
     await busy.execute(f"lock table router.{leaf} in row exclusive mode")
     round_ = asyncio.create_task(kept(app, login))
     statement = (

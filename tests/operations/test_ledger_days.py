@@ -50,7 +50,7 @@ async def test_days_past_retention_are_dropped_and_no_others(world: World, app: 
         """
         create table if not exists router.decisions_by_hand partition of router.decisions
             for values from ('1990-01-01') to ('1990-01-02');
-        comment on table router.decisions_by_hand is 'Of nobody''s upkeep.';
+        comment on table router.decisions_by_hand is 'Not part of maintenance.';
         """
     )
     steps = await kept(app, ledger_days=10)

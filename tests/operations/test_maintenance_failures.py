@@ -9,7 +9,8 @@ import pytest
 from app.errors import DatabaseUnavailable
 from app.operations.maintenance import Step, maintain
 from app.store import maintenance as store
-from app.store.database import Database, translate_errors
+from app.store.database import Database
+from app.store.errors import translate_errors
 from tests.support.graduation import lessons
 from tests.support.maintenance import kept, talk, told
 from tests.support.sql_world import World
@@ -34,7 +35,7 @@ async def test_a_tenant_deleted_meanwhile_does_not_end_the_round(world: World, a
 
 @pytest.fixture
 async def refusing(world: World) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
-    """Has the server refuse to forget conversations, with an SQLSTATE of its own."""
+    """Make the server fail with this SQLSTATE when conversations are forgotten."""
 
     async def refuse(code: str) -> None:
         await world.owner.execute(
@@ -49,7 +50,7 @@ async def refusing(world: World) -> AsyncIterator[Callable[[str], Awaitable[None
     await world.owner.execute("drop function if exists public.refuse cascade")
 
 
-#: The server is there, and gave up a call: cancelled or too slow, out of memory, disk full.
+#: The server is reachable but aborted a call: cancelled or too slow, out of memory, disk full.
 GIVEN_UP = ["57014", "53200", "53100"]
 
 

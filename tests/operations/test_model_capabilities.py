@@ -1,4 +1,4 @@
-"""Capabilities of models: read in each provider's format, and never written over an operator's values."""
+"""Capabilities of models: read in each provider's format, and never overwriting an operator's values."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_the_prices_data_has_context_windows_and_audio() -> None:
 
 @asynccontextmanager
 async def listing(answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
-    """The base URL of a provider whose `GET /models` answers that."""
+    """Run a provider with that answer to `GET /models`; yield its base URL."""
 
     async def handle(request: web.Request) -> web.Response:
         return answer(request)
@@ -203,7 +203,7 @@ async def test_what_an_operator_set_stays_and_the_rest_is_filled_in(db: Database
         assert not done.notes
         told = SHAPES["openrouter"][1]
         assert await known(db, "mine") == {**told, "context_window": 1000, "tools": False}
-        assert not (await capabilities.refresh(db)).models, "a second time there is nothing to do"
+        assert not (await capabilities.refresh(db)).models, "the second time no model changes"
         await capabilities.refresh(db, ["mine"], force=True)
         assert await known(db, "mine") == told
 

@@ -1,4 +1,4 @@
-"""The table of a policy's settings is that of the database, the command line, the admin API and the environment."""
+"""The table of policy settings matches the database, the command line, the admin API and the environment."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import typer.main
 from app.cli import main
 from app.cli.policies import put_policy
 from app.endpoints.admin.policies import PutPolicy
-from app.entities import LARGEST, POLICY_SETTINGS, PolicySetting
 from app.errors import ConfigurationError
 from app.operations.policy_defaults import policy_defaults, setting_value
+from app.policy_settings import LARGEST, POLICY_SETTINGS, PolicySetting
 from tests.support.sql_world import World
 
 NUMBERS = [setting for setting in POLICY_SETTINGS.values() if setting.kind is not str]

@@ -1,4 +1,4 @@
-"""Maintenance graduates and shrinks tenants, once, however many processes run it."""
+"""Maintenance graduates and shrinks tenants once, with any number of processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes on their way: one model name replaced, usage read, and every other byte unchanged."""
+"""Bytes through the proxy: one model name replaced, usage read, and every other byte unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat completions with the official client: routed by what was taught, passed through byte for byte."""
+"""Chat completions with the official client: routed by the taught examples, forwarded byte for byte."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ async def test_a_conversation_stays_with_its_model(proxy: Proxy) -> None:
         opening = ask(easy(2000))
         assert await served(client, easy(2000)) == (CHEAP, "learned")
         await proxy.ledger()
-        # Once the memory says otherwise, only stickiness can explain the cheap model.
+        # The memory now prefers the other model, so only stickiness can explain the cheap one.
         await proxy.rank([{**lesson, "scores": {CHEAP: 0.0, STRONG: 1.0}} for lesson in lessons(120)])
         raw = await client.chat.completions.with_raw_response.create(
             model="auto", messages=[*opening, {"role": "assistant", "content": "Dear"}, *ask("Go on")]

@@ -1,4 +1,4 @@
-"""Chat completions of providers that fail, hang or stop, and of clients that leave."""
+"""Chat completions of providers that fail, hang or stop, and of clients that disconnect."""
 
 from __future__ import annotations
 

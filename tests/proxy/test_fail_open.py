@@ -1,4 +1,4 @@
-"""While Postgres is away requests are served; once it is back, so is routing."""
+"""While Postgres is away requests are served without routing; when it is back, they are routed again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_requests_are_served_while_postgres_is_away_and_learned_again_with
         assert await chat(http, "auto", 1) == (200, STRONG, "memory_unavailable")
         started = time.monotonic()
         assert await chat(http, CHEAP, 1) == (200, None, None)
-        assert time.monotonic() - started < 1, "nobody waits for a server that is known to be away"
+        assert time.monotonic() - started < 1, "a request does not wait for a server that is away"
         async with http.get("/readyz") as response:
             assert response.status == 503
         async with http.get("/healthz") as response:

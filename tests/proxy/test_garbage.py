@@ -37,7 +37,7 @@ async def test_nothing_of_a_request_is_left_for_the_collector(
             async with http.post("/v1/chat/completions", json=ASKED | body, headers={"x-fake": plan}) as response:
                 assert response.status == status
                 await response.read()
-            # The server's own task for the request ends a turn or two after the last byte.
+            # The server's task for the request ends a turn or two after the last byte.
             for _ in range(100):
                 left = sum(isinstance(each, Exchange) for each in gc.get_objects())
                 if not left:

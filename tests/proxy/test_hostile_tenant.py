@@ -24,7 +24,7 @@ RELATIONS = """
     where c.relnamespace = 'router'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
     order by 1
 """
-# Each is run on every table, partition and view; `leak` shouts what it is given.
+# Each is run on every table, partition and view; `leak` raises its argument as a notice.
 QUERIES = (
     "select t::text from {t} as t",
     "select from {t} as t where public.leak(t::text)",
@@ -52,7 +52,7 @@ QUERIES = (
 
 @dataclass
 class Attack:
-    """A connection as the proxy's role inside the hostile tenant, and everything it was ever told."""
+    """A connection with the proxy's role inside the hostile tenant, and everything that it received."""
 
     connection: asyncpg.Connection
     me: int
@@ -60,7 +60,7 @@ class Attack:
     heard: list[str] = field(default_factory=list)
 
     async def tries(self, statement: str) -> str | None:
-        """Run a statement and undo it; its SQLSTATE if it failed."""
+        """Run a statement and roll it back; return its SQLSTATE if it failed."""
         transaction = self.connection.transaction()
         await transaction.start()
         try:
@@ -93,8 +93,8 @@ class Attack:
 
 @pytest.fixture
 async def attack(world: World) -> AsyncIterator[Attack]:
-    """The hostile tenant beside the bystander, with a leaky function that costs nothing to call."""
-    # Numbers that stand for nothing else in any row.
+    """The hostile tenant and the bystander, with a leaky function that the planner considers free."""
+    # Numbers so high that they have no other meaning in any row.
     await world.owner.fetch(
         "select setval(s, greatest(77777000, nextval(s)))"
         " from cast(pg_get_serial_sequence('router.tenants', 'tenant_id') as regclass) as s"
@@ -115,7 +115,7 @@ async def attack(world: World) -> AsyncIterator[Attack]:
 
 
 def of_the_victim(heard: list[str], victim: int) -> list[str]:
-    """What names the bystander, or is a row with its number."""
+    """Return messages that contain the bystander's name, or a row with its number."""
     return [said for said in heard if VICTIM in said or f"{victim}," in said or f"{victim}\t" in said]
 
 
@@ -129,7 +129,7 @@ async def test_no_query_of_the_proxys_role_leaks_another_tenant(world: World, at
         for query in QUERIES:
             worked[query] += await attack.tries(query.format(t=relation, victim=attack.victim)) is None
     assert of_the_victim(attack.heard, attack.victim) == []
-    # It is no silence that proves nothing: the intruder was shown rows of its own, by most of these.
+    # The test does see rows: most statements returned rows of the intruder.
     assert sum("intruder" in said for said in attack.heard) > 10
     assert [query for query, times in worked.items() if not times] == []
 
@@ -195,14 +195,14 @@ async def test_a_constraint_reveals_nothing_of_another_tenant(world: World, atta
         policy: await attack.tries(conversation.format(tenant=attack.me, policy=policy, model=world.small))
         for policy in (policies[attack.me], policies[attack.victim], 2**31 - 1)
     }
-    # The other's policy is refused as one that never was.
+    # The other tenant's policy is refused like one that does not exist.
     assert list(states.values()) == [None, "23503", "23503"]
     task = (
         "insert into router.tasks (tenant_id, task_id, name) values ({}, 9, 'tag') on conflict do nothing returning 1"
     )
     assert await attack.tries(task.format(attack.victim)) == "42501"
     assert await attack.tries(task.format(-1)) == "42501"
-    # Numbers of memories are common to all tenants; that one is taken is all that can be learnt of it.
+    # Numbers of memories are common to all tenants; only the fact that a number is used is visible.
     memory = await world.owner.fetchval("select max(memory_id) from router.memories")
     copied = (
         "insert into router.memories select tenant_id, {}, created_at, tier, space_id, task_id, prompt_tokens, quality,"
@@ -245,7 +245,7 @@ async def test_the_proxys_role_may_not_become_another(attack: Attack) -> None:
 
 
 async def get(proxy: Proxy, key: str, path: str, method: str = "GET", **options: Any) -> tuple[int, str]:
-    """Status and body."""
+    """Return status and body."""
     async with proxy.http(key) as http, http.request(method, path, **options) as response:
         return response.status, await response.text()
 
@@ -285,7 +285,7 @@ async def test_a_hostile_tenant_gets_nothing_over_http(proxy: Proxy) -> None:
         headers = {"x-router-conversation": "shared", "x-router-task": "bystander-task"}
         later = [*asked["messages"], {"role": "assistant", "content": "x"}, {"role": "user", "content": "more"}]
         async with http.post("/v1/chat/completions", json={**asked, "messages": later}, headers=headers) as response:
-            # Had it met the other's conversation, it would be sticky; its memory, learned.
+            # If the other tenant's conversation were used, the reason would be sticky; if its memory, learned.
             assert response.headers["x-router-reason"] == "cold"
     assert [body for body in told if "bystander" in body or "secret" in body] == []
     kept = json.loads((await get(proxy, proxy.key, "/v1/router/memories"))[1])["data"]

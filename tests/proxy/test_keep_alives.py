@@ -31,14 +31,14 @@ async def test_comments_keep_a_waiting_client_and_change_nothing_else(
         if model == "auto":
             row = (await proxy.ledger(2))[-1]
             assert response.headers["x-router-decision"] == str(row["decision_id"])
-            assert "x-router-model" not in response.headers, "who will serve is not known yet"
+            assert "x-router-model" not in response.headers, "the serving model is not known yet"
 
 
 @pytest.mark.parametrize("model", [STRONG, "auto"])
 async def test_comments_come_between_events_and_never_within_one(
     proxies: ProxyFactory, upstream: Running, model: str
 ) -> None:
-    """The provider says one event in halves, with a pause in it that is longer than the client is kept waiting."""
+    """The provider sends one event in halves, with a pause in it that is longer than the keep-alive interval."""
     halves = [b'data: {"choices":[{"delta":', b'{"content":"a"}}]}\n\n', b"data: [DONE]\n\n"]
 
     async def says(writer: asyncio.StreamWriter) -> None:
@@ -64,9 +64,9 @@ async def test_without_the_setting_nothing_is_put_in(proxy: Proxy) -> None:
 async def test_an_error_after_comments_is_an_event(proxies: ProxyFactory, upstream: Running, api: str) -> None:
     async with proxies(keepalive=0.05, retries=0) as proxy:
         response, body = await stream(proxy, api, "delay=0.2;status=500")
-        assert response.status == 200, "that is out already"
+        assert response.status == 200, "the status was already sent"
         last = cut(body)[-1]
-        assert "The fake upstream was told to fail." in orjson.loads(data_of(last))["error"]["message"]
+        assert "The fake provider failed as planned." in orjson.loads(data_of(last))["error"]["message"]
         assert last.startswith(b"event: error\n") == (api != "chat")
         response, body = await stream(proxy, api, "delay=0.2;drop")
         assert b"cannot be reached" in cut(body)[-1]

@@ -1,4 +1,4 @@
-"""Paths that name no model: paths, headers and statuses that are let through or not."""
+"""Paths that name no model: forwarded and refused paths, headers and statuses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_without_a_key_nothing_passes(proxy: Proxy, upstream: Running) -> 
 
 
 async def test_a_header_cannot_be_smuggled_in(proxy: Proxy, upstream: Running) -> None:
-    """Percent signs stay what they are, and what the wire cannot carry does not get that far."""
+    """Percent signs stay unchanged, and characters that HTTP cannot carry are refused."""
     assert (await exchange(proxy.url, proxy.key, Asked("GET", "/v1/files/a%0d%0ax-evil:%201"))).status == 404
     await exchange(proxy.url, proxy.key, Asked("GET", "/v1/files/a%20b?b=%0d%0ax-evil:%201"))
     (entry,) = upstream.log()

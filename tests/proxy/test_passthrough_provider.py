@@ -10,7 +10,7 @@ from app.store import policies, providers
 from tests.support.proxy import STRONG, Proxy
 from tests.support.raw_provider import Serve, call, provider, served_by
 
-# ---- who serves
+# ---- the choice of the provider
 
 
 async def says(name: str) -> Serve:

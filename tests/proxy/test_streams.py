@@ -1,4 +1,4 @@
-"""Ends of streams, slow readers, and clients that leave."""
+"""Ends of streams, slow readers, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.streams import APIS, HI, anonymous, cut, provider, redirected
 
 
 async def until(found: Callable[[], Any], what: str) -> Any:
-    """What `found` gives, once it gives something."""
+    """Call `found` until it returns a value, and return that."""
     for _ in range(200):
         if (value := await asyncio.to_thread(found)) is not None:
             return value
@@ -46,7 +46,7 @@ async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
         assert last.startswith(b"event: error\n")
         assert (said["type"], said["code"]) == ("error", "upstream_unavailable")
     (row,) = await proxy.ledger()
-    assert (row["status"], row["attempts"]) == (502, 1), "nobody else is asked once a byte went out"
+    assert (row["status"], row["attempts"]) == (502, 1), "no failover after the first byte was sent"
     assert row["usage_estimated"]
 
 
@@ -101,11 +101,11 @@ async def test_a_named_models_stream_is_byte_for_byte_the_providers(proxy: Proxy
         assert anonymous((await exchange(proxy.url, proxy.key, asked)).body) == anonymous(straight.body), api
 
 
-# ---- readers that are slow, or leave
+# ---- clients that read slowly or disconnect
 
 
 async def test_a_reader_that_does_not_read_stops_the_provider(proxy: Proxy, upstream: Running) -> None:
-    """Of 40 MB the provider gets rid of what the sockets between hold, and of no more."""
+    """Of 40 MB the provider can send no more than the socket buffers in between hold."""
     body = orjson.dumps({"model": STRONG, "stream": True, "messages": HI})
     asked = Asked("POST", "/v1/chat/completions", body, (("X-Fake", "chunks=100000"),))
     with socket.socket() as client:
@@ -122,9 +122,9 @@ async def test_a_reader_that_does_not_read_stops_the_provider(proxy: Proxy, upst
             if now and now == written:
                 break
             written = now
-        assert 0 < written < 20_000_000, "it is still held up, and not done"
+        assert 0 < written < 20_000_000, "it still waits for the client"
         assert written == (await asyncio.to_thread(upstream.log))[-1]["written"]
-    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_ends_the_providers_work_and_pays_for_what_wa
         got = b""
         while got.count(b"\n\n") <= 8:
             got += await response.content.readany()
-    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+    await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")
     (row,) = await proxy.ledger()
     assert (row["status"], row["usage_estimated"], row["streamed"]) == (499, True, True)
     assert 5 <= row["completion_tokens"] <= 200, "some of it, not 7 and not all of the 500"
@@ -162,12 +162,12 @@ async def test_a_client_that_leaves_before_the_first_byte_ends_the_providers_wor
                         path, json={"model": "auto", "stream": True, **body}, headers={"x-fake": "hang"}
                     ).__aenter__()
                 )
-                await until(lambda: upstream.log() or None, "the provider is asked")
+                await until(lambda: upstream.log() or None, "the provider got no request")
                 if keepalive:
                     await asking
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
-            await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+            await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")
             row = (await proxy.ledger())[-1]
             assert (row["status"], row["completion_tokens"], row["usage_estimated"]) == (499, 0, True)
             assert row["prompt_tokens"] > 0, "the prompt was sent"
@@ -180,4 +180,4 @@ async def test_the_requests_time_ends_a_stream_that_does_not(proxies: ProxyFacto
         _, body = await stream(proxy, plan="hang-after=4")
         assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_timeout"
         assert (await proxy.ledger())[0]["status"] == 504
-        await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider goes on for nobody")
+        await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")

@@ -1,4 +1,4 @@
-"""Uploads through the proxy: passed on piece by piece, with no limit of size."""
+"""Uploads through the proxy: forwarded piece by piece, with no limit of size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.mark.parametrize("sized", [True, False])
 async def test_an_upload_is_passed_on_piece_by_piece_and_not_kept(proxies: ProxyFactory, sized: bool) -> None:
-    """The client sends a piece when the provider has the one before, so that whoever buffers waits for ever."""
+    """The client sends a piece when the provider has the one before, so that a buffering proxy would wait for ever."""
     piece, count = b"x" * 1000, 8
     got: asyncio.Queue[int] = asyncio.Queue()
 
@@ -43,7 +43,7 @@ async def test_an_upload_is_passed_on_piece_by_piece_and_not_kept(proxies: Proxy
 
 
 async def test_a_provider_that_does_not_read_stops_the_upload(proxy: Proxy) -> None:
-    """Of 60 MiB the client gets rid of what the sockets between hold, and no more."""
+    """Of 60 MiB the client can send no more than the socket buffers in between hold."""
     sent = 0
     asked = asyncio.Event()
 

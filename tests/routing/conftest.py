@@ -19,7 +19,7 @@ async def http(proxy: Proxy) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-# ---- what a provider keeps
+# ---- stored answers of a provider
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def second() -> Iterator[Running]:
 
 @pytest.fixture
 async def two(proxy: Proxy, second: Running) -> Proxy:
-    """A tenant whose third model is another provider's, and a policy of its own."""
+    """A tenant whose third model belongs to another provider, with a policy for it."""
     second.clear()
     await with_second(proxy, second)
     return proxy

@@ -1,4 +1,4 @@
-"""Candidates of a request: models that are able, and those a key may use."""
+"""Candidates of a request: capable models, and those that a key may use."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def ask(text: str, *parts: Any) -> list[Any]:
 
 
 async def change(proxy: Proxy, statement: str, *arguments: Any) -> None:
-    """Change what is known of models or keys, and have the proxy notice."""
+    """Change capabilities of models or permissions of keys, and wait until the proxy has them."""
     await proxy.admin.fetch(statement, *arguments)
     proxy.services.directory.invalidate()
 
 
-# ---- what models can
+# ---- capabilities
 
 
 @pytest.fixture
 async def three(proxy: Proxy) -> Proxy:
-    """A taught tenant with a third model, as good as the strong one and dearer, that can do all."""
+    """A taught tenant with a third model, as good as the strong one, dearer, and with all capabilities."""
     await add_third(proxy, "fake", (5.0, 20.0))
     await proxy.rank([{**lesson, "scores": {**lesson["scores"], THIRD: 1.0}} for lesson in lessons(120)])
     return proxy
@@ -87,7 +87,9 @@ async def test_the_only_one_that_can_serves(three: Proxy) -> None:
         assert (await chat(http, easy(1), tools=TOOLS)).by == (THIRD, "capability")
         await change(three, "update router.models set tools = false")
         said = await chat(http, easy(1), tools=TOOLS)
-        assert (said.status, *said.by) == (200, STRONG, "capability"), "where nobody can, the provider judges"
+        assert (said.status, *said.by) == (200, STRONG, "capability"), (
+            "if no model is capable, the default's provider decides"
+        )
 
 
 async def test_only_providers_that_speak_the_api_are_asked(three: Proxy) -> None:
@@ -100,7 +102,7 @@ async def test_only_providers_that_speak_the_api_are_asked(three: Proxy) -> None
         assert (said.status, said.body["error"]["param"]) == (400, "model")
 
 
-# ---- what a key may use
+# ---- models of a key
 
 
 async def allow(proxy: Proxy, *names: str) -> None:

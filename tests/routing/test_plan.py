@@ -1,4 +1,4 @@
-"""A plan says why its first model serves, in the words that the ledger uses for the same decision."""
+"""A plan explains its first model in the same words as the ledger's explanation of the decision."""
 
 from __future__ import annotations
 

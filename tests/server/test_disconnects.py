@@ -1,4 +1,4 @@
-"""Slow readers, and work whose client disconnects."""
+"""Slow readers, and requests whose client disconnects."""
 
 from __future__ import annotations
 
@@ -124,4 +124,4 @@ async def test_a_server_without_the_extension_is_watched_for_the_disconnect() ->
 
 
 async def _never() -> Any:
-    raise AssertionError("nobody has to wait for the disconnect")
+    raise AssertionError("no code may wait for the disconnect")

@@ -22,7 +22,7 @@ OBSERVER = Observer(None)
 
 
 class Endpoint:
-    """Fails, before or after its answer has begun, or answers with what it was asked for."""
+    """Fails before or after its answer has begun, or answers, as the request specifies."""
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
@@ -53,7 +53,7 @@ def starlette(endpoint: Endpoint) -> Starlette:
 
 
 async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[Message]:
-    """What `app` sends, then the class of what it raises, as a server would see them."""
+    """Return the messages of `app`, then the class of its exception, as a server would receive them."""
     messages: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -78,7 +78,7 @@ async def sent(app: ASGIApp, path: str = "/hot", method: str = "POST") -> list[M
     try:
         await app(scope, receive, send)
     except Exception as error:
-        # Starlette says itself that the answer has begun, which a server would refuse.
+        # Starlette raises an error because the answer has begun, which a server would refuse, too.
         messages.append({"type": "raised", "class": RuntimeError if len(messages) == 1 else type(error)})
     for message in messages:
         message["headers"] = sorted(message.get("headers", []))

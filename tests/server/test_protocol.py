@@ -1,4 +1,4 @@
-"""HTTP/1.1 on raw sockets: what goes out in one write, and which requests are refused."""
+"""HTTP/1.1 on raw sockets: writes that are joined, and requests that are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.protocol import GET, Endpoint, answering, config, connected, 
 
 
 class Wire(asyncio.Transport):
-    """What a protocol writes, write by write."""
+    """Records what a protocol writes, one entry per write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Wire(asyncio.Transport):
 
 
 async def written(app: Endpoint, request: bytes) -> Wire:
-    """What is written once all that `request` asked for is done."""
+    """Return what is written until `request` is complete."""
     made = config(app)
     made.load()
     state = ServerState()
@@ -112,7 +112,7 @@ async def test_the_head_of_a_stream_waits_for_nothing() -> None:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the body, as long as it may be."""
+    """Answer with the body of the request."""
     body = b""
     more = True
     while more:

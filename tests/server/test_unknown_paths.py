@@ -1,4 +1,4 @@
-"""Promises of a path that is not served: a client with a wrong base URL is given the right one."""
+"""The error for a path that is not served gives the right base URL to a client with a wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The warm-up before the port answers: what the first request needs is done once."""
+"""The warm-up before the port answers: statements of the first request are prepared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.proxy import Proxy
 
 
 async def prepared_on_each(proxy: Proxy) -> list[int]:
-    """How often the statement of a decision is prepared on each connection, all of which are at work at once."""
+    """Return how often the statement of a decision is prepared on each connection, with all of them busy."""
     db = proxy.services.db
     statement = "select count(*) from pg_prepared_statements, pg_sleep(0.2) where statement = $1"
     rows = await asyncio.gather(*(db.read(statement, DECIDE) for _ in range(CONNECTIONS)))

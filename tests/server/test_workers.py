@@ -49,7 +49,7 @@ async def started(*arguments: str, **environ: str) -> tuple[Serve, str]:
 
 
 async def ask(url: str, key: str, model: str = CHEAP, path: str = "/v1/chat/completions") -> tuple[int, Any]:
-    """One request on a connection of its own, so that any worker may get it."""
+    """Send one request on a new connection, so that any worker may get it."""
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
     headers = {"authorization": f"Bearer {key}", "connection": "close"}
     async with aiohttp.ClientSession() as http, http.post(url + path, json=body, headers=headers) as response:
@@ -57,27 +57,27 @@ async def ask(url: str, key: str, model: str = CHEAP, path: str = "/v1/chat/comp
 
 
 async def metric(url: str, name: str) -> float:
-    """The sum over a metric's labels, as any worker tells it."""
+    """Return the sum over a metric's labels, as reported by any worker."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as response:
         text = await response.text()
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
 
 
 def workers_of(server: Serve) -> list[psutil.Process]:
-    """The processes that serve."""
+    """Return the serving processes."""
     children = psutil.Process(server.process.pid).children()
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 async def until(what: Any, within: float = 10.0) -> None:
-    """Wait for a condition, which may be a coroutine function's."""
+    """Wait for a condition, which may be asynchronous."""
     ends = time.monotonic() + within
     while True:
         with contextlib.suppress(aiohttp.ClientError, psutil.NoSuchProcess):
             found = what()
             if await found if asyncio.iscoroutine(found) else found:
                 return
-        assert time.monotonic() < ends, "it did not come to that"
+        assert time.monotonic() < ends, "the condition was not met in time"
         await asyncio.sleep(0.05)
 
 
@@ -91,7 +91,7 @@ async def test_every_worker_answers_and_metrics_are_those_of_all(
     [folder] = tmp_path.glob("pgrouter-metrics-*")
     for _ in range(40):
         assert (await ask(url, key))[0] == 200
-    # A worker's first request makes this metric's first value in its file.
+    # A worker's first request creates this metric's first value in its file.
     served = [path for path in folder.glob("counter_*.db") if b"chat/completions" in path.read_bytes()]
     assert len(served) == WORKERS
     assert await metric(url, "pgrouter_requests_total") == 40
@@ -155,7 +155,7 @@ async def test_control_c_at_a_terminal_lets_answers_end_and_leaves_no_process(
         if len(upstream.log()) == 8:
             break
         await asyncio.sleep(0.02)
-    # A terminal tells the whole group, not the parent alone.
+    # A terminal signals the whole process group, not the parent alone.
     os.killpg(server.process.pid, signal.SIGINT)
     assert [status for status, _ in await asyncio.gather(*asked)] == [200] * 8
     rest, _ = await asyncio.to_thread(server.process.communicate, None, 20)
@@ -251,7 +251,7 @@ async def test_the_demo_runs_with_workers_and_the_environments_word_for_it(home:
     url = printed["base_url"].removesuffix("/v1")
     status, answer = await ask(url, printed["api_key"], "auto")
     assert (status, bool(answer["choices"])) == (200, True)
-    assert await metric(url, "pgrouter_requests_total") == 1, "the demo's provider is none of its clients"
+    assert await metric(url, "pgrouter_requests_total") == 1, "requests to the demo's provider do not count"
     await asyncio.to_thread(server.stop, signal.SIGINT)
     assert server.process.returncode == 0, server.output
     assert dsn_of(home) is None

@@ -1,4 +1,4 @@
-"""The curve of a backtest, its sample, and what is refused."""
+"""The curve of a backtest, its sample, and its errors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.support.connection import connect
 from tests.support.backtests import backtest, ruled, specialists
 from tests.support.sql_world import Taught, World
 
 
 def settings(**chosen: Any) -> tuple[Any, ...]:
-    """A `policy_settings` with these values."""
+    """Return a `policy_settings` with these values."""
     return tuple(chosen.get(setting) for setting in POLICY_SETTINGS)
 
 
@@ -30,7 +30,7 @@ async def test_the_curve_goes_from_the_best_to_the_cheapest(world: World) -> Non
     assert (cheapest["model"], cheapest["alpha"]) == ("small", None)
     assert policies[-1]["cost_usd"] == pytest.approx(cheapest["cost_usd"])
     assert policies[-1]["shares"] == [1.0, 0.0]
-    # Knowing who answers what is worth more than any mixture.
+    # Choosing by topic is worth more than any mixture.
     assert policies[0]["gain_low"] > 0.05
     assert policies[0]["quality_ratio"] > 1
     assert policies[0]["cost_ratio"] < 0.7

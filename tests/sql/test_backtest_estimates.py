@@ -48,7 +48,7 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 def random_lessons(dice: random.Random, models: Sequence[int], many: int) -> list[Taught]:
-    """Prompts around a few topics, most of them labelled for every model, some taught by two sources."""
+    """Teach prompts around a few topics, most of them labelled for every model, some taught by two sources."""
     topics = [[dice.gauss(0, 1) for _ in range(8)] for _ in range(4)]
     lessons = []
     for number in range(many):
@@ -65,14 +65,14 @@ def random_lessons(dice: random.Random, models: Sequence[int], many: int) -> lis
         lessons.append(lesson)
         if number and dice.random() < 0.15:
             scores = {model: float(np.float32(dice.random())) for model in models}
-            # Not the same to the last bit: which of two that are equally near is the fifth, nobody says.
+            # Not the same to the last bit: the fifth of two equally near memories is not determined.
             nearly = vector([x + dice.gauss(0, 0.01) for x in lesson.embedding.to_list()[:8]])
             lessons.append(Taught(lesson.prompt, scores, nearly, {}, dice.choice([None, "sums"]), "judge", 77))
     return lessons
 
 
 async def has_a_ledger(world: World, *tenants: int) -> None:
-    """Prices of the tenants' own, and what their ledgers say of two models."""
+    """Set prices of the tenants' own, and ledger averages of two models."""
     for tenant in tenants:
         async with world.owner.transaction():
             await world.owner.execute(f"select router_internal._enter({tenant})")
@@ -152,7 +152,7 @@ async def test_a_shared_memorys_label_of_the_same_prompt_is_held_out_too(world: 
     dice = random.Random(3)
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=1, n0=0.1)
-    # Prompts far from each other, with labels by lot: whoever gets them right has seen them.
+    # Prompts far from each other, with random labels: correct estimates would mean that the labels leaked.
     lessons = [
         Taught(f"{n}", {world.small: label, world.large: 1 - label}, vector([0.0] * n + [1.0]))
         for n in range(100)

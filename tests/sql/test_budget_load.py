@@ -1,4 +1,4 @@
-"""What admission costs, and admissions at the same time."""
+"""Cost of admission, and concurrent admissions."""
 
 from __future__ import annotations
 

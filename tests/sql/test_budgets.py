@@ -1,4 +1,4 @@
-"""Budgets in SQL: what is reserved for a request, and when it is refused."""
+"""Budgets in SQL: reservations and refusals."""
 
 from __future__ import annotations
 

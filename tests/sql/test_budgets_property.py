@@ -1,4 +1,4 @@
-"""Budgets, as a property: no admission exceeds one, and reservations are a recount, in any order of calls."""
+"""Budgets, as a property: no admission exceeds one, and reservations equal a recount, in any order of calls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.sql_world import START, World, uuid7
 
 Move = tuple[Any, ...]
 
-#: Which of two keys asks, or none.
+#: The key of the request, one of two or none.
 keys = st.sampled_from((0, 1, None))
 costs = st.one_of(st.none(), st.integers(0, 40).map(lambda cents: cents / 100), st.floats(0, 0.4))
 moves = st.one_of(
     st.tuples(st.just("admit"), keys, st.lists(costs, max_size=4), st.integers(0, 300)),
     st.tuples(st.just("admit"), keys, st.lists(costs, min_size=1, max_size=4), st.integers(0, 300)),
     st.tuples(st.just("admit"), keys, st.lists(costs, min_size=1, max_size=4), st.just(0)),
-    # Which of those under way, what they cost, their tokens.
+    # Number of the request under way, cost, tokens.
     st.tuples(st.just("settle"), st.integers(1, 3), costs, st.one_of(st.none(), st.integers(0, 600))),
     st.tuples(st.just("never admitted"), keys, costs, st.integers(0, 600)),
     st.tuples(st.just("expire")),
@@ -35,10 +35,10 @@ budgets = st.one_of(st.none(), st.integers(0, 120).map(lambda cents: cents / 100
 
 @dataclass
 class Books:
-    """What the meters should say, kept by adding up."""
+    """The expected meters, summed up call by call."""
 
     now: datetime = START
-    #: The furthest clock that each meter was changed by.
+    #: The latest time at which each meter was changed.
     changed: dict[int | None, datetime] = field(default_factory=dict)
     under_way: dict[UUID, tuple[int | None, Decimal, datetime]] = field(default_factory=dict)
     spent: list[tuple[int | None, Decimal, datetime]] = field(default_factory=list)
@@ -49,12 +49,12 @@ class Books:
         self.spent.append((key, was if usd is None else exact(usd), at))
 
     def change(self, *keys: int | None) -> None:
-        """Requests of these keys change the tenant's meter and theirs."""
+        """Note that requests of these keys changed the tenant's meter and theirs."""
         for key in {None, *keys}:
             self.changed[key] = max(self.changed.get(key, START), self.now)
 
     def of(self, key: int | None, *, day: bool, at: datetime = START) -> Decimal:
-        """What was spent on the day or in the month of `at`, or that the meter is at already, by a key or by all."""
+        """Return the spending of a key, or of all, since the day or month of `at`, or of the meter if later."""
         length = 10 if day else 7
         since = max(at, self.changed.get(key, START)).isoformat()[:length]
         return sum(
@@ -63,12 +63,12 @@ class Books:
         )
 
     def reserved(self, key: int | None) -> Decimal:
-        """What requests under way hold."""
+        """Return the reservations of requests under way."""
         return sum((usd for whose, usd, _ in self.under_way.values() if key in (None, whose)), Decimal(0))
 
 
 def exact(usd: float) -> Decimal:
-    """As Postgres turns a float into a number of the meters: 15 digits, then 12 decimals."""
+    """Round a float as Postgres converts it to a number of the meters: 15 digits, then 12 decimals."""
     return Decimal(f"{usd:.15g}").quantize(Decimal("1e-12"), ROUND_HALF_UP)
 
 
@@ -103,7 +103,7 @@ async def test_no_admission_goes_past_a_budget_and_meters_are_a_recount(
 async def make(
     world: World, tenant: int, numbers: list[int], limits: dict[int | None, Any], books: Books, number: int, move: Move
 ) -> None:
-    """One move, and what it alone has to keep."""
+    """Make one random call, and check its own postconditions."""
     match move:
         case ("wait", seconds):
             books.now += timedelta(seconds=seconds)
@@ -149,7 +149,7 @@ async def admitted(
     asked: list[float | None],
     tokens: int,
 ) -> bool:
-    """Ask for a request, and hold the answer against the books."""
+    """Call `admit`, and compare the answer with the expected meters."""
     concerned = [each for each in limits if each in (None, key)]
     left = [
         exact(budget) - books.of(each, day=day, at=books.now) - books.reserved(each)

@@ -13,7 +13,7 @@ from tests.support.sql_world import START, Taught, World, vector
 
 
 async def in_use(world: World, policy: int) -> dict[str, Any]:
-    """The policy's settings that calibrate writes."""
+    """Return the policy's settings that calibrate writes."""
     row = await world.owner.fetchrow(
         "select alpha, k, tau, n0, n0_task from router.policies where policy_id = $1", policy
     )
@@ -75,7 +75,7 @@ async def test_without_tuning_only_alpha_moves(world: World) -> None:
 
 
 async def test_settings_that_are_clearly_worth_more_are_taken(world: World) -> None:
-    # One neighbour's luck is a poor guide where every topic has many.
+    # A single neighbour is a poor estimate if every topic has many memories.
     tenant, policy = await specialists(world, 300, k=1, tau=float("inf"), n0=0.0)
     row = await calibrate(world, tenant, policy, 0.95)
     assert row["tuned"]

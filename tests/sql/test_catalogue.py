@@ -1,4 +1,4 @@
-"""The catalogue: everything has a comment, and functions declare what they do."""
+"""The catalogue: everything has a comment, and functions declare their properties."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scripts.support.connection import connect
 from tests.support.sql_world import Taught, World, direction
 from tests.support.tenancy import FUNCTIONS, inhabit
 
-#: Functions that write, and have to be declared volatile.
+#: Functions that write, and must be declared volatile.
 WRITERS = {
     "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up", "_count_memories", "_enter",
     "_evict", "_index_partition", "_lock_memory", "_meters_now", "_notify_change", "_open_day", "_open_meter",
@@ -17,9 +17,9 @@ WRITERS = {
     "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn", "shrink", "stage",
     "sweep", "switch_space",
 }  # fmt: skip
-# SECURITY DEFINER; sql/README.md says why each has to be.
+# SECURITY DEFINER; sql/README.md has the reason of each.
 AS_OWNER = {"_open_day", "authenticate", "chores", "drop_day", "expire_conversations", "graduate", "shrink", "sweep"}
-#: Settings of their own, for their plans.
+#: Functions with settings of their own, for their plans.
 PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
     "_curve": ["enable_nestloop=off"],

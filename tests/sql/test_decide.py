@@ -1,4 +1,4 @@
-"""Promises of the decision: the formula, the ranking and how it runs."""
+"""The decision: the formula, the ranking and its execution."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.support.sql_world import Taught, World, direction, vector
 
 @dataclass(frozen=True)
 class Twin:
-    """The estimates of DESIGN's formula for one prompt, in numpy; prices by model: input, cached input, output.
+    """Compute the estimates of the documented formula for one prompt; prices by model: input, cached input, output.
 
-    `ledger` has by model the completion tokens that it saw and its token ratio, None: unknown.
+    `ledger` has the completion tokens and the token ratio of each model, None: unknown.
     """
 
     lessons: Sequence[Taught]
@@ -39,7 +39,7 @@ class Twin:
     def estimates(
         self, embedding: HalfVector, task: str | None, prompt_tokens: int, current: int | None, cached: int
     ) -> dict[int, dict[str, float | None]]:
-        """By model: quality, labels, confidence, completion_tokens, cost_usd, score."""
+        """Return by model: quality, labels, confidence, completion_tokens, cost_usd, score."""
         near = self._nearest(embedding)
         found = {model: self._model(model, near, task) for model in self.prices}
         lengths = [f["length"] for f in found.values() if f["length"] is not None]
@@ -266,7 +266,7 @@ async def test_a_request_may_bring_its_own_alpha(world: World) -> None:
     assert order(await world.decide(tenant, policy, direction(0), alpha=0.0))[0] == world.large
 
 
-# How it runs.
+# Execution.
 
 
 async def test_decide_only_reads(world: World) -> None:
@@ -297,7 +297,7 @@ async def test_the_first_and_the_twentieth_execution_answer_alike(world: World) 
             rows = await world.decide(tenant, policy, asked, by=generic)
             again = await world.decide(tenant, policy, asked, by=custom)
             assert order(rows) == order(again)
-            # Sums of floats may be added up in another order.
+            # The order of sums of floats is not determined.
             assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in again])
             assert reason(rows) == reason(again) == "learned"
     finally:

@@ -1,4 +1,4 @@
-"""Declines: the default serves, with a reason."""
+"""Declined decisions: the default serves, with a reason."""
 
 from __future__ import annotations
 

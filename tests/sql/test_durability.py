@@ -27,10 +27,10 @@ from tests.support.replication import Server, folder
 pytestmark = pytest.mark.slow
 
 ROUNDS = 50
-#: Memories kept, by tenant: so few that something is evicted in nearly every round.
+#: Cap of memories, by tenant: so low that memories are evicted in nearly every round.
 CAPS = {"acme": 20, "globex": 20, "initech": 50}
 TEACHERS = 2
-#: Calls acknowledged to all teachers before each kill; it comes while the next ones are under way.
+#: Calls acknowledged to all teachers before each kill; the next ones are under way at the kill.
 CALLS = (1, 40)
 
 _KILLED = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -38,7 +38,7 @@ _KILLED = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asy
 
 @dataclass
 class State:
-    """What is known of one prompt: None is gone. `maybe` was asked for, and the kill came before the answer."""
+    """The state of one prompt; None: forgotten. `maybe`: unacknowledged at the kill."""
 
     label: tuple[datetime, float] | None = None
     memory_id: int | None = None
@@ -47,7 +47,7 @@ class State:
 
 @dataclass
 class Tenant:
-    """A tenant as its teachers know it; `taught` is when each of its prompts was last taught, or may have been."""
+    """A tenant's expected state; `taught`: when each of its prompts was last taught, or may have been."""
 
     tenant_id: int
     cap: int
@@ -56,12 +56,12 @@ class Tenant:
     unanswered: list[tuple[datetime, list[str]]] = field(default_factory=list)
 
     def may_be_evicted(self, label: tuple[datetime, float]) -> bool:
-        """Whether as many others as the tenant keeps were taught at the same time or later."""
+        """Return whether as many others as the cap were taught at the same time or later."""
         times = sorted(self.taught.values())
         return len(times) - bisect_left(times, label[0]) - 1 >= self.cap
 
     def check(self, rows: dict[str, Any]) -> None:
-        """Compare with what the database has, and take over what it made of the unanswered calls."""
+        """Compare with the database, and adopt its state of the unacknowledged calls."""
         assert len(rows) <= self.cap + ceil(self.cap * 0.02)
         assert not rows.keys() - self.prompts.keys()
         found = {
@@ -82,7 +82,7 @@ class Tenant:
 
 
 class Teacher:
-    """A client that teaches prompts of its own, teaches them anew and forgets some, one call after the other."""
+    """Teach prompts of this client, teach them again and forget some, one call after the other."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Teacher:
         self.acknowledged = acknowledged
 
     async def work(self, connection: asyncpg.Connection) -> None:
-        """Until the server is killed."""
+        """Run until the server is killed."""
         try:
             while True:
                 mine = [
@@ -155,7 +155,7 @@ class Teacher:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    """A server that flushes commits to the disk, as it does for users."""
+    """A server that flushes commits to the disk, which is also the default of users."""
     with folder() as path:
         made = Server(path / "home")
         await asyncio.to_thread(made.start)
@@ -198,7 +198,7 @@ async def test_killing_postgres_50_times_while_it_is_taught_loses_no_acknowledge
             )
             tenant.check({row["prompt"]: row for row in rows})
         await assert_every_sum_is_a_recount(world)
-        # One tenant has a partition of its own with a vector index, from its first memories on.
+        # One tenant has a partition with a vector index from its first memories on.
         graduated += await world.owner.fetchval("select router.graduate($1, $2)", tenants[-1].tenant_id, world.space)
         await world.owner.close()
     assert graduated

@@ -14,7 +14,7 @@ CONVERSATION = b"0123456789abcdef"
 
 
 async def ranked(world: World, tenant: int, policy: int, **question: Any) -> dict[int, asyncpg.Record]:
-    """The decision's rows by model, the chosen one first."""
+    """Return the decision's rows by model, the chosen one first."""
     return {row["model_id"]: row for row in await world.decide(tenant, policy, direction(0), **question)}
 
 
@@ -37,7 +37,7 @@ async def test_a_tenants_own_prices_replace_all_of_the_models(world: World) -> N
     assert (large["input_price"], large["cached_input_price"], large["output_price"]) == (5.0, 5.0, 7.0)
     assert large["cost_usd"] == pytest.approx((1000 * 5 + 100 * 7) / 1e6)
     assert rows[world.small]["cost_usd"] == pytest.approx((1000 * 1 + 100 * 2) / 1e6)
-    # The unit is at the tenant's prices too: 10 prompt tokens on average.
+    # The unit uses the tenant's prices too: 10 prompt tokens on average.
     assert large["unit_usd"] == pytest.approx((10 * 5 + 100 * 7) / 1e6)
 
 
@@ -96,11 +96,11 @@ async def test_prompt_tokens_are_scaled_by_what_each_provider_counts(world: Worl
     assert rows[world.large]["cost_usd"] == pytest.approx(1500 * 10 / 1e6)
 
 
-# Changing the model in mid-conversation, which granularity `step` allows.
+# Changes of model within a conversation, which granularity `step` allows.
 
 
 async def conversing(world: World, saved: float, lead: float, **settings: Any) -> tuple[int, int]:
-    """A conversation with `home`, whose cached prefix saves `saved` of `alpha`; `away` is better by `lead`.
+    """Make a conversation with `home`, whose cached prefix saves `saved` of `alpha`; `away` is better by `lead`.
 
     Both have the same prices; 1,000 tokens are cached, and the unit is 1,000 tokens at the full price.
     """
@@ -131,7 +131,7 @@ async def test_staying_wins_exactly_when_the_cached_prefix_saves_more_than_the_q
     rows = await ranked(world, tenant, policy, continues=True, **question)
     assert names[next(iter(rows))] == ("home" if stays else "away")
     assert {row["reason"] for row in rows.values()} == {"learned"}
-    # Without the conversation there is nothing to save.
+    # Without the conversation there are no savings.
     rows = await ranked(world, tenant, policy, continues=False, **question)
     assert all(row["cached_tokens"] == 0 for row in rows.values())
     assert (lead > 0) <= (names[next(iter(rows))] == "away")

@@ -23,7 +23,7 @@ async def explained(
 
 
 async def why(world: World, tenant: int, policy: int, angle: float = 0.0, **question: Any) -> str:
-    """The sentence, which is the same for every candidate."""
+    """Return the sentence, which is the same for every candidate."""
     (found,) = {row["why"] for row in await explained(world, tenant, policy, angle, **question)}
     return str(found)
 
@@ -109,7 +109,7 @@ async def test_cost_and_score_can_be_recomputed_from_an_explanation(world: World
     assert {row["model"]: str(row["priced_on"]) for row in rows} == {"small": "2026-02-01", "large": "None"}
 
 
-# A decision that was served.
+# Explanation of a decision in the ledger.
 
 
 async def test_every_score_of_a_served_decision_can_be_recomputed(proxy: Proxy) -> None:
@@ -122,7 +122,7 @@ async def test_every_score_of_a_served_decision_can_be_recomputed(proxy: Proxy) 
             await proxy.ledger()
             status, decision = await get(proxy, f"/v1/router/decisions/{raw.headers['x-router-decision']}")
             assert (status, decision["reason"]) == (200, "learned")
-            # As it was: nothing that is taught, priced or set later changes it.
+            # As at the decision: later teaching, prices and settings do not change it.
             assert decision["alpha"] == pytest.approx(float(headers.get("X-Router-Alpha", 0.3)))
             for candidate in decision["candidates"]:
                 cost = (
@@ -182,7 +182,7 @@ async def test_a_decision_that_ranked_nothing_can_be_read(proxy: Proxy) -> None:
     assert "x-router-decision" not in raw.headers
 
 
-# Why.
+# Sentences.
 
 
 async def pair(world: World, small: float, large: float, **settings: Any) -> tuple[int, int]:
@@ -250,7 +250,7 @@ async def test_why_there_is_too_little_support(world: World) -> None:
     other = await world.tenant("other")
     alone = await world.policy(other)
     await world.teach(other, Taught("one", {world.small: 1.0}))
-    assert await why(world, other, alone) == "no label says how good large is, the default to compare with"
+    assert await why(world, other, alone) == "no label gives the quality of large, the default to compare with"
 
 
 async def test_why_a_request_explores(world: World) -> None:

@@ -19,7 +19,7 @@ MODELS = ("small", "large", "new")
 
 
 async def warm(world: World, **settings: Any) -> tuple[int, int, int]:
-    """A tenant whose `small` is best and whose candidate `new` nobody has labelled."""
+    """Make a tenant whose `small` is best and whose candidate `new` has no labels."""
     new = await world.model("new", 0.1, 0.1)
     tenant = await world.tenant()
     policy = await world.policy(tenant, MODELS, **settings)

@@ -1,4 +1,4 @@
-"""Memories are forgotten, evicted past the cap, and gone with their tenant."""
+"""Memories are forgotten, evicted beyond the cap, and deleted with their tenant."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_batch_larger_than_the_cap_ends_at_the_cap(world: World) -> None
     await assert_every_sum_is_a_recount(world)
 
 
-# Tenants that go.
+# Deleted tenants.
 
 
 async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:

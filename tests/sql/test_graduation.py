@@ -1,4 +1,4 @@
-"""Promises of graduation: a tenant moves between the tiers and nothing that is read changes."""
+"""Graduation: a tenant moves between the tiers without a change in what is read."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def test_what_is_taught_and_forgotten_while_the_partition_is_built_is_kept
         async with in_transaction(world) as building:
             await building.execute(f"select router_internal._enter({tenant})")
             await building.fetch("select router_internal._build_partition($1, $2)", tenant, world.space)
-            # Nobody waits for it.
+            # No call waits for the move.
             await asyncio.wait_for(world.teach(tenant, *late), 5)
             assert await world.app.fetchval("select router.forget($1, $2)", tenant, [taught[2][0]]) == 1
             before = await world.app.fetch("select * from router.recall($1)", tenant)

@@ -1,4 +1,4 @@
-"""The ledger: entries are written once, as they were, on their day."""
+"""The ledger: entries are written once, unchanged, on their day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sql_world import START, World, uuid7
 
 
 async def snapshot(world: World) -> list[list[tuple[Any, ...]]]:
-    """All that log_decisions writes."""
+    """Return everything that log_decisions writes."""
     return [
         [tuple(row) for row in await world.owner.fetch(f"select * from router.{table} order by 1, 2, 3")]
         for table in ("decisions", "conversations", "speeds")
@@ -98,7 +98,7 @@ async def test_days_are_opened_as_they_come(world: World) -> None:
     midnight = datetime(2026, 7, 1, tzinfo=UTC)
     times = [midnight - timedelta(milliseconds=1), midnight, midnight + timedelta(days=40)]
     entries = [{**common, "decision_id": uuid7(time, number)} for number, time in enumerate(times)]
-    # The proxy's role makes the partitions although it may create no table.
+    # The proxy's role creates the partitions although it may not create tables.
     assert await world.log(*entries) == 3
     rows = await world.owner.fetch("select tableoid::regclass::text as day from router.decisions order by decided_at")
     assert [row["day"] for row in rows] == [f"router.decisions_{day}" for day in ("20260630", "20260701", "20260810")]

@@ -1,4 +1,4 @@
-"""Conversations, speeds, answer lengths and token ratios that the ledger keeps."""
+"""Conversations, speeds, answer lengths and token ratios in the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.sql_world import START, World, uuid7
 
 
 async def conversation(world: World) -> tuple[Any, ...]:
-    """The one conversation: model, prompt tokens, when it was served last and until when it stays."""
+    """Return the only conversation: model, prompt tokens, time of the last request and of expiry."""
     row = await world.owner.fetchrow("select model_id, prompt_tokens, updated_at, expires_at from router.conversations")
     return tuple(row)
 

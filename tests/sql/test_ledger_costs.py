@@ -69,7 +69,7 @@ async def test_the_default_is_counted_at_what_the_tenant_would_pay(world: World)
     common = await routed(world)
     await put_price(world, common["tenant_id"], "large", 5.0, None, 5.0)
     await world.log({**common, "prompt_tokens": 1000, "cached_tokens": 500, "completion_tokens": 100})
-    # Nothing of the model's own price is left, its price of cached tokens neither.
+    # The model's own prices no longer apply, nor does its price of cached tokens.
     assert await world.owner.fetchval("select default_usd from router.decisions") == pytest.approx(1100 * 5 / 1e6)
 
 

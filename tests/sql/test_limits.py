@@ -1,4 +1,4 @@
-"""Setting, changing and removing limits, and who sees them."""
+"""Setting, changing and removing limits, and their visibility."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_new_limits_know_what_the_month_has_spent(world: World) -> None:
     now = await world.owner.fetchval("select now()")
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    # Now, at the month's beginning, before it, and a stranger's.
+    # Now, at the beginning of the month, before it, and by another tenant.
     for n, (who, whose, at) in enumerate(
         [(tenant, key, now), (tenant, None, month), (tenant, key, month - SECOND), (stranger, None, now)]
     ):
@@ -114,7 +114,7 @@ async def test_a_tenant_is_deleted_while_its_requests_are_settled(world: World) 
     watcher = await connect(world.dsn, None)
     try:
         async with world.app.transaction():
-            # Where it begins: with the meters, and their locks.
+            # An admission begins like this: it locks the meters.
             await world.app.fetch(
                 "select count(*) from router_internal._enter($1), router_internal._meters_now($1, '{}', now())", tenant
             )

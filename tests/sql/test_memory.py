@@ -1,4 +1,4 @@
-"""Promises of the memory: what is taught, overwritten, stored and refused."""
+"""The memory: teaching, overwriting, storing and refusing examples."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_memories_are_listed_in_pages(world: World) -> None:
     assert seen == [f"{i}" for i in range(7)]
 
 
-# Refused, and then nothing of the batch is kept.
+# A refused batch is not stored at all.
 
 
 @pytest.mark.parametrize(

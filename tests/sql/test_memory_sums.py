@@ -1,4 +1,4 @@
-"""Every sum that the memory keeps is a recount, with writers at the same time."""
+"""Every sum that the memory keeps equals a recount, with concurrent writers."""
 
 from __future__ import annotations
 

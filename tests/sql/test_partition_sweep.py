@@ -90,7 +90,7 @@ async def test_a_partition_with_memories_is_never_swept(world: World) -> None:
     tenant = await world.tenant()
     await world.teach(tenant, *lessons(3, world))
     await graduate(world, tenant)
-    # As no function of ours leaves it.
+    # A state that no function of the schema creates.
     await world.owner.execute("update router.memory_counts set tier = 0 where tenant_id = $1", tenant)
     assert not await sweep(world, tenant)
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 3}

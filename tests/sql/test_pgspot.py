@@ -1,4 +1,4 @@
-"""pgspot reports no vulnerability in the SQL but those that sql/README.md explains."""
+"""pgspot reports no vulnerability in the SQL except those that sql/README.md explains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ARGUED = ("PS001", "PS005", "PS016", "PS017")
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    """The SQL of all migrations, as pgspot can read it: bodies in `begin atomic` as text, and no comment lines."""
+    """Return the SQL of all migrations, as pgspot can parse it: bodies in `begin atomic` as text, no comment lines."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "migrate", "--sql"], capture_output=True, text=True, check=True, timeout=60
     )
@@ -29,7 +29,7 @@ def script() -> str:
 
 
 def findings(tmp_path: Path, script: str, *ignored: str) -> list[str]:
-    """What pgspot says, without line numbers."""
+    """Return the findings of pgspot, without line numbers."""
     file = tmp_path / "script.sql"
     file.write_text(script, encoding="utf-8")
     options = [f"--ignore={code}" for code in ignored]
@@ -37,7 +37,7 @@ def findings(tmp_path: Path, script: str, *ignored: str) -> list[str]:
         [sys.executable, "-m", "pgspot", *options, file], capture_output=True, text=True, check=False, timeout=120
     )
     lines = done.stdout.splitlines()
-    # Said only when it came to the end of the script; else the line names what stopped it.
+    # Printed only if pgspot read the whole script; otherwise the line has the error.
     assert lines[-1].strip() == "", done.stdout
     assert re.fullmatch(r" Errors: \d+ Warnings: \d+ Unknown: 0 ", lines[-2]), done.stdout
     return [re.sub(r" at line \d+$", "", line) for line in lines if re.match(r"PS\d+", line)]

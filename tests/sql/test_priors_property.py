@@ -57,7 +57,7 @@ async def inhabited(world: World) -> tuple[list[int], list[int]]:
 
 
 async def taught(world: World, tenant: int) -> list[tuple[Any, ...]]:
-    """All that the tenant's memory says."""
+    """Return everything in the tenant's memory."""
     return [tuple(row) for row in await world.app.fetch("select * from router.recall($1, null, 0, 100000)", tenant)]
 
 
@@ -70,7 +70,7 @@ async def assert_each_row_is_where_its_tier_says(world: World) -> None:
 
 
 async def make(world: World, numbers: list[int], spaces: list[int], move: Move, caps: dict[int, int]) -> None:
-    """One move, and what it alone has to keep."""
+    """Make one random call, and check its own postconditions."""
     match move:
         case ("teach", tenant, space, given):
             batch = [
@@ -82,7 +82,7 @@ async def make(world: World, numbers: list[int], spaces: list[int], move: Move, 
             assert len(await taught(world, numbers[tenant])) <= cap + math.ceil(cap * 0.02)
         case ("forget", tenant, share):
             some = [row[0] for row in await taught(world, numbers[tenant]) if row[0] % share == 0]
-            # What was taught in both spaces is one.
+            # A prompt taught in both spaces counts once.
             prompts = await world.owner.fetchval(
                 "select count(distinct (prompt_hash, source)) from router.memory_texts where memory_id = any($1)", some
             )

@@ -12,19 +12,19 @@ from pgvector.asyncpg import register_vector
 from app.store.database import APP_ROLE, SESSION
 from tests.support.sql_world import World, direction, world_of
 
-#: What the tenant under test has, beside the others.
+#: Sizes of the tenant under test.
 SIZES = (0, 50, 5000, 100_000)
 
 
 @pytest.fixture
 async def world(database: str) -> AsyncIterator[World]:
-    """A database of its own: what other tests leave in the tables would make other plans."""
+    """A separate database: rows of other tests in the tables would change the plans."""
     async with world_of(database) as world:
         yield world
 
 
 class Watched:
-    """A connection like the proxy's, that tells which plans ran."""
+    """A connection like the proxy's, which logs the plans that ran."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
@@ -33,7 +33,7 @@ class Watched:
 
     @contextmanager
     def scans(self) -> Iterator[list[str]]:
-        """The plan nodes over memories that were executed, with their actual rows and loops, once it is over."""
+        """Return the executed plan nodes over memories, with actual rows and loops, when the context has ended."""
         self._plans.clear()
         found: list[str] = []
         yield found
@@ -68,7 +68,7 @@ async def watched(dsn: str) -> AsyncIterator[Watched]:
 
 
 async def fill(world: World, tenant: int, count: int) -> None:
-    """Give a tenant memories that differ in direction; written as psql might, for speed."""
+    """Give a tenant memories that differ in direction, directly in the table for speed."""
     await world.owner.execute(
         f"""
         insert into router.memories (
@@ -82,7 +82,7 @@ async def fill(world: World, tenant: int, count: int) -> None:
 
 
 async def tenants(world: World, count: int) -> list[tuple[int, int]]:
-    """As many tenants with a policy each that needs no memories."""
+    """Create so many tenants, each with a policy that needs no memories."""
     made = []
     for number in range(count):
         tenant = await world.tenant(f"tenant {number}")
@@ -169,7 +169,7 @@ async def test_a_graduated_tenant_is_searched_by_its_hnsw_alone(world: World, si
             assert len(scans) == 1, scans
             assert f"on memories_large_{tenant}_{world.space}" in scans[0]
             assert "Index Scan using" in scans[0]
-            # The order is the index's own: it stops after k rows, where a sort would have read them all.
+            # The index provides the order: it stops after k rows, while a sort would read them all.
             assert f"rows={min(100, size)}.00 loops=1" in scans[0]
 
 

@@ -18,7 +18,7 @@ VIEWS = ("overview", "memory")
 
 @pytest.fixture
 async def readers(world: World) -> AsyncIterator[Readers]:
-    """Makes roles: `await readers(name, tenant, …)` is a connection as one that was granted these, None being all."""
+    """Makes roles: `await readers(name, tenant, …)` returns a connection of one that was granted these; None: all."""
     connections: list[asyncpg.Connection] = []
     names: list[str] = []
 
@@ -41,7 +41,7 @@ async def readers(world: World) -> AsyncIterator[Readers]:
 
 
 async def seen(world: World, reader: asyncpg.Connection) -> set[int]:
-    """The tenants whose rows a reader sees: the same in every table and view, or it fails."""
+    """Return the tenants whose rows a reader sees; fails unless it is the same in every table and view."""
     names = {
         row["name"]: row["tenant_id"] for row in await world.owner.fetch("select name, tenant_id from router.tenants")
     }
@@ -58,23 +58,23 @@ async def seen(world: World, reader: asyncpg.Connection) -> set[int]:
 
 
 async def count_of(reader: asyncpg.Connection, call: str, *arguments: object) -> int:
-    """How many rows a function gives to a reader."""
+    """Return the number of rows that a function returns to a reader."""
     return len(await reader.fetch(f"select * from router.{call}", *arguments))
 
 
 async def granted(world: World, name: str, tenant: int | None) -> bool:
-    """What grant_tenant says."""
+    """Return the result of grant_tenant."""
     new: bool = await world.owner.fetchval("select router.grant_tenant($1, $2)", name, tenant)
     return new
 
 
 async def listed(world: World, *names: str) -> list[tuple[str, bool, list[str], bool]]:
-    """What `readers` says of these roles; the server's others are not ours."""
+    """Return the rows of `readers` for these roles; other roles of the server are left out."""
     rows = await world.owner.fetch("select * from router.list_readers() where role = any($1)", names)
     return [tuple(row) for row in rows]
 
 
-# What they see.
+# Visible rows.
 
 
 async def test_a_reader_without_a_grant_sees_no_tenant(world: World, readers: Readers) -> None:

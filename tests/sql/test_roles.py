@@ -1,4 +1,4 @@
-"""No role may do more than it needs, and a key belongs to its tenant."""
+"""No role has more rights than it needs, and a key belongs to its tenant."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from app.store.database import APP_ROLE
 from tests.support.sql_world import START, World
 from tests.support.tenancy import FUNCTIONS, READER, inhabit
 
-#: What backtest and savings are made of, which either role may call.
+#: Helpers of backtest and savings, which either role may call.
 WORTH = {
     "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
     "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
-#: What a decision is made of.
+#: Helpers of a decision.
 PARTS = {
     "_context", "_conversation", "_estimates", "_nearest", "_sort_keys", "_with_lengths", "_with_task_and_base",
     "decide_many",
 }  # fmt: skip
-# What the roles may call; the rest is for the owner alone. `_count_memories` and `_notify_change` are triggers.
+# Functions that the roles may call; all others are the owner's. `_count_memories` and `_notify_change` are triggers.
 FOR_THE_APP = {
     "_add_known", "_add_tasks", "_base_sums", "_bucket_level", "_cost", "_count_memories", "_enter", "_evict",
     "_explanation", "_labels", "_lock_memory", "_meters_now", "_open_day", "_prices", "_refusal", "_scan", "_search",

@@ -1,4 +1,4 @@
-"""No tenant sees another's rows, whatever role reads them."""
+"""No tenant sees another's rows, with any role."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_each_policy_is_for_one_kind_of_role(world: World) -> None:
             assert (roles, row["cmd"]) == ({READER}, "SELECT"), name
             assert row["qual"] != "true", name
         elif name == "conversations_expired":
-            # The upkeep takes away what has ended, whosoever it was.
+            # Maintenance deletes expired rows of all tenants.
             assert (roles, row["cmd"]) == ({owner}, "DELETE")
             assert "expires_at <= now()" in row["qual"]
         else:

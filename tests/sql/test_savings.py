@@ -1,4 +1,4 @@
-"""Savings: the ledger beside what the calibration expected, and a verdict with the reason for the difference."""
+"""Savings: the ledger compared with the calibration's expectation, and a verdict that explains the difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATER = START + timedelta(days=7)
 
 
 async def savings(world: World, tenant: int, policy: int | None = None, **arguments: Any) -> list[asyncpg.Record]:
-    """The rows of router.savings a week after START, asked as the proxy asks."""
+    """Return the rows of router.savings a week after START, called with the proxy's role."""
     given = {"until": LATER, **arguments}
     names = "".join(f", p_{name} => ${number}" for number, name in enumerate(given, 3))
     rows: list[asyncpg.Record] = await world.app.fetch(
@@ -41,7 +41,7 @@ async def serve(world: World, tenant: int, policy: int, model: int, many: int, *
 
 
 async def calibrated(world: World) -> tuple[int, int, float]:
-    """A tenant whose policy is expected to cost this share of large, which serves about half."""
+    """Make a tenant whose policy is expected to cost this share of large, which serves about half."""
     tenant, policy = await specialists(world, 200)
     row = await calibrate(world, tenant, policy, 1.0, tune=False)
     assert 0.4 < row["cost_ratio"] < 0.65

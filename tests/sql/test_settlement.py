@@ -63,7 +63,7 @@ async def test_what_is_settled_late_counts_on_its_own_day(world: World) -> None:
     await limit(world, tenant, day=1, month=5)
     await admit(world, tenant, None, 1, [0.5])
     row = await admit(world, tenant, None, 2, [0.6], now=START + DAY)
-    assert not row["admitted"], "until it is known what the first has cost"
+    assert not row["admitted"], "until the cost of the first is known"
     await settle(world, tenant, (uuid7(START, 1), None, 0.5, None), now=START + DAY)
     found = await meter(world, tenant)
     assert (found["day_usd"], found["month_usd"], found["reserved_usd"]) == (0, Decimal("0.5"), 0)

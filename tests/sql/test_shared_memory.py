@@ -1,4 +1,4 @@
-"""Shared memories: when they help, how much they weigh, and that they reveal nothing."""
+"""Shared memories: when they are used, their weight, and that they reveal no rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def shared(world: World, *lessons: Taught, name: str = "common") -> int:
 
 
 async def leaning(world: World, base: int, name: str = "acme") -> int:
-    """A tenant that leans on `base`."""
+    """Make a tenant with the base `base`."""
     tenant = await world.tenant(name)
     await change(world, tenant, base=base)
     return tenant
@@ -138,7 +138,7 @@ async def test_a_tenant_that_shares_nothing_is_no_base(world: World) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:
         await change(world, tenant, base=private)
     assert refused.value.sqlstate == "RT012"
-    # Nor by a row that says so.
+    # Nor by a row with its number.
     await world.teach(private, Taught("p", {world.small: 1.0, world.large: 1.0}, embedding=direction(0)))
     await world.owner.execute("update router.tenants set base_id = $1 where tenant_id = $2", private, tenant)
     assert (await world.decide(tenant, await world.policy(tenant), direction(0)))[0]["reason"] == "cold"
@@ -150,7 +150,7 @@ async def test_a_leaning_tenant_sees_no_row_of_the_shared_memory(world: World) -
     policy = await world.policy(tenant)
     async with world.app.transaction():
         await world.decide(tenant, policy, direction(0))
-        # The decision leaves its own tenant behind, not the shared one.
+        # After the decision the session is in no tenant, not in the shared one.
         assert await world.app.fetchval("select current_setting('router.tenant_id')") == str(tenant)
         assert await world.app.fetchval("select count(*) from router.memories") == 0
         assert await world.app.fetchval("select count(*) from router.memory_texts") == 0

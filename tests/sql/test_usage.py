@@ -1,4 +1,4 @@
-"""Usage: what the ledger sums up, by any grouping, and savings that are never overstated."""
+"""Usage: sums of the ledger by any grouping, and savings that are never overstated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATER = START + timedelta(days=7)
 
 
 async def usage(world: World, tenant: int, *by: str, since: Any = START, until: Any = LATER) -> list[asyncpg.Record]:
-    """The rows of router.usage, asked as the proxy asks."""
+    """Return the rows of router.usage, called with the proxy's role."""
     rows: list[asyncpg.Record] = await world.app.fetch(
         "select * from router.usage($1, $2, $3, $4)", tenant, since, until, list(by)
     )
@@ -26,7 +26,7 @@ async def usage(world: World, tenant: int, *by: str, since: Any = START, until: 
 
 
 async def log(world: World, tenant: int, *entries: dict[str, Any]) -> None:
-    """Ledger entries an hour after START, `hours` says otherwise."""
+    """Log ledger entries `hours` after START."""
     await world.log(
         *(
             {

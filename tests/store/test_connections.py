@@ -46,12 +46,12 @@ async def until_free(pool: Pool) -> None:
 
 
 async def sessions(dsn: str, condition: str = "true") -> int:
-    """How many of the stack's sessions the server has."""
+    """Return the number of the stack's sessions on the server."""
     admin = await asyncpg.connect(dsn)
     try:
         return int(
             await admin.fetchval(
-                # offset 0: a condition that ends sessions must see none but these.
+                # offset 0: a condition that ends sessions must be evaluated for these only.
                 "select count(*) from (select * from pg_stat_activity where application_name = 'stack'"
                 f" and datname = current_database() offset 0) as stack where {condition}"
             )
@@ -241,7 +241,7 @@ async def test_expired_connections_are_replaced_those_at_work_when_they_are_done
 async def test_a_connection_is_replaced_after_so_many_calls(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_CALLS", 3)
     async with opened(dsn, 1) as pool:
-        # Opening it was the first.
+        # Opening the pool created the first.
         assert len({await pid_of(pool) for _ in range(9)}) == 4
 
 

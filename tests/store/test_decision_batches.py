@@ -20,7 +20,7 @@ TOGETHER = 6
 
 
 class Watched(Database):
-    """A database that remembers the statements read, and holds them back while `held`."""
+    """A database that records the statements, and blocks them while `held`."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn, size=4)
@@ -44,7 +44,7 @@ async def db(world: World) -> AsyncIterator[Watched]:
 
 
 async def asked(world: World, count: int = TOGETHER, name: str = "acme") -> list[Question]:
-    """So many questions of one policy, each with an answer of its own."""
+    """Return so many questions of one policy, each with another answer."""
     tenant = await world.tenant(name)
     policy = await world.policy(tenant)
     await world.teach(tenant, Taught("a", {world.small: 0.25, world.large: 0.75}))
@@ -69,7 +69,7 @@ def ask(db: Database, several: list[Question], deadline: float = 5.0) -> list[as
 
 
 async def queued(db: Watched) -> None:
-    """Let the tasks go as far as they can."""
+    """Let the tasks run until they wait."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -130,7 +130,7 @@ async def test_a_cancelled_question_does_not_cancel_the_batch(world: World, db: 
     alone = [await decide(db, question) for question in several]
     db.open_gate.clear()
     tasks = ask(db, several)
-    # The first asks for the others; it goes before it knows, or when it has asked.
+    # The first question is sent for the others, too; it is cancelled before the call, or during it.
     for _ in range(steps):
         await asyncio.sleep(0)
     tasks[0].cancel()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Failover:
-    """What was seen while the primary died under load and its standby was promoted, times from `time.monotonic`."""
+    """Observations while the primary died under load and its standby was promoted; times from `time.monotonic`."""
 
     decisions: list[Answer] = field(default_factory=list)
     lessons: list[Answer] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Failover:
 
 @pytest.fixture(scope="module")
 async def failover(upstream: Running) -> Failover:
-    """Four clients that ask and four that teach; synchronous replication; SIGKILL for the primary."""
+    """Run four clients that decide and four that teach; synchronous replication; SIGKILL for the primary."""
     seen = Failover()
     async with a_pair(upstream) as pair:
         await pair.sql(pair.primary, "alter system set synchronous_standby_names = '*'")
@@ -80,7 +80,7 @@ async def failover(upstream: Running) -> Failover:
         await asyncio.sleep(1)
         async with pair.proxy.http() as http, http.get("/readyz") as response:
             seen.ready = response.status
-        # Another process that starts now finds the standby alone.
+        # Another process that starts now finds only the standby.
         settings = Settings(database_url=pair.dsn, pool_size=2, decision_deadline=5.0)
         async with (
             serving(settings) as (url, _),

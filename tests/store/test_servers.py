@@ -62,7 +62,7 @@ def test_target_session_attrs_choose_the_servers_of_reads(query: str, wanted: tu
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that takes connections and says nothing, like one whose machine is stuck."""
+    """The address of a server that accepts connections and never answers, like a machine that hangs."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -70,7 +70,7 @@ def silent() -> Iterator[str]:
 
 
 def beside(dsn: str, *others: str) -> str:
-    """`dsn` with other servers named before its own."""
+    """Return `dsn` with other servers before its own."""
     login, _, rest = dsn.rpartition("@")
     return f"{login}@{','.join([*others, rest])}"
 
@@ -131,7 +131,7 @@ async def test_a_server_that_takes_no_writes_any_more_is_asked_to_read_and_left_
     database: str, owner: asyncpg.Connection, others: tuple[str, ...]
 ) -> None:
     async with opened(beside(database, *others)) as db:
-        # What a connection learns at its beginning: this one will not hear that it may write again.
+        # The server's role is sent when a connection begins: this one is not notified of the promotion.
         await db.fetch("select set_config('default_transaction_read_only', 'on', false)")
         with pytest.raises(DatabaseUnavailable):
             await db.fetch("select router.register_space('space', 8)")

@@ -1,4 +1,4 @@
-"""With a standby, reads and decisions go on whichever server is away."""
+"""With a standby, reads and decisions continue if either server is away."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 async def pair(upstream: Running) -> AsyncIterator[Pair]:
-    """A pair for the tests that leave it as it was."""
+    """A pair for the tests that do not change it."""
     async with a_pair(upstream) as made:
         yield made
 
@@ -112,7 +112,7 @@ async def test_commands_and_migrations_go_to_the_primary(pair: Pair, monkeypatch
         await asyncio.to_thread(run, "tenant", "create", "by-command", "--no-key")
         assert "by-command" in await asyncio.to_thread(run, "tenant", "list")
         assert await asyncio.to_thread(migrate, pair.dsn) == (REVISION, REVISION)
-        # As alembic itself does it, without our command.
+        # Like alembic itself, without the command of pgrouter.
         await asyncio.to_thread(upgrade, configuration(pair.dsn), "head")
         assert await asyncio.to_thread(psql) == "f\n"
         await asyncio.to_thread(run, "tenant", "delete", "by-command", "--yes")
@@ -127,7 +127,7 @@ async def test_when_the_standby_dies_decisions_go_on_from_the_primary_until_it_i
         asked = asyncio.create_task(pair.proxy.services.db.read("select pg_is_in_recovery() from pg_sleep(0.5)"))
         await asyncio.sleep(0.2)
         await asyncio.to_thread(pair.standby.kill)
-        assert not (await asked)[0][0], "what the standby was about to answer is asked of the primary"
+        assert not (await asked)[0][0], "the read of the standby is repeated on the primary"
         killed = time.monotonic()
         answers: list[Answer] = []
         while not answers or answers[-1].reason != "learned":

@@ -28,7 +28,7 @@ def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def docker_answers() -> bool:
-    # Asked of the command line: the SDK leaves its socket open when nobody answers, which is an error here.
+    # By the command line: the SDK does not close its socket without a Docker daemon, which is an error here.
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
     return False
@@ -39,12 +39,12 @@ def embedded_server() -> Iterator[str]:
     from app.embedded import EmbeddedPostgres, erase
 
     with tempfile.TemporaryDirectory(prefix="pgrouter-test-") as folder:
-        # Nothing here has to outlive a crash of the machine.
+        # The data need not survive a crash of the machine.
         settings = {"fsync": "off", "full_page_writes": "off", "wal_init_zero": "off", "max_connections": "200"}
         home = Path(folder) / "home"
         with EmbeddedPostgres(home, settings=settings) as postgres:
             yield postgres.dsn
-        # As root the cluster may lie elsewhere than its home.
+        # As root the cluster may be in another folder than its home.
         erase(home)
 
 

@@ -1,4 +1,4 @@
-"""Calls of `router.decide`, and what is read of a ranking."""
+"""Calls of `router.decide`, and values read from a ranking."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from app.embedded import psql
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
-# What a proxy does with it: own the cluster, write something, and on a signal use it once more before stopping it.
+# The steps of a proxy: own the cluster, write something, and on a signal use it once more before stopping it.
 OWNER = """
 import signal, subprocess, sys, threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rounds of maintenance and what came of them."""
+"""Rounds of maintenance and their results."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
         default=policy.pop("default", STRONG),
         models=policy.pop("models", (CHEAP, STRONG)),
         weights=policy.pop("weights", None),
-        # High enough that of two good models the cheap one is chosen, whatever the default is.
+        # High enough that of two good models the cheap one is chosen, with any default.
         settings={"alpha": 0.3, **policy},
     )
     key = make_key()

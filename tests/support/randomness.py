@@ -20,8 +20,8 @@ _ENDS = time.monotonic() + FUZZ_SECONDS
 def register_profiles() -> None:
     """Load the Hypothesis profile `fixed`, or `fuzz` if there is a FUZZ_SEED.
 
-    Neither has a deadline, because the time of an example depends on the machine, nor a database of examples, because
-    what one checkout has found another does not have: a find becomes an explicit example.
+    Neither has a deadline, because the time of an example depends on the machine, nor a database of examples, which
+    other checkouts would not have: a failing example becomes an explicit example.
     """
     shared = hypothesis.settings(
         deadline=None,

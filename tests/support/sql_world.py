@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 from pgvector import HalfVector
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.support.connection import connect
 
 WIDTH = 384

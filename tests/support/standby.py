@@ -66,7 +66,7 @@ async def a_pair(upstream: Running) -> AsyncIterator[Pair]:
         await asyncio.to_thread(migrate, primary.dsn)
         standby = await asyncio.to_thread(primary.standby, path / "two")
         try:
-            # Patient, because a machine under load is no server that is away.
+            # Long timeouts, because a slow machine must not count as a server that is away.
             async with running_proxy(both(standby, primary), upstream.url, decision_deadline=5.0) as proxy:
                 pair = Pair(primary, standby, proxy)
                 await proxy.rank(lessons(120))

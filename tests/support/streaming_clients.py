@@ -40,7 +40,7 @@ async def spoken(proxy: Proxy, api: str, model: str, plan: str = "", *, stream: 
             async with asked.responses.stream(model=model, input="What is a café?", **told) as responding:
                 async for event in responding:
                     if event.type == "error":
-                        # The client hands this one on, as any other event.
+                        # The client yields this event like any other.
                         raise openai.APIError(event.message, responding._response.request, body=None)
                     yield event.delta if event.type == "response.output_text.delta" else ""
         else:

@@ -49,7 +49,7 @@ def anonymous(body: bytes) -> bytes:
 
 
 class provider:  # noqa: N801
-    """A provider that writes a head and then what `says` writes, and closes; entering it returns its URL."""
+    """A provider that writes a head, calls `says` to write the rest, and closes; entering it returns its URL."""
 
     HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 

@@ -26,7 +26,7 @@ LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 def parsed(text: str) -> Sample:
-    """Every sample of an exposition by its name and labels."""
+    """Return every sample of an exposition by its name and labels."""
     found = {}
     for name, labels, value in LINE.findall(text):
         pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)
@@ -35,7 +35,7 @@ def parsed(text: str) -> Sample:
 
 
 class Counted:
-    """What /metrics has more than it had."""
+    """The increase of the metrics in a context."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http

@@ -35,7 +35,7 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Collector:
-    """An OTLP/HTTP endpoint that keeps what it is sent."""
+    """An OTLP/HTTP endpoint that keeps the received data."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -58,19 +58,19 @@ class Collector:
         return web.Response()
 
     def named(self, name: str) -> Span:
-        """The one span of that name."""
+        """Return the only span of that name."""
         [found] = [span for span in self.spans if span.name == name]
         return found
 
 
 def attributes(holder: Any) -> dict[str, Any]:
-    """Attributes as Python values."""
+    """Return attributes as Python values."""
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in holder.attributes}
 
 
 @pytest.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    """A collector that the environment names."""
+    """A collector whose address is in the environment."""
     made = Collector()
     app = web.Application(client_max_size=10**8)
     app.router.add_post("/v1/traces", made.traces)
@@ -242,7 +242,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     async with proxies() as proxy:
         assert (await chat(proxy, "auto", "hello"))[0] == 200
-    # The proxy has ended, and this one still tries; left alone it would draw random numbers amid other tests.
+    # The proxy has ended, but this exporter still retries and would use the random numbers of other tests.
     [trying] = [thread for thread in threading.enumerate() if thread.name == "telemetry"]
     await asyncio.to_thread(trying.join, 60)
     assert not trying.is_alive()

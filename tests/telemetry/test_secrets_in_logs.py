@@ -23,7 +23,7 @@ PROVIDER_KEY = "sk-canary-of-the-provider"
 
 @pytest.fixture
 async def key(database: str, upstream: Running) -> AsyncIterator[str]:
-    """The key of a tenant whose models are the fake provider's, which wants a key too."""
+    """The key of a tenant whose models are the fake provider's, which requires a key, too."""
     upstream.clear()
     db = Database(database, size=2, role=None)
     await db.open()
@@ -33,7 +33,7 @@ async def key(database: str, upstream: Running) -> AsyncIterator[str]:
 
 
 async def everything_that_goes_wrong(url: str, key: str, upstream: Running) -> None:
-    """Requests of all kinds with the canary in them, good and bad."""
+    """Send valid and invalid requests of all kinds that contain the canary."""
     message = [{"role": "user", "content": f"{CANARY} {{}}"}]
     teach = {"prompt": CANARY, "scores": {CHEAP: 1, STRONG: 0}}
     calls: list[tuple[str, Any]] = [
@@ -62,7 +62,7 @@ async def everything_that_goes_wrong(url: str, key: str, upstream: Running) -> N
                     async with http.post(path, data=json.dumps(body)) as response:
                         await response.read()
                 except aiohttp.ClientError:
-                    pass  # An answer that breaks off is the client's to see.
+                    pass  # An answer that breaks off is the client's error.
         async with http.post("/v1/chat/completions", data=f'{{"model": "auto", "messages": {CANARY}') as response:
             assert response.status == 400
         async with http.get(f"/v1/router/memories?search={CANARY}") as response:
@@ -83,10 +83,10 @@ async def test_no_prompt_answer_or_key_is_logged_at_the_lowest_level(
         LOG_LEVEL="debug",
         LOG_FORMAT=form,
         ROUTER_ACCESS_LOG="1",
-        # What a retry logs, one shows as well as two, and sooner.
+        # One retry logs the same as two, and is faster.
         ROUTER_RETRIES="1",
         FAKE_PROVIDER_KEY=PROVIDER_KEY,
-        # By another package, which has a log of its own.
+        # A logger of another package.
         ROUTER_EMBEDDER="openai:text-embedding-3-small",
         ROUTER_EMBEDDING_URL=upstream.url,
         ROUTER_EMBEDDING_API_KEY=PROVIDER_KEY,
@@ -100,9 +100,9 @@ async def test_no_prompt_answer_or_key_is_logged_at_the_lowest_level(
     assert key[3:] not in server.output
     assert PROVIDER_KEY not in server.output
     assert ANSWER[:20] not in server.output
-    assert PROVIDER_KEY in str(upstream.log()[-1]["headers"]), "there was something to keep"
+    assert PROVIDER_KEY in str(upstream.log()[-1]["headers"]), "the key was sent, so it could have been logged"
     lines = [line for line in server.output.splitlines() if "pgrouter.access" in line]
-    assert len(lines) > 30, "it does log"
+    assert len(lines) > 30, "the log is not empty"
     if form == "json":
         logged = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
         assert {entry["request_id"] for entry in logged if entry["logger"] == "pgrouter.access"}

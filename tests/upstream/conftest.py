@@ -1,4 +1,4 @@
-"""Time that passes without waiting."""
+"""Time that advances without waiting."""
 
 from __future__ import annotations
 

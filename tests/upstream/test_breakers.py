@@ -1,4 +1,4 @@
-"""Circuit breakers: they open, probe and close, and failover passes over open ones."""
+"""Circuit breakers: they open, probe and close, and failover skips open ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 def broken(clock: Clock) -> Breakers:
-    """`a` has failed so often that it is passed over."""
+    """`a` has failed so often that it is skipped."""
     breakers = Breakers(clock)
     for _ in range(FAILURES):
         assert breakers.allows("p", "a")

@@ -20,8 +20,8 @@ async def test_the_first_of_the_ranking_that_answers_well_serves() -> None:
     answer = await it.answer(A, B, C)
     assert (status(answer), answer.whole) == (200, b"{}")
     assert it.attempts == [("a", "chosen", "503"), ("b", "fallback", "unreachable"), ("c", "fallback", "200")]
-    assert it.slept == [], "nobody waits while there is another to ask"
-    assert it.open == [answer.reply], "what is not passed on is closed"
+    assert it.slept == [], "no wait while another model is left"
+    assert it.open == [answer.reply], "replies that are not forwarded are closed"
 
 
 @pytest.mark.parametrize("wrong", [400, 402, 413, 422])

@@ -1,4 +1,4 @@
-"""Failover, breakers and hedging as a client and the ledger see them."""
+"""Failover, breakers and hedging from the point of view of a client and of the ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_the_attempts_are_in_the_answer_and_in_the_ledger(proxy: Proxy, up
     assert min(row["tried_ms"]) > 0
     again = await ask(proxy, "auto")
     assert again.headers["x-router-attempts"].startswith(f"{STRONG};why=chosen;status=open;ms=0.0, {CHEAP};")
-    assert len(upstream.log()) == 3, "who asked to be left alone is"
+    assert len(upstream.log()) == 3, "a provider with Retry-After is not called again"
 
 
 async def test_one_attempt_needs_no_arrays(proxy: Proxy) -> None:

@@ -1,4 +1,4 @@
-"""Hedged requests: a second model is asked while the first is slow."""
+"""Hedged requests: a second model is called while the first is slow."""
 
 from __future__ import annotations
 

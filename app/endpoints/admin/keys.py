@@ -15,7 +15,7 @@ from ...errors import NotFound
 from ...http.fields import Text
 from ...http.responses import answer
 from ...operations.keys import new_key, rotate, until
-from ...store import keys
+from ...store import keys as stored_keys
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing, select
@@ -81,7 +81,7 @@ class RotatedKey(CreatedKey):
 async def list_keys(request: Request, db: Database) -> Response:
     """Return a tenant's keys, the revoked ones included; of each only its first characters."""
     tenant = await tenant_in(request, db)
-    rows = await keys.list_keys(db, tenant.tenant_id)
+    rows = await stored_keys.list_keys(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -103,7 +103,7 @@ async def change_key(request: Request, db: Database) -> Response:
     changes = changes_in(body, nullable={"expires_at": "infinity", "models": []})
     if changes.get("expires_at", "infinity") != "infinity":
         changes["expires_at"] = until(changes["expires_at"], datetime.now(UTC), "expires_at")
-    await keys.change_key(db, tenant.tenant_id, key_id, **changes)
+    await stored_keys.change_key(db, tenant.tenant_id, key_id, **changes)
     return answer(await _find(db, tenant.tenant_id, key_id))
 
 
@@ -122,12 +122,12 @@ async def rotate_key(request: Request, db: Database) -> Response:
 async def revoke_key(request: Request, db: Database) -> Response:
     """Revoke a key; it remains in the list."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
-    await keys.revoke_key(db, tenant.tenant_id, key_id)
+    await stored_keys.revoke_key(db, tenant.tenant_id, key_id)
     return answer(await _find(db, tenant.tenant_id, key_id))
 
 
 async def _find(db: Database, tenant_id: int, key_id: int) -> KeyEntry:
-    for row in await keys.list_keys(db, tenant_id):
+    for row in await stored_keys.list_keys(db, tenant_id):
         if row["key_id"] == key_id:
             return _entry(row)
     raise NotFound(f"The tenant has no key {key_id}.", param="key_id")

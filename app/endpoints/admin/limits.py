@@ -11,7 +11,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ...http.responses import answer
-from ...store import limits
+from ...store import limits as stored_limits
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing, select
@@ -66,7 +66,7 @@ class DeletedLimits(TypedDict):
 async def list_limits(request: Request, db: Database) -> Response:
     """Return the limits of a tenant first, then those of its keys, with what is used and left."""
     tenant = await tenant_in(request, db)
-    rows = await limits.list_limits(db, tenant.tenant_id)
+    rows = await stored_limits.list_limits(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -74,7 +74,7 @@ async def put_limits(request: Request, db: Database) -> Response:
     """Set all limits of a tenant or of one of its keys."""
     tenant_id, key_id = await _owner(request, db)
     wanted = await parse_body(request, Limits)
-    await limits.put_limits(
+    await stored_limits.put_limits(
         db,
         tenant_id,
         key_id,
@@ -83,7 +83,7 @@ async def put_limits(request: Request, db: Database) -> Response:
         day_usd=wanted.day_usd,
         month_usd=wanted.month_usd,
     )
-    rows = await limits.list_limits(db, tenant_id)
+    rows = await stored_limits.list_limits(db, tenant_id)
     found = next((row for row in rows if row["key_id"] == key_id), None)
     if found is None:
         # Without a limit there is no row.
@@ -94,7 +94,7 @@ async def put_limits(request: Request, db: Database) -> Response:
 async def delete_limits(request: Request, db: Database) -> Response:
     """Remove the limits of a tenant or of one of its keys."""
     tenant_id, key_id = await _owner(request, db)
-    await limits.put_limits(db, tenant_id, key_id)
+    await stored_limits.put_limits(db, tenant_id, key_id)
     removed: DeletedLimits = {"object": "router.limits", "key_id": key_id, "deleted": True}
     return answer(removed)
 

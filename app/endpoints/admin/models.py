@@ -14,9 +14,8 @@ from typing_extensions import TypedDict
 from ...entities import CAPABILITIES
 from ...http.fields import Text
 from ...http.responses import answer
-from ...operations import capabilities
-from ...operations import models as operations
-from ...store import models
+from ...operations import capabilities, models
+from ...store import models as stored_models
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing, select
@@ -105,18 +104,18 @@ class RefreshedModels(TypedDict):
 
 async def list_models(request: Request, db: Database) -> Response:
     """Return every model, the disabled ones included."""
-    return answer(listing([_entry(row) for row in await models.list_models(db)]))
+    return answer(listing([_entry(row) for row in await stored_models.list_models(db)]))
 
 
 async def read_model(request: Request, db: Database) -> Response:
     """Return one model."""
-    return answer(_entry(await operations.get(db, request.path_params["model"])))
+    return answer(_entry(await models.get(db, request.path_params["model"])))
 
 
 async def put_model(request: Request, db: Database) -> Response:
     """Add a model, or change one; if `enabled` is false, it is neither listed nor served."""
     wanted = await parse_body(request, PutModel)
-    done = await operations.put(
+    done = await models.put(
         db,
         request.path_params["model"],
         wanted.provider,

@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...entities import POLICY_SETTINGS
 from ...errors import NotFound
 from ...http.fields import Text
 from ...http.responses import answer
-from ...operations import policies as operations
+from ...operations import policies
+from ...policy_settings import POLICY_SETTINGS
 from ...settings import Backend
-from ...store import policies
+from ...store import policies as stored_policies
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing
@@ -70,7 +70,7 @@ ChangedPolicy = create_model("ChangedPolicy", __base__=PolicyEntry, __doc__="A p
 async def list_policies(request: Request, db: Database) -> Response:
     """Return a tenant's policies with every setting."""
     tenant = await tenant_in(request, db)
-    rows = await policies.list_policies(db, tenant.tenant_id)
+    rows = await stored_policies.list_policies(db, tenant.tenant_id)
     return answer(listing([_entry(row) for row in rows]))
 
 
@@ -78,7 +78,7 @@ async def put_policy(request: Request, db: Database) -> Response:
     """Add a policy, or change one."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
     wanted = await parse_body(request, PutPolicy)
-    notes = await operations.put(
+    notes = await policies.put(
         db,
         tenant.tenant_id,
         name,
@@ -88,7 +88,9 @@ async def put_policy(request: Request, db: Database) -> Response:
         weights=wanted.weights,
         settings=wanted.model_dump(include=set(POLICY_SETTINGS), exclude_none=True),
     )
-    found = next((row for row in await policies.list_policies(db, tenant.tenant_id) if row["name"] == name), None)
+    found = next(
+        (row for row in await stored_policies.list_policies(db, tenant.tenant_id) if row["name"] == name), None
+    )
     if found is None:
         raise NotFound(f"The policy {name!r} was deleted meanwhile.", param="policy")
     return answer({**_entry(found), "notes": notes})
@@ -97,7 +99,7 @@ async def put_policy(request: Request, db: Database) -> Response:
 async def delete_policy(request: Request, db: Database) -> Response:
     """Delete a policy; its decisions remain in the ledger, and requests that name it get a 404."""
     tenant, name = await tenant_in(request, db), request.path_params["policy"]
-    if not await policies.delete_policy(db, tenant.tenant_id, name):
+    if not await stored_policies.delete_policy(db, tenant.tenant_id, name):
         raise NotFound(f"The tenant {tenant.name!r} has no policy {name!r}.", param="policy")
     return answer(deleted("policy", name))
 

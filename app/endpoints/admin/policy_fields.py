@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from ...entities import POLICY_SETTINGS, PolicySetting
+from ...policy_settings import POLICY_SETTINGS, PolicySetting
 
 #: JSON has no infinity.
 INFINITY = "infinity"

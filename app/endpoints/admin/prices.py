@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from ...errors import NotFound
 from ...http.responses import answer
 from ...operations import models
-from ...store import prices
+from ...store import prices as stored_prices
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing, select
@@ -48,7 +48,7 @@ class TenantPrice(AdminRequest):
 
 
 class PriceEntry(TypedDict):
-    """What a tenant pays for a model, in USD per million tokens."""
+    """A tenant's prices for a model, in USD per million tokens."""
 
     object: Literal["router.price"]
     model: str
@@ -71,7 +71,7 @@ class DeletedPrice(TypedDict):
 async def list_prices(request: Request, db: Database) -> Response:
     """Return what a tenant pays for each enabled model."""
     tenant = await tenant_in(request, db)
-    rows = await prices.prices(db, tenant.tenant_id)
+    rows = await stored_prices.prices(db, tenant.tenant_id)
     return answer(listing([select(PriceEntry, row, object="router.price") for row in rows]))
 
 
@@ -81,7 +81,7 @@ async def put_price(request: Request, db: Database) -> Response:
     model = await models.get(db, request.path_params["model"])
     wanted = await parse_body(request, TenantPrice)
     priced_on = wanted.priced_on or datetime.now(UTC).date()
-    await prices.put_price(
+    await stored_prices.put_price(
         db,
         tenant.tenant_id,
         model["name"],
@@ -107,7 +107,7 @@ async def delete_price(request: Request, db: Database) -> Response:
     """Delete a tenant's own prices of a model; the model's prices apply again."""
     tenant = await tenant_in(request, db)
     model = await models.get(db, request.path_params["model"])
-    if not await prices.drop_price(db, tenant.tenant_id, model["name"]):
+    if not await stored_prices.drop_price(db, tenant.tenant_id, model["name"]):
         raise NotFound(f"The tenant {tenant.name!r} has no price of its own for {model['name']}.", param="model")
     removed: DeletedPrice = {"object": "router.price", "model": model["name"], "deleted": True}
     return answer(removed)

@@ -13,9 +13,9 @@ from typing_extensions import TypedDict
 
 from ...errors import BadRequest, NotFound
 from ...http.responses import answer
-from ...operations import providers as operations
+from ...operations import providers
 from ...operations.providers import Api, KeyHeader
-from ...store import providers
+from ...store import providers as stored_providers
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing, select
@@ -66,7 +66,7 @@ class ProviderEntry(TypedDict):
 
 async def list_providers(request: Request, db: Database) -> Response:
     """Return every provider, with the number of its models."""
-    return answer(listing([_entry(row) for row in await providers.list_providers(db)]))
+    return answer(listing([_entry(row) for row in await stored_providers.list_providers(db)]))
 
 
 async def put_provider(request: Request, db: Database) -> Response:
@@ -78,15 +78,15 @@ async def put_provider(request: Request, db: Database) -> Response:
             f"The provider's name {name!r:.120} is not allowed: a name has 1 to 100 characters, no control characters "
             "and no spaces at either end."
         )
-    known = await operations.find(db, name)
+    known = await providers.find(db, name)
     if wanted.base_url is None and known is None:
         raise BadRequest("base_url: a new provider needs one.", param="base_url")
     base_url = wanted.base_url or str(known and known["base_url"])
     variable = wanted.key_variable
     if variable is None and "key_variable" in wanted.model_fields_set:
         variable = ""
-    await operations.put(db, name, base_url, variable, speaks=wanted.speaks, key_header=wanted.key_header)
-    found = await operations.find(db, name)
+    await providers.put(db, name, base_url, variable, speaks=wanted.speaks, key_header=wanted.key_header)
+    found = await providers.find(db, name)
     if found is None:
         raise NotFound(f"The provider {name!r} was deleted meanwhile.", param="provider")
     return answer(_entry(found))
@@ -95,7 +95,7 @@ async def put_provider(request: Request, db: Database) -> Response:
 async def delete_provider(request: Request, db: Database) -> Response:
     """Delete a provider that has no models."""
     name = request.path_params["provider"]
-    await operations.remove(db, name)
+    await providers.remove(db, name)
     return answer(deleted("provider", name))
 
 

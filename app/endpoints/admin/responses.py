@@ -11,7 +11,7 @@ Notes = Annotated[list[str], Field(description="Remarks, for people.")]
 
 
 class Deleted(TypedDict):
-    """What was deleted."""
+    """The deleted object."""
 
     object: Annotated[str, Field(description="The kind: router.tenant, router.policy or router.provider.")]
     name: str

@@ -14,8 +14,8 @@ from ...entities import Tenant
 from ...errors import BadRequest, NotFound
 from ...http.fields import Text
 from ...http.responses import answer
-from ...operations import tenants as operations
-from ...store import tenants
+from ...operations import tenants
+from ...store import tenants as stored_tenants
 from ...store.database import Database
 from ..openapi.operation import parameter
 from ..requests import parse_body
@@ -97,13 +97,13 @@ class CreatedTenant(TenantEntry):
 
 async def list_tenants(request: Request, db: Database) -> Response:
     """Return every tenant."""
-    return answer(listing([_entry(tenant) for tenant in await tenants.list_tenants(db)]))
+    return answer(listing([_entry(tenant) for tenant in await stored_tenants.list_tenants(db)]))
 
 
 async def create_tenant(request: Request, db: Database) -> Response:
     """Create a tenant; only this response contains its key."""
     wanted = await parse_body(request, NewTenant)
-    created = await operations.create(
+    created = await tenants.create(
         db,
         wanted.name,
         memory_cap=wanted.memory_cap,
@@ -113,7 +113,7 @@ async def create_tenant(request: Request, db: Database) -> Response:
         default=wanted.default_model,
         with_key=wanted.key,
     )
-    entry = _entry(await operations.tenant_of(db, wanted.name))
+    entry = _entry(await tenants.tenant_of(db, wanted.name))
     response: CreatedTenant = {**entry, "policy": created["policy"], "api_key": created["api_key"]}
     return answer(response, 201)
 
@@ -130,10 +130,10 @@ async def change_tenant(request: Request, db: Database) -> Response:
     changes = changes_in(body, nullable={"base": 0, "default_provider": ""})
     if changes.get("base"):
         try:
-            changes["base"] = (await operations.tenant_of(db, changes["base"])).tenant_id
+            changes["base"] = (await tenants.tenant_of(db, changes["base"])).tenant_id
         except NotFound as error:
             raise BadRequest(error.message, param="base") from None
-    await tenants.change_tenant(db, tenant.tenant_id, **changes)
+    await stored_tenants.change_tenant(db, tenant.tenant_id, **changes)
     return answer(_entry(await tenant_in(request, db)))
 
 
@@ -146,7 +146,7 @@ async def delete_tenant(request: Request, db: Database) -> Response:
             "ledger: confirm it with ?confirm= and the tenant's name.",
             param="confirm",
         )
-    await tenants.delete_tenant(db, tenant.tenant_id)
+    await stored_tenants.delete_tenant(db, tenant.tenant_id)
     return answer(deleted("tenant", tenant.name))
 
 

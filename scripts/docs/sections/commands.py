@@ -12,7 +12,7 @@ from scripts.docs.tables import code, sentence, table
 
 
 def markdown() -> str:
-    """A row for each command."""
+    """Return a row for each command."""
     rows = [
         (code(f"pgrouter {' '.join((*words, *_arguments(command)))}"), " ".join(_options(command)), _summary(command))
         for words, command in commands(typer.main.get_command(main))
@@ -21,7 +21,10 @@ def markdown() -> str:
 
 
 def commands(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that is no group, with the words that call it. (Some versions of typer bring their own click.)"""
+    """Yield every command that is not a group, with the words that call it.
+
+    Tested by attribute, because some versions of typer bring their own click.
+    """
     if not hasattr(command, "commands"):
         yield words, command
         return
@@ -32,7 +35,7 @@ def commands(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]
 def _arguments(command: Any) -> Iterator[str]:
     for each in command.params:
         if each.param_type_name == "argument":
-            # A metavar may mark what is optional by itself.
+            # A metavar may already have the brackets of an optional argument.
             name = (each.metavar or each.name.upper()).strip("[]…").rstrip("]")
             shown = f"{name}…" if each.nargs == -1 else name
             yield shown if each.required else f"[{shown}]"

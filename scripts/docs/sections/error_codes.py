@@ -1,4 +1,4 @@
-"""The errors that the router answers with: status, code and meaning."""
+"""The errors of the router: status, code and meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _APP = Path(errors.__file__).parent
 
 
 def markdown() -> str:
-    """A row for each class of `app.errors` that has a status."""
+    """Return a row for each class of `app.errors` that has a status."""
     codes = _codes()
     rows = []
     for kind in sorted(_kinds(RouterError), key=lambda kind: kind.status):
@@ -31,7 +31,7 @@ def _kinds(kind: type[RouterError]) -> Iterator[type[RouterError]]:
 
 
 def _codes() -> dict[str, set[str]]:
-    """The codes that calls give by `code=`, by the name of the class that is called, or that calls its parent."""
+    """Return the codes passed as `code=`, by the name of the class that is called, or that calls its parent."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in _APP.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ _KEYS = {None: "none", "tenant": "tenant's", "master": "master"}
 
 
 def markdown() -> str:
-    """A row for each operation, ordered by part; operations with the same summary share a row."""
+    """Return a row for each operation, ordered by part; operations with the same summary share a row."""
     documented = list(documented_paths(routes))
     parts = list(dict.fromkeys(each.operation.tag for each in documented))
     rows: dict[tuple[str, str, str], list[str]] = {}

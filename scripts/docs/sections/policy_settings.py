@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from app.entities import POLICY_SETTINGS
+from app.policy_settings import POLICY_SETTINGS
 from scripts.docs.tables import code, table
 
 
 def markdown() -> str:
-    """A row for each setting, in the order of the SQL type `policy_settings`."""
+    """Return a row for each setting, in the order of the SQL type `policy_settings`."""
     rows = []
     for setting in POLICY_SETTINGS.values():
         default = setting.default if isinstance(setting.default, str) else f"{setting.default:.10g}"

@@ -27,5 +27,5 @@ REASONS = {
 
 
 def markdown() -> str:
-    """A row for each reason."""
+    """Return a row for each reason."""
     return table(("reason", "which model serves"), [(code(reason), text) for reason, text in REASONS.items()])

@@ -9,7 +9,7 @@ from scripts.docs.tables import code, table
 
 
 def markdown() -> str:
-    """A row for each variable: those of `Settings`, then those read elsewhere."""
+    """Return a row for each variable: those of `Settings`, then those read elsewhere."""
     defaults = Settings()
     rows = [
         (code(variable.name), _default(getattr(defaults, field), variable.default), variable.kind.range, variable.help)

@@ -1,1 +1,1 @@
-"""The package pgrouter of an editable install: a face of the folder app/, which stays where it is."""
+"""The package pgrouter of an editable install, which imports the folder app/ of the checkout."""

@@ -1,4 +1,4 @@
-"""The master key: who may administer, and what is refused."""
+"""The master key: which requests may administer, and which are refused."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ async def test_a_rotated_key_works_through_its_grace_and_the_new_one_at_once(adm
     assert [await admin.serves(key["api_key"]) for key in (old, new)] == [200, 200]
     limits = {row["key_id"]: row for row in (await admin("GET", "/tenants/acme/limits"))["data"]}
     assert [limits[key["id"]]["requests_per_minute"] for key in (old, new)] == [50, 50]
-    assert limits[new["id"]]["day_spent_usd"] >= 2, "what the old key has spent is spent"
+    assert limits[new["id"]]["day_spent_usd"] >= 2, "the spending of the old key counts"
 
 
 async def test_a_key_rotated_without_grace_is_refused_at_once(admin: Operator) -> None:
