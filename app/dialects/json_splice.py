@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from .json_outline import outline
+from ..json_outline import outline
 
 #: Bytes from which on numpy looks for members; below, the tokens are read one by one, about 0.2 us each.
 LARGE = 16 * 1024

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from ..dialects.json_outline import outline
 from ..errors import BadRequest, TooLarge
+from ..json_outline import outline
 from ..off_loop import LARGE, off_loop
 
 M = TypeVar("M", bound=BaseModel)

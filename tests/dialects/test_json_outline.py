@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects import json_outline, json_splice
-from app.dialects.json_outline import outline
+from app import json_outline
+from app.dialects import json_splice
 from app.dialects.json_splice import LARGE, _members, with_member, with_model, without_member
 from app.errors import BadRequest, TooLarge
 from app.http.validation import MOST_PARTS, MOST_VALUES, parse_object
+from app.json_outline import outline
 from app.off_loop import LARGE as LARGE_BODY
 from tests.support.json_text import spelled
 
