@@ -11,7 +11,7 @@ import pytest
 from tests.support.hostile import BODIES, SIZE, watched_loop
 from tests.support.proxy import Proxy
 
-#: Longest stop in seconds. 0.05 is the aim, and `python -m scripts.bench_hostile` shows what it is; shared machines
+#: Longest stop in seconds. 0.05 is the aim, and `pytest -s` prints what it is; shared machines
 #: need some more.
 STOP = 0.25
 
