@@ -15,6 +15,7 @@ RouterError
 ├── UpstreamUnavailable   502  no provider answered (504 after a timeout)
 ├── DatabaseUnavailable   503  Postgres cannot be reached or cannot serve the call, and the call needs it
 ├── LimitsUnchecked       503  Postgres is busy, so the limits of the caller could not be checked in time
+├── Overloaded            503  the process holds as many bytes of request bodies as it may
 └── ShuttingDown          503  the process stopped before the answer was complete
 
 A routing step that cannot decide raises none of these: it declines, and the default model serves the request.
@@ -118,6 +119,18 @@ class UnsupportedEncoding(RouterError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.headers["accept-encoding"] = "gzip, deflate, zstd"
+
+
+class Overloaded(RouterError):
+    """The process holds as many bytes of request bodies as `ROUTER_BODY_MEMORY_BYTES` allows."""
+
+    status = 503
+    type = "server_error"
+    default_code = "overloaded"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers["retry-after"] = "1"
 
 
 class InsufficientMemory(RouterError):

@@ -18,6 +18,7 @@ from .accounting.ledger import Ledger
 from .accounting.turns import Measuring, Turns
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
+from .http.requests import Bodies
 from .memory import embedders
 from .memory.spaces import Embedding, Spaces
 from .operations.maintenance import Maintenance
@@ -73,6 +74,8 @@ class Services:
     turns: Turns
     #: The backtests that run.
     measuring: Measuring
+    #: The bytes of large request bodies that the process holds.
+    bodies: Bodies
 
 
 def services_of(scope: Scope) -> Services:
@@ -149,6 +152,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             # Of the connections for such calls, one tenant may hold half, and backtests leave one.
             turns=Turns(max(1, db.shared // 2)),
             measuring=Measuring(max(1, db.shared - 1)),
+            bodies=Bodies(settings.body_memory),
         )
 
 

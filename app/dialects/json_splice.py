@@ -8,9 +8,14 @@ from collections.abc import Iterator
 
 import orjson
 
+from ..json_outline import outline
+
+#: Bytes from which on numpy looks for members; below, the tokens are read one by one, about 0.2 us each.
+LARGE = 16 * 1024
 # The tokens of JSON that matter here: strings, brackets, colons and commas. Numbers and literals lie between them.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]')
 _BLANK = b" \t\n\r"
+_BLANKS = re.compile(rb"[ \t\n\r]*")
 _KEY = b'"model"'
 _VALUE = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
 
@@ -23,6 +28,8 @@ def with_model(raw: bytes, name: str) -> bytes:
         value = _VALUE.match(raw, at)
         if value is not None:
             return raw[: value.start(1)] + orjson.dumps(name) + raw[value.end(1) :]
+    if len(raw) >= LARGE:
+        return with_member(raw, "model", orjson.dumps(name), there=True)
     return _with_model_by_scan(raw, name)
 
 
@@ -54,7 +61,7 @@ def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
     `there`: whether `raw` has the member already. Of duplicate keys the last counts.
     """
     if there:
-        (_, _, start, end) = list(_members(raw, name))[-1]
+        (_, _, start, end) = _last(raw, name)
         return raw[:start] + value + raw[end:]
     start = raw.index(b"{") + 1
     comma = b"" if raw[start:].lstrip(_BLANK).startswith(b"}") else b","
@@ -63,20 +70,40 @@ def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
 
 def member(raw: bytes, name: str) -> bytes:
     """Return the value of the last member `name` of the JSON object `raw`, as bytes."""
-    (_, _, start, end) = list(_members(raw, name))[-1]
+    (_, _, start, end) = _last(raw, name)
     return raw[start:end]
 
 
 def without_member(raw: bytes, name: str) -> bytes:
     """Return `raw`, which contains a JSON object, without every member `name` of that object."""
-    for before, key, _, end in reversed(list(_members(raw, name))):
-        if raw[before : before + 1] == b",":
-            raw = raw[:before] + raw[end:]
-        else:
-            # The first member is followed by its comma.
-            rest = raw[end:].lstrip(_BLANK)
-            raw = raw[:key] + (rest.removeprefix(b",").lstrip(_BLANK) if rest.startswith(b",") else raw[end:])
-    return raw
+    kept: list[bytes] = []
+    at = 0
+    for before, key, _, end in list(_members(raw, name)):
+        # Its comma may have gone with the member before it.
+        if raw[before : before + 1] == b"," and before >= at:
+            kept.append(raw[at:before])
+            at = end
+            continue
+        kept.append(raw[at:key])
+        at = end
+        # The first member is followed by its comma.
+        comma = _after_blanks(raw, end)
+        if raw[comma : comma + 1] == b",":
+            at = _after_blanks(raw, comma + 1)
+    kept.append(raw[at:])
+    return b"".join(kept)
+
+
+def _after_blanks(raw: bytes, at: int) -> int:
+    match = _BLANKS.match(raw, at)
+    assert match is not None
+    return match.end()
+
+
+def _last(raw: bytes, name: str) -> tuple[int, int, int, int]:
+    if len(raw) >= LARGE:
+        return next(outline(raw).members_of(raw, name))
+    return list(_members(raw, name))[-1]
 
 
 def _members(raw: bytes, name: str) -> Iterator[tuple[int, int, int, int]]:

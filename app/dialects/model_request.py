@@ -13,10 +13,11 @@ from .tokens import Count
 class ModelRequest:
     """The body of a request in one API. `tokens`: the prompt's, once `count_tokens` has counted them."""
 
-    __slots__ = ("_parsed", "body", "dialect", "tokens")
+    __slots__ = ("_parsed", "body", "dialect", "size", "tokens")
 
-    def __init__(self, dialect: Dialect, body: dict[str, Any]) -> None:
-        """`body`: a JSON object whose `model` is a string."""
+    def __init__(self, dialect: Dialect, body: dict[str, Any], size: int = 0) -> None:
+        """`body`: a JSON object whose `model` is a string; `size`: its bytes, by which work on it leaves the loop."""
+        self.size = size
         self.dialect = dialect
         self.body = body
         self.tokens: int | None = None

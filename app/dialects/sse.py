@@ -11,37 +11,61 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _OVERLAP = 3
 
 
-class EventSplitter:
-    """Splits a stream into events, each including the empty line that ends it, and preserves every byte."""
+#: Bytes of an event that are held; the pieces of a longer one go on as they come.
+LONGEST = 1024 * 1024
 
-    __slots__ = ("_held", "_looked")
+
+class EventSplitter:
+    """Splits a stream into events, each including the empty line that ends it, and preserves every byte.
+
+    Each byte is looked at once, however the stream is cut into chunks. An event of more than `LONGEST` bytes is
+    returned in pieces.
+    """
+
+    __slots__ = ("_held", "_overlap", "_size")
 
     def __init__(self) -> None:
-        self._held = b""
-        self._looked = 0
+        self._held: list[bytes] = []
+        self._size = 0
+        # The end of what is held or was returned of the event, which may be the start of its end.
+        self._overlap = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Add a chunk and return the events that are now complete."""
-        held = self._held + chunk if self._held else chunk
         found: list[bytes] = []
-        start, look = 0, self._looked
-        while (end := _END.search(held, look)) is not None:
-            stop = end.end()
-            found.append(held[start:stop])
-            start = look = stop
-        self._held = held[start:]
-        self._looked = max(0, len(self._held) - _OVERLAP)
+        overlap = self._overlap
+        looked = overlap + chunk if overlap else chunk
+        start, at = len(overlap), 0
+        while (end := _END.search(looked, at)) is not None:
+            at = end.end()
+            found.append(self._taken(looked[start:at]))
+            start = at
+        rest = looked[start:]
+        if rest:
+            self._held.append(rest)
+            self._size += len(rest)
+        self._overlap = looked[max(at, len(looked) - _OVERLAP) :]
+        if self._size > LONGEST:
+            found.append(self._taken(b""))
         return found
 
     def rest(self) -> bytes:
         """Return the incomplete event at the end of the stream."""
-        rest, self._held, self._looked = self._held, b"", 0
-        return rest
+        self._overlap = b""
+        return self._taken(b"")
 
     @property
     def between(self) -> bool:
         """Whether the last byte ended an event, so that another event may be inserted."""
-        return not self._held
+        return not self._overlap
+
+    def _taken(self, end: bytes) -> bytes:
+        if not self._held:
+            return end
+        event = b"".join((*self._held, end))
+        self._held.clear()
+        self._size = 0
+        return event
 
 
 def split_events(body: bytes) -> list[bytes]:

@@ -13,6 +13,23 @@ from .sse import data_of
 _NONE_YET = (b',"usage":null', b', "usage": null', b', "usage":null')
 
 
+#: Members of a chunk that only repeat what other chunks have.
+_OF_EVERY_CHUNK = frozenset(
+    (
+        "choices",
+        "created",
+        "id",
+        "model",
+        "object",
+        "obfuscation",
+        "provider",
+        "service_tier",
+        "system_fingerprint",
+        "usage",
+    )
+)
+
+
 def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
     """Return the request `raw` with `stream_options.include_usage` set; `body` is `raw` parsed.
 
@@ -27,7 +44,11 @@ def with_usage(raw: bytes, body: dict[str, Any]) -> bytes:
 
 
 def without_usage(event: bytes) -> bytes:
-    """An event of a stream without its usage, all else as it is: empty for the one that brings nothing else."""
+    """Return an event of a stream without the usage that `include_usage` adds, all else as it is.
+
+    That is `"usage":null`, and the usage of a chunk without choices. The result is empty if the chunk has nothing else
+    of its own. The usage of a chunk with choices comes unasked, and stays.
+    """
     # Any letter of a key may be escaped: those of `usage` are \u0061 to \u0075.
     escaped = b"\\u006" in event or b"\\u007" in event
     if b'"usage"' not in event and not escaped:
@@ -38,8 +59,10 @@ def without_usage(event: bytes) -> bytes:
         return event
     if not isinstance(chunk, dict) or "usage" not in chunk:
         return event
-    if chunk.get("choices") == [] and chunk["usage"] is not None:
-        return b""
+    if chunk["usage"] is not None:
+        if chunk.get("choices"):
+            return event
+        return b"" if chunk.keys() <= _OF_EVERY_CHUNK else without_member(event, "usage")
     if chunk["usage"] is None and not escaped and event.count(b'"usage"') == 1:
         # The one occurrence is the event's own member: within a text its quotes would be escaped.
         for none in _NONE_YET:

@@ -25,6 +25,8 @@ from ..services import Services
 from ..telemetry.request_record import RequestRecord
 from ..upstream.attempt import Attempt
 
+#: Bytes of an answer that are read.
+LONGEST = 8 * 1024 * 1024
 _JSON = ((b"content-type", b"application/json"),)
 
 
@@ -66,7 +68,7 @@ async def ask(
         record.attempts = (attempt,)
         reply = await services.upstream.send(model.provider, CHAT.path, b"", _JSON, body)
         try:
-            raw = await reply.read()
+            raw = await reply.read_within(LONGEST)
         finally:
             reply.close()
         record.status = reply.status

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from ..entities import Caller, Policy
 from ..errors import BadRequest, NotFound
 from ..http.requests import bearer, read_body
-from ..http.validation import parse_object, validated
+from ..http.validation import parsed_object, validated
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 
@@ -40,9 +40,8 @@ async def authenticate(request: Request) -> tuple[Services, Caller]:
 
 async def raw_body(request: Request) -> bytes:
     """Return the request's body. Raises as `read_body` does."""
-    return await read_body(
-        request.receive, dict(request.scope["headers"]), services_of(request.scope).settings.max_body
-    )
+    services, headers = services_of(request.scope), dict(request.scope["headers"])
+    return await read_body(request.scope, request.receive, headers, services.settings.max_body, services.bodies)
 
 
 async def parse_body(request: Request, model: type[M], *, optional: bool = False) -> M:
@@ -51,7 +50,7 @@ async def parse_body(request: Request, model: type[M], *, optional: bool = False
     Raises `BadRequest` naming the first field that is wrong.
     """
     raw = await raw_body(request)
-    return validated(model, {} if optional and not raw else parse_object(raw))
+    return validated(model, {} if optional and not raw else await parsed_object(raw))
 
 
 def parse_query(request: Request, model: type[M]) -> M:

@@ -14,7 +14,7 @@ from ..catalog import Catalog
 from ..entities import Caller
 from ..errors import Conflict, DatabaseUnavailable
 from ..http.responses import answer
-from ..http.validation import parse_object, validated
+from ..http.validation import parsed_object, validated
 from ..memory.embedders import EmbeddingFailed
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
@@ -36,7 +36,7 @@ class Taught(TypedDict):
 async def rank(request: Request) -> Response:
     """Record one example or a batch; either all of it or nothing."""
     services, caller = await authenticate(request)
-    body = parse_object(await raw_body(request))
+    body = await parsed_object(await raw_body(request))
     batch = "examples" in body
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()

@@ -6,31 +6,64 @@ import asyncio
 from collections.abc import Mapping
 from typing import TypeVar
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from ..api_keys import is_key
-from ..errors import TooLarge, Unauthorized
+from ..errors import Overloaded, TooLarge, Unauthorized
 from .content_coding import codings, unpack
 from .disconnect import ClientDisconnected
 
 Headers = Mapping[bytes, bytes]
 T = TypeVar("T")
 
+#: Bytes of a body that are not counted: it is the large ones that fill the memory.
+UNCOUNTED = 64 * 1024
+#: The key of a scope under which the bytes that its request holds are counted.
+HELD = "pgrouter.held"
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+
+class Bodies:
+    """The bytes of large request bodies that a process holds."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    def hold(self, scope: Scope, size: int) -> None:
+        """Count `size` more bytes of the request of `scope`. Raises `Overloaded` if they are too many."""
+        if self.held + size > self.most:
+            raise Overloaded("The server holds as many request bodies as it may; try again.")
+        self.held += size
+        (_, before) = scope.get(HELD, (self, 0))
+        scope[HELD] = (self, before + size)
+
+
+def release(scope: Scope) -> None:
+    """Count the bytes of a request no longer, because it is over."""
+    bodies, size = scope.pop(HELD, (None, 0))
+    if bodies is not None:
+        bodies.held -= size
+
+
+async def read_body(scope: Scope, receive: Receive, headers: Headers, limit: int, bodies: Bodies) -> bytes:
     """Return the request body, unpacked if it is compressed.
 
     Raises `TooLarge` over `limit` bytes, packed or unpacked, `UnsupportedEncoding`, `BadRequest` if it cannot be
-    unpacked, and `ClientDisconnected`.
+    unpacked, `Overloaded`, and `ClientDisconnected`.
     """
     coding = headers.get(b"content-encoding")
     applied = codings(coding) if coding is not None else None
-    raw = await _read(receive, headers, limit)
+    raw = await _read(scope, receive, headers, limit, bodies)
+    if not applied or not raw:
+        return raw
     # In a thread, because a few bytes may take as long to unpack as the largest body.
-    return await asyncio.to_thread(unpack, raw, applied, limit) if applied and raw else raw
+    unpacked = await asyncio.to_thread(unpack, raw, applied, limit)
+    if len(unpacked) > UNCOUNTED:
+        bodies.hold(scope, len(unpacked))
+    return unpacked
 
 
-async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
+async def _read(scope: Scope, receive: Receive, headers: Headers, limit: int, bodies: Bodies) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The request body is over {limit} bytes.")
@@ -44,6 +77,9 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"The request body is over {limit} bytes.")
+        if size > UNCOUNTED:
+            # With its first bytes over the limit, the body's others count too.
+            bodies.hold(scope, size if size - len(chunk) <= UNCOUNTED else len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)

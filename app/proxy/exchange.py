@@ -24,6 +24,8 @@ from .downstream import Downstream
 class Exchange:
     """The state of a request; the steps in `app.proxy.inference` set its fields, which are None until then."""
 
+    #: The request's ASGI scope.
+    scope: Scope
     #: The services of the process.
     services: Services
     #: The API of the request.
@@ -68,7 +70,9 @@ class Exchange:
         headers = dict(raw_headers)
         record.route, record.operation = dialect.path, dialect.operation
         record.trace = services.observer.begin(headers, record.arrived_ns)
-        return cls(services, dialect, record, Downstream(send, dialect), scope["query_string"], raw_headers, headers)
+        return cls(
+            scope, services, dialect, record, Downstream(send, dialect), scope["query_string"], raw_headers, headers
+        )
 
     @property
     def reason(self) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -22,8 +23,10 @@ from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_d
 from ..http.requests import bearer, read_body
 from ..http.responses import as_router_error
 from ..http.validation import parse_object
+from ..off_loop import off_loop
 from ..routing.options import RoutingOptions
 from ..routing.plan import Plan
+from ..upstream.answer import Answer
 from ..upstream.failover import Failover
 from . import outcome
 from .exchange import Exchange
@@ -63,8 +66,10 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     services, dialect, record = exchange.services, exchange.dialect, exchange.record
     exchange.caller = caller = await services.directory.caller(bearer(exchange.headers))
     record.tenant = caller.tenant
-    exchange.raw = await read_body(receive, exchange.headers, services.settings.max_body)
-    exchange.request = request = _model_request(dialect, exchange.raw)
+    exchange.raw = await read_body(
+        exchange.scope, receive, exchange.headers, services.settings.max_body, services.bodies
+    )
+    exchange.request = request = await off_loop(len(exchange.raw), partial(_model_request, dialect, exchange.raw))
     if caller.allowed_models is not None:
         await require_one_model(exchange.raw, request.body, exchange.query)
     record.requested = request.model
@@ -82,7 +87,7 @@ def _model_request(dialect: Dialect, raw: bytes) -> ModelRequest:
     body = parse_object(raw)
     if not isinstance(body.get("model"), str) or not body["model"]:
         raise BadRequest("`model` must be the name of a model or of a policy.", param="model")
-    return ModelRequest(dialect, body)
+    return ModelRequest(dialect, body, len(raw))
 
 
 async def _holder(exchange: Exchange, request: ModelRequest, caller: Caller, catalog: Catalog) -> Model | None:
@@ -108,8 +113,10 @@ def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
     if plan.routed and request.dialect.name == "chat" and request.streamed:
         options = request.body.get("stream_options")
         # Options that are no object are left for the provider to reject.
-        exchange.adds_usage = options is None or (
-            isinstance(options, dict) and options.get("include_usage") is not True
+        wants = request.body.get("usage")
+        # The client may ask for it as OpenRouter's clients do.
+        exchange.adds_usage = not (isinstance(wants, dict) and wants.get("include") is True) and (
+            options is None or (isinstance(options, dict) and options.get("include_usage") is not True)
         )
     sender = Sender(
         services.upstream,
@@ -134,7 +141,7 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     assert exchange.record.decision_id is not None
     assert exchange.failover is not None
     services = exchange.services
-    prompt = request.prompt_tokens()
+    prompt = await off_loop(request.size, request.prompt_tokens)
     if prompt is None:
         # A malformed request is the provider's to reject; it has about this many tokens at least.
         prompt = len(exchange.raw) // 4
@@ -157,6 +164,12 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     exchange.failover.skip_over_budget([model for model in plan.models if model not in exchange.models])
 
 
+def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
+    """Whether the usage of the answer is there because the router asked for it."""
+    refusing = exchange.services.upstream.without_stream_options
+    return exchange.adds_usage and answer.attempt.model.provider.name not in refusing
+
+
 async def serve(exchange: Exchange) -> int:
     """Call the models until one answers, and relay its answer. Returns its status; raises `UpstreamUnavailable`."""
     assert exchange.failover is not None
@@ -175,7 +188,7 @@ async def serve(exchange: Exchange) -> int:
     try:
         async with asyncio.timeout(within):
             await downstream.relay(
-                answer, exchange.headers_of_answer(), drop_usage=exchange.adds_usage, keepalive=keepalive
+                answer, exchange.headers_of_answer(), drop_usage=_drops_usage(exchange, answer), keepalive=keepalive
             )
     except TimeoutError:
         raise UpstreamUnavailable("The answer took longer than a request may.", timed_out=True) from None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from ..dialects.json_splice import with_model
 from ..dialects.model_request import ModelRequest
 from ..dialects.stream_options import with_usage
 from ..entities import Model
+from ..off_loop import off_loop
 from ..telemetry.otel import TRACEPARENT
 from ..telemetry.request_record import RequestRecord, Trace
 from ..upstream.client import Reply, Upstream
 from ..upstream.headers import RawHeaders
+
+#: Bytes of an error in which the name of the field that is refused is looked for.
+ERROR_BYTES = 16 * 1024
 
 
 class Sender:
@@ -42,11 +47,8 @@ class Sender:
 
     async def send(self, model: Model, within: float) -> Reply:
         """Send the request to a model; its answer has to begin `within` seconds. Raises `UpstreamUnavailable`."""
-        body, request, record = self._body, self._request, self._record
-        if model.upstream_name != request.model:
-            body = with_model(body, model.upstream_name)
-        if self._with_usage:
-            body = with_usage(body, request.body)
+        request, record = self._request, self._record
+        body = await off_loop(request.size, partial(self._written, model))
         sent = time.perf_counter() - record.arrived
         if record.overhead is None:
             record.overhead = sent
@@ -54,6 +56,43 @@ class Sender:
         if self._trace is not None:
             headers = [(name, value) for name, value in headers if name != TRACEPARENT]
             headers.append((TRACEPARENT, self._trace.attempt(sent)))
+        began = time.perf_counter()
+        reply = await self._send_body(model, headers, body, within)
+        if self._adds_usage(model) and await _refuses_options(reply):
+            self._upstream.without_stream_options.add(model.provider.name)
+            reply.close()
+            body = await off_loop(request.size, partial(self._written, model))
+            reply = await self._send_body(model, headers, body, max(0.001, within + began - time.perf_counter()))
+        return reply
+
+    async def _send_body(self, model: Model, headers: RawHeaders, body: bytes, within: float) -> Reply:
+        request = self._request
         return await self._upstream.send(
-            model.provider, request.dialect.path, self._query, headers, body, within=within
+            model.provider,
+            request.dialect.path,
+            self._query,
+            headers,
+            body,
+            within=within,
+            streamed=request.dialect.routed and request.streamed,
         )
+
+    def _adds_usage(self, model: Model) -> bool:
+        return self._with_usage and model.provider.name not in self._upstream.without_stream_options
+
+    def _written(self, model: Model) -> bytes:
+        """Return the body for a model."""
+        body, request = self._body, self._request
+        if model.upstream_name != request.model:
+            body = with_model(body, model.upstream_name)
+        if self._adds_usage(model):
+            body = with_usage(body, request.body)
+        return body
+
+
+async def _refuses_options(reply: Reply) -> bool:
+    """Whether a provider rejects the request because of the field that the router has added."""
+    if reply.status not in (400, 422):
+        return False
+    error = await reply.peek(ERROR_BYTES)
+    return b"stream_options" in error or b"include_usage" in error

@@ -14,6 +14,7 @@ from ..dialects.model_request import ModelRequest
 from ..dialects.tokens import Tokenizers
 from ..entities import Caller, Model, Policy
 from ..errors import BadRequest, DatabaseUnavailable, Forbidden
+from ..off_loop import off_loop
 from ..store import decisions
 from ..store.decisions import Question
 from ..telemetry import metrics
@@ -87,7 +88,8 @@ class Router:
         explained: bool,
     ) -> Plan:
         policy, holder = found.policy, found.holder
-        tokens = request.count_tokens(self._tokenizers.of(model.upstream_name for model in found.models))
+        count = self._tokenizers.of(model.upstream_name for model in found.models)
+        tokens = await off_loop(request.size, partial(request.count_tokens, count))
         fit = [each for each in found.models if candidates.can_serve(each, request.dialect, request.parsed, tokens)]
         planned = partial(Plan, policy=policy, tokens=tokens)
         if not fit:
@@ -101,6 +103,7 @@ class Router:
         # The policy's default model, if it can serve the request, comes first.
         default = fit[0]
         messages = request.parsed.messages
+        keyed = partial(prompt.conversation_key, messages, options.conversation, options.task)
         question = Question(
             tenant_id=caller.tenant_id,
             policy_id=policy.policy_id,
@@ -110,7 +113,7 @@ class Router:
             default_model=default.model_id,
             models=None if found.complete and len(fit) == len(found.models) else [model.model_id for model in fit],
             alpha=options.alpha,
-            conversation=prompt.conversation_key(messages, options.conversation, options.task),
+            conversation=await off_loop(request.size, keyed),
             continues=prompt.continues(messages),
             random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )

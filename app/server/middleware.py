@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..http.requests import HELD, release
 from ..telemetry.logs import REQUEST_ID
 from ..telemetry.observer import Observer
 from ..telemetry.request_record import KEY, RequestRecord
@@ -46,6 +47,8 @@ class RequestRecords:
         try:
             await self._app(scope, receive, recording)
         finally:
+            if HELD in scope:
+                release(scope)
             if not scope["path"].startswith(QUIET):
                 if record.route is None:
                     record.route = getattr(scope.get("route"), "path", "unknown")

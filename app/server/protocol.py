@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -16,19 +20,73 @@ COPIED = 64 * 1024
 #: Maximum size of a request's head, bytes.
 HEAD = 256 * 1024
 
+#: Bytes of heads, and of bodies, that are parsed at a time; what follows waits while `PIPELINED` requests do.
+SLICE_OF_HEADS = 4 * 1024
+SLICE_OF_BODY = 16 * 1024
+PIPELINED = 16
+#: Seconds between two looks at the time limits of connections, and between two lines about the same fault.
+SWEEP = 1.0
+SELDOM = 10.0
+
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
+    b"content-length: 22\r\nconnection: close\r\n\r\nToo many connections.\n"
 )
 #: Headers of a request to change the protocol of its connection, which is not supported.
 _UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
 
+log = logging.getLogger("pgrouter.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of connections; times in seconds."""
+
+    #: From the connection, or from a head's first byte, to the end of the head.
+    head: float = 30.0
+    #: Between two pieces of a body.
+    body: float = 60.0
+    #: Connections at a time.
+    connections: int = 1_000_000
+
+
+class _Seldom:
+    """Logs the same fault once in `SELDOM` seconds, with the number of those between."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def warn(self, message: str) -> None:
+        now = time.monotonic()
+        last, between = self._last.get(message, (-SELDOM, 0))
+        if now - last < SELDOM:
+            self._last[message] = (last, between + 1)
+            return
+        self._last[message] = (now, 0)
+        log.warning("%s%s", message, f" ({between} more since the last such line)" if between else "")
+
+
+_seldom = _Seldom()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection of a client; `uvicorn.Config(http=Protocol)`."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, limits: Limits = Limits(), **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._limits = limits
+        self._waiting: deque[memoryview] = deque()
+        self._feeding = False
+        #: Whether a request has begun whose last byte is still to come.
+        self._begun = False
+        #: When the head, or the wait for it, began, and when the last bytes came.
+        self._head_since = self._heard = 0.0
         self._extensions = {DISCONNECT: Disconnect()}
         self._in_head = True
         self._head_size = 0
@@ -36,6 +94,14 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the transport of a new connection."""
         super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
+        self._head_since = self._heard = self.loop.time()
+        state = self.server_state
+        if getattr(state, "sweep", None) is None:
+            state.sweep = self.loop.call_later(SWEEP, _sweep, state, self.loop)  # type: ignore[attr-defined]
+        if len(self.connections) > self._limits.connections:
+            _seldom.warn(f"{self._limits.connections} connections are open, as many as may be: more get 503")
+            self.transport.write(_FULL)
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Notify every request of the connection, pipelined ones included."""
@@ -43,25 +109,86 @@ class Protocol(HttpToolsProtocol):
         self._extensions[DISCONNECT].notify()
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes, within the limit of a head."""
+        """Parse what came, in slices; what follows `PIPELINED` waiting requests is kept."""
+        self._heard = self.loop.time()
+        self._waiting.append(memoryview(data))
+        self._feed()
+
+    def on_response_complete(self) -> None:
+        """Go on with the requests that follow."""
+        super().on_response_complete()
+        self._head_since = self.loop.time()
+        if self._waiting and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.flow.pause_reading()
+            self.loop.call_soon(self._feed)
+
+    def _feed(self) -> None:
+        # A parser's callback may end a response, which leads back here.
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._waiting and len(self.pipeline) < PIPELINED:
+                if self.parser is None or self.transport.is_closing():
+                    self._waiting.clear()
+                    return
+                data = self._waiting.popleft()
+                size = SLICE_OF_HEADS if self._in_head else SLICE_OF_BODY
+                if len(data) > size:
+                    self._waiting.appendleft(data[size:])
+                    data = data[:size]
+                self._parse(data)
+        finally:
+            self._feeding = False
+        if self._waiting:
+            self.flow.pause_reading()
+        elif self.flow.read_paused and not self.pipeline and self.cycle is not None and self.cycle.response_complete:
+            self.flow.resume_reading()
+
+    def _parse(self, data: memoryview) -> None:
         if self._in_head:
+            if not self._head_size:
+                self._head_since = self._heard
             self._head_size += len(data)
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            while True:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = data[upgrade.args[0] :]
+                    if not self._ignore_upgrade():
+                        return
         except httptools.HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
+            _seldom.warn("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
         if self._in_head and self._head_size > HEAD and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def end_if_late(self, now: float) -> None:
+        """Close the connection if the client is over a time limit."""
+        cycle, limits = self.cycle, self._limits
+        if self.transport.is_closing():
+            return
+        if cycle is None or cycle.response_complete:
+            # Between two requests the limit of uvicorn holds.
+            waited = now - self._head_since if cycle is None or self._begun else 0.0
+            late = waited > limits.head
+        else:
+            late = cycle.more_body and not self.flow.read_paused and now - self._heard > limits.body
+        if late:
+            if cycle is None or cycle.response_complete or not cycle.response_started:
+                self.transport.write(_TIMED_OUT)
+            self.transport.close()
+
     def on_message_begin(self) -> None:
         """Give the request the notification of disconnects."""
         super().on_message_begin()
+        self._begun = True
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_headers_complete(self) -> None:
@@ -79,19 +206,20 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Finish the request, unless the head is parsed once more without its upgrade."""
         self._in_head = True
+        self._begun = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self) -> bool:
         """Parse a request again without its upgrade headers, which a server may ignore (RFC 9110, 7.8).
 
-        Java's HTTP client requests an upgrade to HTTP/2. httptools stops after such a head and leaves the `rest` of the
-        bytes, the body included, to its caller.
+        Java's HTTP client requests an upgrade to HTTP/2. httptools stops after such a head and leaves the rest of the
+        bytes, the body included, to its caller. Returns False if the request is refused.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
             self.send_400_response("CONNECT is not supported.")
-            return
+            return False
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         for name, value in self.headers:
             if name == b"connection":
@@ -100,7 +228,17 @@ class Protocol(HttpToolsProtocol):
             if name not in _UPGRADE_HEADERS and (value or name != b"connection"):
                 lines.append(b"%b: %b" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+        self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
+        return True
+
+
+def _sweep(state: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Look at the time limits of all connections: cheaper than timers, which every request would set anew."""
+    now = loop.time()
+    for connection in list(state.connections):
+        if isinstance(connection, Protocol):
+            connection.end_if_late(now)
+    state.sweep = loop.call_later(SWEEP, _sweep, state, loop) if state.connections else None
 
 
 class _Unchunked:

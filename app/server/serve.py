@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -17,7 +19,7 @@ import uvicorn
 from ..services import running
 from ..settings import Settings
 from .app import create_app
-from .protocol import Protocol
+from .protocol import Limits, Protocol
 from .warm_up import warm_up
 
 #: Signals that end the process.
@@ -41,11 +43,12 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
+    limits = Limits(settings.head_timeout, settings.body_timeout, _raise_descriptors() * 3 // 4)
     async with running(settings) as services:
         await warm_up(services)
         config = uvicorn.Config(
             create_app(services),
-            http=Protocol,
+            http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
             proxy_headers=False,
             ws="none",
             lifespan="off",
@@ -68,6 +71,23 @@ async def serve(
         gc.set_threshold(20_000, 50, 100)
         async with _calling_when_started(server, ready):
             await server.serve(sockets=[listener])
+
+
+def _raise_descriptors() -> int:
+    """Raise the limit of open files to the most that the system allows, and return it.
+
+    Connections of clients may take three quarters of them: the others are for providers and the database.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return 1_000_000 if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of open files stays at %d: %s", soft, error)
+        return soft
+    log.info("limit of open files raised from %d to %d", soft, hard)
+    return 1_000_000 if hard == resource.RLIM_INFINITY else hard
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -128,6 +128,21 @@ class Settings:
             whole(1024, 1024 * MEBIBYTE),
         ),
     ] = 20 * MEBIBYTE
+    body_memory: Annotated[
+        int,
+        Variable(
+            "ROUTER_BODY_MEMORY_BYTES",
+            "bytes of large request bodies that a process holds; over it requests are answered with 503",
+            whole(MEBIBYTE, 1024 * 1024 * MEBIBYTE),
+        ),
+    ] = 256 * MEBIBYTE
+    head_timeout: Annotated[
+        float, Variable("ROUTER_HEAD_TIMEOUT", "time for the head of a request; then the connection ends", seconds())
+    ] = 30.0
+    body_timeout: Annotated[
+        float,
+        Variable("ROUTER_BODY_TIMEOUT", "time between two pieces of a request body; then 408", seconds()),
+    ] = 60.0
     pool_size: Annotated[
         int,
         Variable("ROUTER_POOL_SIZE", "connections of each process; with standbys twice as many", whole(1, 1000)),

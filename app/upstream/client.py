@@ -15,6 +15,8 @@ from ..entities import Provider
 from ..errors import UpstreamUnavailable
 from .headers import Forwarding, RawHeaders, named_in_connection, relayed
 
+#: What a stream of events begins with (HTML standard, 9.2.5).
+_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 #: Bytes from which on a body is written in pieces.
 LARGE = 1024 * 1024
 
@@ -27,11 +29,12 @@ Body = bytes | AsyncIterator[bytes] | None
 class Reply:
     """A provider's answer whose first byte has arrived; must be closed, whether it was read or not."""
 
-    __slots__ = ("_begun", "_response", "headers", "status")
+    __slots__ = ("_begun", "_events", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._begun = b""
+        self._events = False
         self.status = response.status
         self.headers = relayed(response.raw_headers)
 
@@ -42,7 +45,7 @@ class Reply:
     @property
     def streamed(self) -> bool:
         """Whether the answer is a stream of server-sent events."""
-        return (self.header(b"content-type") or b"").startswith(b"text/event-stream")
+        return self._events or (self.header(b"content-type") or b"").startswith(b"text/event-stream")
 
     @property
     def arrived(self) -> bool:
@@ -56,6 +59,21 @@ class Reply:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
 
+    async def recognise_events(self) -> None:
+        """Treat the answer as a stream of events if it begins as one, whatever its content type is."""
+        await self.begin()
+        self._events = self._begun.lstrip().startswith(_EVENTS)
+
+    async def peek(self, most: int) -> bytes:
+        """Return up to about `most` bytes of the body; they are returned again by `chunks` and `read`."""
+        content = self._response.content
+        try:
+            while len(self._begun) < most and not content.at_eof():
+                self._begun += await content.readany()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
+        return self._begun
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives. Raises `UpstreamUnavailable` if the provider aborts the answer."""
         try:
@@ -65,6 +83,17 @@ class Reply:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
+
+    async def read_within(self, most: int) -> bytes:
+        """Return the whole body. Raises `UpstreamUnavailable` as `read` does, and over `most` bytes."""
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > most:
+                raise UpstreamUnavailable(f"The provider's answer is over {most} bytes.")
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def read(self) -> bytes:
         """Return the whole body. Raises `UpstreamUnavailable` if the provider aborts the answer."""
@@ -104,6 +133,8 @@ class Upstream:
         # Header names of clients, decoded once; None: not forwarded. Requests for plain answers have a table of theirs.
         self._names: dict[bytes, str | None] = {}
         self._plain_names: dict[bytes, str | None] = dict.fromkeys(_OF_CODINGS)
+        #: Providers, by name, that have refused `stream_options`: they are not sent it again.
+        self.without_stream_options: set[str] = set()
 
     async def open(self) -> None:
         """Create the connection pool."""
@@ -132,13 +163,15 @@ class Upstream:
         within: float = float("inf"),
         extra: Iterable[tuple[str, str]] = (),
         plain: bool = True,
+        streamed: bool = False,
     ) -> Reply:
         """Send a request to a provider at `path` below its base URL, and return the answer once it has begun.
 
         Those of the client's `headers` that `Forwarding` allows are forwarded; `extra` headers are added. `plain`: the
-        body is uncompressed, and the answer has to be, because it will be parsed. `within`: seconds until the answer
-        begins, if less than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count
-        from its last piece. Raises `UpstreamUnavailable`.
+        body is uncompressed, and the answer has to be, because it will be parsed. `streamed`: the request asks for a
+        stream, so that one is recognised under any content type. `within`: seconds until the answer begins, if less
+        than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count from its last
+        piece. Raises `UpstreamUnavailable`.
         """
         assert self._session is not None, "open() comes first"
         sent = self._forwarded(headers, plain)
@@ -166,6 +199,8 @@ class Upstream:
                 if plain and reply.streamed:
                     # If the provider fails before the first event, another model can still serve the request.
                     await reply.begin()
+                elif streamed and reply.status == 200 and reply.header(b"content-encoding") is None:
+                    await reply.recognise_events()
         except BaseException as error:
             if response is not None:
                 response.close()

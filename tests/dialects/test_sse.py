@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.json_splice import with_member, without_member
-from app.dialects.sse import EventSplitter, data_of, split_events
+from app.dialects.sse import LONGEST, EventSplitter, data_of, split_events
 from app.dialects.stream_options import with_usage, without_usage
 from app.errors import BadRequest
 from app.http.validation import parse_object
@@ -98,6 +99,9 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
     written = spelled(dict(items), chance).replace("\n", " ").replace("\r", " ")
     event = f"id: 7\ndata: {written}\n\n".encode()
     out = without_usage(event)
+    if used is not None:
+        assert out == event, "it comes beside choices, so that nobody's request for a usage chunk is its cause"
+        return
     assert orjson.loads(data_of(out)) == {key: value for key, value in orjson.loads(written).items() if key != "usage"}
     assert out.startswith(b"id: 7\ndata: ")
     assert out.endswith(b"\n\n")
@@ -109,9 +113,14 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
         ('{"id":"a","choices":[{"x":1.50}],"usage":null}', '{"id":"a","choices":[{"x":1.50}]}'),
         ('{"choices":[{}], "usage": null,"obfuscation":"x"}', '{"choices":[{}],"obfuscation":"x"}'),
         ('{ "usage" :null , "choices":[1.0] }', '{ "choices":[1.0] }'),
-        ('{"choices":[{}],"usage":{"a":{"usage":1}} ,"big":123456789012345678901234567890}',
-         '{"choices":[{}] ,"big":123456789012345678901234567890}'),
-        ('{"choices":[{"usage":null}],"usage":{"prompt_tokens":1}}', '{"choices":[{"usage":null}]}'),
+        ('{"choices":[],"usage":{"a":{"usage":1}} ,"big":123456789012345678901234567890}',
+         '{"choices":[] ,"big":123456789012345678901234567890}'),
+        ('{"choices":[],"usage":{"prompt_tokens":1},"timings":{"predicted_ms":1.50}}',
+         '{"choices":[],"timings":{"predicted_ms":1.50}}'),
+        ('{"id":"a","choices":[],"usage":{},"x_groq":{"usage":{}}}', '{"id":"a","choices":[],"x_groq":{"usage":{}}}'),
+        ('{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}',
+         '{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'),
+        ('{"choices":[{"usage":null}],"usage":null}', '{"choices":[{"usage":null}]}'),
         ('{"choices":[{"a":1,"usage":null}],"usage":null}', '{"choices":[{"a":1,"usage":null}]}'),
         # Keys may be repeated and their letters escaped: one of two escaped, twice, alone, and beside a nested one.
         ('{"choices":[{}],"usage":null,"\\u0075sage":null}', '{"choices":[{}]}'),
@@ -205,3 +214,30 @@ def test_the_bytes_around_what_is_asked_for_are_left_alone(raw: bytes, wanted: b
 def test_a_body_in_which_no_field_would_be_found_is_refused(encoding: str) -> None:
     with pytest.raises(BadRequest):
         parse_object('{"model":"auto"}'.encode(encoding))
+
+
+# ---- events without an end
+
+
+def test_an_event_without_an_end_goes_on_in_pieces_and_in_linear_time() -> None:
+    events, found = EventSplitter(), []
+    begun = time.perf_counter()
+    for _ in range(20_000):
+        found += events.feed(b"x" * 1000)
+        assert events._size <= LONGEST + 1000
+    assert time.perf_counter() - begun < 2
+    assert not events.between
+    found += events.feed(b"\n\ndata: 1\n\n")
+    assert found[-1] == b"data: 1\n\n"
+    assert b"".join(found) == b"x" * 20_000_000 + b"\n\ndata: 1\n\n"
+    assert events.between
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+@pytest.mark.parametrize("cut_at", range(-4, 4))
+def test_the_end_of_a_long_event_is_found_where_it_was_cut(end: bytes, cut_at: int) -> None:
+    long = b"data: " + b"y" * LONGEST + end + b"data: 1" + end
+    at = LONGEST + 6 + cut_at
+    found, rest = cut([long[:at], long[at:]])
+    assert (found[-1], rest) == (b"data: 1" + end, b"")
+    assert b"".join(found) == long

@@ -7,28 +7,31 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app.server.protocol import Protocol
+from app.server.protocol import Limits, Protocol
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 
 
-def config(app: Endpoint) -> uvicorn.Config:
+def config(app: Endpoint, limits: Limits | None = None) -> uvicorn.Config:
+    protocol: Any = partial(Protocol, limits=limits or Limits())
     return uvicorn.Config(
-        app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False, date_header=False
+        app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False, date_header=False
     )
 
 
 @asynccontextmanager
-async def served(app: Endpoint) -> AsyncIterator[int]:
+async def served(app: Endpoint, limits: Limits | None = None) -> AsyncIterator[int]:
     """Serve `app`; yields the port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(config(app))
+        server = uvicorn.Server(config(app, limits))
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
