@@ -62,7 +62,9 @@ def without_usage(event: bytes) -> bytes:
     if chunk["usage"] is not None:
         if chunk.get("choices"):
             return event
-        return b"" if chunk.keys() <= _OF_EVERY_CHUNK else without_member(event, "usage")
+        own = (value for name, value in chunk.items() if name not in _OF_EVERY_CHUNK)
+        # Scalars repeat what other chunks have; objects such as llama.cpp's `timings` are news.
+        return without_member(event, "usage") if any(isinstance(each, dict) and each for each in own) else b""
     if chunk["usage"] is None and not escaped and event.count(b'"usage"') == 1:
         # The one occurrence is the event's own member: within a text its quotes would be escaped.
         for none in _NONE_YET:
