@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ..errors import DatabaseError
+from ..errors import DatabaseError, DatabaseUnavailable
 from .database import Database
 from .errors import translate_errors
 
@@ -17,11 +17,8 @@ LONG = 4 * 3600.0
 #: Timeout for cancelling an index build, seconds.
 CLOSE_TIMEOUT = 2.0
 
-_BUSY = {
-    "RT006",  # another session moves memories
-    "55P03",  # lock_timeout: readers or a teaching call held the lock
-    "40P01",  # selected as the victim of a deadlock
-}
+#: SQLSTATE: another session moves memories.
+_BUSY = {"RT006"}
 
 
 _COLUMNS = ("tenant_id", "tenant", "space_id", "day", "amount", "churn")
@@ -171,4 +168,9 @@ def _busy() -> Iterator[None]:
     except DatabaseError as error:
         if error.sqlstate in _BUSY:
             raise Busy(error.reported) from error
+        raise
+    except DatabaseUnavailable as error:
+        # lock_timeout, because readers or a teaching call held the lock, or a deadlock.
+        if error.cause == "lock":
+            raise Busy(error.message) from error
         raise

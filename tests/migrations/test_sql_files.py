@@ -49,9 +49,12 @@ def test_every_insert_names_its_columns() -> None:
 @pytest.mark.parametrize("module", sorted((ROOT / "app" / "store").glob("*.py")), ids=lambda path: path.stem)
 def test_what_a_module_of_the_store_calls_is_in_the_folder_of_its_name(module: Path) -> None:
     files = {path.name.partition(".")[0]: path.parent.name for path in (ROOT / "sql").rglob("*.sql")}
-    folder = {"decision_batches": "decisions", "warm_up": "decisions", "database": "maintenance"}.get(
-        module.stem, module.stem
-    )
+    folder = {
+        "admission_batches": "limits",
+        "decision_batches": "decisions",
+        "warm_up": "decisions",
+        "database": "maintenance",
+    }.get(module.stem, module.stem)
     called = re.findall(r"(?:select|from) router(?:_internal)?\.(\w+)\(", module.read_text(encoding="utf-8"))
     assert {name: files[name] for name in called} == dict.fromkeys(called, folder)
 
