@@ -94,5 +94,9 @@ async def _refuses_options(reply: Reply) -> bool:
     """Whether a provider rejects the request because of the field that the router has added."""
     if reply.status not in (400, 422):
         return False
-    error = await reply.peek(ERROR_BYTES)
+    try:
+        error = await reply.peek(ERROR_BYTES)
+    except BaseException:
+        reply.close()
+        raise
     return b"stream_options" in error or b"include_usage" in error
