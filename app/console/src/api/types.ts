@@ -1,0 +1,12 @@
+/** Names of the API's types, which `npm run types` makes from /openapi.json. */
+import type { components } from "../../generated/openapi";
+
+type Schemas = components["schemas"];
+
+export type MemoryStatus = Schemas["MemoryStatus"];
+export type PolicyStatus = Schemas["PolicyStatus"];
+export type ModelList = Schemas["ModelList"];
+export type DescribedModel = Schemas["DescribedModel"];
+export type Explanation = Schemas["Explanation"];
+export type ExplainedCandidate = Schemas["ExplainedCandidate"];
+export type Neighbour = Schemas["Neighbour"];

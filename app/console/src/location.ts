@@ -1,0 +1,44 @@
+/** The address of a view: `/console/NAME?parameters`, so that it can be sent to a colleague. */
+import { signal } from "@preact/signals";
+
+const ROOT = "/console";
+
+export interface Place {
+  /** The first segment below /console; empty for the landing view. */
+  view: string;
+  query: URLSearchParams;
+}
+
+function current(): Place {
+  const [view = ""] = location.pathname.slice(ROOT.length).split("/").filter(Boolean);
+  return { view: decodeURIComponent(view), query: new URLSearchParams(location.search) };
+}
+
+export const place = signal<Place>(current());
+addEventListener("popstate", () => (place.value = current()));
+
+type Query = Record<string, string | number | boolean | null | undefined>;
+
+/** The address of a view; parameters that are null, undefined or empty are left out. */
+export function addressOf(view: string, query: Query = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") search.set(name, String(value));
+  }
+  const text = search.toString();
+  return `${ROOT}/${view}${text === "" ? "" : `?${text}`}`;
+}
+
+/** Open a view. */
+export function go(view: string, query: Query = {}): void {
+  history.pushState(null, "", addressOf(view, query));
+  place.value = current();
+  scrollTo(0, 0);
+}
+
+/** Change parameters of the present address without an entry in the browser's history. */
+export function setQuery(query: Query): void {
+  const merged = { ...Object.fromEntries(place.value.query), ...query };
+  history.replaceState(null, "", addressOf(place.value.view, merged));
+  place.value = current();
+}
