@@ -77,3 +77,8 @@ async def recall(
 async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
     """Return how much each policy has learned, a row per policy and task."""
     return await db.read("select * from router.status($1, $2)", tenant_id, space_id)
+
+
+async def samples(db: Database, tenant_id: int, policy_id: int) -> list[Mapping[str, Any]]:
+    """Return taught prompts to try a policy on, as rows of `router.samples`."""
+    return await db.read("select * from router.samples($1, $2)", tenant_id, policy_id)

@@ -183,6 +183,7 @@ def upgrade() -> None:
     install("forget", 1, to=APP)
     install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
+    install("samples", 1, to=BOTH)
     install("export", 1, to=BOTH)
     install("change_tenant", 1)
     install("build_space", 1)
@@ -199,7 +200,7 @@ def downgrade() -> None:
     execute("drop view router.memory;")
     drop(
         "drop_space", "switch_space", "reembed", "_trim_copies", "prompts", "outdated", "build_space",
-        "change_tenant", "export", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict",
+        "change_tenant", "export", "samples", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict",
         "_lock_memory", "_add_tasks", "spaces_of", "register_space", "embedding_width",
     )  # fmt: skip
     execute("""

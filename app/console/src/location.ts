@@ -1,4 +1,7 @@
-/** The address of a view: `/console/NAME?parameters`, so that it can be sent to a colleague. */
+/**
+ * The address of a view: `/console/NAME#parameters`, so that it can be sent to a colleague. Parameters are in the
+ * fragment, which the browser keeps to itself, because a prompt does not belong in the log of a web server.
+ */
 import { signal } from "@preact/signals";
 
 const ROOT = "/console";
@@ -11,11 +14,12 @@ export interface Place {
 
 function current(): Place {
   const [view = ""] = location.pathname.slice(ROOT.length).split("/").filter(Boolean);
-  return { view: decodeURIComponent(view), query: new URLSearchParams(location.search) };
+  return { view: decodeURIComponent(view), query: new URLSearchParams(location.hash.slice(1)) };
 }
 
 export const place = signal<Place>(current());
 addEventListener("popstate", () => (place.value = current()));
+addEventListener("hashchange", () => (place.value = current()));
 
 type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -26,7 +30,7 @@ export function addressOf(view: string, query: Query = {}): string {
     if (value !== null && value !== undefined && value !== "") search.set(name, String(value));
   }
   const text = search.toString();
-  return `${ROOT}/${view}${text === "" ? "" : `?${text}`}`;
+  return `${ROOT}/${view}${text === "" ? "" : `#${text}`}`;
 }
 
 /** Open a view. */

@@ -12,7 +12,7 @@ export const signedIn = computed(() => tenantKey.value !== null);
 export function takeKeyFromAddress(): void {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (key === null) return;
-  history.replaceState(history.state, "", location.pathname + location.search);
+  history.replaceState(history.state, "", location.pathname);
   if (key !== "") signIn(key);
 }
 

@@ -10,3 +10,4 @@ export type DescribedModel = Schemas["DescribedModel"];
 export type Explanation = Schemas["Explanation"];
 export type ExplainedCandidate = Schemas["ExplainedCandidate"];
 export type Neighbour = Schemas["Neighbour"];
+export type SamplePrompt = Schemas["SamplePrompt"];
