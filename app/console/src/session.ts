@@ -8,11 +8,14 @@ export const tenantKey = signal<string | null>(sessionStorage.getItem(KEY));
 export const adminKey = signal<string | null>(sessionStorage.getItem(ADMIN));
 export const signedIn = computed(() => tenantKey.value !== null);
 
-/** Move a key from the fragment `#key=rk-…` to the session, and remove the fragment from the address bar. */
+/** Move a key from the fragment `#key=rk-…` to the session, and remove it from the address bar. */
 export function takeKeyFromAddress(): void {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  const key = parameters.get("key");
   if (key === null) return;
-  history.replaceState(history.state, "", location.pathname);
+  parameters.delete("key");
+  const rest = parameters.toString();
+  history.replaceState(history.state, "", location.pathname + (rest === "" ? "" : `#${rest}`));
   if (key !== "") signIn(key);
 }
 

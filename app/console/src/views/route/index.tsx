@@ -184,7 +184,10 @@ interface WalkProps {
 }
 
 function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
-  const [at, setAt] = useState(0);
+  const [at, showAt] = useState(0);
+  // Two keys may come before the next render.
+  const latest = useRef(0);
+  const setAt = (step: number) => showAt((latest.current = step));
   const root = useRef<HTMLOListElement>(null);
   const state = status.value;
   const cheapestFirst = [...explanation.candidates]
@@ -205,7 +208,9 @@ function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
       sql: state ? gatesSql(state, policy) : undefined,
       body: (
         <>
-          <p class="prompt-text embedded">{explanation.text}</p>
+          <p class="prompt-text embedded" tabIndex={0}>
+            {explanation.text}
+          </p>
           <p class="muted">
             This text is embedded by <code>{state?.embedder}</code>. {Math.round(tokens)} prompt tokens,
             estimated
@@ -302,7 +307,7 @@ function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
   });
 
   const move = (by: number) => {
-    const next = Math.min(steps.length - 1, Math.max(0, at + by));
+    const next = Math.min(steps.length - 1, Math.max(0, latest.current + by));
     setAt(next);
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const item = root.current?.children[next];

@@ -20,7 +20,9 @@ export function Recorded({ sample, routed }: { sample: SamplePrompt; routed: str
               {each.model === routed && <span class="badge">routed here</span>}
               <span class="push muted">score {decimal(each.score, 2)}</span>
             </p>
-            <p class="prompt-text">{each.text}</p>
+            <p class="prompt-text" tabIndex={0}>
+              {each.text}
+            </p>
           </li>
         ))}
       </ul>

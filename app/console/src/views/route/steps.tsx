@@ -113,7 +113,7 @@ export function Scores({ explanation }: { explanation: Explanation }) {
   const { alpha, unit_usd: unit } = explanation;
   return (
     <>
-      <div class="scroll-x">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Scores">
         <table>
           <thead>
             <tr>
