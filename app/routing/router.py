@@ -50,8 +50,9 @@ class Router:
         """Plan a request.
 
         `holder`: the model that gave the answer which the request continues; `explained`: the ranking has the rows of
-        `router.explain` with these settings, and none is explored. Raises `NotFound` for an unknown model, `Forbidden` for one that the key
-        does not allow, and `BadRequest` if the request is malformed or no candidate's provider supports its API.
+        `router.explain` with these settings, and none is explored. Raises `NotFound` for an unknown model, `Forbidden`
+        for one that the key does not allow, and `BadRequest` if the request is malformed or no candidate's provider
+        supports its API.
         """
         name, dialect = request.model, request.dialect
         policy = caller.policies.get(name) if dialect.routed else None

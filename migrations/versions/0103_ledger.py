@@ -287,6 +287,8 @@ def upgrade() -> None:
     install("log_decisions", 1, to=APP)
     install("_explanation", 1, to=BOTH)
     install("decision", 1, to=BOTH)
+    install("list_decisions", 1, to=BOTH)
+    install("reasons", 1, to=BOTH)
     install("holder", 1, to=APP)
     install("put_limits", 1)
     install("usage", 1, to=BOTH)
@@ -316,7 +318,7 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
+        "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
         "_bucket_level", "_update_speeds", "_cost", "_open_day",
     )  # fmt: skip
     execute("""

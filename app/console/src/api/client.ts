@@ -65,9 +65,14 @@ export async function json<T>(path: string, options: CallOptions = {}): Promise<
   return (await response.json()) as T;
 }
 
-/** Send a request and yield the server-sent events of the answer. */
-export async function* stream(path: string, options: CallOptions = {}): AsyncGenerator<ServerEvent> {
-  yield* events(await call(path, options));
+/** Send a request and yield the server-sent events of the answer; `onOpen` is called when it begins. */
+export async function* stream(
+  path: string,
+  options: CallOptions & { onOpen?: () => void } = {},
+): AsyncGenerator<ServerEvent> {
+  const response = await call(path, options);
+  options.onOpen?.();
+  yield* events(response);
 }
 
 function away(error: ApiError): ApiError {

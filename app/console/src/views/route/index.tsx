@@ -6,6 +6,9 @@ import { json } from "../../api/client";
 import { useQuery } from "../../api/query";
 import { policy as currentPolicy, policyName, status } from "../../api/shared";
 import type { Explanation, SamplePrompt } from "../../api/types";
+import { Estimates, EstimatesLegend } from "../../decision/estimates";
+import { Gates } from "../../decision/gates";
+import { Scores } from "../../decision/scores";
 import { percent, usd } from "../../lib/format";
 import { declined } from "../../lib/gates";
 import { reasonText } from "../../lib/reasons";
@@ -23,7 +26,7 @@ import { Recorded } from "./recorded";
 import { Send } from "./send";
 import { Snippet } from "./snippet";
 import { evidenceSql, explainSql, gatesSql } from "./sources";
-import { Estimates, Flips, Gates, Neighbours, Scores } from "./steps";
+import { Flips, Neighbours } from "./steps";
 
 /** The most neighbours that are drawn. */
 const DRAWN = 100;
@@ -222,7 +225,7 @@ function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
     {
       title: "Is it safe to route?",
       sql: state ? gatesSql(state, policy) : undefined,
-      body: <Gates explanation={explanation} />,
+      body: <Gates reason={explanation.reason} why={explanation.why} />,
     },
   ];
   if (explanation.neighbours.length > 0) {
@@ -269,17 +272,16 @@ function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
         body: (
           <>
             <Estimates candidates={explanation.candidates} />
-            <p class="muted legend">
-              <span class="key solid" aria-hidden="true" /> from neighbours{" "}
-              <span class="key hatched" aria-hidden="true" /> from the prior, the mean of all labels
-            </p>
+            <EstimatesLegend />
           </>
         ),
       },
       {
         title: "What is it worth at its cost?",
         sql: sources?.sql,
-        body: <Scores explanation={explanation} />,
+        body: (
+          <Scores candidates={explanation.candidates} alpha={explanation.alpha} unit={explanation.unit_usd} />
+        ),
         dials: (
           <Dial
             name="alpha"

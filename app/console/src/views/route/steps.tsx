@@ -1,31 +1,11 @@
-/** The steps of a decision, each a panel with its numbers. */
+/** Steps of the walk that only an explanation has: the neighbours, and what would flip the winner. */
 import { useState } from "preact/hooks";
-import type { ExplainedCandidate, Explanation } from "../../api/types";
-import { flips, scoreAt } from "../../lib/flip";
-import { count, decimal, percent, usd } from "../../lib/format";
-import { gatesFor } from "../../lib/gates";
+import type { Explanation } from "../../api/types";
+import { flips } from "../../lib/flip";
+import { decimal, percent } from "../../lib/format";
 import { colourOf } from "../../lib/models";
 import { ModelName } from "../../ui/model";
 import { NeighbourMap } from "./map";
-
-export function Gates({ explanation }: { explanation: Explanation }) {
-  return (
-    <ol class="gates">
-      {gatesFor(explanation.reason).map((gate) => (
-        <li key={gate.name} class={gate.state.replace(" ", "-")}>
-          <span class="mark" aria-hidden="true">
-            {{ passed: "✓", declined: "✕", "not reached": "·" }[gate.state]}
-          </span>
-          <span>
-            <strong>{gate.name}</strong> <span class="muted">{gate.question}</span>
-            {gate.state === "declined" && <span class="why">{explanation.why}.</span>}
-            <span class="visually-hidden">: {gate.state}</span>
-          </span>
-        </li>
-      ))}
-    </ol>
-  );
-}
 
 /** How many neighbours are listed at first. */
 const FEW = 6;
@@ -79,87 +59,6 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
         )}
       </div>
     </div>
-  );
-}
-
-/** The estimate of each candidate: the neighbours' part solid, the prior's part hatched. */
-export function Estimates({ candidates }: { candidates: readonly ExplainedCandidate[] }) {
-  return (
-    <ul class="bars">
-      {candidates.map((each) => {
-        const quality = each.quality ?? 0;
-        const prior = Math.min(quality, (1 - (each.confidence ?? 0)) * (each.prior ?? 0));
-        return (
-          <li key={each.model} class={`colour-${colourOf(each.model)}`}>
-            <ModelName name={each.model} />
-            <span class="bar" aria-hidden="true">
-              <span class="solid" style={{ width: `${100 * (quality - prior)}%` }} />
-              <span class="hatched" style={{ width: `${100 * prior}%` }} />
-            </span>
-            <span class="value">{decimal(each.quality, 3)}</span>
-            <span class="muted detail">
-              {each.quality === null
-                ? "no estimate"
-                : `${percent(each.confidence)} from ${count(each.labels ?? 0, "labelled neighbour")}, the rest from the prior ${decimal(each.prior, 2)}`}
-            </span>
-          </li>
-        );
-      })}
-    </ul>
-  );
-}
-
-export function Scores({ explanation }: { explanation: Explanation }) {
-  const { alpha, unit_usd: unit } = explanation;
-  return (
-    <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Scores">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Candidate</th>
-              <th scope="col" class="number">
-                quality
-              </th>
-              <th scope="col" class="number">
-                cost
-              </th>
-              <th scope="col" class="number">
-                − alpha · cost / unit
-              </th>
-              <th scope="col" class="number">
-                score
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {explanation.candidates.map((each) => (
-              <tr key={each.model}>
-                <th scope="row">
-                  <ModelName name={each.model} />
-                </th>
-                <td class="number">{decimal(each.quality)}</td>
-                <td class="number">{usd(each.cost_usd)}</td>
-                <td class="number">
-                  {each.cost_usd === null || unit === null || alpha === null || unit === 0
-                    ? "–"
-                    : `− ${decimal((alpha * each.cost_usd) / unit)}`}
-                  {(each.penalty ?? 0) > 0 && ` − ${decimal(each.penalty)} for leaving its model`}
-                </td>
-                <td class="number">
-                  <strong>{decimal(each.score ?? scoreAt(each, alpha ?? 0, unit))}</strong>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <p class="muted">
-        The unit is {usd(unit)}, what the dearest candidate costs for this tenant's average prompt. The cost
-        is of about {decimal(explanation.candidates[0]?.prompt_tokens, 0)} prompt tokens and the expected
-        tokens of each answer.
-      </p>
-    </>
   );
 }
 
