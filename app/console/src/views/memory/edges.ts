@@ -1,0 +1,85 @@
+/** The edges of the map, which arrive in pages. */
+import { json } from "../../api/client";
+import type { EdgePage, MemoryNode } from "../../api/types";
+
+/** Memories whose edges one call returns: few, as each is compared with all others. */
+const PAGE = 40;
+
+export interface EdgeBatch {
+  from: Uint16Array;
+  to: Uint16Array;
+  similarity: Float32Array;
+  last: boolean;
+}
+
+export interface Near {
+  /** The node's number in the graph. */
+  node: number;
+  similarity: number;
+}
+
+/** The edges that have arrived, by the numbers of the nodes; each pair once. */
+export class Edges {
+  readonly from: number[] = [];
+  readonly to: number[] = [];
+  /** The number of nodes whose edges have arrived. */
+  done = 0;
+  private readonly near: Near[][];
+  private readonly listeners = new Set<(batch: EdgeBatch) => void>();
+  private readonly pairs = new Set<number>();
+  private readonly batches: EdgeBatch[] = [];
+
+  constructor(private readonly nodes: readonly MemoryNode[]) {
+    this.near = nodes.map(() => []);
+  }
+
+  /** The most similar memories of a node that is loaded, the most similar first. */
+  nearOf(node: number): readonly Near[] {
+    return this.near[node] ?? [];
+  }
+
+  /** Call with every batch: those that have arrived, then each new one. Returns a function that ends it. */
+  listen(listener: (batch: EdgeBatch) => void): () => void {
+    this.batches.forEach(listener);
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Load the pages that are missing, one after the other. */
+  async load(signal: AbortSignal, progress: () => void): Promise<void> {
+    const numbers = new Map(this.nodes.map((node, i) => [node.id, i]));
+    while (this.done < this.nodes.length) {
+      const page = await json<EdgePage>(`/v1/router/memories/graph/edges?offset=${this.done}&limit=${PAGE}`, {
+        signal,
+      });
+      this.done = Math.min(this.nodes.length, this.done + PAGE);
+      this.add(page, numbers);
+      progress();
+    }
+  }
+
+  private add(page: EdgePage, numbers: ReadonlyMap<number, number>): void {
+    const [from, to, similarity]: number[][] = [[], [], []];
+    for (const edge of page.data) {
+      const [a, b] = [numbers.get(edge.memory_id), numbers.get(edge.neighbour_id)];
+      if (a === undefined || b === undefined) continue;
+      this.near[a]?.push({ node: b, similarity: edge.similarity });
+      const pair = Math.min(a, b) * 65536 + Math.max(a, b);
+      if (this.pairs.has(pair)) continue;
+      this.pairs.add(pair);
+      from?.push(a);
+      to?.push(b);
+      similarity?.push(edge.similarity);
+    }
+    this.from.push(...(from ?? []));
+    this.to.push(...(to ?? []));
+    const batch: EdgeBatch = {
+      from: Uint16Array.from(from ?? []),
+      to: Uint16Array.from(to ?? []),
+      similarity: Float32Array.from(similarity ?? []),
+      last: this.done >= this.nodes.length,
+    };
+    this.batches.push(batch);
+    for (const listener of this.listeners) listener(batch);
+  }
+}
