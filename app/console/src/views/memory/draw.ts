@@ -16,6 +16,10 @@ export interface Scene {
   /** The ends of the edges. */
   from: readonly number[];
   to: readonly number[];
+  /** How many neighbours of an edge's one end are more similar than its other end. */
+  rank: readonly number[];
+  /** Whether the layout moves: only the strongest edges are drawn, as a line costs more than a memory. */
+  moving: boolean;
   selected: ReadonlySet<number>;
   /** The memory under the pointer; -1: none. */
   hovered: number;
@@ -36,6 +40,8 @@ export interface Palette {
 
 /** Segments in one path: a browser paints many short paths faster than one long one. */
 const CHUNK = 300;
+/** Edges of each memory that are drawn while the layout moves. */
+const STRONGEST = 2;
 const CIRCLE = 2 * Math.PI;
 
 /** The colours of the page's tokens, as they are now. */
@@ -52,7 +58,7 @@ export function paletteOf(tokens: readonly string[]): Palette {
 }
 
 export class Painter {
-  private pictures: HTMLCanvasElement[] = [];
+  private pictures: ImageBitmap[] = [];
   private drawn = "";
 
   /** Paint a scene; `ratio`: pixels of the screen in one of the page. */
@@ -64,15 +70,19 @@ export class Painter {
     this.edges(context, scene, palette);
     const radius = radiusOf(scene);
     this.prepare(palette, radius, ratio);
+    // At whole pixels of the screen a picture is copied as it is.
+    context.setTransform(1, 0, 0, 1, 0, 0);
     context.globalAlpha = 0.14;
-    this.memories(context, scene, radius, DIMMED);
+    this.memories(context, scene, ratio, DIMMED);
     context.globalAlpha = 1;
-    this.memories(context, scene, radius, SHOWN);
+    this.memories(context, scene, ratio, SHOWN);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.marks(context, scene, palette, radius);
   }
 
   private edges(context: CanvasRenderingContext2D, scene: Scene, palette: Palette): void {
-    const { places, mask, from, to, view } = scene;
+    const { places, mask, from, to, rank, view } = scene;
+    const most = scene.moving && from.length > 3000 ? STRONGEST : Infinity;
     const { width, height } = context.canvas;
     context.strokeStyle = palette.edge;
     context.lineWidth = 1;
@@ -80,7 +90,7 @@ export class Painter {
     let segments = 0;
     for (let i = 0; i < from.length; i++) {
       const [a = 0, b = 0] = [from[i], to[i]];
-      if (mask[a] !== SHOWN || mask[b] !== SHOWN) continue;
+      if ((rank[i] ?? 0) >= most || mask[a] !== SHOWN || mask[b] !== SHOWN) continue;
       const ax = (places[2 * a] ?? 0) * view.scale + view.x;
       const ay = (places[2 * a + 1] ?? 0) * view.scale + view.y;
       const bx = (places[2 * b] ?? 0) * view.scale + view.x;
@@ -102,16 +112,19 @@ export class Painter {
     context.stroke();
   }
 
-  private memories(context: CanvasRenderingContext2D, scene: Scene, radius: number, kind: number): void {
+  private memories(context: CanvasRenderingContext2D, scene: Scene, ratio: number, kind: number): void {
     const { places, mask, colours, view } = scene;
-    const size = 2 * (radius + 1);
+    const { width, height } = context.canvas;
+    const scale = view.scale * ratio;
+    const half = (this.pictures[0]?.width ?? 0) / 2;
+    const [left, top] = [view.x * ratio - half, view.y * ratio - half];
     for (let i = 0; i < mask.length; i++) {
       if (mask[i] !== kind) continue;
+      const x = Math.round((places[2 * i] ?? 0) * scale + left);
+      const y = Math.round((places[2 * i + 1] ?? 0) * scale + top);
+      if (x < -2 * half || y < -2 * half || x > width || y > height) continue;
       const picture = this.pictures[colours[i] ?? 0];
-      if (picture === undefined) continue;
-      const x = (places[2 * i] ?? 0) * view.scale + view.x - size / 2;
-      const y = (places[2 * i + 1] ?? 0) * view.scale + view.y - size / 2;
-      context.drawImage(picture, x, y, size, size);
+      if (picture !== undefined) context.drawImage(picture, x, y);
     }
   }
 
@@ -149,12 +162,13 @@ export class Painter {
     const key = [radius, ratio, palette.surface, ...palette.memories].join();
     if (key === this.drawn) return;
     this.drawn = key;
-    this.pictures = palette.memories.map((colour) => {
-      const picture = document.createElement("canvas");
-      const middle = (radius + 1) * ratio;
-      picture.width = picture.height = Math.ceil(2 * middle);
-      const context = picture.getContext("2d");
-      if (context === null) return picture;
+    const middle = (radius + 1) * ratio;
+    const side = Math.ceil(2 * middle);
+    this.pictures = palette.memories.flatMap((colour) => {
+      // A bitmap, as a canvas would be copied each time that it is drawn.
+      const canvas = new OffscreenCanvas(side, side);
+      const context = canvas.getContext("2d");
+      if (context === null) return [];
       context.beginPath();
       context.arc(middle, middle, radius * ratio, 0, CIRCLE);
       context.fillStyle = colour;
@@ -162,7 +176,7 @@ export class Painter {
       context.lineWidth = ratio;
       context.strokeStyle = palette.surface;
       context.stroke();
-      return picture;
+      return [canvas.transferToImageBitmap()];
     });
   }
 }

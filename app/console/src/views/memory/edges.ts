@@ -22,6 +22,8 @@ export interface Near {
 export class Edges {
   readonly from: number[] = [];
   readonly to: number[] = [];
+  /** How many neighbours of one end are more similar than the other end. */
+  readonly rank: number[] = [];
   /** The number of nodes whose edges have arrived. */
   done = 0;
   private readonly near: Near[][];
@@ -59,7 +61,9 @@ export class Edges {
   }
 
   private add(page: EdgePage, numbers: ReadonlyMap<number, number>): void {
-    const [from, to, similarity]: number[][] = [[], [], []];
+    const from: number[] = [];
+    const to: number[] = [];
+    const similarity: number[] = [];
     for (const edge of page.data) {
       const [a, b] = [numbers.get(edge.memory_id), numbers.get(edge.neighbour_id)];
       if (a === undefined || b === undefined) continue;
@@ -67,16 +71,17 @@ export class Edges {
       const pair = Math.min(a, b) * 65536 + Math.max(a, b);
       if (this.pairs.has(pair)) continue;
       this.pairs.add(pair);
-      from?.push(a);
-      to?.push(b);
-      similarity?.push(edge.similarity);
+      from.push(a);
+      to.push(b);
+      similarity.push(edge.similarity);
+      this.rank.push(this.nearOf(a).length - 1);
     }
-    this.from.push(...(from ?? []));
-    this.to.push(...(to ?? []));
+    this.from.push(...from);
+    this.to.push(...to);
     const batch: EdgeBatch = {
-      from: Uint16Array.from(from ?? []),
-      to: Uint16Array.from(to ?? []),
-      similarity: Float32Array.from(similarity ?? []),
+      from: Uint16Array.from(from),
+      to: Uint16Array.from(to),
+      similarity: Float32Array.from(similarity),
       last: this.done >= this.nodes.length,
     };
     this.batches.push(batch);

@@ -1,6 +1,6 @@
 /**
- * The force layout of the map, beside the page's thread. It sends positions only when the page has returned the buffer
- * of the last ones, so that it never runs ahead of what is drawn, and rests when nothing moves any more.
+ * The force layout of the map, beside the page's thread. It advances by a few milliseconds for each frame that the page
+ * has drawn, which returns the buffer of the positions, and rests when nothing moves any more.
  */
 import {
   forceLink,
@@ -19,14 +19,14 @@ interface Link extends SimulationLinkDatum<SimulationNodeDatum> {
 
 /** Below it nothing moves by a visible amount. */
 const RESTING = 0.006;
-/** Milliseconds of ticks between two pauses, in which messages are read. */
-const BUDGET = 12;
+/** Milliseconds of ticks for each frame: the page, the compositor and Postgres need processors too. */
+const BUDGET = 7;
 
 let nodes: SimulationNodeDatum[] = [];
 let links: Link[] = [];
 let buffer: Float32Array | null = null;
 let still = false;
-let running = false;
+let sent = false;
 
 const springs = forceLink<SimulationNodeDatum, Link>([])
   .distance((link) => 14 + 60 * (1 - Math.max(0, link.similarity)))
@@ -57,26 +57,21 @@ self.onmessage = (event: MessageEvent<ToLayout>) => {
     simulation.alpha(Math.max(simulation.alpha(), message.last ? 0.8 : 0.35));
   } else {
     buffer = message.buffer;
-    send();
   }
-  if (!running) {
-    running = true;
-    setTimeout(step);
-  }
+  advance();
 };
 
-function step(): void {
+function advance(): void {
+  if (buffer === null || (simulation.alpha() <= RESTING && sent)) return;
   const until = performance.now() + BUDGET;
-  while (performance.now() < until && simulation.alpha() > RESTING) simulation.tick();
-  send();
-  running = simulation.alpha() > RESTING;
-  if (running) setTimeout(step);
-}
-
-function send(): void {
+  do simulation.tick();
+  while (performance.now() < until && simulation.alpha() > RESTING);
   const resting = simulation.alpha() <= RESTING;
-  // With reduced motion the page sees the end alone.
-  if (buffer === null || (still && !resting)) return;
+  if (still && !resting) {
+    // With reduced motion the page sees the end alone.
+    setTimeout(advance);
+    return;
+  }
   for (let i = 0; i < nodes.length; i++) {
     buffer[2 * i] = nodes[i]?.x ?? 0;
     buffer[2 * i + 1] = nodes[i]?.y ?? 0;
@@ -84,4 +79,5 @@ function send(): void {
   const answer: FromLayout = { buffer, resting };
   self.postMessage(answer, { transfer: [buffer.buffer] });
   buffer = null;
+  sent = true;
 }

@@ -19,6 +19,8 @@ export class MapScene {
   private palette: Palette;
   private frame = 0;
   private ready = false;
+  /** Positions that the next frame shows. */
+  private arrived: FromLayout | null = null;
   /** The view shows everything until the user zooms or pans. */
   private following = true;
   private whole = 1;
@@ -36,6 +38,8 @@ export class MapScene {
       mask: new Uint8Array(count).fill(SHOWN),
       from: edges.from,
       to: edges.to,
+      rank: edges.rank,
+      moving: true,
       selected: new Set(),
       hovered: -1,
       lasso: [],
@@ -44,7 +48,10 @@ export class MapScene {
     };
     this.palette = paletteOf(TOKENS);
     this.worker = new Worker(new URL("./layout.worker.ts", import.meta.url), { type: "module" });
-    this.worker.onmessage = (event: MessageEvent<FromLayout>) => this.receive(event.data);
+    this.worker.onmessage = (event: MessageEvent<FromLayout>) => {
+      this.arrived = event.data;
+      this.request();
+    };
     this.send({ kind: "start", count, still: this.still });
     this.watchers.push(edges.listen((batch) => this.send({ kind: "edges", ...batch })));
     const resized = new ResizeObserver(() => this.resize());
@@ -121,18 +128,17 @@ export class MapScene {
     this.worker.postMessage(message, transfer);
   }
 
-  private receive({ buffer, resting }: FromLayout): void {
+  /** Take the positions that have arrived, and let the layout go on. */
+  private take({ buffer, resting }: FromLayout): void {
     const before = this.scene.places;
     this.scene.places = buffer;
+    this.scene.moving = !resting;
     this.send({ kind: "drawn", buffer: before }, [before.buffer]);
     this.canvas.dataset.resting = String(resting);
-    if (!this.ready) {
-      this.ready = true;
-      this.whole = fitted(buffer, this.size, MARGIN).scale;
-      this.scene.view = fitted(buffer, this.size, MARGIN);
-      this.onReady();
-    }
-    this.request();
+    if (this.ready) return;
+    this.ready = true;
+    this.scene.view = fitted(buffer, this.size, MARGIN);
+    this.onReady();
   }
 
   private resize(): void {
@@ -150,6 +156,8 @@ export class MapScene {
   private draw(): void {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+    if (this.arrived !== null) this.take(this.arrived);
+    this.arrived = null;
     const context = this.canvas.getContext("2d");
     if (context === null || !this.ready) return;
     const target = fitted(this.scene.places, this.size, MARGIN);
