@@ -7,7 +7,7 @@ import { counted, NONE } from "./filters";
 export type ColourBy = "suffices" | "task";
 
 /** Tokens of the colours by their numbers: those of models and tasks, no model suffices, no task. */
-export const TOKENS = [...Array.from({ length: 8 }, (_, i) => `--model-${i}`), "--bad", "--muted"];
+export const TOKENS = [...Array.from({ length: 8 }, (_, i) => `--model-${i}`), "--bad", "--line-strong"];
 const INSUFFICIENT = 8;
 const UNTAGGED = 9;
 /** Tasks beyond the most frequent share a colour. */

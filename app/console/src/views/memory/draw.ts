@@ -138,6 +138,7 @@ export class Painter {
       context.strokeStyle = colour;
       context.stroke();
     };
+    if (hovered >= 0) this.edgesOf(context, scene, palette, hovered);
     context.lineWidth = 2;
     for (const i of scene.selected) if (scene.mask[i] !== HIDDEN) ring(i, palette.accent, 2);
     if (hovered >= 0) ring(hovered, palette.ink, 2);
@@ -155,6 +156,27 @@ export class Painter {
       context.strokeStyle = palette.accent;
       context.stroke();
     }
+  }
+
+  /** Paint the edges of the memory under the pointer once more. */
+  private edgesOf(context: CanvasRenderingContext2D, scene: Scene, palette: Palette, node: number): void {
+    const { places, mask, from, to, view } = scene;
+    context.beginPath();
+    for (let i = 0; i < from.length; i++) {
+      const [a = 0, b = 0] = [from[i], to[i]];
+      if ((a !== node && b !== node) || mask[a] === HIDDEN || mask[b] === HIDDEN) continue;
+      context.moveTo(
+        (places[2 * a] ?? 0) * view.scale + view.x,
+        (places[2 * a + 1] ?? 0) * view.scale + view.y,
+      );
+      context.lineTo(
+        (places[2 * b] ?? 0) * view.scale + view.x,
+        (places[2 * b + 1] ?? 0) * view.scale + view.y,
+      );
+    }
+    context.lineWidth = 1.5;
+    context.strokeStyle = palette.accent;
+    context.stroke();
   }
 
   /** Draw the picture of a memory in each colour, unless it is drawn already. */

@@ -22,13 +22,14 @@ export function followPointers(canvas: HTMLCanvasElement, map: MapScene, react: 
   const held = new Map<number, Point>();
   let begun: Point = { x: 0, y: 0 };
   let [moved, lassoing] = [false, false];
+  let last = -1;
   const placeOf = (event: MouseEvent): Point => {
     const box = canvas.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   };
   const hover = (node: number) => {
-    if (map.scene.hovered === node) return;
-    map.update({ hovered: node });
+    if (node === last) return;
+    last = node;
     canvas.style.cursor = node >= 0 ? "pointer" : "";
     react.hover(node);
   };

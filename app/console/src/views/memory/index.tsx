@@ -217,7 +217,7 @@ function Found({ loaded, graph, opened }: { loaded: Loaded; graph: Graph; opened
           )}
         >
           {graph.sampled && (
-            <p class="muted">
+            <p class="muted memory-note">
               The map shows a sample, which is always the same. The search looks at all memories
               {found?.length === FOUND ? " and shows the first 1,000" : ""}.
             </p>
@@ -273,7 +273,7 @@ function MapButtons({ map, selecting, onSelecting }: ButtonsProps) {
       <button type="button" class="chip" aria-label="Zoom out" onClick={() => map.current?.zoom(1 / 1.4)}>
         −
       </button>
-      <button type="button" class="chip" aria-label="Show the whole map" onClick={() => map.current?.fit()}>
+      <button type="button" class="chip" aria-label="Fit the whole map" onClick={() => map.current?.fit()}>
         Fit
       </button>
     </div>

@@ -44,9 +44,8 @@ export function MemoryMap({ graph, colours, mask, selected, pointed, selecting, 
     };
   }, [graph.edges]);
   useEffect(() => map.current?.update({ colours, mask, selected }), [colours, mask, selected, graph.edges]);
-  useEffect(() => map.current?.update({ hovered: pointed }), [pointed]);
-
   const shown = hovered >= 0 ? hovered : pointed;
+  useEffect(() => map.current?.update({ hovered: shown }), [shown]);
   const at = map.current?.placeOf(shown) ?? null;
   const node = graph.nodes[shown];
   const share = graph.nodes.length === 0 ? 1 : graph.edges.done / graph.nodes.length;
