@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..accounting.ledger import decision_id
 from ..catalog import Catalog
-from ..dialects import CHAT, MESSAGES
+from ..dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from ..entities import Caller, Provider
 from ..errors import Forbidden, NotFound, RouterError
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
@@ -33,7 +33,7 @@ class Passthrough:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         record = RequestRecord.of(scope)
-        downstream = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
+        downstream = Downstream(send, _dialect(scope["path"]))
         try:
             upload = Upload(receive)
             await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
@@ -41,6 +41,11 @@ class Passthrough:
             record.status = CLIENT_CLOSED_REQUEST
         except (RouterError, asyncio.CancelledError) as caught:
             await downstream.fail(as_router_error(caught), {})
+
+
+def _dialect(path: str) -> Dialect:
+    """Return the API whose clients read the errors of a path."""
+    return MESSAGES if path.startswith("/v1/messages") else RESPONSES if path.startswith("/v1/responses") else CHAT
 
 
 async def _pass_through(
