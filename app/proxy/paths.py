@@ -18,13 +18,12 @@ INFERENCE = (CHAT, RESPONSES, COMPACT, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COM
 _EXACT = frozenset(f"/v1{each.path}" for each in INFERENCE) | {"/v1/models"}
 #: The steps of those paths, longest first: `/chat/completions` ends with `/completions`.
 _TAILS = sorted((tuple(path.split("/")[2:]) for path in _EXACT), key=len, reverse=True)
-#: Steps by which some API asks a model: a path that has one of them is passed through only if `_KNOWN` has it.
-_ASKING = frozenset(
-    (
-        "chat", "completion", "completions", "complete", "converse", "converse-stream", "deployments", "embedding",
-        "embeddings", "engines", "generate", "infill", "invoke", "messages", "responses",
-    )
-)  # fmt: skip
+#: Parts of steps by which some API asks a model (`chat-messages`, `gemini-2.5-pro:generateContent`): a path that has one of
+#: them is passed through only if `_KNOWN` has it.
+_ASKING = re.compile(
+    r"chat|complet|converse|deployments|embed|engines|generat|infer|infill|interactions|invoke|messages|predict"
+    r"|respond|response"
+)
 _ID = r"[A-Za-z0-9._~:@+-]+"
 #: Paths of OpenAI's and Anthropic's APIs that have such a step and ask no model, and the families that have their own.
 _KNOWN = re.compile(
@@ -33,8 +32,6 @@ _KNOWN = re.compile(
     r"|(?:files|uploads|batches|audio|images|videos|moderations|vector_stores|assistants|threads|fine_tuning|evals"
     r"|containers|conversations|skills)(?:/[^;\\]*)?)"
 )
-#: A model and its method in one step, as Gemini's API has it: `gemini-2.5-pro:generateContent`.
-_METHOD = re.compile(r":(?:stream)?(?:raw|batch)?(?:generate|predict|embed|converse)[a-z]*$")
 #: Times that percent-encoding is removed: a provider may do it more than once.
 _DECODINGS = 3
 
@@ -67,7 +64,7 @@ def forwarded(scope: Scope) -> Forwarded:
         return Forwarded(path[3:], Effect.FREE if scope["method"] in READING else Effect.PAID)
     known = _KNOWN.fullmatch(path) is not None
     meant = [step for step in map(_meant, steps) if step][1:]
-    asks = bool(_ASKING.intersection(meant)) or meant[:1] == ["models"] or any(map(_METHOD.search, meant))
+    asks = any(map(_ASKING.search, meant)) or meant[:1] == ["models"]
     if meant[:1] in (["v1"], ["router"]) or (asks and not known) or (known and _asks_by_method(scope, meant)):
         raise NotFound(_refusal(scope["method"], path, meant), code="unknown_url")
     require_open(scope["method"], path, meant)
@@ -93,7 +90,8 @@ def _refusal(method: str, path: str, meant: list[str]) -> str:
         # A provider might take another method for POST.
         method = method if method in READING else "POST"
         return f"Invalid URL: write it as {method} /v1/{'/'.join(right)}."
-    if meant[0] in ("v1", "router") and not _ASKING.intersection(steps):
+    own = meant[0] in ("v1", "router") and not any(map(_ASKING.search, steps))
+    if own or _KNOWN.fullmatch(f"/v1/{'/'.join(steps)}"):
         return f"Invalid URL: write it as {method} /v1/{'/'.join(steps)}."
     served = ", ".join(f"/v1{each.path}" for each in INFERENCE if each.billed)
     return f"{method} {path} is not served here: models are asked by POST at {served}."

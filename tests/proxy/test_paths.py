@@ -32,6 +32,9 @@ SPELLINGS = [
     ("/v1/messages/count_tokens/", "/v1/messages/count_tokens"),
     ("/v1/complete", CHAT), ("/v1/models/gemini-2.5-pro:generateContent", CHAT), ("/v1/model/x/invoke", CHAT),
     ("/v1/x/y:streamGenerateContent", CHAT), ("/v1/responses/resp_1", "/v1/responses"), ("/v1/v1/files", "/v1/files"),
+    ("/v1/text/chatcompletion_v2", CHAT), ("/v1/chat-messages", CHAT), ("/v1/interactions", CHAT),
+    ("/v1/models/x/predictions", CHAT), ("/v1/text-generation", CHAT), ("/v1/fim/completions", "/v1/completions"),
+    ("/v1//images/generations", "/v1/images/generations"), ("/v1/images%2Fgenerations", "/v1/images/generations"),
     ("/v1//router/preferences/rank", "/v1/router/preferences/rank"),
 ]  # fmt: skip
 
