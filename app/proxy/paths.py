@@ -18,8 +18,8 @@ INFERENCE = (CHAT, RESPONSES, COMPACT, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COM
 _EXACT = frozenset(f"/v1{each.path}" for each in INFERENCE) | {"/v1/models"}
 #: The steps of those paths, longest first: `/chat/completions` ends with `/completions`.
 _TAILS = sorted((tuple(path.split("/")[2:]) for path in _EXACT), key=len, reverse=True)
-#: Parts of steps by which some API asks a model (`chat-messages`, `gemini-2.5-pro:generateContent`): a path that has one of
-#: them is passed through only if `_KNOWN` has it.
+#: Parts of steps by which some API asks a model (`chat-messages`, `gemini-2.5-pro:generateContent`): a path that has
+#: one of them is passed through only if `_KNOWN` has it.
 _ASKING = re.compile(
     r"chat|complet|converse|deployments|embed|engines|generat|infer|infill|interactions|invoke|messages|predict"
     r"|respond|response"

@@ -23,7 +23,8 @@ PAID = [
     ("POST", "/v1/vector_stores"), ("POST", "/v1/vector_stores/vs_1/search"), ("POST", "/v1/containers"),
     ("POST", "/v1/evals"), ("POST", "/v1/conversations"), ("POST", "/v1/files"), ("POST", "/v1/uploads"),
     ("POST", "/v1/rerank"), ("POST", "/v1/some/day/new"), ("PUT", "/v1/some/day/new"), ("GET", "/v1/some/day/new"),
-    ("POST", "/v1/images/generations/"), ("POST", "/v1//audio/speech"), ("POST", "/v1/audio%2Fspeech"), ("PATCH", "/v1/images/generations"),
+    ("POST", "/v1/images/generations/"), ("POST", "/v1//audio/speech"), ("POST", "/v1/audio%2Fspeech"),
+    ("PATCH", "/v1/images/generations"),
 ]  # fmt: skip
 BULK = [
     ("POST", "/v1/batches"), ("POST", "/v1/messages/batches"), ("POST", "/v1/fine_tuning/jobs"), ("PUT", "/v1/batches"),
