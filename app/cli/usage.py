@@ -72,8 +72,8 @@ def table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], names: Mapping[i
     if columns and len(rows) > 1:
         columns = [[*column, "total" if number == 0 else ""] for number, column in enumerate(columns)]
     for head, name in {
-        "requests": "requests", "failed": "failed", "unexplained": "unexplained", "in": "prompt_tokens", "cached": "cached_tokens",
-        "out": "completion_tokens", "reasoning": "reasoning_tokens",
+        "requests": "requests", "failed": "failed", "unexplained": "unexplained", "in": "prompt_tokens",
+        "cached": "cached_tokens", "out": "completion_tokens", "reasoning": "reasoning_tokens",
     }.items():  # fmt: skip
         columns.append([head, *(f"{row[name]:,}" for row in lines)])
     for head, name in {"USD": "cost_usd", "baseline": "baseline_usd", "saved": "saved_usd"}.items():

@@ -14,7 +14,8 @@ from .base import NOT_BEGUN, Begun, object_at
 from .json_tail import last_member
 from .sse import data_of, split_events
 from .tokens import estimate
-from .usage import NO_REPORT, Report, TokenUsage, is_complete, merged
+from .usage import TokenUsage
+from .usage_reports import NO_REPORT, Report, is_complete, merged
 
 #: Bytes kept from the end of a stream: the usage is there, and the length of the text is estimated from them.
 TAIL = 128 * 1024
@@ -94,7 +95,7 @@ class AnswerCapture:
             answer = orjson.loads(text)
         except orjson.JSONDecodeError:
             # The start is missing, or it is no valid Unicode.
-            parent = next((place[0] for place in self._dialect.usage_places if place[0] == "response"), None)
+            parent = "response" if self._dialect.name == "responses" else None
             answer = {"usage": last_member(text, "usage", parent)}
         return self._dialect.report(answer) if isinstance(answer, dict) else NO_REPORT
 

@@ -10,8 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import orjson
 
 from ..errors import RouterError
-from .usage import Report, TokenUsage, read_usage, report_in
-from .usage_conventions import CHAT_PLACES, Path
+from .usage import TokenUsage
+from .usage_conventions import CHAT_PLACES, Place
+from .usage_reading import read_usage
+from .usage_reports import Report, report_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Dialect(Protocol):
     #: Whether its requests cost money and are recorded in the ledger.
     billed: ClassVar[bool]
     #: Where an answer or event has the report of its usage.
-    usage_places: ClassVar[tuple[Path, ...]]
+    usage_places: ClassVar[tuple[Place, ...]]
     #: Whether the first event of a stream reports a part of the usage.
     splits_usage: ClassVar[bool]
 
@@ -104,7 +106,7 @@ class OpenAI:
     """Base class of OpenAI's dialects."""
 
     billed: ClassVar = True
-    usage_places: ClassVar = CHAT_PLACES
+    usage_places: ClassVar[tuple[Place, ...]] = CHAT_PLACES
     splits_usage: ClassVar = False
 
     def error(self, error: RouterError) -> dict[str, Any]:

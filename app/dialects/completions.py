@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from .base import OpenAI, ParsedRequest, first_positive
 from .chat import total_limit
-from .usage import Report, TokenUsage
+from .usage import TokenUsage
+from .usage_reports import Report
 
 
 class Completions(OpenAI):

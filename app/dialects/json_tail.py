@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-#: Strings that are looked at, from the end; about 1 us each.
-MOST_STRINGS = 20_000
+#: Quotes that are looked at, from the end; about 1 us each.
+MOST_QUOTES = 40_000
 #: Bytes that are parsed for the value of the member.
 VALUE = 64 * 1024
 #: A key of more bytes, escapes included, is not compared.
@@ -21,15 +21,15 @@ def last_member(body: bytes, name: str, parent: str | None = None) -> Any:
     end = len(body.rstrip())
     if not body.endswith(b"}", 0, end):
         return None
-    depth, candidate = 0, None
-    for _ in range(MOST_STRINGS):
+    depth, candidate, left = 0, None, MOST_QUOTES
+    while left > 0:
         closing = body.rfind(b'"', 0, end)
         # What is between two strings: `{` and `[` open what was closed further on.
         between = body[closing + 1 : end]
         depth += between.count(b"}") + between.count(b"]") - between.count(b"{") - between.count(b"[")
         if closing < 0 or depth <= 0:
             break
-        opening = _opening(body, closing)
+        opening, left = _opening(body, closing, left - 1)
         if opening < 0:
             break
         if depth <= 2 and between.lstrip().startswith(b":"):
@@ -46,14 +46,18 @@ def last_member(body: bytes, name: str, parent: str | None = None) -> Any:
     return None if candidate is None else _value(body, candidate)
 
 
-def _opening(body: bytes, closing: int) -> int:
-    """Return the position of the quote that opens the string closed at `closing`; -1: it is missing."""
+def _opening(body: bytes, closing: int, left: int) -> tuple[int, int]:
+    """Return the position of the quote that opens the string closed at `closing`, and how many quotes are left.
+
+    -1: it is missing, or more than `left` quotes away.
+    """
     at = closing
-    while (at := body.rfind(b'"', 0, at)) > 0:
+    while left > 0 and (at := body.rfind(b'"', 0, at)) >= 0:
+        left -= 1
         before = body[max(0, at - 64) : at]
         if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
-            return at
-    return at
+            return at, left
+    return -1, left
 
 
 def _key(quoted: bytes) -> str | None:

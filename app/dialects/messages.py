@@ -9,8 +9,10 @@ import orjson
 from ..errors import RouterError
 from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types
 from .chat import validate_messages
-from .usage import Report, TokenUsage, read_usage, report_in
-from .usage_conventions import MESSAGES_PLACES
+from .usage import TokenUsage
+from .usage_conventions import MESSAGES_PLACES, Place
+from .usage_reading import read_usage
+from .usage_reports import Report, report_in
 
 #: Anthropic's error type for each HTTP status.
 _TYPES = {
@@ -28,7 +30,7 @@ class Messages:
     operation: ClassVar = "chat"
     routed: ClassVar = True
     billed: ClassVar = True
-    usage_places: ClassVar = MESSAGES_PLACES
+    usage_places: ClassVar[tuple[Place, ...]] = MESSAGES_PLACES
     splits_usage: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:

@@ -9,7 +9,7 @@ import orjson
 
 from ..errors import BadRequest, RouterError
 from .base import NOT_BEGUN, Begun, OpenAI, ParsedRequest, first_positive, object_at, part_types
-from .usage_conventions import RESPONSES_PLACES
+from .usage_conventions import RESPONSES_PLACES, Place
 
 #: Types of tools that the client runs. The others are run by the provider and need no function calling.
 _CLIENT_TOOLS = ("function", "custom")
@@ -22,7 +22,7 @@ class Responses(OpenAI):
     path: ClassVar = "/responses"
     operation: ClassVar = "chat"
     routed: ClassVar = True
-    usage_places: ClassVar = RESPONSES_PLACES
+    usage_places: ClassVar[tuple[Place, ...]] = RESPONSES_PLACES
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
         """Parse a request body; `instructions` and items become messages. Raises `BadRequest` naming the field."""

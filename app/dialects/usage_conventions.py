@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 #: Keys from the usage object down to a count.
 Path = tuple[str, ...]
@@ -70,7 +71,7 @@ class Shape:
     #: Whether the total contains `more_prompt`.
     more_in_total: bool = True
     #: A report belongs to this row only if it has one of these members; empty: if it has the prompt or completion.
-    marks: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     #: The relations that this shape may have, the usual one first.
     sums: tuple[Sum, ...] = (Sum.INSIDE, Sum.REASONING_BESIDE, Sum.CACHE_BESIDE, Sum.BOTH_BESIDE)
 
@@ -100,7 +101,7 @@ SHAPES = (
         "Perplexity, deep research", "docs.perplexity.ai/getting-started/models/models/sonar-deep-research",
         ("prompt_tokens",), ("completion_tokens",), ("total_tokens",),
         reasoning=(("reasoning_tokens",),), more_prompt=(("citation_tokens",),), more_in_total=False,
-        marks=("citation_tokens",), sums=(Sum.REASONING_NOT_IN_TOTAL, Sum.REASONING_BESIDE),
+        requires=("citation_tokens",), sums=(Sum.REASONING_NOT_IN_TOTAL, Sum.REASONING_BESIDE),
     ),
     Shape(
         "OpenAI, chat and completions", "platform.openai.com/docs/api-reference/chat/object",
@@ -112,7 +113,7 @@ SHAPES = (
         ("input_tokens",), ("output_tokens",), ("total_tokens",),
         cached=((_ANTHROPIC_READ,),), written=((_ANTHROPIC_WRITTEN,),),
         reasoning=(("output_tokens_details", "thinking_tokens"), ("output_tokens_details", "reasoning_tokens")),
-        marks=(_ANTHROPIC_READ, _ANTHROPIC_WRITTEN),
+        requires=(_ANTHROPIC_READ, _ANTHROPIC_WRITTEN),
         sums=(Sum.CACHE_NOT_IN_TOTAL, Sum.CACHE_BESIDE, Sum.INSIDE, Sum.BOTH_BESIDE),
     ),
     Shape(
@@ -149,14 +150,24 @@ SHAPES = (
     ),
 )  # fmt: skip
 
-#: Where a report is, from the top of an answer or event. Any other member of the name is not the answer's usage.
-CHAT_PLACES: tuple[Path, ...] = (
-    ("usage",),
-    ("x_groq", "usage"),  # Groq's streams: console.groq.com/docs/api-reference#chat-create
-    ("choices", "usage"),  # Moonshot's streams: in the first choice
-    ("usageMetadata",),  # Gemini
-    ("metadata", "usage"),  # Bedrock's streams
-    ("timings",),  # llama.cpp
+
+class Place(NamedTuple):
+    """Where an answer or event has a report."""
+
+    #: Keys from the top; of a list, the first element is taken.
+    path: Path
+    #: A member that the object there must have to be a report; empty: none.
+    requires: str = ""
+
+
+#: The places by API. A member of the same name anywhere else is not the answer's usage.
+CHAT_PLACES = (
+    Place(("usage",)),
+    Place(("x_groq", "usage")),  # Groq's streams: console.groq.com/docs/api-reference#chat-create
+    Place(("choices", "usage")),  # Moonshot's streams: platform.moonshot.ai/docs/api/chat
+    Place(("usageMetadata",)),  # Gemini
+    Place(("metadata", "usage"), "inputTokens"),  # Bedrock's streams; others repeat a client's metadata
+    Place(("timings",), "predicted_n"),  # llama.cpp
 )
-RESPONSES_PLACES: tuple[Path, ...] = (("response", "usage"), ("usage",))
-MESSAGES_PLACES: tuple[Path, ...] = (("message", "usage"), ("usage",))
+RESPONSES_PLACES = (Place(("response", "usage")), Place(("usage",)))
+MESSAGES_PLACES = (Place(("message", "usage")), Place(("usage",)))

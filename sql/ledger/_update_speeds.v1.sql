@@ -63,4 +63,4 @@ $$;
 comment on function router_internal._update_speeds is
 'Update router.speeds from a tenant''s new entries: time to first token, answer length and token ratio of each model.
 The tenant must have been entered. token_ratio: reported over estimated prompt tokens, each request clamped to 0.2 to
-5, with three requests at 1 before the first; a request whose usage is an estimate or unexplained does not count for it.';
+5, with three requests at 1 before the first; a request whose usage is estimated or unexplained does not count for it.';

@@ -217,7 +217,8 @@ class World:
             "streamed": False, "prompt_tokens": 1000, "cached_tokens": None, "completion_tokens": 100,
             "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
             "reasoning_tokens": None, "estimated_tokens": None, "api": "chat", "tried": None, "tried_why": None,
-            "tried_outcome": None, "tried_ms": None, "usage_estimated": False, "response": None, "usage_unexplained": None,
+            "tried_outcome": None, "tried_ms": None, "usage_estimated": False, "response": None,
+            "usage_unexplained": None,
         }  # fmt: skip
 
 
