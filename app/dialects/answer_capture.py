@@ -26,8 +26,11 @@ SAMPLE = 300
 #: Bytes kept from the end of an answer that is no stream.
 WHOLE = 8 * 1024 * 1024
 
-#: An event with none of these has no report of usage. Any letter of a key may be escaped: \\u0061 to \\u007a.
-_MARKS = (b'"usage', b'"timings"', b'"eval_count"', b"\\u006", b"\\u007")
+#: An event with a report has this, or one of the others: llama.cpp's name, or an escaped letter, \u0061 to \u007a.
+_USAGE, _TIMINGS, _ESCAPE = b'"usage', b'"timings"', b"\\u00"
+_OTHERS = (_TIMINGS, b"\\u006", b"\\u007")
+#: Events at the end of a stream of which one has llama.cpp's timings, if any.
+_LAST = 4
 #: Events at the start of a stream of which one may report a part of the usage.
 _FIRST = 4
 _ID = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
@@ -71,22 +74,32 @@ class AnswerCapture:
 
     def _report_of_stream(self, body: bytes) -> Report:
         """Return the report of a stream: the last one, and what it lacks of those before it."""
-        found = NO_REPORT
-        marks = [mark for mark in _MARKS if mark in body]
-        if marks:
-            events = split_events(body)
-            for position in range(len(events) - 1, -1, -1):
-                event = events[position]
-                if any(mark in event for mark in marks):
-                    # Of an event that is longer than what was kept, the end is there.
-                    cut = self._truncated and position == 0 and not event.startswith((b"data:", b"event:"))
-                    found = merged(found, self._report_in(event if cut else data_of(event)))
-                    if is_complete(found):
-                        break
+        events = split_events(body)
+        found = self._with_start(self._last_report(events, (_USAGE,)), body)
+        if not is_complete(found) and (_ESCAPE in body or any(_TIMINGS in event for event in events[-_LAST:])):
+            found = self._with_start(self._last_report(events, (_USAGE, *_OTHERS)), body)
+        return found
+
+    def _with_start(self, found: Report, body: bytes) -> Report:
+        """Return a report with what the start of the stream adds to it."""
         if self._dialect.splits_usage or (self._truncated and not is_complete(found)):
             start = self._head if self._encoding is None else body[:HEAD]
             for event in split_events(start)[:_FIRST]:
-                found = merged(found, self._report_in(data_of(event)))
+                if _USAGE in event or _ESCAPE in event:
+                    found = merged(found, self._report_in(data_of(event)))
+        return found
+
+    def _last_report(self, events: list[bytes], marks: tuple[bytes, ...]) -> Report:
+        """Return the report of the last events that have one of the marks, until it is complete."""
+        found, first = NO_REPORT, marks[0]
+        for position in range(len(events) - 1, -1, -1):
+            event = events[position]
+            if first in event or (len(marks) > 1 and any(mark in event for mark in marks)):
+                # Of an event that is longer than what was kept, the end is there.
+                cut = self._truncated and position == 0 and not event.startswith((b"data:", b"event:"))
+                found = merged(found, self._report_in(event if cut else data_of(event)))
+                if is_complete(found):
+                    break
         return found
 
     def _report_in(self, text: bytes) -> Report:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .usage import INVALID, MAX_TOKENS, PARTIAL, SHAPE, TOTAL, UNKNOWN, ZERO, TokenUsage
-from .usage_conventions import SHAPES, Path, Relation, Shape
+from .usage_conventions import SHAPES, Path, Relation, Shape, Sum
 from .usage_reports import Report, count_at
 
 
@@ -22,8 +22,20 @@ def read_usage(report: Report) -> TokenUsage:
     read = _Reader(counts)
     prompt, completion = read.count(shape.prompt), read.count(shape.completion)
     total = read.count(shape.total) if shape.total else None
-    cached, written = read.first(shape.cached), read.first(shape.written)
-    reasoning, more = read.first(shape.reasoning), read.first(shape.more_prompt) or 0
+    cached, reasoning = read.first(shape.cached), read.first(shape.reasoning)
+    if (
+        prompt
+        and completion is not None
+        and total == prompt + completion
+        and shape.sums[0] is Sum.INSIDE
+        and not shape.more_prompt
+        and (cached or 0) <= prompt
+        and (reasoning or 0) <= completion
+        and "iterations" not in counts
+    ):
+        # The usual report, which the steps below would read to the same counts.
+        return TokenUsage(prompt, cached, completion, reasoning, INVALID if read.invalid else None)
+    written, more = read.first(shape.written), read.first(shape.more_prompt) or 0
     why = INVALID if read.invalid else None
     if prompt is None or completion is None:
         if not report.begun:
@@ -65,7 +77,7 @@ def read_usage(report: Report) -> TokenUsage:
 def _is_gemini(report: Report) -> bool:
     """Whether a Gemini answered, whose OpenAI-compatible API may count thoughts in nothing but the total.
 
-    Source: ai.google.dev/gemini-api/docs/openai. From any other model, a total without an explanation stays unexplained.
+    Source: ai.google.dev/gemini-api/docs/openai. From any other model, such a total stays unexplained.
     """
     return isinstance(report.model, str) and "gemini" in report.model.lower()
 
@@ -73,7 +85,7 @@ def _is_gemini(report: Report) -> bool:
 def _shape_of(counts: Mapping[str, Any]) -> Shape | None:
     half = None
     for shape in SHAPES:
-        if shape.requires and not any(counts.get(name) is not None for name in shape.requires):
+        if shape.requires and all(counts.get(name) is None for name in shape.requires):
             continue
         known = (count_at(counts, shape.prompt) is not None) + (count_at(counts, shape.completion) is not None)
         if known == 2:

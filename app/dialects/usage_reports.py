@@ -72,8 +72,8 @@ def is_complete(report: Report) -> bool:
 
 def count_at(counts: Mapping[str, Any], path: Path) -> Any:
     """Return the member at a path below the report; None if it is absent."""
-    found: Any = counts
-    for name in path:
+    found: Any = counts.get(path[0])
+    for name in path[1:]:
         if not isinstance(found, dict):
             return None
         found = found.get(name)

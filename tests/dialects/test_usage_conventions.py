@@ -142,8 +142,6 @@ PLACES: list[tuple[str, dict[str, Any], TokenUsage]] = [
      TokenUsage(237, 236, 35)),
     ("llama.cpp, both", {"usage": openai(237, 35, 272), "timings": {"prompt_n": 1, "predicted_n": 35}},
      TokenUsage(237, None, 35)),
-    ("Ollama", {"message": {"content": "x"}, "done": True, "prompt_eval_count": 26, "eval_count": 298},
-     TokenUsage(26, None, 298)),
 ]  # fmt: skip
 
 
@@ -151,6 +149,13 @@ PLACES: list[tuple[str, dict[str, Any], TokenUsage]] = [
 def test_a_report_is_read_wherever_the_provider_puts_it(answer: dict[str, Any], expected: TokenUsage) -> None:
     assert usage_of(answer) == expected
     assert stream_usage({"choices": [{"delta": {"content": "a"}}]}, answer) == expected
+
+
+def test_ollamas_own_api_has_the_counts_beside_the_message() -> None:
+    answer = {"message": {"content": "x"}, "done": True, "prompt_eval_count": 26, "eval_count": 298}
+    assert usage_of(answer) == TokenUsage(26, None, 298)
+    del answer["prompt_eval_count"]
+    assert usage_of(answer) == TokenUsage(None, None, 298, None, "partial")
 
 
 def test_the_total_of_geminis_compatible_api_has_thoughts_that_no_member_names() -> None:
