@@ -32,7 +32,10 @@ async def answering(proxy: Proxy, *events: Any, cut: bytes = b"") -> AsyncIterat
         await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
         kind = b"text/event-stream" if len(events) > 1 else b"application/json"
         writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %b\r\n" % kind)
-        writer.write(b"content-length: %d\r\n\r\n" % (len(body) + len(cut)) + body)
+        if cut:
+            writer.write(b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body))
+        else:
+            writer.write(b"content-length: %d\r\n\r\n%b" % (len(body), body))
         await writer.drain()
         if cut:
             # The answer has begun by then.
