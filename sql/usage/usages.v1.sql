@@ -3,7 +3,8 @@ create function router.usages(
 ) returns table (
     tenant text, key_id int, model text, policy text, day date, task text, requests bigint, failed bigint,
     unknown bigint, unexplained bigint, share double precision, prompt_tokens bigint, cached_tokens bigint,
-    completion_tokens bigint, reasoning_tokens bigint, cost_usd double precision, baseline_usd double precision, saved_usd double precision
+    completion_tokens bigint, reasoning_tokens bigint, cost_usd double precision, baseline_usd double precision,
+    saved_usd double precision
 )
 language sql stable
 begin atomic
