@@ -7,8 +7,8 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -67,22 +67,23 @@ class ExampleFile:
         """Bytes read so far of the file on disk."""
         return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
 
-    def __iter__(self) -> Iterator[tuple[int, ExampleIn]]:
-        for line, found in self.outcomes():
-            if isinstance(found, BadRequest):
-                raise found
-            yield line, found
+    def __iter__(self) -> Generator[tuple[int, ExampleIn], None, None]:
+        with closing(self.outcomes()) as outcomes:
+            for line, found in outcomes:
+                if isinstance(found, BadRequest):
+                    raise found
+                yield line, found
 
-    def outcomes(self) -> Iterator[tuple[int, ExampleIn | BadRequest]]:
+    def outcomes(self) -> Generator[tuple[int, ExampleIn | BadRequest], None, None]:
         """Yield each example, or the error of its record, with its line. Raises `BadRequest` if reading must end."""
         with self._errors():
-            rows = self._rows()
-            if self._merged is None and (self.format or self._recognise()) and self.format and self.format.merged:
+            if self.format is None:
+                self._recognise()
+            if self._merged is None and self.format is not None and self.format.merged:
                 self._merged = self._put_together()
-            if self._merged is not None:
-                rows = self._merged.examples(rows)
-            for line, value in rows:
-                yield line, self._example(line, value)
+            with closing(self._rows()) as rows:
+                for line, value in rows if self._merged is None else self._merged.examples(rows):
+                    yield line, self._example(line, value)
 
     def at(self, line: int, message: str) -> str:
         """`message`, prefixed with the file and the line, and the format if it is not this program's own."""
@@ -119,16 +120,18 @@ class ExampleFile:
 
     def _put_together(self) -> Merged:
         try:
-            return merge(self._rows())
+            with closing(self._rows()) as rows:
+                return merge(rows)
         except BadRequest as error:
             named = str(self.path) in error.message
             raise BadRequest(error.message if named else f"{self.path}: {error.message}", param=error.param) from None
 
-    def _recognise(self) -> bool:
-        """Read the first record; return whether there is one."""
-        return next(self._rows(), None) is not None or self.format is not None
+    def _recognise(self) -> None:
+        """Read the first record, by which the format is known."""
+        with closing(self._rows()) as rows:
+            next(rows, None)
 
-    def _rows(self) -> Iterator[Outcome]:
+    def _rows(self) -> Generator[Outcome, None, None]:
         """Yield the examples of records, or their errors, and count the records without labels."""
         self._line, self._place = 0, ""
         self.left_out.clear()

@@ -6,6 +6,7 @@ import asyncio
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,23 +113,24 @@ async def check(
     contents = Contents()
     position = 0
     unknown: dict[str, tuple[int, int]] = {}
-    for line, example in file.outcomes():
-        try:
-            if isinstance(example, BadRequest):
-                raise example
-            text = await _checked(file, line, example, catalog, embedding, unknown)
-        except BadRequest as error:
-            if summary is None:
-                raise
-            summary.add_error(error.message)
-            continue
-        if summary is not None:
-            summary.add(example)
-        contents.keys.append(hash((text, example.source)))
-        if contents.examples % BATCH == 0:
-            advance(file.position - position)
-            position = file.position
-            await asyncio.sleep(0)
+    with closing(file.outcomes()) as outcomes:
+        for line, example in outcomes:
+            try:
+                if isinstance(example, BadRequest):
+                    raise example
+                text = await _checked(file, line, example, catalog, embedding, unknown)
+            except BadRequest as error:
+                if summary is None:
+                    raise
+                summary.add_error(error.message)
+                continue
+            if summary is not None:
+                summary.add(example)
+            contents.keys.append(hash((text, example.source)))
+            if contents.examples % BATCH == 0:
+                advance(file.position - position)
+                position = file.position
+                await asyncio.sleep(0)
     advance(file.size - position)
     if unknown:
         _refuse_unknown(file, unknown, summary)
@@ -156,11 +158,12 @@ async def stage(
         advance(len(examples))
 
     try:
-        for batch in _batches(file, skip):
-            examples = await _embedded(file, batch, catalog, embedding)
-            if adding is not None:
-                await adding
-            adding = asyncio.create_task(added(examples))
+        with closing(iter(file)) as found:
+            for batch in _batches(found, skip):
+                examples = await _embedded(file, batch, catalog, embedding)
+                if adding is not None:
+                    await adding
+                adding = asyncio.create_task(added(examples))
         if adding is not None:
             await adding
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def _lines(lines: Iterator[bytes] | chain[bytes], first: int) -> Iterator[Record
 
 def _values(file: io.BufferedReader, start: bytes, line: int, *, array: bool) -> Iterator[Record]:
     """Yield the values of an array, or values that follow each other, and hold one chunk of text beside a value."""
-    reader = io.TextIOWrapper(file, "utf-8", newline="")
+    decoder = codecs.getincrementaldecoder("utf-8")()
     # The first line may end within no character, as lines end with one of their own.
     text, place, size = start.decode(), 0, _CHUNK
     if array:
@@ -83,7 +84,7 @@ def _values(file: io.BufferedReader, start: bytes, line: int, *, array: bool) ->
         if place < len(text):
             character = text[place]
             if array and character == "]":
-                if not (text[place + 1 :] + reader.read()).strip():
+                if not (text[place + 1 :] + decoder.decode(file.read(), final=True)).strip():
                     break
                 yield Record(line, BadRequest("there is text after the end of the JSON array."))
                 break
@@ -120,9 +121,9 @@ def _values(file: io.BufferedReader, start: bytes, line: int, *, array: bool) ->
             yield Record(line, BadRequest(f"a value has more than {LARGEST >> 20} MiB: convert the file to JSONL."))
             break
         # Twice as much each time, so that a long value is not decoded too often.
-        line, more = line + text.count("\n", counted, place), reader.read(size)
-        text, place, counted, size, ended = text[place:] + more, 0, 0, size * 2, not more
-    reader.detach()
+        line, more = line + text.count("\n", counted, place), file.read(size)
+        text, place, counted = text[place:] + decoder.decode(more, final=not more), 0, 0
+        size, ended = size * 2, not more
 
 
 def _is_final(error: Exception, text: str) -> bool:

@@ -73,7 +73,7 @@ def _encoding_of(start: bytes) -> str:
         if start.startswith(mark):
             return name
     # Without a mark: the first characters of a header or of JSON are ASCII, so every second byte of UTF-16 is zero.
-    head = start[:32]
+    head = start[:12]
     if len(head) >= 4 and b"\0" in head:
         if not any(head[1::2]):
             return "utf-16-le"

@@ -104,13 +104,13 @@ def test_empty_columns_and_rows_that_spreadsheets_leave_are_passed_over(tmp_path
     ("text", "line", "what"),
     [
         (
-            '[{"prompt": "p", "scores": {"a": 1}},\n{"prompt": "q" "scores": {}}, "and a long rest that follows"]',
+            '[{"prompt": "p", "scores": {"a": 1}},\n{"prompt": "q" "scores": {}}, "and a long rest"]',
             2,
             "not JSON",
         ),
         ('[{"prompt": "p", "scores": {"a": 1}}\n{"prompt": "q", "scores": {"a": 1}}]', 2, "comma"),
         ('[{"prompt": "p", "scores": {"a": 1}},\n5]', 2, "not a JSON object"),
-        ('[{"prompt": "p", "scores": {"a": 1}}\n', 1, "no end"),
+        ('[{"prompt": "p", "scores": {"a": 1}}\n', 2, "no end"),
         ('[{"prompt": "p", "scores": {"a": 1}}] [1]', 1, "after the end"),
         ('[{"prompt": "p", "scores": {"a": 1}},\n{"prompt": "q", "scores": {"a": NaN}}]', 2, "NaN"),
     ],

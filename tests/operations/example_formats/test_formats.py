@@ -74,7 +74,10 @@ CASES: list[tuple[str, str, Options, list[tuple[str, dict[str, float]]]]] = [
     ]),
     ("langsmith_runs.csv", "langsmith", Options(), [("What floats on oil?", {A: 1})]),
     ("rated_messages.jsonl", "answers", STARS, [("Give three words for rain.", {A: 1, B: 0.25})]),
-    ("openai_evals_log.jsonl", "openai-evals", Options(), [("Capital of Chile?", {A: 1}), ("Capital of Kenya?", {A: 0})]),
+    ("openai_evals_log.jsonl", "openai-evals", Options(), [
+        ("Capital of Chile?", {A: 1}),
+        ("Capital of Kenya?", {A: 0}),
+    ]),
 ]  # fmt: skip
 
 
@@ -181,19 +184,22 @@ def test_a_list_of_examples_and_a_request_body_are_read_as_lines_are(tmp_path: P
 @pytest.mark.parametrize(
     ("scale", "value", "score"),
     [
-        ("1..5", 5, 1), ("1..5", "3", 0.5), ("1-5", 1, 0), ("0..10", 7.5, 0.75), ("percent", "85%", 0.85), ("percent", 40, 0.4),
-        ("6..1", 1, 1), ("-1..1", 0, 0.5), ("boolean", True, 1), ("boolean", "no", 0), ("boolean", 1, 1), ("thumbs", "👍", 1),
-        ("thumbs", "thumbs_down", 0), ("thumbs", -1, 0), ("thumbs", "+1", 1), ("thumbs", "Up", 1),
+        ("1..5", 5, 1), ("1..5", "3", 0.5), ("1-5", 1, 0), ("0..10", 7.5, 0.75), ("percent", "85%", 0.85),
+        ("percent", 40, 0.4), ("6..1", 1, 1), ("-1..1", 0, 0.5), ("boolean", True, 1), ("boolean", "no", 0),
+        ("boolean", 1, 1), ("thumbs", "👍", 1), ("thumbs", "thumbs_down", 0), ("thumbs", -1, 0), ("thumbs", "+1", 1),
+        ("thumbs", "Up", 1),
     ],
 )  # fmt: skip
 def test_scores_of_a_named_scale_become_0_to_1(tmp_path: Path, scale: str, value: Any, score: float) -> None:
     file = lines(tmp_path / "a.jsonl", [{"prompt": "p", "scores": {A: value}}])
-    assert taught(file, Options(scale=scale_of(scale))) == [("p", {A: pytest.approx(score)})]
+    ((_, scores),) = taught(file, Options(scale=scale_of(scale)))
+    assert scores == pytest.approx({A: score})
 
 
-@pytest.mark.parametrize(
-    ("scale", "value"), [("1..5", 0), ("1..5", 6), ("1..5", True), ("percent", 101), ("boolean", "maybe")]
-)
+OFF = [("1..5", 0), ("1..5", 6), ("1..5", True), ("percent", 101), ("boolean", "maybe")]
+
+
+@pytest.mark.parametrize(("scale", "value"), OFF)
 def test_a_score_that_is_not_on_the_scale_is_refused(tmp_path: Path, scale: str, value: Any) -> None:
     file = lines(tmp_path / "a.jsonl", [{"prompt": "p", "scores": {A: value}}])
     with pytest.raises(BadRequest, match=r"line 1: scores\.gpt-4o: .*on the scale"):
