@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 from pgvector import HalfVector
 
 from app.errors import BadRequest
-from app.memory.examples import labels_of
 from app.operations.example_file import ExampleFile
 from app.operations.import_examples import check
+from app.store import models as stored_models
 from scripts.support.connection import connect
 from tests.operations.test_import_examples import hasty
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import post
 
-RETIRED = "retired"
+RETIRED, PROVIDER = "retired", "fake"
 MANY = 100_000
 
 #: Examples, and the field that is wrong; None: accepted.
@@ -52,23 +51,47 @@ EXAMPLES: list[tuple[str, dict[str, Any], str | None]] = [
 IN_SQL = {"scores": "quality"}
 
 
-@pytest.mark.parametrize(("example", "wrong"), [case[1:] for case in EXAMPLES], ids=[case[0] for case in EXAMPLES])
-async def test_every_way_of_teaching_accepts_and_refuses_the_same(
-    proxy: Proxy, tmp_path: Path, example: dict[str, Any], wrong: str | None
-) -> None:
-    await proxy.admin.fetch("select router.put_model($1, 'fake', $1, p_enabled => false)", RETIRED)
+async def test_every_way_of_teaching_accepts_and_refuses_the_same(proxy: Proxy, database: str, tmp_path: Path) -> None:
+    await stored_models.put_model(proxy.admin, RETIRED, PROVIDER, enabled=False)
     proxy.services.directory.invalidate()
-    found = {
-        "jsonl": await refused_of_file(proxy, tmp_path / "a.jsonl", json.dumps(example)),
-        "csv": await refused_of_file(proxy, tmp_path / "a.csv", as_csv(example)),
-        "http": await refused_by_http(proxy, example),
-        "sql": await refused_by_sql(proxy, example),
-    }
-    for door, message in found.items():
-        assert (message is None) == (wrong is None), (door, message)
-        if wrong is not None:
-            names = (wrong, IN_SQL.get(wrong, wrong), "q:" if wrong == "scores" else wrong)
-            assert any(name in str(message) for name in names), (door, message)
+    for name, example, wrong in EXAMPLES:
+        found = {
+            "jsonl": await refused_of_file(proxy, tmp_path / "a.jsonl", json.dumps(example)),
+            "csv": await refused_of_file(proxy, tmp_path / "a.csv", as_csv(example)),
+            "http": await refused_by_http(proxy, example),
+            "sql": await refused_by_sql(proxy, database, example),
+        }
+        for door, message in found.items():
+            assert (message is None) == (wrong is None), (name, door, message)
+            if wrong is not None:
+                fields = (wrong, IN_SQL.get(wrong, wrong), "q:" if wrong == "scores" else wrong)
+                assert any(field in str(message) for field in fields), (name, door, message)
+
+
+async def test_copies_within_a_batch_are_counted_apart_from_new_memories(proxy: Proxy) -> None:
+    copies = [{"prompt": "p", "scores": {CHEAP: score}} for score in (0, 0.5, 1)]
+    batch = {"examples": [*copies, {"prompt": "q", "scores": {CHEAP: 1}}]}
+    for created, overwritten in ((2, 0), (0, 2)):
+        _, answer = await post(proxy, "/v1/router/preferences/rank", batch)
+        assert answer["taught"] == 4
+        assert (answer["created"], answer["overwritten"], answer["copies"]) == (created, overwritten, 2)
+
+
+async def test_a_disabled_model_can_be_labelled_and_not_asked(proxy: Proxy) -> None:
+    await stored_models.put_model(proxy.admin, RETIRED, PROVIDER, enabled=False)
+    proxy.services.directory.invalidate()
+    for name in (RETIRED, f"{PROVIDER}/{RETIRED}"):
+        status, _ = await post(proxy, "/v1/router/preferences/rank", {"prompt": name, "scores": {name: 1}})
+        assert status == 200
+    status, answer = await post(
+        proxy, "/v1/chat/completions", {"model": RETIRED, "messages": [{"role": "user", "content": "hi"}]}
+    )
+    assert (status, answer["error"]["code"]) == (404, "model_not_found")
+    body = {"prompt": "p", "models": [CHEAP, RETIRED]}
+    status, answer = await post(proxy, "/v1/router/preferences/compare", body)
+    assert (status, answer["error"]["param"]) == (400, "models[1]")
+    status, answer = await post(proxy, "/v1/router/preferences/rank", {"prompt": "p", "scores": {"nobody": 1}})
+    assert (status, answer["error"]["param"]) == (400, "scores.nobody")
 
 
 async def refused_of_file(proxy: Proxy, path: Path, text: str) -> str | None:
@@ -86,7 +109,7 @@ async def refused_by_http(proxy: Proxy, example: dict[str, Any]) -> str | None:
     return None if status == 200 else str(answer["error"]["message"])
 
 
-async def refused_by_sql(proxy: Proxy, example: dict[str, Any]) -> str | None:
+async def refused_by_sql(proxy: Proxy, database: str, example: dict[str, Any]) -> str | None:
     """Call `router.record` with the example as it is, as somebody would in psql."""
     numbers = {row["name"]: row["model_id"] for row in await proxy.admin.fetch("select * from router.list_models()")}
 
@@ -99,7 +122,7 @@ async def refused_by_sql(proxy: Proxy, example: dict[str, Any]) -> str | None:
         bytes(32), example["prompt"], example.get("source", "human"), example.get("task") or None, 1,
         array(example["scores"]), array(example.get("completion_tokens", {})), HalfVector([1.0] + [0.0] * 383),
     )  # fmt: skip
-    connection = await connect(proxy.dsn)
+    connection = await connect(database)
     try:
         await connection.execute("select router.record($1, $2, null, $3)", proxy.tenant_id, space, [composite])
     except asyncpg.PostgresError as error:
