@@ -16,7 +16,7 @@ from app.operations.example_file import ExampleFile
 from app.operations.import_examples import check
 from app.store import models as stored_models
 from scripts.support.connection import connect
-from tests.operations.test_import_examples import hasty
+from tests.support.hasty_embedder import hasty
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import post
 
