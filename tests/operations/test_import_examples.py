@@ -26,7 +26,7 @@ from app.store.memory_files import StagingResult, export, staging
 from tests.support.hasty_embedder import hasty
 from tests.support.random_examples import random_lessons
 from tests.support.recount import assert_every_sum_is_a_recount
-from tests.support.sql_world import Taught, World
+from tests.support.sql_world import WIDTH, Taught, World
 
 BATCH = 1000
 
