@@ -133,10 +133,10 @@ async def refused_by_sql(proxy: Proxy, database: str, example: dict[str, Any]) -
 
 
 def as_csv(example: dict[str, Any]) -> str:
-    scores = {f"q:{name}": value for name, value in example["scores"].items()} or {f"q:{CHEAP}": None}
+    scores: dict[str, Any] = {f"q:{name}": value for name, value in example["scores"].items()} or {f"q:{CHEAP}": None}
     tokens = {f"t:{name}": value for name, value in example.get("completion_tokens", {}).items()}
     others = {name: example[name] for name in ("prompt", "task", "source") if name in example}
-    row = {**others, **scores, **tokens}
+    row: dict[str, Any] = {**others, **scores, **tokens}
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(row)
