@@ -22,6 +22,7 @@ from ..errors import BadRequest, Conflict
 from ..memory.embedders import setting_of
 from ..settings import Settings
 from ..store import models as stored_models
+from ..store import policies as stored_policies
 from ..store import spaces as stored_spaces
 from ..store.database import Database
 from ..store.memory_files import FETCH_SIZE, export, staging
@@ -59,6 +60,8 @@ def import_file(
     `task` and `completion_tokens` if known. CSV: columns prompt, task and q:MODEL. Scores are from 0 to 1. Later lines
     are newer: they overwrite earlier ones with the same prompt, and are evicted later.
     """
+    from ..dialects.markers import markers_of
+    from ..memory.examples import TextRules
     from ..operations import import_examples
     from ..operations.example_file import ExampleFile
 
@@ -67,18 +70,20 @@ def import_file(
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
         catalog = Catalog(await stored_models.models(db))
+        policies = {each.name: each for each in await stored_policies.policies(db, row.tenant_id)}
+        rules = TextRules(markers_of(Settings.from_environment().markers), policies)
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
             with _interruption(f"no example of {file} was stored"):
                 with progress("Checking ", examples.size) as advance:
-                    contents = await import_examples.check(examples, catalog, embedding, advance)
+                    contents = await import_examples.check(examples, catalog, embedding, rules, advance)
                 if examples.unread:
                     note(f"Ignored columns: {', '.join(examples.unread)}.")
                 skip = _fitting(contents, row, file, trim=trim)
                 count = contents.examples - skip
                 async with staging(db) as staged:
                     with progress("Embedding", count) as advance:
-                        await import_examples.stage(examples, skip, catalog, embedding, staged.add, advance)
+                        await import_examples.stage(examples, skip, catalog, embedding, rules, staged.add, advance)
                     with progress("Teaching ", count) as advance:
                         try:
                             taught = await staged.teach(row.tenant_id, space_id, advance)

@@ -7,7 +7,17 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import RouterError
-from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
+from .base import (
+    NOT_BEGUN,
+    Begun,
+    ParsedRequest,
+    content_parts,
+    first_positive,
+    object_at,
+    part_types,
+    session_in,
+    token_count,
+)
 from .chat import validate_messages
 from .usage import UNKNOWN, TokenUsage
 
@@ -46,6 +56,7 @@ class Messages:
             vision="image" in kinds,
             json_schema=object_at(object_at(body, "output_config"), "format").get("type") == "json_schema",
             reasoning=thinking in ("enabled", "adaptive"),
+            session=session_in(body),
         )
 
     def usage(self, answer: dict[str, Any]) -> TokenUsage:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..catalog import Catalog
-from ..errors import BadRequest
+from ..errors import BadRequest, NotFound
 from ..memory.embedders import CachedEmbedder, EmbeddingFailed
-from ..memory.examples import ExampleIn, examples_of, labels_of
+from ..memory.examples import ExampleIn, TextRules, examples_of, labels_of
 from ..store.memories import Example
 from .example_file import ExampleFile
 
@@ -45,7 +45,9 @@ class Contents:
         return self.examples - int(first_seen[memories - 1]) - 1 if memories < len(first_seen) else 0
 
 
-async def check(file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance) -> Contents:
+async def check(
+    file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, rules: TextRules, advance: Advance
+) -> Contents:
     """Check a file by reading it once; `advance` is called with the bytes read. Takes 8 bytes of memory an example.
 
     Raises `BadRequest` naming the line of an example that cannot be taught, or if the file has no examples.
@@ -54,8 +56,8 @@ async def check(file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, 
     position = 0
     for line, example in file:
         try:
-            text = await _checked(example, catalog, embedding)
-        except BadRequest as error:
+            text = await _checked(example, catalog, embedding, rules)
+        except (BadRequest, NotFound) as error:
             raise BadRequest(file.at(line, error.message), param=error.param) from None
         contents.keys.append(hash((text, example.source)))
         if contents.examples % BATCH == 0:
@@ -73,6 +75,7 @@ async def stage(
     skip: int,
     catalog: Catalog,
     embedding: CachedEmbedder,
+    rules: TextRules,
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
 ) -> None:
@@ -88,7 +91,7 @@ async def stage(
 
     try:
         for batch in _batches(file, skip):
-            examples = await _embedded(file, batch, catalog, embedding)
+            examples = await _embedded(file, batch, catalog, embedding, rules)
             if adding is not None:
                 await adding
             adding = asyncio.create_task(added(examples))
@@ -100,7 +103,7 @@ async def stage(
             await asyncio.gather(adding, return_exceptions=True)
 
 
-async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedder) -> str:
+async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedder, rules: TextRules) -> str:
     for label in ("scores", "completion_tokens"):
         for model in getattr(example, label):
             if catalog.find(model) is None:
@@ -108,7 +111,7 @@ async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedd
                     f"{label}: there is no enabled model {model!r}; `pgrouter model list` lists the models."
                 )
     labels_of(example, catalog)
-    text = example.text()
+    text = example.text(rules, example.policy)
     # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
     if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
         raise BadRequest("the prompt contains nothing to embed.")
@@ -116,10 +119,14 @@ async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedd
 
 
 async def _embedded(
-    file: ExampleFile, batch: list[tuple[int, ExampleIn]], catalog: Catalog, embedding: CachedEmbedder
+    file: ExampleFile,
+    batch: list[tuple[int, ExampleIn]],
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    rules: TextRules,
 ) -> list[Example]:
     try:
-        return await examples_of([example for _, example in batch], catalog, embedding, batch=True)
+        return await examples_of([example for _, example in batch], catalog, embedding, rules, batch=True)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):
