@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Rule(Enum):
@@ -15,7 +16,7 @@ class Rule(Enum):
 
     `REMOVE` deletes it, `UNWRAP` deletes its tags and keeps its content, as it holds the person's words. The names of
     the `_BESIDE` rules are words that people use in prompts of their own, too: they count only in a request that has
-    an unmistakable wrapper as well.
+    an unmistakable wrapper of the same agent as well.
     """
 
     REMOVE = "remove"
@@ -34,55 +35,53 @@ class Rule(Enum):
         return self in (Rule.REMOVE, Rule.UNWRAP)
 
 
-def _rules(rule: Rule, names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names.split(), rule)
+class Marker(NamedTuple):
+    """An element: the agent that writes it, and what becomes of it."""
+
+    agent: str
+    rule: Rule
 
 
-#: The rule of each element, by its name as the agents write it (case matters).
-ELEMENTS: Mapping[str, Rule] = MappingProxyType(
-    # Claude Code: reminders, the IDE's state, hooks, echoes of commands that the person ran.
-    _rules(
-        Rule.REMOVE,
-        "system-reminder ide_opened_file ide_selection ide_diagnostics new-diagnostics user-prompt-submit-hook "
-        "post-tool-use-hook task-notification command-message command-name command-contents local-command-caveat "
-        "local-command-stdout local-command-stderr bash-input bash-stdout bash-stderr",
-    )
-    | _rules(Rule.UNWRAP, "command-args")
-    # Codex: the environment, permissions, events of the session.
-    | _rules(
-        Rule.REMOVE,
-        "environment_context turn_aborted permissions collaboration_mode multi_agent_mode recommended_plugins "
-        "subagent_notification skills_instructions apps_instructions plugins_instructions app-context "
-        "codex_internal_context user_shell_command",
-    )
-    | _rules(Rule.REMOVE_BESIDE, "INSTRUCTIONS user_instructions skill")
-    # Cline, Roo Code, Kilo Code.
-    | _rules(Rule.REMOVE, "environment_details explicit_instructions")
-    | _rules(Rule.REMOVE_BESIDE, "file_content folder_content")
-    | _rules(Rule.UNWRAP_BESIDE, "task feedback answer user_message")
-    # Cursor.
-    | _rules(
-        Rule.REMOVE,
-        "additional_data open_and_recently_viewed_files attached_files system_reminder agent_transcripts agent_skills "
-        "mcp_file_system image_files user_info project_layout",
-    )
-    | _rules(Rule.UNWRAP, "user_query")
-    | _rules(Rule.REMOVE_BESIDE, "git_status rules user_rules timestamp")
-    # Copilot Chat.
-    | _rules(
-        Rule.REMOVE, "reminderInstructions environment_info workspace_info editorContext repoContext toolReferences"
-    )
-    | _rules(Rule.UNWRAP, "userRequest")
-    | _rules(Rule.REMOVE_BESIDE, "context attachments")
-    # Goose, OpenHands, Gemini CLI.
-    | _rules(
-        Rule.REMOVE,
-        "info-msg RUNTIME_INFORMATION REPOSITORY_INFO REPOSITORY_INSTRUCTIONS EXTRA_INFO session_context",
-    )
+#: The agent of the elements that an operator adds.
+OWN = "own"
+CLAUDE_CODE, CODEX, CLINE, CURSOR, COPILOT, GEMINI_CLI, AIDER, OTHERS = (
+    "Claude Code", "Codex", "Cline and its forks", "Cursor", "Copilot Chat", "Gemini CLI and its forks", "aider",
+    "Goose and OpenHands",
+)  # fmt: skip
+
+#: The names of elements, as the agents write them (case matters).
+_NAMES: Mapping[tuple[str, Rule], str] = MappingProxyType(
+    {
+        # Reminders, the editor's state, hooks, echoes of commands that the person ran.
+        (CLAUDE_CODE, Rule.REMOVE): "system-reminder ide_opened_file ide_selection ide_diagnostics new-diagnostics "
+        "user-prompt-submit-hook post-tool-use-hook task-notification command-message command-name command-contents "
+        "local-command-caveat local-command-stdout local-command-stderr bash-input bash-stdout bash-stderr",
+        (CLAUDE_CODE, Rule.UNWRAP): "command-args",
+        # The environment, events of the session, instructions of the project.
+        (CODEX, Rule.REMOVE): "environment_context turn_aborted collaboration_mode multi_agent_mode "
+        "recommended_plugins subagent_notification skills_instructions apps_instructions plugins_instructions "
+        "app-context codex_internal_context user_shell_command",
+        (CODEX, Rule.REMOVE_BESIDE): "INSTRUCTIONS user_instructions permissions skill",
+        (CLINE, Rule.REMOVE): "environment_details",
+        (CLINE, Rule.REMOVE_BESIDE): "file_content folder_content explicit_instructions",
+        (CLINE, Rule.UNWRAP_BESIDE): "task feedback answer user_message",
+        (CURSOR, Rule.REMOVE): "additional_data open_and_recently_viewed_files attached_files system_reminder "
+        "agent_transcripts agent_skills mcp_file_system",
+        (CURSOR, Rule.UNWRAP): "user_query",
+        (CURSOR, Rule.REMOVE_BESIDE): "user_info rules user_rules git_status project_layout image_files timestamp",
+        (COPILOT, Rule.REMOVE): "reminderInstructions editorContext repoContext toolReferences",
+        (COPILOT, Rule.UNWRAP): "userRequest",
+        (COPILOT, Rule.REMOVE_BESIDE): "environment_info workspace_info context attachments",
+        (GEMINI_CLI, Rule.REMOVE_BESIDE): "session_context",
+        (OTHERS, Rule.REMOVE): "info-msg RUNTIME_INFORMATION REPOSITORY_INFO REPOSITORY_INSTRUCTIONS EXTRA_INFO",
+    }
+)
+ELEMENTS: Mapping[str, Marker] = MappingProxyType(
+    {name: Marker(*key) for key, names in _NAMES.items() for name in names.split()}
 )
 
 #: Headings of the project's instructions: with an element `INSTRUCTIONS` behind it, both are removed, else the part.
-INSTRUCTION_HEADINGS = ("# AGENTS.md instructions", "# CLAUDE.md instructions", "# GEMINI.md instructions")
+INSTRUCTION_HEADINGS = ("# AGENTS.md instructions", "# AGENTS.override.md instructions", "# CLAUDE.md instructions")
 #: The headings between which Codex lists what the editor shows; the person's words follow the second one.
 EDITOR_HEADINGS = ("# Context from my IDE setup:", "# Files mentioned by the user:")
 REQUEST_HEADING = "## My request for Codex:"
@@ -95,14 +94,18 @@ WHOLE_TEXTS = (
     "Here are summaries of some files present in my git repo",
     "[ERROR] You did not use a tool in your previous response",
 )  # fmt: skip
-PREAMBLES = (*INSTRUCTION_HEADINGS, *EDITOR_HEADINGS, *WHOLE_TEXTS)
+#: Beginnings of a part that an agent wrote, with the agent.
+PREAMBLES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys((*INSTRUCTION_HEADINGS, *EDITOR_HEADINGS), CODEX)
+    | dict(zip(WHOLE_TEXTS, (CLAUDE_CODE, GEMINI_CLI, GEMINI_CLI, AIDER, AIDER, CLINE), strict=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """The wrappers in force. `elements`: the rule of each element; `tags`: matches their tags."""
+    """The wrappers in force. `elements`: by name; `tags`: matches their tags."""
 
-    elements: Mapping[str, Rule]
+    elements: Mapping[str, Marker]
     tags: re.Pattern[str]
 
 
@@ -120,7 +123,7 @@ def markers_of(changes: tuple[str, ...] = ()) -> Markers:
         elif change[0] == "-":
             elements.pop(name, None)
         else:
-            elements[name] = Rule.UNWRAP if change[0] == "+" else Rule.REMOVE
+            elements[name] = Marker(OWN, Rule.UNWRAP if change[0] == "+" else Rule.REMOVE)
     return Markers(MappingProxyType(elements), _tags(elements))
 
 

@@ -30,9 +30,10 @@ def request_text(messages: Sequence[Mapping[str, Any]], granularity: str, marker
     # The one ordinary message of most requests.
     if len(opening) == 1 and len(opening[0]) == 1 and not wrapped(opening[0][0]):
         return opening[0][0].strip()
-    text = "\n".join(filter(None, unwrap(opening, markers)))
-    if text:
-        return text
+    for files in (True, False):
+        text = "\n".join(filter(None, unwrap(opening, markers, files=files)))
+        if text:
+            return text
     later = _user_texts(messages[end:], SOUGHT)
     return next(filter(None, unwrap(later, markers)), "") or _as_it_is([*opening, *later])
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .markers import (
+    CLINE,
     EDITOR_HEADINGS,
     INSTRUCTION_HEADINGS,
     PREAMBLES,
     REQUEST_HEADING,
     WHOLE_TEXTS,
+    Marker,
     Markers,
-    Rule,
 )
 
 #: Characters at each end of a text that are searched for tags, at up to 0.1 us each.
@@ -32,14 +33,14 @@ Span = tuple[int, int]
 
 
 class _Element(NamedTuple):
-    """An element: the positions of its opening tag, its content and the end of its closing tag; and its rule."""
+    """An element: the positions of its opening tag, of its content and of the end of its closing tag."""
 
     start: int
     inner: int
     inner_end: int
     end: int
     name: str
-    rule: Rule
+    marker: Marker
 
 
 def wrapped(text: str) -> bool:
@@ -47,15 +48,16 @@ def wrapped(text: str) -> bool:
     return "<" in text or text.startswith(("#", "[", "Caveat", "This is the", "I have *", "Here are", " ", "\n"))
 
 
-def unwrap(messages: Sequence[Sequence[str]], markers: Markers) -> list[str]:
+def unwrap(messages: Sequence[Sequence[str]], markers: Markers, *, files: bool = True) -> list[str]:
     """Return for each message, given by the texts of its parts, what remains without wrappers, stripped.
 
     A message without wrappers is its parts joined by line breaks. Elements count if they are closed, and if nothing
     but white space or other elements is left or right of them on their lines: mentions within a sentence stay.
+    `files` False: a part that begins with the heading of a file with instructions, and does not mark its end, stays.
     """
     found: dict[tuple[int, int], list[_Element]] = {}
     results = [_is_result(parts) for parts in messages]
-    evident = any(results)
+    agents = {CLINE} if any(results) else set()
     texts = 0
     for at, parts in enumerate(messages):
         for place, text in enumerate(parts):
@@ -64,22 +66,20 @@ def unwrap(messages: Sequence[Sequence[str]], markers: Markers) -> list[str]:
             texts += 1
             elements = _apart(text, _elements(text, markers)) if "<" in text else []
             found[at, place] = elements
-            evident = (
-                evident
-                or any(each.rule.unmistakable for each in elements)
-                or text.lstrip()[:_TAG].startswith(PREAMBLES)
-            )
-    if not evident and not any(found.values()):
+            agents.update(each.marker.agent for each in elements if each.marker.rule.unmistakable)
+            start = text[:_TAG].lstrip()
+            agents.update(agent for preamble, agent in PREAMBLES.items() if start.startswith(preamble))
+    if not agents and not any(found.values()):
         return ["\n".join(parts).strip() for parts in messages]
     cleaned = []
     for at, parts in enumerate(messages):
         kept = []
         changed = False
         for place, text in enumerate(parts):
-            elements = found.get((at, place), [])
-            if not evident:
-                elements = [each for each in elements if each.rule.unmistakable or _is_whole(text, each)]
-            spans = _outside(text, elements) if results[at] else _deleted(text, elements)
+            elements = [
+                each for each in found.get((at, place), ()) if each.marker.agent in agents or _is_whole(text, each)
+            ]
+            spans = _outside(text, elements) if results[at] else _deleted(text, elements, files=files)
             changed = changed or bool(spans)
             kept.append(_without(text, spans) if spans else text)
         cleaned.append(("\n".join(filter(None, kept)) if changed else "\n".join(kept)).strip())
@@ -121,7 +121,7 @@ def _apart(text: str, elements: list[_Element]) -> list[_Element]:
         before = text[max(behind, each.start - _LINE) : each.start]
         apart[at] = not before.rpartition("\n")[2].strip()
         if apart[at]:
-            behind = max(behind, each.inner if each.rule.unwraps else each.end)
+            behind = max(behind, each.inner if each.marker.rule.unwraps else each.end)
     ahead = len(text)
     for at in range(len(elements) - 1, -1, -1):
         each = elements[at]
@@ -148,11 +148,11 @@ def _is_result(parts: Sequence[str]) -> bool:
     return False
 
 
-def _deleted(text: str, elements: Sequence[_Element]) -> list[Span]:
+def _deleted(text: str, elements: Sequence[_Element], *, files: bool) -> list[Span]:
     """Return the spans of a text that are no words of the person, in the order of their starts."""
     spans = []
     for each in elements:
-        if each.rule.unwraps:
+        if each.marker.rule.unwraps:
             spans += [(each.start, each.inner), (each.inner_end, each.end)]
         else:
             spans.append((each.start, each.end))
@@ -161,7 +161,8 @@ def _deleted(text: str, elements: Sequence[_Element]) -> list[Span]:
         spans.append((start, len(text)))
     elif text.startswith(INSTRUCTION_HEADINGS, start):
         block = next((each for each in elements if each.name == "INSTRUCTIONS"), None)
-        spans.append((start, len(text) if block is None else block.end))
+        if block is not None or files:
+            spans.append((start, len(text) if block is None else block.end))
     elif text.startswith(EDITOR_HEADINGS, start):
         request = text.find(REQUEST_HEADING, start)
         if request >= 0:
@@ -175,7 +176,7 @@ def _outside(text: str, elements: Sequence[_Element]) -> list[Span]:
     spans = []
     behind = 0
     for each in elements:
-        if each.rule.unwraps and each.start >= behind:
+        if each.marker.rule.unwraps and each.start >= behind:
             spans.append((behind, each.inner))
             behind = each.inner_end
     return [*spans, (behind, len(text))]
