@@ -22,10 +22,8 @@ def user(content: Any) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def key_of(
-    request: ParsedRequest, name: str | None = None, session: str | None = None, task: str | None = None
-) -> bytes:
-    return conversation_of(request, MARKERS, name, session, task).key
+def key_of(request: ParsedRequest, name: str | None = None, task: str | None = None) -> bytes:
+    return conversation_of(request, MARKERS, name, None, task).key
 
 
 def key(*messages: dict[str, Any], name: str | None = None, task: str | None = None, **body: Any) -> bytes:
