@@ -27,8 +27,9 @@ async def test_an_agents_session_is_routed_by_its_words_and_stays(
 ) -> None:
     monkeypatch.setattr(agents, "ASKS", (easy(2000), hard(2000)))
     monkeypatch.setattr(agents, "NEXT", (hard(2001), easy(2001)))
-    # The wrappers cost many times what the taught prompts cost, so that quality must count for more than usual.
-    async with proxies(policy={"alpha": 0.005}) as proxy:
+    # Long wrappers cost many times what the taught prompts cost, which would decide.
+    monkeypatch.setattr(agents, "RULES", "Use tabs.")
+    async with proxies(policy={"alpha": 0.3}) as proxy:
         await proxy.rank(lessons(120))
         for number, model in enumerate((CHEAP, STRONG)):
             session = AGENTS[agent](number)
