@@ -56,7 +56,7 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
     for setting in (
         PolicySetting(
             "granularity", str, "conversation",
-            "text that is embedded: what users wrote before the first answer, or with step at last",
+            "text that is embedded: the user's messages before the first answer, or with step the latest",
             choices=("conversation", "step"),
         ),
         PolicySetting(

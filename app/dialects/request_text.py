@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .base import content_parts
-from .markers import Markers
+from .markers import INSTRUCTION_HEADINGS, Markers
 from .wrappers import unwrap, wrapped
 
 #: For granularity `step`: characters of earlier messages that are added to a short message, such as "go on"; to a
@@ -30,10 +30,11 @@ def request_text(messages: Sequence[Mapping[str, Any]], granularity: str, marker
     # The one ordinary message of most requests.
     if len(opening) == 1 and len(opening[0]) == 1 and not wrapped(opening[0][0]):
         return opening[0][0].strip()
-    for files in (True, False):
-        text = "\n".join(filter(None, unwrap(opening, markers, files=files)))
-        if text:
-            return text
+    text = "\n".join(filter(None, unwrap(opening, markers)))
+    if not text and any(part.lstrip().startswith(INSTRUCTION_HEADINGS) for parts in opening for part in parts):
+        text = "\n".join(filter(None, unwrap(opening, markers, files=False)))
+    if text:
+        return text
     later = _user_texts(messages[end:], SOUGHT)
     return next(filter(None, unwrap(later, markers)), "") or _as_it_is([*opening, *later])
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import BadRequest
 
-#: Headers in which clients send the id of their session: Claude Code; Codex, in two spellings; xAI's.
-SESSION_HEADERS = (b"x-claude-code-session-id", b"session_id", b"session-id", b"x-grok-conv-id")
+#: Headers in which clients send the id of their session: Claude Code; Codex, in two spellings; OpenRouter's; xAI's.
+SESSION_HEADERS = (b"x-claude-code-session-id", b"session_id", b"session-id", b"x-session-id", b"x-grok-conv-id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ from .ranking import Ranking
 
 log = logging.getLogger("pgrouter.router")
 
+#: The time of reading the text of a body full of tags, in that of other work on as many bytes.
+TEXT_COST = 8
+
 
 class Router:
     """Plans requests. If a step is uncertain, the default model serves, and the plan gives the reason."""
@@ -105,7 +108,9 @@ class Router:
             return planned((holder, *(model for model in fit if model is not holder)), "sticky")
         # The policy's default model, if it can serve the request, comes first.
         default = fit[0]
-        text, conversation = await off_loop(request.size, partial(self._read, request, options, policy.granularity))
+        text, conversation = await off_loop(
+            TEXT_COST * request.size, partial(self._read, request, options, policy.granularity)
+        )
         question = Question(
             tenant_id=caller.tenant_id,
             policy_id=policy.policy_id,

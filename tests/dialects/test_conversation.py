@@ -124,7 +124,9 @@ def test_a_stored_conversation_of_the_responses_api_is_its_id() -> None:
     assert key_of(RESPONSES.read({**one, "conversation": "conv_2"})) != key_of(RESPONSES.read(one))
 
 
-@pytest.mark.parametrize("header", [b"x-claude-code-session-id", b"session_id", b"session-id", b"x-grok-conv-id"])
+@pytest.mark.parametrize(
+    "header", [b"x-claude-code-session-id", b"session_id", b"session-id", b"x-session-id", b"x-grok-conv-id"]
+)
 def test_the_session_is_read_from_a_header(header: bytes) -> None:
     assert RoutingOptions.of({header: b"s-\xff"}).session == "s-\xff"
     assert RoutingOptions.of({header: b""}).session is None
