@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -87,9 +87,9 @@ class ExampleIn(PromptIn):
     completion_tokens: dict[str, Tokens] = Field(default_factory=dict, max_length=MAX_MODELS)
     task: Tag | None = None
     source: Literal["human", "judge", "import", "feedback"] = "human"
-    policy: str | None = Field(
-        None, description="The policy whose granularity picks the text of `messages`; null: `auto`."
-    )
+    policy: Annotated[
+        str | None, Field(description="The policy whose granularity picks the text of `messages`; null: `auto`.")
+    ] = None
 
 
 class ExamplesIn(BaseModel):
