@@ -45,7 +45,8 @@ class Conversation:
         if self.name is not None:
             made.update(b"\0named\0" + _bytes(self.name))
             return made.digest()
-        made.update(b"\0opens\0" + _bytes(self.session or "") + b"\0" + _bytes(self.text))
+        made.update(b"\0opens\0" + _bytes(self.session or "") + b"\0")
+        made.update(_bytes(self.text))
         for part in self.parts:
             made.update(b"\0" + part)
         return made.digest()

@@ -19,7 +19,7 @@ from .markers import (
 #: Characters at each end of a text that are searched for tags, at up to 0.1 us each.
 SEARCHED = 512 * 1024
 #: Characters of one search: another thread, such as the event loop's, runs between two.
-STEP = 64 * 1024
+STEP = 16 * 1024
 #: Texts of one request that are searched, from the first.
 TEXTS = 1000
 #: Characters read beside an element for the rest of its line.
