@@ -75,7 +75,7 @@ class Policy:
     name: str
     #: The decision rule.
     backend: str
-    #: The message to embed: the first of a user for `conversation`, the latest for `step`.
+    #: The text to embed: of a user's messages before the first answer for `conversation`, of the latest for `step`.
     granularity: str
     #: `model_id` of the default model.
     default_model: int

@@ -16,6 +16,7 @@ from starlette.types import Scope
 from .accounting.admission import Admission
 from .accounting.ledger import Ledger
 from .accounting.turns import Measuring, Turns
+from .dialects.markers import markers_of
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
 from .http.requests import Bodies
@@ -139,7 +140,10 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             directory=directory,
             spaces=spaces,
             router=Router(
-                Ranking(db, spaces, deadline=settings.decision_deadline), tokenizers, enabled=settings.routing
+                Ranking(db, spaces, deadline=settings.decision_deadline),
+                tokenizers,
+                markers_of(settings.markers),
+                enabled=settings.routing,
             ),
             upstream=upstream,
             ledger=ledger,

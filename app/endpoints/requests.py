@@ -7,10 +7,12 @@ from typing import TypeVar
 from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 
+from ..dialects.markers import markers_of
 from ..entities import Caller, Policy
 from ..errors import BadRequest, NotFound
 from ..http.requests import bearer, read_body
 from ..http.validation import parsed_object, validated
+from ..memory.examples import TextRules
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 
@@ -61,6 +63,11 @@ def parse_query(request: Request, model: type[M]) -> M:
                 known = ", ".join(model.model_fields)
                 raise BadRequest(f"{name}: unknown parameter; the parameters are {known}.", param=name)
     return validated(model, dict(request.query_params))
+
+
+def text_rules(services: Services, caller: Caller) -> TextRules:
+    """Return how the texts of the caller's prompts and messages are derived."""
+    return TextRules(markers_of(services.settings.markers), caller.policies)
 
 
 def policy_of(caller: Caller, name: str, param: str) -> Policy:

@@ -20,7 +20,7 @@ from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
 from ..store import memories as stored_memories
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, raw_body
+from .requests import authenticate, raw_body, text_rules
 
 
 class Taught(TypedDict):
@@ -70,7 +70,7 @@ async def _record(
 ) -> list[tuple[int, bool]]:
     try:
         space = await services.spaces.of(caller, wait=True)
-        embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
+        embedded = await examples_of(examples, catalog, space.embedder, text_rules(services, caller), batch=batch)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
     db = services.db.background
@@ -86,7 +86,7 @@ routes = [
             summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
             tag="teaching",
             responses={200: Taught},
-            errors=(409, 429),
+            errors=(404, 409, 429),
             body=ExampleIn | ExamplesIn,
         ),
     )

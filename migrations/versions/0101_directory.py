@@ -219,7 +219,7 @@ comment on column router.policies.tenant_id is 'The tenant it belongs to.';
 comment on column router.policies.name is 'The value of `model` in requests; `auto` is created with every tenant.';
 comment on column router.policies.backend is 'How it ranks candidates: knn learns from the memory; the other backends need no labels.';
 comment on column router.policies.default_model is 'Serves when a decision is declined.';
-comment on column router.policies.granularity is 'Embed the first user message (conversation) or the latest (step).';
+comment on column router.policies.granularity is 'Embed the user messages before the first answer (conversation), or the latest one (step).';
 comment on column router.policies.alpha is 'Weight of cost: points of quality given up to save the cost of the dearest candidate for an average prompt; 0 ignores cost.';
 comment on column router.policies.k is 'Neighbours used.';
 comment on column router.policies.tau is 'Width of the kernel: a neighbour weighs exp((similarity - 1) / tau); infinity: all weigh 1.';
