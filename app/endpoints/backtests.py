@@ -166,6 +166,7 @@ routes = [
         Operation(
             summary="A policy's expected cost and quality by alpha, measured on the tenant's own memory.",
             tag="decisions",
+            scope="manage",
             responses={200: BacktestReport},
             errors=(404, 422, 429),
             body=Trial,

@@ -142,6 +142,7 @@ routes = [
         Operation(
             summary="A recorded decision with every number behind it.",
             tag="decisions",
+            scope="ask",
             responses={200: Decision},
             errors=(404, 429),
             parameters=(

@@ -149,6 +149,7 @@ routes = [
         Operation(
             summary="Which model would serve a prompt, and why; the prompt is not sent to any model.",
             tag="decisions",
+            scope="teach",
             responses={200: Explanation},
             errors=(404, 429),
             body=Question,

@@ -123,6 +123,7 @@ routes = [
         Operation(
             summary="The memories, in ascending order of their ids.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryPage},
             errors=(429,),
             query=MemoryQuery,
@@ -135,6 +136,7 @@ routes = [
         Operation(
             summary="Delete all memories.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(400, 429),
             parameters=(parameter("all", "query", "Confirms the deletion.", {"const": "true"}, required=True),),
@@ -147,6 +149,7 @@ routes = [
         Operation(
             summary="Delete one memory.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(404, 429),
             parameters=(parameter("memory_id", "path", "The memory's id.", {"type": "integer"}),),

@@ -71,6 +71,7 @@ routes = [
         Operation(
             summary="The expected and the real savings of each policy.",
             tag="decisions",
+            scope="manage",
             responses={200: Listing[PolicySavings]},
             errors=(404, 429),
             query=SavingsQuery,

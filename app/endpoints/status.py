@@ -101,6 +101,7 @@ routes = [
         Operation(
             summary="How many memories each policy has, and the next step.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryStatus},
             errors=(429,),
         ),

@@ -79,6 +79,7 @@ routes = [
         Operation(
             summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
             tag="teaching",
+            scope="teach",
             responses={200: Taught},
             errors=(409, 429),
             body=ExampleIn | ExamplesIn,

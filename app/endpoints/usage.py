@@ -116,6 +116,7 @@ routes = [
         Operation(
             summary="Requests, tokens and cost, compared with the cost of the default models.",
             tag="decisions",
+            scope="manage",
             responses={200: UsageReport},
             errors=(429,),
             query=UsageQuery,

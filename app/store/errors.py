@@ -44,6 +44,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
+    "RT014": BadRequest,  # no such scope of keys
 }
 
 log = logging.getLogger("pgrouter.store")
