@@ -82,7 +82,7 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     catalog = await services.directory.catalog()
     holder = await _holder(exchange, request, caller, catalog)
     plan = await services.router.plan(request, caller, catalog, exchange.options, holder=holder)
-    _adopt(exchange, request, plan)
+    _adopt(exchange, request, caller, plan)
     if caller.metered and dialect.billed:
         await reserve(exchange, request, caller, plan)
 
@@ -115,7 +115,7 @@ async def _require_one_reading(raw: bytes, body: Mapping[str, Any], named: Seque
         raise BadRequest("The body names what it continues twice, or in another spelling.", param=named[0])
 
 
-def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
+def _adopt(exchange: Exchange, request: ModelRequest, caller: Caller, plan: Plan) -> None:
     """Put the plan into the exchange and its record, and make ready to call the plan's models."""
     services, record = exchange.services, exchange.record
     exchange.plan, exchange.models = plan, plan.models
@@ -141,7 +141,13 @@ def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
         with_usage=exchange.adds_usage,
     )
     exchange.failover = Failover(
-        services.breakers, services.retry_policy, sender.send, record.arrived, routed=plan.routed
+        services.breakers.of(
+            caller.tenant_id, partial(services.upstream.sends_access, exchange.raw_headers, exchange.query)
+        ),
+        services.retry_policy,
+        sender.send,
+        record.arrived,
+        routed=plan.routed,
     )
     record.attempts = exchange.failover.attempts
 

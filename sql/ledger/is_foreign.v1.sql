@@ -2,8 +2,8 @@ create function router.is_foreign(p_tenant int, p_response bytea) returns boolea
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
     select
-        exists(select 1 from router.responses as r where r.response = p_response and r.tenant_id <> p_tenant)
-        and not exists(select 1 from router.responses as r where r.response = p_response and r.tenant_id = p_tenant);
+        exists (select 1 from router.responses as r where r.response = p_response and r.tenant_id <> p_tenant)
+        and not exists (select 1 from router.responses as r where r.response = p_response and r.tenant_id = p_tenant);
 end;
 
 comment on function router.is_foreign is
