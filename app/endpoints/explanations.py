@@ -20,6 +20,7 @@ from ..memory.examples import PromptIn
 from ..routing.options import RoutingOptions
 from ..store import decisions as stored_decisions
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
 from .responses import select
@@ -105,7 +106,7 @@ async def explain(request: Request) -> Response:
     options = RoutingOptions(task=question.task, alpha=question.alpha)
     wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
     neighbours: list[Any] = []
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
         try:
             space = await services.spaces.of(caller)

@@ -19,6 +19,7 @@ from ..memory.embedders import EmbeddingFailed
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
 from ..store import memories as stored_memories
+from .calls import count
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, raw_body
 
@@ -40,6 +41,7 @@ async def rank(request: Request) -> Response:
     batch = "examples" in body
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
+    await count(services, caller)
     try:
         async with services.turns.turn(caller.tenant_id):
             recorded = await _record(services, caller, examples, catalog, batch=batch)

@@ -16,6 +16,7 @@ from ..errors import BadRequest
 from ..http.responses import answer
 from ..operations.timespans import past, since
 from ..store import usage as stored_usage
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query
 
@@ -103,7 +104,7 @@ async def usage(request: Request) -> Response:
     """Return requests, tokens and USD from `since` until `until`, grouped by the columns in `by`."""
     services, caller = await authenticate(request)
     period = period_of(request)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_usage.usage(services.db.background, caller.tenant_id, *period)
     return answer(report(period, rows, period.by))
 

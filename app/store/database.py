@@ -84,6 +84,7 @@ class Database:
         self.dsn = dsn
         self.role = role
         self._in_background = False
+        self._apart = False
         several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
             Pool,
@@ -112,6 +113,18 @@ class Database:
         """The same database for calls that no routed request waits for: they use half of the connections at most."""
         found = copy(self)
         found._in_background = True
+        return found
+
+    @property
+    def measuring(self) -> Database:
+        """The same database for backtests, which take up to minutes: `background`, unless that is one connection.
+
+        Then each call has a connection of its own, beside those of the pool, so that teaching need not wait for it.
+        """
+        if self.shared > 1:
+            return self.background
+        found = copy(self)
+        found._apart = True
         return found
 
     @property
@@ -220,6 +233,8 @@ class Database:
         return await self._of(retry)(statement, *arguments, timeout=left)
 
     def _of(self, pool: Pool) -> Callable[..., Rows]:
+        if self._apart:
+            return pool.fetch_apart
         return pool.fetch_in_background if self._in_background else pool.fetch
 
     async def check_revision(self) -> None:

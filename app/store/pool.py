@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,7 @@ from pgvector.asyncpg import register_vector
 
 from ..errors import Cause, DatabaseUnavailable, RouterError
 from .connections import Connections, QueueTimeout
-from .errors import NO_SERVER, UNAVAILABLE, cause_of, translate, unavailable
+from .errors import NO_SERVER, UNAVAILABLE, cause_of, translate, translate_errors, unavailable
 from .servers import Servers
 
 #: Timeout of the check whether the server answers, after a call that timed out, seconds.
@@ -21,6 +22,8 @@ PROBE_TIMEOUT = 2.0
 PAUSE = 0.5
 #: Timeout of a connection attempt, unless the call has a shorter one, seconds.
 CONNECT_TIMEOUT = 10.0
+#: Timeout for the end of a connection outside of the pool, seconds.
+CLOSE_TIMEOUT = 1.0
 #: Interval of checks for a better server, if the DSN names several, seconds.
 POLL_INTERVAL = 15.0
 
@@ -99,6 +102,24 @@ class Pool:
     def fetch_in_background(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
         """Return rows as `fetch` does, within the share of connections that such calls have."""
         return self._run(statement, arguments, timeout, background=True)
+
+    async def fetch_apart(
+        self,
+        statement: str,
+        *arguments: Any,
+        timeout: float = 5.0,  # noqa: ASYNC109
+    ) -> list[asyncpg.Record]:
+        """Return rows as `fetch` does, on a connection beside those of the pool, which ends with the call."""
+        connection = await self.connect()
+        try:
+            with translate_errors():
+                await prepare(connection)
+                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=timeout)
+                return rows
+        finally:
+            # Cancels a statement that still runs.
+            with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+                await connection.close(timeout=CLOSE_TIMEOUT)
 
     async def _run(
         self,
