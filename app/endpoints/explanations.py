@@ -110,7 +110,8 @@ async def explain(request: Request) -> Response:
         plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
         try:
             space = await services.spaces.of(caller)
-            vector = await space.embedder.embed_one(text)
+            paid = services.embedding_costs.payer(caller, space.embedder)
+            vector = await space.embedder.embed_one(text, paid)
         except EmbeddingFailed:
             vector = None
         if vector is not None and question.neighbours:

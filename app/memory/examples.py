@@ -13,7 +13,7 @@ from ..dialects.chat import validate_messages
 from ..errors import BadRequest
 from ..http.fields import Score, Tag, Text, Tokens, check_storable
 from ..store.memories import Example
-from .embedders import CachedEmbedder
+from .embedders import CachedEmbedder, Paid
 
 #: Maximum examples of one request.
 MAX_EXAMPLES = 1000
@@ -69,16 +69,17 @@ class ExamplesIn(BaseModel):
 
 
 async def examples_of(
-    examples: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool
+    examples: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool, paid: Paid | None = None
 ) -> list[Example]:
     """Look up the models and embed the prompts of `examples`.
 
     Raises `BadRequest` naming the field, with the prefix `examples[i].` in a `batch`, and `EmbeddingFailed`.
+    `paid` is called with the tokens of calls that cost money.
     """
     prefixes = [f"examples[{position}]." if batch else "" for position in range(len(examples))]
     texts = [example.text(prefix) for example, prefix in zip(examples, prefixes, strict=True)]
     labels = [labels_of(example, catalog, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
-    vectors = await embedder.embed_many(texts)
+    vectors = await embedder.embed_many(texts, paid)
     found = []
     for example, prefix, text, (scores, tokens), vector in zip(examples, prefixes, texts, labels, vectors, strict=True):
         if vector is None:

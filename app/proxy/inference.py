@@ -20,7 +20,7 @@ from ..catalog import Catalog
 from ..dialects import Dialect
 from ..dialects.model_request import ModelRequest
 from ..entities import Caller, Model
-from ..errors import BadRequest, LimitsUnchecked, RouterError, UpstreamUnavailable
+from ..errors import BadRequest, BudgetSpent, LimitsUnchecked, RateLimited, RouterError, UpstreamUnavailable
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from ..http.requests import bearer, read_body
 from ..http.responses import as_router_error
@@ -172,6 +172,9 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
             reservation.tokens(plan, parsed, prompt),
             reservation.costs(plan, parsed, prompt, hedged=hedged),
         )
+    except (RateLimited, BudgetSpent):
+        services.embedding_costs.refused(caller)
+        raise
     except LimitsUnchecked as error:
         # The row in the ledger releases what may be reserved.
         exchange.reserved = error.uncertain
