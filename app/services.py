@@ -156,8 +156,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             affinity=ResponseAffinity(db),
             observer=Observer(traces),
-            # Of the connections for such calls, one tenant may hold half, and backtests leave one: if there is only one,
-            # a backtest has a connection of its own.
+            # Of the connections for such calls, one tenant may hold half, and backtests leave one. If there is
+            # only one, a backtest has a connection of its own.
             turns=Turns(max(1, db.shared // 2)),
             measuring=Measuring(max(1, db.shared - 1)),
             bodies=Bodies(settings.body_memory),

@@ -16,7 +16,7 @@ import asyncpg
 from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
 from . import servers
 from .connections import Connections
-from .errors import NO_PRIMARY, REFUSALS, translate_errors
+from .errors import NO_PRIMARY, READ_ONLY, REFUSALS, translate_errors
 from .pool import Pool, Rows, prepare
 from .servers import Servers
 
@@ -36,10 +36,10 @@ PRIMARY_TIMEOUT = 1.0
 log = logging.getLogger("pgrouter.store")
 
 #: What a host may set for a role or database, and correct answers need: read back at the start. Each statement is a
-#: transaction that sees the rows committed before it, may write, and is ended by its caller's timeout alone.
+#: transaction that sees the rows committed before it, and is ended by its caller's timeout alone. Not
+#: default_transaction_read_only: a host sets it when the disk is full, and writing on would stop the server.
 PINNED = {
     "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -189,6 +189,12 @@ class Database:
             if not pool.available:
                 continue
             rows = await pool.fetch("select n, current_setting(n, true) from unnest($1::text[]) as n", list(pinned))
+            if (
+                pool is self._writes
+                and not self.replicated
+                and (await pool.fetch("show transaction_read_only"))[0][0] == "on"
+            ):
+                log.warning("%s Callers with limits get 503.", READ_ONLY)
             for name, found in rows:
                 if found != pinned[name]:
                     raise ConfigurationError(
