@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.store import ledger
 from scripts.fake_provider.server import Running
 from tests.support.answers import call, respond
 from tests.support.proxy import STRONG, Proxy, ProxyFactory
+from tests.support.raw_provider import provider, served_by
 
 MISSING = "resp_0123456789abcdef"
 
@@ -94,9 +96,21 @@ async def test_a_conversation_is_its_first_users(
 
 
 async def test_a_conversation_belongs_to_the_tenant_that_created_it(
-    proxy: Proxy, stranger: aiohttp.ClientSession, proxies: ProxyFactory
+    proxy: Proxy, stranger: aiohttp.ClientSession, proxies: ProxyFactory, upstream: Running
 ) -> None:
-    await proxy.services.affinity.claim(proxy.tenant_id, "conv_new", None)
+    created = b'{"id": "conv_new", "object": "conversation", "created_at": 1, "metadata": {}}'
+
+    async def create(head: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert head.startswith(b"POST /v1/conversations ")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(created))
+        writer.write(created)
+        await writer.drain()
+
+    async with provider(create) as url:
+        await served_by(proxy, url)
+        async with proxy.http() as http, http.post("/v1/conversations", json={}) as response:
+            assert (response.status, await response.read()) == (200, created)
+    await served_by(proxy, upstream.url)
     assert (await respond(stranger, STRONG, conversation="conv_new")).status == 404
     async with proxies() as another, another.http(proxy.key) as http:
         assert (await respond(http, STRONG, conversation="conv_new")).status == 200
