@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..accounting.ledger import decision_id
 from ..catalog import Catalog
-from ..dialects import CHAT, MESSAGES
+from ..dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from ..entities import Caller, Provider
 from ..errors import Forbidden, NotFound, RouterError
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
@@ -23,7 +23,8 @@ from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 from ..upstream.client import Reply
 from .downstream import Downstream
-from .paths import forwarded_path
+from .families import Effect
+from .paths import forwarded
 from .stored_answers import holder_of_path
 from .upload import Upload
 
@@ -39,7 +40,7 @@ class Passthrough:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         record = RequestRecord.of(scope)
-        downstream = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
+        downstream = Downstream(send, _dialect(scope["path"]))
         try:
             upload = Upload(receive)
             await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
@@ -49,6 +50,11 @@ class Passthrough:
             await downstream.fail(as_router_error(caught), {})
 
 
+def _dialect(path: str) -> Dialect:
+    """Return the API whose clients read the errors of a path."""
+    return MESSAGES if path.startswith("/v1/messages") else RESPONSES if path.startswith("/v1/responses") else CHAT
+
+
 async def _pass_through(
     services: Services, scope: Scope, record: RequestRecord, upload: Upload, downstream: Downstream
 ) -> None:
@@ -56,14 +62,14 @@ async def _pass_through(
     caller = await services.directory.caller(bearer(headers))
     record.tenant = caller.tenant
     require_scope(caller, "ask")
-    path = forwarded_path(scope)
+    path, effect = forwarded(scope)
     if not services.settings.other_paths:
         raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
     limits: dict[str, str] = {}
     if caller.metered:
-        limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
+        limits = await _admit(services, caller, scope, effect)
     provider = await _provider(services, caller, scope["path"], await services.directory.catalog())
     creates = scope["method"] == "POST" and scope["path"] == _CONVERSATIONS
     length = headers.get(b"content-length")
@@ -92,6 +98,22 @@ async def _claim_created(services: Services, caller: Caller, reply: Reply) -> No
     with suppress(ValueError, KeyError, TypeError):
         conversation = orjson.loads(await reply.peek(_HEAD))["id"]
         await services.affinity.claim(caller.tenant_id, str(conversation), None)
+
+
+async def _admit(services: Services, caller: Caller, scope: Scope, effect: Effect) -> dict[str, str]:
+    """Count a request of a caller with limits, and return the headers that report them.
+
+    Raises `Forbidden` for what limits cannot count, `RateLimited`, and `BudgetSpent` if it may cost money and nothing
+    is left: what it costs is not known.
+    """
+    if effect is Effect.BULK:
+        raise Forbidden(
+            f"{scope['method']} {scope['path']} orders more than limits can count, and this key or account has limits:"
+            " send the requests one by one.",
+            code="uncountable",
+        )
+    costs = (0.0,) if effect is Effect.FREE else ()
+    return (await services.admission.admit(caller, decision_id(), 0, costs)).headers
 
 
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
