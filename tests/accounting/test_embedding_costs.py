@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from app.store import limits as stored_limits
 from app.store import models
 from scripts.fake_provider.server import Running
-from tests.accounting.test_limits import limit
 from tests.support.proxy import Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
@@ -27,6 +28,13 @@ async def remote(proxies: ProxyFactory, upstream: Running, monkeypatch: pytest.M
         while (await proxy.services.directory.catalog()).find(EMBEDDER) is None:
             pass
         yield proxy
+
+
+async def limit(proxy: Proxy, day: float) -> None:
+    """Give the tenant's key a daily budget, and wait until the proxy has been notified of it."""
+    await stored_limits.put_limits(proxy.admin, proxy.tenant_id, proxy.key_id, day_usd=day)
+    while not (await proxy.services.directory.caller(proxy.key)).metered:
+        await asyncio.sleep(0.01)
 
 
 async def rows(proxy: Proxy, count: int) -> list[Any]:
