@@ -116,6 +116,8 @@ class Caller:
     allowed_models: frozenset[int] | None = None
     #: Whether the key or its tenant has limits.
     metered: bool = False
+    #: What the key may do, as in `app.key_scopes`.
+    scopes: frozenset[str] = frozenset(("ask", "teach", "manage"))
 
 
 @dataclass(frozen=True, slots=True)

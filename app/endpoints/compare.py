@@ -126,6 +126,7 @@ routes = [
         Operation(
             summary="Several models' answers to the same prompt, side by side.",
             tag="teaching",
+            scope="ask",
             responses={200: Compared},
             body=Comparison,
         ),

@@ -20,6 +20,7 @@ from ..memory.examples import PromptIn
 from ..routing.options import RoutingOptions
 from ..store import decisions as stored_decisions
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of, text_rules
 from .responses import select
@@ -106,11 +107,12 @@ async def explain(request: Request) -> Response:
     options = RoutingOptions(task=question.task, alpha=question.alpha)
     wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
     neighbours: list[Any] = []
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
         try:
             space = await services.spaces.of(caller)
-            vector = await space.embedder.embed_one(text)
+            paid = services.embedding_costs.payer(caller, space.embedder)
+            vector = await space.embedder.embed_one(text, paid)
         except EmbeddingFailed:
             vector = None
         if vector is not None and question.neighbours:
@@ -151,6 +153,7 @@ routes = [
         Operation(
             summary="Which model would serve a prompt, and why; the prompt is not sent to any model.",
             tag="decisions",
+            scope="teach",
             responses={200: Explanation},
             errors=(404, 429),
             body=Question,

@@ -12,9 +12,11 @@ from ..entities import Caller, Policy
 from ..errors import BadRequest, NotFound
 from ..http.requests import bearer, read_body
 from ..http.validation import parsed_object, validated
+from ..key_scopes import require_scope
 from ..memory.examples import TextRules
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
+from .openapi.operation import OPERATION, Operation
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,10 +35,16 @@ DIGITS = BeforeValidator(_digits)
 
 
 async def authenticate(request: Request) -> tuple[Services, Caller]:
-    """Return the services of the process, and the caller that the API key belongs to. Raises `Unauthorized`."""
+    """Return the services of the process, and the caller that the API key belongs to.
+
+    Raises `Unauthorized`, and `Forbidden` if the key lacks the scope of the operation.
+    """
     services = services_of(request.scope)
     caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
     RequestRecord.of(request.scope).tenant = caller.tenant
+    operation: Operation = request.scope[OPERATION]
+    assert operation.scope is not None, "an operation for tenants needs a scope"
+    require_scope(caller, operation.scope)
     return services, caller
 
 

@@ -17,7 +17,7 @@ from ..entities import Policy
 from ..errors import BadRequest, NotFound
 from ..http.fields import Score, Tag, Text, Tokens, check_storable
 from ..store.memories import Example
-from .embedders import CachedEmbedder
+from .embedders import CachedEmbedder, Paid
 
 #: Maximum examples of one request.
 MAX_EXAMPLES = 1000
@@ -134,17 +134,23 @@ class ExamplesIn(BaseModel):
 
 
 async def examples_of(
-    examples: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, rules: TextRules, *, batch: bool
+    examples: Sequence[ExampleIn],
+    catalog: Catalog,
+    embedder: CachedEmbedder,
+    rules: TextRules,
+    *,
+    batch: bool,
+    paid: Paid | None = None,
 ) -> list[Example]:
     """Look up the models and embed the prompts of `examples`.
 
     Raises `BadRequest` naming the field, with the prefix `examples[i].` in a `batch`, `NotFound` for an unknown policy,
-    and `EmbeddingFailed`.
+    and `EmbeddingFailed`. `paid` is called with the tokens of calls that cost money.
     """
     prefixes = [f"examples[{position}]." if batch else "" for position in range(len(examples))]
     texts = [example.text(rules, example.policy, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
     labels = [labels_of(example, catalog, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
-    vectors = await embedder.embed_many(texts)
+    vectors = await embedder.embed_many(texts, paid)
     found = []
     for example, prefix, text, (scores, tokens), vector in zip(examples, prefixes, texts, labels, vectors, strict=True):
         if vector is None:
