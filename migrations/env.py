@@ -9,11 +9,20 @@ import asyncpg
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, pool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 SCHEMA = "router"
-# The key of the advisory lock that excludes other migrators: "pgrouter" in ASCII.
-ADVISORY_LOCK = 0x7067726F75746572
+#: Attempts to create the schema, while other migrators create it too.
+ATTEMPTS = 5
+# SQLSTATEs of two migrators that create the same schema or table at once; the second waits for the first one's commit.
+_RACES = ("23505", "42P06", "42P07")
+# As Alembic creates it; here because it is also the lock.
+VERSION_TABLE = f"""
+create table {SCHEMA}.alembic_version (
+    version_num varchar(32) not null constraint alembic_version_pkc primary key
+)
+"""
 # The first revision; those of pre-releases are 0001 to 0015.
 FIRST = "0101"
 
@@ -38,10 +47,29 @@ def _refuse_pre_release(connection: Connection) -> None:
         )
 
 
+def _refuse_encoding(connection: Connection) -> None:
+    """Raise `CommandError` for a database that cannot hold every text."""
+    encoding = connection.scalar(text("show server_encoding"))
+    if encoding != "UTF8":
+        raise CommandError(
+            f"its encoding is {encoding}, which cannot store every prompt and name: create a database with"
+            " `create database NAME encoding 'UTF8' template template0`, and set DATABASE_URL to it"
+        )
+
+
+def _lock(connection: Connection) -> None:
+    """Exclude other migrators until the transaction ends, with a lock that roles with fewer rights cannot take."""
+    if connection.scalar(text(f"select to_regnamespace('{SCHEMA}')")) is None:
+        connection.execute(text(f"create schema {SCHEMA}"))
+    if connection.scalar(text(f"select to_regclass('{SCHEMA}.alembic_version')")) is None:
+        connection.execute(text(VERSION_TABLE))
+    connection.execute(text(f"lock table {SCHEMA}.alembic_version in share row exclusive mode"))
+
+
 def _run(connection: Connection) -> None:
     connection.execute(text("set local lock_timeout = '5s'"))
-    connection.execute(text(f"select pg_advisory_xact_lock({ADVISORY_LOCK})"))
-    connection.execute(text(f"create schema if not exists {SCHEMA}"))
+    _refuse_encoding(connection)
+    _lock(connection)
     _refuse_pre_release(connection)
     context.configure(connection=connection, version_table_schema=SCHEMA)
     context.run_migrations()
@@ -57,8 +85,14 @@ async def _online() -> None:
         poolclass=pool.NullPool,
     )
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with engine.begin() as connection:
+                    await connection.run_sync(_run)
+                break
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _RACES:
+                    raise
     finally:
         await engine.dispose()
 

@@ -277,6 +277,24 @@ create type router.policy_settings as (
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL: unchanged.';
 
+create table router.tenant_locks (
+    tenant_id int not null constraint tenant_locks_tenant_fkey references router.tenants on delete cascade,
+    purpose text not null constraint tenant_locks_purpose_check check (purpose in ('memory', 'limits')),
+    constraint tenant_locks_pkey primary key (tenant_id, purpose)
+);
+comment on table router.tenant_locks is 'Rows that are locked and never changed: advisory locks could be taken by any login.';
+comment on column router.tenant_locks.tenant_id is 'The tenant.';
+comment on column router.tenant_locks.purpose is 'The lock: memory (one call that teaches or forgets), limits (one that admits or settles, or adds limits).';
+-- A lock of a row needs the right to update it.
+grant select, update on router.tenant_locks to router_app;
+
+create table router_internal.job_locks (
+    job text constraint job_locks_pkey primary key
+);
+insert into router_internal.job_locks (job) values ('open_day'), ('sweep'), ('move');
+comment on table router_internal.job_locks is 'Rows that are locked and never changed, for maintenance jobs of which one may run.';
+comment on column router_internal.job_locks.job is 'The job: open_day, sweep, or move (of memories between tiers).';
+
 create table router.reader_grants (
     role regrole not null,
     tenant_id int constraint reader_grants_tenant_fkey references router.tenants on delete cascade,
@@ -308,8 +326,13 @@ def upgrade() -> None:
     execute(ROLES)
     execute(TABLES.replace("$WIDTH", str(width())))
     install("_granted_tenants", 1, to="router_reader")
-    isolate("tenants", "api_keys", "policies", "policy_models", "tenant_prices")
+    isolate("tenants", "api_keys", "policies", "policy_models", "tenant_prices", "tenant_locks")
     install("_enter", 1, to=BOTH)
+    install("_add_locks", 1)
+    execute("""
+        create trigger tenants_add_locks after insert on router.tenants
+            for each row execute function router_internal._add_locks();
+    """)
     install("_notify_change", 1)
     for table in ANNOUNCED:
         execute(f"""
@@ -353,10 +376,10 @@ def downgrade() -> None:
     )  # fmt: skip
     execute("""
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
-        drop table router.tenant_prices, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
+        drop table router_internal.job_locks, router.tenant_locks, router.tenant_prices, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
             router.spaces, router.providers;
     """)
-    drop("_notify_change", "_granted_tenants")
+    drop("_notify_change", "_add_locks", "_granted_tenants")
     execute("""
         drop table router.reader_grants;
         drop type router.policy_settings, router.reason, router.backend, router.granularity;

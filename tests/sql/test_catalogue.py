@@ -9,8 +9,8 @@ from tests.support.tenancy import FUNCTIONS, inhabit
 #: Functions that write, and must be declared volatile.
 WRITERS = {
     "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up", "_count_memories", "_enter",
-    "_evict", "_index_partition", "_lock_memory", "_meters_now", "_notify_change", "_open_day", "_open_meter",
-    "_settle", "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
+    "_add_locks", "_evict", "_index_partition", "_lock_limits", "_lock_memory", "_meters_now", "_notify_change",
+    "_open_day", "_open_meter", "_settle", "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
     "create_key", "create_tenant", "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price",
     "drop_space", "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
     "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record", "record_staged",
