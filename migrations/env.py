@@ -77,11 +77,12 @@ def _run(connection: Connection) -> None:
 
 async def _online() -> None:
     url = _url()
-    # asyncpg reads the URL, as in the proxy: SQLAlchemy would not pass on parameters such as `sslmode`. Of several
+    connect = context.config.attributes.get("connect", asyncpg.connect)
+    # The driver reads the URL, as in the proxy: SQLAlchemy would not pass on parameters such as `sslmode`. Of several
     # servers in the URL, only the primary can be migrated.
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(url, target_session_attrs="read-write"),
+        async_creator=lambda: connect(url, target_session_attrs="read-write"),
         poolclass=pool.NullPool,
     )
     try:

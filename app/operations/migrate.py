@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ConfigurationError
 from ..store import schema
+from ..store.dsn import connect
 from ..store.errors import configuration_errors
 
 
@@ -44,6 +45,7 @@ def configuration(url: str | None = None) -> Config:
     ):
         config.set_main_option(option, value.replace("%", "%%"))
     config.attributes["url"] = url
+    config.attributes["connect"] = connect
     return config
 
 

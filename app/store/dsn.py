@@ -16,24 +16,24 @@ import asyncpg
 from ..errors import ConfigurationError
 
 #: Parameters that asyncpg reads as libpq does, and two that Postgres reads itself when a session starts.
-DRIVER = frozenset(
-    "host port dbname database user password passfile service sslmode sslcert sslkey sslrootcert sslcrl sslpassword "
-    "sslnegotiation ssl_min_protocol_version ssl_max_protocol_version target_session_attrs krbsrvname gsslib "
-    "application_name options".split()
-)
+DRIVER = {
+    "host", "port", "dbname", "database", "user", "password", "passfile", "service", "sslmode", "sslcert", "sslkey",
+    "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version",
+    "target_session_attrs", "krbsrvname", "gsslib", "application_name", "options",
+}  # fmt: skip
 #: Parameters of libpq (PostgreSQL 18) that asyncpg cannot express.
-LIBPQ = frozenset(
-    "channel_binding client_encoding fallback_application_name gssdelegation gssencmode hostaddr keepalives "
-    "keepalives_count keepalives_idle keepalives_interval load_balance_hosts max_protocol_version min_protocol_version "
-    "oauth_client_id oauth_client_secret oauth_issuer oauth_scope replication require_auth requirepeer "
-    "scram_client_key scram_server_key servicefile sslcertmode sslcompression sslcrldir sslkeylogfile sslsni "
-    "tcp_user_timeout".split()
-)
+LIBPQ = {
+    "channel_binding", "client_encoding", "fallback_application_name", "gssdelegation", "gssencmode", "hostaddr",
+    "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "load_balance_hosts",
+    "max_protocol_version", "min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer",
+    "oauth_scope", "replication", "require_auth", "requirepeer", "scram_client_key", "scram_server_key",
+    "servicefile", "sslcertmode", "sslcompression", "sslcrldir", "sslkeylogfile", "sslsni", "tcp_user_timeout",
+}  # fmt: skip
 #: Parameters that hosts put in the URLs they display, for other clients (Prisma, node-postgres, Supabase).
-OTHER_CLIENTS = frozenset(
-    "connection_limit pgbouncer pool_timeout prepared_statements schema socket_timeout sslaccept sslidentity "
-    "statement_cache_size supa uselibpqcompat".split()
-)
+OTHER_CLIENTS = {
+    "connection_limit", "pgbouncer", "pool_timeout", "prepared_statements", "schema", "socket_timeout", "sslaccept",
+    "sslidentity", "statement_cache_size", "supa", "uselibpqcompat",
+}  # fmt: skip
 #: Values of `gssencmode` and `replication` that need nothing.
 _HARMLESS = {"gssencmode": ("disable", "prefer"), "replication": ("false", "off", "no", "0")}
 
@@ -78,9 +78,7 @@ class Dsn:
         )
         path = f"/{quote(self.database, safe='')}" if self.database else ""
         query = "&".join(
-            f"{name}={quote(value, safe='')}"
-            for name, value in self.parameters.items()
-            if not names or name in names
+            f"{name}={quote(value, safe='')}" for name, value in self.parameters.items() if not names or name in names
         )
         return f"postgresql://{login}{'@' if login else ''}{hosts}{path}{'?' if query else ''}{query}"
 
@@ -116,13 +114,10 @@ def _for_driver(dsn: str) -> tuple[str, Mapping[str, Any]]:
     found = parse(dsn)
     extra: dict[str, Any] = {}
     kept = {name: value for name, value in found.parameters.items() if name in DRIVER}
-    for name in ("connect_timeout", "application_name"):
-        if name in found.parameters:
-            extra[name] = found.parameters[name]
-    if "connect_timeout" in extra:
-        seconds = int(extra.pop("connect_timeout"))
-        if seconds > 0:
-            extra["connect_timeout"] = max(2.0, seconds)  # as libpq does
+    if "application_name" in kept:
+        extra["application_name"] = kept["application_name"]
+    if (seconds := int(found.parameters.get("connect_timeout", "0"))) > 0:
+        extra["connect_timeout"] = max(2.0, seconds)  # as libpq does
     if kept.get("sslrootcert") == "system":
         # libpq then checks the name too, in every mode.
         del kept["sslrootcert"]
