@@ -100,6 +100,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
+        await db.check_schema()
         width = await stored_spaces.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)

@@ -12,7 +12,11 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from migrations.install import RECORD, execute_on
+from migrations.repair import repair
+
 SCHEMA = "router"
+REVISION = f"select version_num from {SCHEMA}.alembic_version"
 #: Attempts to create the schema, while other migrators create it too.
 ATTEMPTS = 5
 # SQLSTATEs of two migrators that create the same schema or table at once; the second waits for the first one's commit.
@@ -72,7 +76,13 @@ def _run(connection: Connection) -> None:
     _lock(connection)
     _refuse_pre_release(connection)
     context.configure(connection=connection, version_table_schema=SCHEMA)
+    before = connection.scalar(text(REVISION))
+    if before is not None:
+        # Before it is changed: what a migration leaves is recorded as right.
+        repair(connection, execute_on(connection), context.config.attributes.get("report", print))
     context.run_migrations()
+    if connection.scalar(text(REVISION)) != before:
+        execute_on(connection)(RECORD)
 
 
 async def _online() -> None:
@@ -103,5 +113,6 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.execute(f"create schema if not exists {SCHEMA}")
         context.run_migrations()
+        context.execute(RECORD)
 else:
     asyncio.run(_online())

@@ -46,9 +46,11 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Return 200 if the database is reachable with a schema that this version supports, else 503 with the reason."""
+    """Return 200 if the database is reachable with the whole schema of this version, else 503 with the reason."""
     try:
-        await services_of(request.scope).db.check_revision()
+        db = services_of(request.scope).db
+        await db.check_revision()
+        await db.check_schema()
     except (ConfigurationError, DatabaseUnavailable) as error:
         not_ready: NotReady = {"status": "not ready", "reason": str(error)}
         return answer(not_ready, 503)
@@ -75,7 +77,7 @@ routes = [
         "/readyz",
         readyz,
         Operation(
-            summary="Readiness: the database is reachable with a schema that this version supports.",
+            summary="Readiness: the database is reachable with the whole schema of this version.",
             tag="process",
             responses={200: Ready, 503: NotReady},
             key=None,

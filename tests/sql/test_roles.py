@@ -25,7 +25,8 @@ PARTS = {
 FOR_THE_APP = {
     "_add_known", "_add_tasks", "_base_sums", "_bucket_level", "_cost", "_count_memories", "_enter", "_evict",
     "_explanation", "_labels", "_lock_limits", "_lock_memory", "_meters_now", "_open_day", "_prices", "_refusal",
-    "_scan", "_search", "_settle", "_update_speeds", "admit", "authenticate", "candidates", "catalogue", "chores", "decide", "decision",
+    "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit", "authenticate", "candidates",
+    "catalogue", "check_schema", "chores", "decide", "decision",
     "drop_day", "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain",
     "export", "forget", "graduate", "holder", "list_providers", "log_decisions", "neighbours", "prices", "recall",
     "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
