@@ -37,7 +37,7 @@ from .upstream.client import Upstream
 from .upstream.failover import RetryPolicy
 
 #: Time limit for writing the last entries of the ledger at the end, seconds.
-FLUSH = 2.0
+FLUSH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         )
         await upstream.open()
         stack.push_async_callback(upstream.close)
-        ledger = Ledger(db.background, size=settings.ledger_queue)
+        ledger = Ledger(db.background, size=settings.ledger_queue, folder=settings.home / "ledger")
+        stack.push_async_callback(_cancel, asyncio.create_task(ledger.take_up(), name="ledger files"))
         writer = asyncio.create_task(ledger.run(), name="ledger")
         stack.push_async_callback(ledger.close, writer, FLUSH)
         directory = Directory(db)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import asyncpg
 from alembic.util import CommandError
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -49,6 +50,8 @@ insert into router_internal.job_locks (job) values ('open_day'), ('sweep'), ('mo
 """
 #: Rounds in which missing functions are created: some call others.
 _ROUNDS = 8
+#: What is not created again: it has rows, or depends on them.
+_DATA = ("extension", "type", "table", "sequence", "view", "index", "constraint")
 
 Execute = Callable[[str], None]
 
@@ -64,19 +67,26 @@ def repair(connection: Connection, execute: Execute, report: Callable[[str], Non
         if connection.scalar(text("select to_regclass('router.tenants')")) is not None:
             raise CommandError("its schema `router` is incomplete: restore it into an empty database, without errors")
         return
-    problems = _problems(connection)
-    if not problems:
-        return
-    _repair(connection, execute, problems)
-    left = _problems(connection)
-    if left:
-        listing = "; ".join(row.problem for row in left[:5])
-        raise CommandError(
-            f"its schema is incomplete ({len(left)} differences: {listing}): restore it into an empty database, without"
-            " errors"
-        )
+    left = problems = _problems(connection)
+    _refuse_losses(problems)
+    # A second time for the grants of what the first one creates.
+    for _ in range(2):
+        if left:
+            _repair(connection, execute, left)
+            left = _problems(connection)
+    _refuse_losses(left, *{row.kind for row in left})
     for row in problems:
         report(f"Repaired: {row.problem}.")
+
+
+def _refuse_losses(problems: Sequence[Row[tuple[str, str, str, str]]], *kinds: str) -> None:
+    """Raise `CommandError` if something is lost that only a restore brings back: data, or one of `kinds`."""
+    lost = [row.problem for row in problems if row.kind in (*_DATA, *kinds)]
+    if lost:
+        raise CommandError(
+            f"its schema is incomplete ({'; '.join(lost[:5])}; {len(problems)} differences in all): restore it into an"
+            " empty database, without errors"
+        )
 
 
 def _problems(connection: Connection) -> Sequence[Row[tuple[str, str, str, str]]]:
@@ -105,9 +115,9 @@ def _repair(connection: Connection, execute: Execute, problems: Sequence[Row[tup
             for statement in _statements(row):
                 execute(statement.replace("$OWNER", f'"{owner}"'))
         execute(_LOCKS)
-    except DBAPIError as error:
+    except (DBAPIError, asyncpg.PostgresError) as error:
         raise CommandError(
-            f"its schema could not be repaired as {login}: {str(error.orig).splitlines()[0]}; run this command as an"
+            f"its schema could not be repaired as {login}: {str(getattr(error, 'orig', error)).splitlines()[0]}; run this command as an"
             " administrator of the server"
         ) from error
 

@@ -30,7 +30,7 @@ NO_SCHEMA = {"42883", "3F000"}
 #: search_path. With other schemas, a user who may create functions there could have our statements call them.
 PATH = "pg_catalog, pg_temp"
 #: Timeout for closing the connections, seconds.
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 0.5
 #: Timeout of `read_newest` for the primary, if there are standbys, seconds.
 PRIMARY_TIMEOUT = 1.0
 #: Differences of the schema that an error shows.
@@ -198,7 +198,7 @@ class Database:
                 )
 
     async def close(self) -> None:
-        """Close the connections; after two seconds, terminate the rest."""
+        """Close the connections; after half a second, terminate the rest."""
         await asyncio.gather(*(pool.close(CLOSE_TIMEOUT) for pool in {self._writes, self._reads}))
 
     def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:

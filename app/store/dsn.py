@@ -150,7 +150,7 @@ def _parse(dsn: str) -> Dsn:
     authority, _, path = address.partition("/")
     if "@" in path or "@" in query:
         raise _unreadable("an @ comes after a / or ?")
-    login, at, hosts = authority.rpartition("@")
+    login, _, hosts = authority.rpartition("@")
     user, colon, password = login.partition(":")
     names = tuple(_host(each) for each in hosts.split(",")) if hosts else ()
     parameters = dict(_parameter(each) for each in query.split("&")) if question and query else {}
@@ -159,10 +159,10 @@ def _parse(dsn: str) -> Dsn:
         names = _listed(parameters.pop("host"), parameters.pop("port", ""))
     parameters.pop("host", None)
     return Dsn(
-        parameters.pop("user", None) or (_decode(user) if at else None) or None,
-        parameters.pop("password", None) or (_decode(password) if colon else None),
+        parameters.pop("user", "") or _decode(user) or None,
+        parameters.pop("password", "") or (_decode(password) if colon else None),
         names,
-        parameters.pop("dbname", None) or parameters.pop("database", None) or _decode(path),
+        parameters.pop("dbname", "") or parameters.pop("database", "") or _decode(path),
         parameters,
     )
 

@@ -7,7 +7,10 @@ begin atomic
             format('%I.%I', n.nspname, c.relname) as name
         from pg_catalog.pg_class as c
         inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-        where n.nspname in ('router', 'router_internal') and not c.relispartition
+        where
+            n.nspname in ('router', 'router_internal')
+            -- The partitions that maintenance makes.
+            and c.relname !~ '^(decisions_[0-9]{8}|memories_large_[0-9])'
     ),
     functions as materialized (
         select p.oid, p.proowner, p.proacl, p.prosecdef, p.proconfig,
