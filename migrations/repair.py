@@ -116,8 +116,9 @@ def _repair(connection: Connection, execute: Execute, problems: Sequence[Row[tup
                 execute(statement.replace("$OWNER", f'"{owner}"'))
         execute(_LOCKS)
     except (DBAPIError, asyncpg.PostgresError) as error:
+        reported = str(getattr(error, "orig", error)).splitlines()[0]
         raise CommandError(
-            f"its schema could not be repaired as {login}: {str(getattr(error, 'orig', error)).splitlines()[0]}; run this command as an"
+            f"its schema could not be repaired as {login}: {reported}; run this command as an"
             " administrator of the server"
         ) from error
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .. import __version__
-from ..errors import ConfigurationError, DatabaseUnavailable
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from ..http.responses import answer
 from ..services import services_of
 from ..telemetry import metrics
@@ -51,7 +51,7 @@ async def readyz(request: Request) -> Response:
         db = services_of(request.scope).db
         await db.check_revision()
         await db.check_schema()
-    except (ConfigurationError, DatabaseUnavailable) as error:
+    except (ConfigurationError, DatabaseUnavailable, DatabaseError) as error:
         not_ready: NotReady = {"status": "not ready", "reason": str(error)}
         return answer(not_ready, 503)
     ready: Ready = {"status": "ready"}

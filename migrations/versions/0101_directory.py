@@ -39,7 +39,11 @@ create table router.providers (
     provider_id smallint generated always as identity constraint providers_pkey primary key,
     name text not null constraint providers_name_key unique constraint providers_name_check check (name <> ''),
     base_url text not null constraint providers_base_url_check check (base_url ~ '^https?://'),
-    key_variable text,
+    key_variable text constraint providers_key_variable_check check (
+        key_variable ~* '^[a-z][a-z0-9_]*(key|token)$'
+        and key_variable !~* '^(aws|database|google_application|kubernetes|ld_|pg|router|ssh)'
+        and key_variable !~* '(access|encryption|private|secret|signing)_key$'
+    ),
     speaks text[] not null default '{chat,responses,completions,embeddings}'
         constraint providers_speaks_check check (
             cardinality(speaks) > 0 and speaks <@ '{chat,responses,messages,completions,embeddings}'

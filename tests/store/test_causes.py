@@ -186,3 +186,14 @@ async def test_a_setting_that_does_not_reach_the_session_is_reported_at_the_star
     monkeypatch.setitem(database.PINNED, "lock_timeout", "7ms")
     with pytest.raises(ConfigurationError, match=r"lock_timeout = 0, but need 7ms"):
         await db.open()
+
+
+@pytest.mark.parametrize(
+    "kind", [asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.IoError, asyncpg.InternalServerError]
+)
+def test_no_error_shows_a_file_of_the_server(kind: type[asyncpg.PostgresError]) -> None:
+    error = kind('could not extend file "base/16384/2619": No space left on device')
+    error.sqlstate = kind.sqlstate
+    cause = cause_of(error, connected=True)
+    for shown in (str(unavailable(error, cause, "away")), str(translate(error)), translate(error).reported):
+        assert "base" not in shown
