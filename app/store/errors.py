@@ -64,7 +64,9 @@ CONSTRAINTS = {
     "policies_tenant_fkey": "The tenant no longer exists.",
     "providers_name_check": "The provider's name is empty: a provider needs a name.",
     "providers_base_url_check": "A base URL begins with http:// or https:// and ends before /chat/completions.",
-    "providers_key_variable_check": "A provider's key variable is an environment variable with a name like NAME_API_KEY.",
+    "providers_key_variable_check": (
+        "A provider's key variable is an environment variable with a name like NAME_API_KEY."
+    ),
     "models_name_check": "A model's name has 1 to 200 characters, no control characters and no surrounding spaces.",
     "models_upstream_name_check": "The model's upstream name is empty: a model needs an upstream name.",
     "models_provider_fkey": (
