@@ -13,7 +13,7 @@ import pytest
 from app.accounting import ledger_file
 from app.accounting.ledger import Ledger
 from app.errors import DatabaseUnavailable
-from tests.accounting.test_ledger_queue import entry
+from tests.support.ledger_entries import entry
 from tests.support.proxy import Proxy
 
 
