@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from . import dsn
+from .errors import NoWritableServer
 
 #: Timeout for connecting to one server, seconds.
 CONNECT_TIMEOUT = 5.0
@@ -90,6 +91,8 @@ class Servers:
                     self.latest = server
                     return connection
         listing = "; ".join(f"{_host(server)}: {reason}" for server, reason in reasons.items())
+        if answered is None and any(reason.startswith("not ") for reason in reasons.values()):
+            raise NoWritableServer(listing)
         raise ConnectionError(listing) from answered
 
     def suspect(self) -> None:
