@@ -28,8 +28,8 @@ FOR_THE_APP = {
     "_prices", "_refusal", "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit",
     "authenticate", "candidates", "catalogue", "check_schema", "chores", "decide", "decision", "drop_day",
     "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain", "export",
-    "forget", "graduate", "holder", "list_providers", "log_decisions", "neighbours", "prices", "recall", "record",
-    "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
+    "forget", "graduate", "holder", "is_foreign", "keep_response", "list_providers", "log_decisions", "neighbours",
+    "prices", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
 } | WORTH | PARTS  # fmt: skip
 FOR_READERS = {
     "_add_known", "_base_sums", "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
