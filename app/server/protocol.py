@@ -111,13 +111,23 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, in slices; what follows `PIPELINED` waiting requests is kept."""
         self._heard = self.loop.time()
+        # Nearly every request is alone on its connection, and fits into one slice.
+        if (
+            len(data) <= (SLICE_OF_HEADS if self._in_head else SLICE_OF_BODY)
+            and not self._waiting
+            and not self.pipeline
+            and not self._feeding
+        ):
+            self._parse(data)
+            return
         self._waiting.append(memoryview(data))
         self._feed()
 
     def on_response_complete(self) -> None:
         """Go on with the requests that follow."""
         super().on_response_complete()
-        self._head_since = self.loop.time()
+        if self._begun or self._waiting:
+            self._head_since = self.loop.time()
         if self._waiting and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self.flow.pause_reading()
@@ -146,7 +156,7 @@ class Protocol(HttpToolsProtocol):
         elif self.flow.read_paused and not self.pipeline and self.cycle is not None and self.cycle.response_complete:
             self.flow.resume_reading()
 
-    def _parse(self, data: memoryview) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         if self._in_head:
             if not self._head_size:
                 self._head_since = self._heard
