@@ -6,9 +6,10 @@ import asyncio
 import json
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -61,7 +62,7 @@ class Server:
 
 
 @pytest.fixture
-def running(database: str, upstream: Running, tmp_path: Path) -> Iterator[Callable[..., object]]:
+def running(database: str, upstream: Running, tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def start(first: str = "", **environ: str) -> AsyncIterator[Server]:
         admin = Database(database, size=1, role=None)
@@ -76,7 +77,7 @@ def running(database: str, upstream: Running, tmp_path: Path) -> Iterator[Callab
         finally:
             await asyncio.to_thread(serve.stop, signal.SIGTERM)
 
-    yield start
+    return start
 
 
 async def closed(reader: asyncio.StreamReader, within: float = 10) -> bytes:
@@ -87,7 +88,7 @@ async def closed(reader: asyncio.StreamReader, within: float = 10) -> bytes:
         return b""
 
 
-async def test_without_descriptors_clients_get_503_and_service_recovers(running: Callable[..., object]) -> None:
+async def test_without_descriptors_clients_get_503_and_service_recovers(running: Callable[..., Any]) -> None:
     files = 128
     async with running(LIMIT_FILES.format(soft=files, hard=files)) as server:
         await server.until_served()
@@ -109,7 +110,7 @@ async def test_without_descriptors_clients_get_503_and_service_recovers(running:
     assert "Too many open files" not in server.serve.output
 
 
-async def test_every_connection_that_is_let_in_reaches_its_provider(running: Callable[..., object]) -> None:
+async def test_every_connection_that_is_let_in_reaches_its_provider(running: Callable[..., Any]) -> None:
     files = 128
     async with running(LIMIT_FILES.format(soft=files, hard=files)) as server:
         answers = await asyncio.gather(*(server.ask() for _ in range(files)))
@@ -119,7 +120,7 @@ async def test_every_connection_that_is_let_in_reaches_its_provider(running: Cal
     assert "Too many open files" not in server.serve.output
 
 
-async def test_the_limit_of_open_files_is_raised(running: Callable[..., object]) -> None:
+async def test_the_limit_of_open_files_is_raised(running: Callable[..., Any]) -> None:
     hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 4096)
     async with running(LIMIT_FILES.format(soft=256, hard=hard)) as server:
         found = psutil.Process(server.serve.process.pid).rlimit(psutil.RLIMIT_NOFILE)
@@ -133,7 +134,7 @@ def test_clients_may_have_half_of_the_descriptors(descriptors: int, connections:
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/chat", b"GET / HTTP/1.1\r\nhost: h\r\n"])
-async def test_idle_connections_and_half_heads_are_closed(running: Callable[..., object], sent: bytes) -> None:
+async def test_idle_connections_and_half_heads_are_closed(running: Callable[..., Any], sent: bytes) -> None:
     async with running(ROUTER_HEAD_TIMEOUT="1") as server:
         reader, writer = await server.connect()
         writer.write(sent)
@@ -142,7 +143,7 @@ async def test_idle_connections_and_half_heads_are_closed(running: Callable[...,
 
 
 @pytest.mark.parametrize("piece", [MIB, 64 * 1024 + 1])
-async def test_half_uploads_hold_at_most_the_memory_for_bodies(running: Callable[..., object], piece: int) -> None:
+async def test_half_uploads_hold_at_most_the_memory_for_bodies(running: Callable[..., Any], piece: int) -> None:
     most, each, count = 64 * MIB, 20 * MIB - 4096, 16
     async with running(ROUTER_BODY_MEMORY_BYTES=str(most)) as server:
         await server.until_served()
