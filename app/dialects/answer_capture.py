@@ -68,7 +68,7 @@ class AnswerCapture:
         """Return the reported usage; `UNKNOWN` if there is none, or if the body cannot be decompressed."""
         body = self._body()
         if not self._streamed:
-            whole = not self._truncated and _is_parsed_soon(body)
+            whole = not self._truncated and is_parsed_soon(body)
             return self._usage_in(body) if whole else self._dialect.usage(_last_usage(body))
         found = UNKNOWN
         for part in (body, self._head) if self._truncated else (body,):
@@ -83,7 +83,7 @@ class AnswerCapture:
         """Return the `id` of the answer, which a later request to the Responses API may refer to; None if absent."""
         if not self._streamed:
             body = self._body()
-            if not _is_parsed_soon(body):
+            if not is_parsed_soon(body):
                 match = _ID.search(body, 0, HEAD)
                 return match[1].decode("utf-8", "replace") if match and not self._truncated else None
             answer = _parse_object(body)
@@ -141,7 +141,7 @@ class AnswerCapture:
         return self._dialect.usage(_parse_object(text))
 
 
-def _is_parsed_soon(body: bytes) -> bool:
+def is_parsed_soon(body: bytes) -> bool:
     """Whether an answer can be parsed on the event loop: it is small, or has few values."""
     return len(body) <= MOST_VALUES or sum(map(body.count, (b",", b"[", b"{"))) <= MOST_VALUES
 
