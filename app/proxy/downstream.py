@@ -35,7 +35,7 @@ class Downstream:
     """Sends one answer to the client.
 
     `started`: the head is sent; `streamed`: the answer is a stream of events; `capture`: the end of the provider's
-    answer, to read its usage from.
+    answer, to read its usage from, or the number of its last event.
     """
 
     def __init__(self, send: Send, dialect: Dialect) -> None:
@@ -112,8 +112,13 @@ class Downstream:
         """Send a reply on unchanged, with `headers` added."""
         self.streamed = reply.streamed
         self._uncompressed = reply.header(b"content-encoding") is None
+        if self.streamed and self._uncompressed and self._dialect.name == "responses":
+            # The stream of a stored response: an event that ends it early is numbered on.
+            self.capture = AnswerCapture(streamed=True, encoding=None, dialect=self._dialect)
         await self._start(reply.status, _replaced(reply.headers, _encoded(headers)))
         async for chunk in reply.chunks():
+            if self.capture is not None:
+                self.capture.feed(chunk)
             self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)
         await self._send({"type": "http.response.body", "body": b""})

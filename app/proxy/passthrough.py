@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..accounting.ledger import decision_id
 from ..catalog import Catalog
-from ..dialects import CHAT, MESSAGES
+from ..dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from ..entities import Caller, Provider
 from ..errors import Forbidden, NotFound, RouterError
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
@@ -19,7 +19,8 @@ from ..http.responses import as_router_error
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 from .downstream import Downstream
-from .paths import forwarded_path
+from .families import Effect
+from .paths import forwarded
 from .upload import Upload
 
 _OWN = re.compile(r"/v1/router(/|$)")
@@ -32,7 +33,7 @@ class Passthrough:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         record = RequestRecord.of(scope)
-        downstream = Downstream(send, MESSAGES if scope["path"].startswith("/v1/messages") else CHAT)
+        downstream = Downstream(send, _dialect(scope["path"]))
         try:
             upload = Upload(receive)
             await until_disconnect(upload.receive, _pass_through(services_of(scope), scope, record, upload, downstream))
@@ -42,20 +43,25 @@ class Passthrough:
             await downstream.fail(as_router_error(caught), {})
 
 
+def _dialect(path: str) -> Dialect:
+    """Return the API whose clients read the errors of a path."""
+    return MESSAGES if path.startswith("/v1/messages") else RESPONSES if path.startswith("/v1/responses") else CHAT
+
+
 async def _pass_through(
     services: Services, scope: Scope, record: RequestRecord, upload: Upload, downstream: Downstream
 ) -> None:
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
     record.tenant = caller.tenant
-    path = forwarded_path(scope)
+    path, effect = forwarded(scope)
     if not services.settings.other_paths:
         raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
     if caller.allowed_models is not None:
         raise Forbidden(f"This key is for some models alone, and {scope['path']} may ask any.")
     limits: dict[str, str] = {}
     if caller.metered:
-        limits = (await services.admission.admit(caller, decision_id(), 0, ())).headers
+        limits = await _admit(services, caller, scope, effect)
     provider = await _provider(services, caller, scope["path"], await services.directory.catalog())
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
@@ -74,6 +80,22 @@ async def _pass_through(
         await downstream.relay_uncaptured(reply, limits)
     finally:
         reply.close()
+
+
+async def _admit(services: Services, caller: Caller, scope: Scope, effect: Effect) -> dict[str, str]:
+    """Count a request of a caller with limits, and return the headers that report them.
+
+    Raises `Forbidden` for what limits cannot count, `RateLimited`, and `BudgetSpent` if it may cost money and nothing
+    is left: what it costs is not known.
+    """
+    if effect is Effect.BULK:
+        raise Forbidden(
+            f"{scope['method']} {scope['path']} orders more than limits can count, and this key or account has limits:"
+            " send the requests one by one.",
+            code="uncountable",
+        )
+    costs = (0.0,) if effect is Effect.FREE else ()
+    return (await services.admission.admit(caller, decision_id(), 0, costs)).headers
 
 
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
