@@ -151,7 +151,7 @@ async def test_half_uploads_hold_at_most_the_memory_for_bodies(running: Callable
         before = process.memory_info().rss
 
         async def upload() -> asyncio.StreamWriter:
-            _, writer = await server.connect()
+            writer: asyncio.StreamWriter = (await server.connect())[1]
             writer.write(server.head(each))
             try:
                 for _ in range((each - MIB) // piece):
