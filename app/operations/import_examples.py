@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..catalog import Catalog
-from ..errors import BadRequest
+from ..errors import BadRequest, NotFound
 from ..memory.embedders import CachedEmbedder, EmbeddingFailed
-from ..memory.examples import ExampleIn, examples_of, labels_of
+from ..memory.examples import ExampleIn, TextRules, examples_of, labels_of
 from ..store.memories import Example
 from .example_file import ExampleFile
 
@@ -103,7 +103,12 @@ class Contents:
 
 
 async def check(
-    file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance, summary: Summary | None = None
+    file: ExampleFile,
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    rules: TextRules,
+    advance: Advance,
+    summary: Summary | None = None,
 ) -> Contents:
     """Check a file by reading it once; `advance` is called with the bytes read. Takes 8 bytes of memory an example.
 
@@ -118,7 +123,7 @@ async def check(
             try:
                 if isinstance(example, BadRequest):
                     raise example
-                text = await _checked(file, line, example, catalog, embedding, unknown)
+                text = await _checked(file, line, example, catalog, embedding, rules, unknown)
             except BadRequest as error:
                 if summary is None:
                     raise
@@ -144,6 +149,7 @@ async def stage(
     skip: int,
     catalog: Catalog,
     embedding: CachedEmbedder,
+    rules: TextRules,
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
 ) -> None:
@@ -160,7 +166,7 @@ async def stage(
     try:
         with closing(iter(file)) as found:
             for batch in _batches(found, skip):
-                examples = await _embedded(file, batch, catalog, embedding)
+                examples = await _embedded(file, batch, catalog, embedding, rules)
                 if adding is not None:
                     await adding
                 adding = asyncio.create_task(added(examples))
@@ -178,6 +184,7 @@ async def _checked(
     example: ExampleIn,
     catalog: Catalog,
     embedding: CachedEmbedder,
+    rules: TextRules,
     unknown: dict[str, tuple[int, int]],
 ) -> str:
     """Return the text of an example. Adds names of unknown models to `unknown`, with their labels and first line."""
@@ -189,11 +196,11 @@ async def _checked(
         for name in missing:
             labels, first = unknown.get(name, (0, line))
             unknown[name] = (labels + 1, first)
-        text = example.text()
+        text = example.text(rules, example.policy)
         # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
         if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
             raise BadRequest("the prompt contains nothing to embed.", param="prompt")
-    except BadRequest as error:
+    except (BadRequest, NotFound) as error:
         raise BadRequest(file.at(line, error.message), param=error.param) from None
     return text
 
@@ -217,10 +224,14 @@ def _left_out(file: ExampleFile) -> str:
 
 
 async def _embedded(
-    file: ExampleFile, batch: list[tuple[int, ExampleIn]], catalog: Catalog, embedding: CachedEmbedder
+    file: ExampleFile,
+    batch: list[tuple[int, ExampleIn]],
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    rules: TextRules,
 ) -> list[Example]:
     try:
-        return await examples_of([example for _, example in batch], catalog, embedding, batch=True)
+        return await examples_of([example for _, example in batch], catalog, embedding, rules, batch=True)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):
