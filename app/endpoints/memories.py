@@ -15,6 +15,7 @@ from ..errors import BadRequest, NotFound
 from ..http.responses import answer
 from ..store import memories as stored_memories
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation, parameter
 from .requests import DIGITS, authenticate, parse_query
 
@@ -96,7 +97,7 @@ async def list_memories(request: Request) -> Response:
     for name, text in (("search", query.search), ("task", query.task)):
         if text and "\0" in text:
             raise BadRequest(f"{name}: the text contains a NUL character.", param=name)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.recall(
             services.db.background, caller.tenant_id, search=query.search or None, after=query.after,
             limit=query.limit, task=query.task or None, source=query.source, memory_ids=query.ids,
@@ -131,7 +132,7 @@ async def delete_memory(request: Request) -> Response:
     text = request.path_params["memory_id"]
     forgotten = 0
     if len(text) <= len(str(_BIGINT)) and text.isdecimal() and int(text) <= _BIGINT:
-        async with services.turns.turn(caller.tenant_id):
+        async with counted(services, caller):
             forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
@@ -139,7 +140,7 @@ async def delete_memory(request: Request) -> Response:
 
 
 async def delete_memories(request: Request) -> Response:
-    """Delete the memories of `?ids=`, or all if `?all=true` confirms it. Ids that the tenant does not have are ignored."""
+    """Delete the memories of `?ids=`, or all if `?all=true` confirms it; ids of no memory of the tenant are ignored."""
     services, caller = await authenticate(request)
     query = parse_query(request, ForgetQuery)
     if query.ids is None and query.all != "true":
@@ -149,7 +150,7 @@ async def delete_memories(request: Request) -> Response:
         )  # fmt: skip
     if query.ids is not None and query.all is not None:
         raise BadRequest("Give either `ids` or `all`, not both.", param="all")
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, query.ids)
     return answer(_forgotten(forgotten))
 
@@ -166,6 +167,7 @@ routes = [
         Operation(
             summary="The memories, in ascending order of their ids.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryPage},
             errors=(429,),
             query=MemoryQuery,
@@ -178,6 +180,7 @@ routes = [
         Operation(
             summary="Delete some memories, or all.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(429,),
             query=ForgetQuery,
@@ -190,6 +193,7 @@ routes = [
         Operation(
             summary="Delete one memory.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(404, 429),
             parameters=(parameter("memory_id", "path", "The memory's id.", {"type": "integer"}),),

@@ -15,8 +15,10 @@ from ..http.responses import answer
 from ..services import Services
 from ..store import memories as stored_memories
 from ..store import prices as stored_prices
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import DIGITS, authenticate, parse_query
+from .responses import select
 
 #: The most memories of a graph: with more, edges take seconds and a map shows no more than a cloud.
 SAMPLE = 2000
@@ -87,7 +89,7 @@ async def graph(request: Request) -> Response:
     """Return the memories as nodes: all of them, or a sample."""
     services, caller = await authenticate(request)
     query = parse_query(request, GraphQuery)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.nodes(
             services.db.background, caller.tenant_id, _space(services, caller), query.sample
         )
@@ -108,14 +110,14 @@ async def edges(request: Request) -> Response:
     """Return the nearest neighbours, within the sample, of a page of its memories."""
     services, caller = await authenticate(request)
     query = parse_query(request, EdgeQuery)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.edges(
             services.db.background, caller.tenant_id, _space(services, caller),
             k=query.k, sample=query.sample, offset=query.offset, limit=query.limit,
         )  # fmt: skip
     page: EdgePage = {
         "object": "list",
-        "data": [{**row, "similarity": round(row["similarity"], 4)} for row in rows],
+        "data": [select(MemoryEdge, row, similarity=round(row["similarity"], 4)) for row in rows],
         "has_more": len({row["memory_id"] for row in rows}) == query.limit,
     }
     return answer(page)
@@ -150,6 +152,7 @@ routes = [
         Operation(
             summary="The memories as nodes of a graph of similar prompts.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryGraph},
             errors=(429,),
             query=GraphQuery,
@@ -162,6 +165,7 @@ routes = [
         Operation(
             summary="The most similar memories of each memory of the graph, in pages.",
             tag="teaching",
+            scope="teach",
             responses={200: EdgePage},
             errors=(429,),
             query=EdgeQuery,

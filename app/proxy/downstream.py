@@ -11,15 +11,20 @@ import orjson
 from starlette.types import Send
 
 from ..dialects import Dialect
-from ..dialects.answer_capture import AnswerCapture
+from ..dialects.answer_capture import WHOLE, AnswerCapture
 from ..dialects.base import NOT_BEGUN
 from ..dialects.sse import EventSplitter
 from ..dialects.stream_options import without_usage
 from ..errors import RouterError
 from ..http.responses import send_bytes, send_error
+from ..off_loop import LARGE
 from ..upstream.answer import Answer
 from ..upstream.client import Reply
 from .keepalive import KEEP_ALIVE, Comments, paced
+
+#: Bytes of a stream that are split into events at a time.
+PIECE = 16 * 1024
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -30,7 +35,7 @@ class Downstream:
     """Sends one answer to the client.
 
     `started`: the head is sent; `streamed`: the answer is a stream of events; `capture`: the end of the provider's
-    answer, to read its usage from.
+    answer, to read its usage from, or the number of its last event.
     """
 
     def __init__(self, send: Send, dialect: Dialect) -> None:
@@ -107,8 +112,13 @@ class Downstream:
         """Send a reply on unchanged, with `headers` added."""
         self.streamed = reply.streamed
         self._uncompressed = reply.header(b"content-encoding") is None
+        if self.streamed and self._uncompressed and self._dialect.name == "responses":
+            # The stream of a stored response: an event that ends it early is numbered on.
+            self.capture = AnswerCapture(streamed=True, encoding=None, dialect=self._dialect)
         await self._start(reply.status, _replaced(reply.headers, _encoded(headers)))
         async for chunk in reply.chunks():
+            if self.capture is not None:
+                self.capture.feed(chunk)
             self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)
         await self._send({"type": "http.response.body", "body": b""})
@@ -158,20 +168,25 @@ class Downstream:
                 capture.feed(chunk)
                 if comments is not None:
                     comments.feed(chunk)
-                out = b"".join(map(without_usage, events.feed(chunk)))
-                if out:
-                    await self._body(out)
+                for start in range(0, len(chunk), PIECE):
+                    if start:
+                        # A piece may be thousands of tiny events: other requests run in between.
+                        await asyncio.sleep(0)
+                    out = b"".join(map(without_usage, events.feed(chunk[start : start + PIECE])))
+                    if out:
+                        await self._body(out)
         rest = without_usage(events.rest())
         if rest:
             await self._body(rest)
 
     async def _as_event(self, reply: Reply, whole: bytes | None) -> None:
         """Send an answer that is no stream as one event, because the head of a stream is out already."""
-        body = await reply.read() if whole is None else whole
+        body = await reply.read_within(WHOLE) if whole is None else whole
         assert self.capture is not None
         self.capture.feed(body)
         try:
-            text = orjson.dumps(orjson.loads(body))
+            # The line ends of JSON are blanks. A large answer is not parsed, because that stops the event loop.
+            text = orjson.dumps(orjson.loads(body)) if len(body) < LARGE else body.translate(_ONE_LINE)
         except orjson.JSONDecodeError:
             text = orjson.dumps({"error": {"message": body.decode("utf-8", "replace"), "type": "upstream_error"}})
         name = b"event: error\n" if self._dialect.name in ("messages", "responses") and reply.status >= 400 else b""

@@ -13,5 +13,5 @@ begin atomic
 end;
 
 comment on function router_internal._memory_sample is
-'Return up to p_sample memories of a tenant in a space, in the order of a hash of their numbers, with their places from 1.
+'Return up to p_sample memories of a tenant in a space in the order of a hash of their numbers; place counts from 1.
 The choice is pseudo-random and always the same; what is taught or forgotten changes it by as many memories.';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ async def test_dragging_and_keys_move_the_map_without_opening_anything(open_tab:
     await tab.page.mouse.up()
     await tab.page.wait_for_timeout(300)
     seen.append(await tab.page.evaluate(picture))
-    assert all(before != after for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before != after for before, after in pairwise(seen))
     assert await tab.page.locator("dialog").count() == 0
 
 

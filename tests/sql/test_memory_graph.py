@@ -12,7 +12,10 @@ from tests.support.sql_world import Taught, World, direction
 
 
 async def nodes(world: World, tenant: int, sample: int = 2000) -> list[asyncpg.Record]:
-    return await world.app.fetch("select * from router.memory_nodes($1, $2, $3)", tenant, world.space, sample)
+    rows: list[asyncpg.Record] = await world.app.fetch(
+        "select * from router.memory_nodes($1, $2, $3)", tenant, world.space, sample
+    )
+    return rows
 
 
 async def edges(world: World, tenant: int, *rest: int | None) -> list[tuple[int, int, float]]:

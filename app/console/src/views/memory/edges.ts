@@ -2,8 +2,11 @@
 import { json } from "../../api/client";
 import type { EdgePage, MemoryNode } from "../../api/types";
 
-/** Memories whose edges one call returns: few, as each is compared with all others. */
-const PAGE = 40;
+/** Memories whose edges one call returns: few at first, as each is compared with all others. */
+const [FEWEST, MOST] = [20, 200];
+const FIRST = 40;
+/** Milliseconds that a call should take: fewer calls if the server is fast, and none that keeps it busy for long. */
+const GOAL = 60;
 
 export interface EdgeBatch {
   from: Uint16Array;
@@ -50,11 +53,15 @@ export class Edges {
   /** Load the pages that are missing, one after the other. */
   async load(signal: AbortSignal, progress: () => void): Promise<void> {
     const numbers = new Map(this.nodes.map((node, i) => [node.id, i]));
+    let size = FIRST;
     while (this.done < this.nodes.length) {
-      const page = await json<EdgePage>(`/v1/router/memories/graph/edges?offset=${this.done}&limit=${PAGE}`, {
+      const began = performance.now();
+      const page = await json<EdgePage>(`/v1/router/memories/graph/edges?offset=${this.done}&limit=${size}`, {
         signal,
       });
-      this.done = Math.min(this.nodes.length, this.done + PAGE);
+      this.done = Math.min(this.nodes.length, this.done + size);
+      const share = GOAL / Math.max(1, performance.now() - began);
+      size = Math.round(Math.min(MOST, Math.max(FEWEST, size * Math.min(2, share))));
       this.add(page, numbers);
       progress();
     }
