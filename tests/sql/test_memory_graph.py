@@ -28,13 +28,15 @@ async def edges(world: World, tenant: int, *rest: int | None) -> list[tuple[int,
 async def test_a_node_has_labels_by_name_and_the_beginning_of_its_prompt(world: World) -> None:
     tenant = await world.tenant()
     await world.teach(
-        tenant, Taught("x" * 300, {world.large: 0.5, world.small: 0.25}, task="sums", source="judge"), Taught("y", {})
+        tenant,
+        Taught("x" * 300, {world.large: 0.5, world.small: 0.25}, task="sums", source="judge"),
+        Taught("y", {world.small: 1.0}),
     )
     found = {row["excerpt"]: row for row in await nodes(world, tenant)}
     long = found["x" * 200]
     assert (long["task"], long["source"], long["total"]) == ("sums", "judge", 2)
     assert dict(zip(long["models"], long["scores"], strict=True)) == {"small": 0.25, "large": 0.5}
-    assert (found["y"]["models"], found["y"]["task"]) == (None, None)
+    assert (found["y"]["models"], found["y"]["scores"], found["y"]["task"]) == (["small"], [1.0], None)
 
 
 @pytest.mark.parametrize("tier", [0, 1])
