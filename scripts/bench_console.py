@@ -3,7 +3,7 @@
 A demo tenant is taught generated examples (scripts/labels/generator.py) until it has 5,000 memories, more than the map
 shows, and its ledger gets routed requests. Then every call is made in turns on one connection to one process with its
 defaults; the baseline is `GET /v1/models` in the same turns, a call that needs no database. `edges` is a page of the
-map's edges, as the page loads them: the neighbours of 40 memories among 2,000 by exact distances.
+map's edges, as the page loads them: the neighbours of 30 memories among 2,000 by exact distances.
 `explain` has a new prompt each time. Target: 95% of the answers within 100 ms.
 
 Postgres is embedded with its default settings, or the server of TEST_DATABASE_URL or DATABASE_URL. --quick makes 15
@@ -97,7 +97,7 @@ def calls(turn: int, prompt: str) -> dict[str, tuple[str, str, Any]]:
         "memories": f"/v1/router/memories?limit=50&after={turn * 40}",
         "memories, searched": "/v1/router/memories?limit=1000&search=Ghent",
         "graph": "/v1/router/memories/graph",
-        "edges": f"/v1/router/memories/graph/edges?limit=40&offset={turn * 40 % 2000}",
+        "edges": f"/v1/router/memories/graph/edges?limit=30&offset={turn * 30 % 2000}",
     }
     explain = {"model": "auto", "prompt": prompt, "neighbours": 100}
     return {

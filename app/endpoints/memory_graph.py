@@ -40,7 +40,7 @@ class EdgeQuery(GraphQuery):
 
     offset: Annotated[int, DIGITS, Field(ge=0, le=SAMPLE)] = Field(0, description="The first memory of the page.")
     limit: Annotated[int, DIGITS, Field(ge=1, le=200)] = Field(
-        40, description="The number of memories whose edges are returned; each is compared with the whole sample."
+        30, description="The number of memories whose edges are returned; each is compared with the whole sample."
     )
 
 

@@ -3,8 +3,8 @@ import { json } from "../../api/client";
 import type { EdgePage, MemoryNode } from "../../api/types";
 
 /** Memories whose edges one call returns: few at first, as each is compared with all others. */
-const [FEWEST, MOST] = [20, 200];
-const FIRST = 40;
+const [FEWEST, MOST] = [15, 200];
+const FIRST = 30;
 /** Milliseconds that a call should take: fewer calls if the server is fast, and none that keeps it busy for long. */
 const GOAL = 60;
 

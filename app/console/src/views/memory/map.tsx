@@ -64,7 +64,7 @@ export function MemoryMap({ graph, colours, mask, selected, pointed, selecting, 
           style={{ left: `${at.x}px`, top: `${at.y}px` }}
           aria-hidden="true"
         >
-          {node.prompt ?? "(this tenant stores no prompts)"}
+          <span>{node.prompt ?? "(this tenant stores no prompts)"}</span>
         </p>
       )}
       {(!ready || share < 1) && (
