@@ -99,6 +99,14 @@ class Settings:
         float,
         Variable("ROUTER_KEEPALIVE_SECONDS", "pause of a stream after which a comment is sent; 0: off", seconds(0)),
     ] = 0.0
+    stream_usage: Annotated[
+        bool,
+        Variable(
+            "ROUTER_STREAM_USAGE",
+            "ask for the usage of routed chat streams (`include_usage`); 0: it is estimated if none comes",
+            switch(),
+        ),
+    ] = True
     other_paths: Annotated[
         bool, Variable("ROUTER_OTHER_PATHS", "passthrough of other paths; 0: they are answered with 404", switch())
     ] = True

@@ -12,11 +12,12 @@ from ..errors import UpstreamUnavailable
 from .answer import Answer, read_if_short
 from .attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from .backoff import backoff, retry_after
-from .breaker import Breakers
+from .breaker import WAIT, Breakers
 from .client import Reply
+from .rejection import may_hold_more, other_model_may_serve, too_long
 
 #: Statuses that count as a failure of the model, whatever the request.
-_UNHEALTHY = frozenset((401, 408, 429, *range(500, 600)))
+_UNHEALTHY = frozenset((401, 402, 408, 410, 429, *range(500, 600)))
 #: Models that are due for a retry within so many seconds of the first are retried together.
 TOGETHER = 0.05
 
@@ -42,13 +43,21 @@ class Failover:
     """The attempts of one request, the earliest first."""
 
     def __init__(
-        self, breakers: Breakers, retry_policy: RetryPolicy, send: Send, arrived: float, *, routed: bool
+        self,
+        breakers: Breakers,
+        retry_policy: RetryPolicy,
+        send: Send,
+        arrived: float,
+        *,
+        routed: bool,
+        tenant: int | None = None,
     ) -> None:
         """`arrived`: the request's arrival by `time.perf_counter`; `routed`: whether another model may serve."""
         self._breakers = breakers
         self._policy = retry_policy
         self._send = send
         self._routed = routed
+        self._tenant = tenant
         self._arrived = arrived
         self.deadline = arrived + retry_policy.total
         self.attempts: list[Attempt] = []
@@ -94,6 +103,8 @@ class Failover:
                         if self._good(answer):
                             return answer
                         wait = answer.retry_delay(delay)
+                        if self._routed and too_long(answer):
+                            queue = [each for each in queue if may_hold_more(each, answer.attempt.model)]
                         if wait is not None:
                             retries.append((time.perf_counter() + wait, answer.attempt.model))
                 assert failed is not None
@@ -118,13 +129,35 @@ class Failover:
             # Its traceback refers to this frame, which must not refer back: that would be a cycle.
             del error
 
+    def ended(self, answer: Answer) -> None:
+        """Record that an answer has come to its regular end."""
+        if answer.began is not None:
+            model = answer.attempt.model
+            self._breakers.record_success(model.provider.name, model.name, self._tenant, answer.began)
+
+    def cut(self, answer: Answer) -> None:
+        """Record that an answer that had begun broke off."""
+        if answer.began is not None:
+            model = answer.attempt.model
+            answer.attempt.outcome = "cut"
+            self._breakers.record_failure(model.provider.name, model.name)
+
+    def abandoned(self, answer: Answer | None) -> None:
+        """Record that the client has left: before an answer had begun, that is a mark against those it waited for."""
+        if answer is not None:
+            self._breakers.record_abort(answer.attempt.model.provider.name, answer.attempt.model.name)
+            return
+        for attempt in self.attempts:
+            if attempt.outcome == "cancelled" and attempt.seconds >= WAIT and self._tenant is not None:
+                self._breakers.record_waiting(attempt.model.provider.name, attempt.model.name, self._tenant)
+
     def skip_over_budget(self, models: Sequence[Model]) -> None:
         """Record models of the plan that the caller's budget does not cover."""
         for model in models:
             self._skip(model, "over_budget")
 
     def _allows(self, model: Model) -> bool:
-        return self._breakers.allows(model.provider.name, model.name)
+        return self._breakers.allows(model.provider.name, model.name, self._tenant)
 
     def _skip(self, model: Model, outcome: str) -> None:
         attempt = Attempt(model, "fallback" if self.attempts else "chosen", self._arrived)
@@ -132,8 +165,10 @@ class Failover:
         self.attempts.append(attempt)
 
     def _good(self, answer: Answer) -> bool:
-        bad = PROVIDERS_FAULT if self._routed else RETRYABLE
-        return answer.reply is not None and answer.reply.status not in bad
+        reply = answer.reply
+        if reply is None or not self._routed:
+            return reply is not None and reply.status not in RETRYABLE
+        return not (reply.faulty or reply.status in PROVIDERS_FAULT or other_model_may_serve(answer))
 
     async def _try(self, model: Model, why: str) -> Answer:
         attempt = Attempt(model, why, self._arrived)
@@ -143,7 +178,7 @@ class Failover:
             reply = await self._send(model, max(0.001, self.deadline - time.perf_counter()))
             whole = await read_if_short(reply, self.deadline)
         except UpstreamUnavailable as error:
-            attempt.end("timeout" if error.timed_out else "unreachable")
+            attempt.end(error.outcome)
             self._breakers.record_failure(provider, model.name)
             return Answer(attempt, error=error)
         except BaseException:
@@ -153,8 +188,10 @@ class Failover:
         attempt.end(str(reply.status))
         if reply.status in _UNHEALTHY:
             self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)))
+        elif whole is None and reply.status < 400:
+            return Answer(attempt, reply, began=self._breakers.record_begin(provider, model.name, self._tenant))
         else:
-            self._breakers.record_success(provider, model.name)
+            self._breakers.record_success(provider, model.name, self._tenant)
         return Answer(attempt, reply, whole)
 
     async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:
@@ -182,3 +219,5 @@ class Failover:
             for late in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(late, Answer) and not any(late is each for each in kept):
                     late.close()
+                    if late.began is not None:
+                        self.abandoned(late)
