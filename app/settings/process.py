@@ -79,7 +79,7 @@ class Settings:
         float, Variable("ROUTER_CONNECT_TIMEOUT", "time for connecting to a provider, of each attempt", seconds())
     ] = 5.0
     first_byte_timeout: Annotated[
-        float, Variable("ROUTER_FIRST_BYTE_TIMEOUT", "time until the first byte, of each attempt", seconds())
+        float, Variable("ROUTER_FIRST_BYTE_TIMEOUT", "time until the answer begins, of each attempt", seconds())
     ] = 600.0
     idle_timeout: Annotated[
         float, Variable("ROUTER_IDLE_TIMEOUT", "time between two reads of an answer", seconds())
@@ -92,7 +92,7 @@ class Settings:
     hedge: Annotated[
         float,
         Variable(
-            "ROUTER_HEDGE_SECONDS", "time without a first byte until another model is tried too; 0: off", seconds(0)
+            "ROUTER_HEDGE_SECONDS", "time until another model is tried too, if no answer has begun; 0: off", seconds(0)
         ),
     ] = 0.0
     keepalive: Annotated[

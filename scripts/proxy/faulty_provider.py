@@ -61,7 +61,7 @@ def sized(body: bytes, kind: bytes, more: bytes = b"") -> bytes:
     return HEAD % kind + more + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-def well(streamed: bool, more: bytes = b"") -> bytes:
+def well(*, streamed: bool, more: bytes = b"") -> bytes:
     """Return a complete and correct answer."""
     if not streamed:
         return sized(WHOLE, JSON, more)
@@ -123,15 +123,21 @@ async def _stale(call: Call) -> bool:
     """Close each connection at its second request, as if the idle connection had just been closed."""
     if call.number > 1:
         return False
-    await call.write(well(call.streamed))
+    await call.write(well(streamed=call.streamed))
     return True
 
 
 async def _cut_midway(call: Call) -> bool:
+    if not call.streamed:
+        await call.write(well(streamed=False))
+        return True
     await call.write(CHUNKED % EVENTS, *map(chunk, STREAM[:3]))
     return False
 
 
+#: Headers that make a head long.
+LONG = b"content-security-policy: " + b"a" * 20_000 + b"\r\n"
+MANY = b"".join(b"x-note-%d: 1\r\n" % number for number in range(200))
 #: Each fault by name. Streams and whole answers fail alike, but for `midway`, which is well if no stream is requested.
 FAULTS: dict[str, Fault] = {
     "cut": _sends(CHUNKED % EVENTS + chunk(ROLE), CHUNKED % JSON + chunk(WHOLE[:50])),
@@ -152,14 +158,12 @@ FAULTS: dict[str, Fault] = {
     "othertype": _sends(sized(WHOLE, JSON), CHUNKED % EVENTS + b"".join(map(chunk, STREAM)) + LAST, stays=True),
     "errorfirst": _sends(CHUNKED % EVENTS + chunk(event(ERROR)) + LAST, sized(orjson.dumps(ERROR), JSON), stays=True),
     "errorjson": _sends(sized(orjson.dumps(ERROR), JSON), sized(orjson.dumps(ERROR), JSON), stays=True),
-    "longhead": lambda call: _sends(*[well(call.streamed, LONG)] * 2, stays=True)(call),
-    "manyheads": lambda call: _sends(*[well(call.streamed, MANY)] * 2, stays=True)(call),
+    "longhead": _sends(well(streamed=True, more=LONG), well(streamed=False, more=LONG), stays=True),
+    "manyheads": _sends(well(streamed=True, more=MANY), well(streamed=False, more=MANY), stays=True),
     "stale": _stale,
     "midway": _cut_midway,
-    "well": lambda call: _sends(*[well(call.streamed)] * 2, stays=True)(call),
+    "well": _sends(well(streamed=True), well(streamed=False), stays=True),
 }
-LONG = b"content-security-policy: " + b"a" * 20_000 + b"\r\n"
-MANY = b"".join(b"x-note-%d: 1\r\n" % number for number in range(200))
 
 
 @dataclass

@@ -48,7 +48,8 @@ async def ask(
     proxy: Proxy, *, streamed: bool, model: str = "auto", path: str = "chat/completions", **fields: Any
 ) -> tuple[int, bytes, Any]:
     body = {"model": model, "stream": streamed, **ASKED, **fields}
-    async with proxy.http() as http, http.post(f"/v1/{path}", json=body, allow_redirects=False) as response:
+    bounds: Any = {"max_headers": 1000, "max_field_size": 64 * 1024}
+    async with proxy.http() as http, http.post(f"/v1/{path}", json=body, allow_redirects=False, **bounds) as response:
         return response.status, await response.read(), response.headers
 
 
@@ -65,7 +66,9 @@ async def test_what_fails_before_its_first_word_gives_way(proxy: Proxy, fault: s
             assert status == 200
             assert is_well(body, streamed), body
             assert (headers["x-router-model"], headers["x-router-reason"]) == ("well-b", "fallback")
-        assert provider.calls[f"{fault}-a"] in (5, 6, 7), "one call a request, until the breaker opens"
+        # A reset on a reused connection is asked once more on a new one.
+        most = 10 if fault == "reset" else 7
+        assert 5 <= provider.calls[f"{fault}-a"] <= most, "one call a request, until the breaker opens"
         assert provider.calls["well-b"] == 7
 
 

@@ -31,7 +31,7 @@ async def test_a_bad_request_is_sent_once(wrong: int) -> None:
     assert it.asked == ["a"]
 
 
-@pytest.mark.parametrize("fault", [401, 403, 404])
+@pytest.mark.parametrize("fault", [401, 402, 403, 404, 410])
 async def test_an_error_that_another_model_may_not_have_goes_to_the_next_without_retries(fault: int) -> None:
     it = world(a=[fault], b=[fault])
     assert status(await it.answer(A, B)) == fault
