@@ -12,7 +12,7 @@ Nothing can be done for a client whose stream is cut after its first word: it ge
 a complete answer. After five failures in a row a model is passed over until its breaker's pause ends (10 s, then 20 s);
 streams that are under way at the fifth cut, one a connection, are lost too.
 
-Faults: `cut` (the body breaks off), `half` (within an event), `headonly` and `headreset` (a head, then nothing), `reset`,
+Faults: `cut` (the body breaks off), `half` (within an event), `headonly`, `headreset` (a head, then nothing), `reset`,
 `empty` (no body, no event), `done` (a stream with nothing but its end), `comments`, `hang` (no answer), `html` and
 `htmltyped` (a page, with its own or with the expected content type), `redirect` and `moved`, `othertype` (JSON for a
 stream, a stream for JSON), `errorfirst` and `errorjson` (an error under status 200), `longhead` and `manyheads` (over
