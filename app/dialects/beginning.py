@@ -6,6 +6,7 @@ and then fail. Until an answer has begun, another model can still serve the requ
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -23,6 +24,17 @@ _ERROR_NAMES = (b"event: error", b"event:error")
 _MAIN = {"chat": "choices", "messages": "content", "responses": "output"}
 #: Events of the Responses API that only announce content.
 _ANNOUNCING = frozenset(("created", "in_progress", "queued", "content_part.added"))
+
+
+def parsed_or_none(text: bytes) -> Any:
+    """Return JSON parsed, that with halves of surrogate pairs and invalid UTF-8 too; None: it is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return None
 
 
 class StreamBeginning:
@@ -57,10 +69,7 @@ class StreamBeginning:
             return False
         if data == _DONE:
             return True
-        try:
-            parsed = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return False
+        parsed = parsed_or_none(data)
         if not isinstance(parsed, dict):
             return False
         self.error = error_in(parsed, named_error=event.startswith(_ERROR_NAMES))
@@ -119,10 +128,7 @@ def error_in(answer: dict[str, Any], *, named_error: bool = False) -> Any:
 
 def whole_answer(dialect: Dialect, body: bytes) -> dict[str, Any] | None:
     """Return a whole answer parsed, which may report an error; None if it is no answer of that API."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
+    parsed = parsed_or_none(body)
     if not isinstance(parsed, dict):
         return None
     if error_in(parsed) is not None:

@@ -51,8 +51,10 @@ async def read_body(scope: Scope, receive: Receive, headers: Headers, limit: int
     Raises `TooLarge` over `limit` bytes, packed or unpacked, `UnsupportedEncoding`, `BadRequest` if it cannot be
     unpacked, `Overloaded`, and `ClientDisconnected`.
     """
-    coding = headers.get(b"content-encoding")
-    applied = codings(coding) if coding is not None else None
+    applied = None
+    if b"content-encoding" in headers:
+        # Several headers of one name are one list (RFC 9110, 5.3).
+        applied = codings(b",".join(value for name, value in scope["headers"] if name == b"content-encoding"))
     raw = await _read(scope, receive, headers, limit, bodies)
     if not applied or not raw:
         return raw

@@ -13,6 +13,7 @@ from starlette.types import Send
 from ..dialects import Dialect
 from ..dialects.answer_capture import AnswerCapture
 from ..dialects.base import NOT_BEGUN
+from ..dialects.beginning import parsed_or_none
 from ..dialects.sse import ENDS, EventSplitter, WholeEvents, data_of
 from ..dialects.stream_options import UsageFilter
 from ..errors import RouterError, UpstreamUnavailable
@@ -36,7 +37,7 @@ class Downstream:
     """Sends one answer to the client.
 
     `started`: the head is sent; `streamed`: the answer is a stream of events; `incomplete`: it ended early, which HTTP
-    did not show; `capture`: the end of the provider's answer, to read its usage from.
+    did not show; `capture`: the end of the provider's answer, to read its usage from, or the number of its last event.
     """
 
     def __init__(self, send: Send, dialect: Dialect) -> None:
@@ -125,8 +126,13 @@ class Downstream:
         """Send a reply on unchanged, with `headers` added."""
         self.streamed = reply.streamed
         self._uncompressed = reply.header(b"content-encoding") is None
+        if self.streamed and self._uncompressed and self._dialect.name == "responses":
+            # The stream of a stored response: an event that ends it early is numbered on.
+            self.capture = AnswerCapture(streamed=True, encoding=None, dialect=self._dialect)
         await self._start(reply.status, _replaced(reply.headers, _encoded(headers)))
         async for chunk in reply.chunks():
+            if self.capture is not None:
+                self.capture.feed(chunk)
             self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n"))
             await self._body(chunk)
         await self._send({"type": "http.response.body", "body": b""})
@@ -250,11 +256,7 @@ def _is_complete(rest: bytes) -> bool:
     if not data:
         # A comment, or a field without data.
         return b"data" not in rest
-    try:
-        orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return data.strip() == b"[DONE]"
-    return True
+    return data.strip() == b"[DONE]" or parsed_or_none(data) is not None
 
 
 async def _one(body: bytes) -> AsyncGenerator[bytes, None]:

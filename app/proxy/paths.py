@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from starlette.types import Scope
 
 from ..dialects import CHAT, COMPACT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, INPUT_TOKENS, MESSAGES, RESPONSES
 from ..errors import BadRequest, NotFound
+from .families import READING, Effect, effect_of, require_open
 
 #: The APIs that ask a model, each served at exactly its path.
 INFERENCE = (CHAT, RESPONSES, COMPACT, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COMPLETIONS, EMBEDDINGS)
@@ -16,33 +18,39 @@ INFERENCE = (CHAT, RESPONSES, COMPACT, INPUT_TOKENS, MESSAGES, COUNT_TOKENS, COM
 _EXACT = frozenset(f"/v1{each.path}" for each in INFERENCE) | {"/v1/models"}
 #: The steps of those paths, longest first: `/chat/completions` ends with `/completions`.
 _TAILS = sorted((tuple(path.split("/")[2:]) for path in _EXACT), key=len, reverse=True)
-#: Steps by which some API asks a model: a path that has one of them is passed through only if `_KNOWN` has it.
-_ASKING = frozenset(
-    (
-        "chat", "completion", "completions", "complete", "converse", "converse-stream", "deployments", "embedding",
-        "embeddings", "engines", "generate", "infill", "invoke", "messages", "responses",
-    )
-)  # fmt: skip
+#: Parts of steps by which some API asks a model (`chat-messages`, `gemini-2.5-pro:generateContent`): a path that has
+#: one of them is passed through only if `_KNOWN` has it.
+_ASKING = re.compile(
+    r"chat|complet|converse|deployments|embed|engines|generat|infer|infill|interactions|invoke|messages|predict"
+    r"|respond|response"
+)
 _ID = r"[A-Za-z0-9._~:@+-]+"
 #: Paths of OpenAI's and Anthropic's APIs that have such a step and ask no model, and the families that have their own.
 _KNOWN = re.compile(
     rf"/v1/(?:chat/completions/{_ID}(?:/messages)?|messages/batches(?:/{_ID}(?:/results|/cancel)?)?"
     rf"|responses/{_ID}(?:/cancel|/input_items)?|models/{_ID}(?:/{_ID})*"
     r"|(?:files|uploads|batches|audio|images|videos|moderations|vector_stores|assistants|threads|fine_tuning|evals"
-    r"|containers|conversations|realtime|organization|skills)(?:/[^;\\]*)?)"
+    r"|containers|conversations|skills)(?:/[^;\\]*)?)"
 )
-#: A model and its method in one step, as Gemini's API has it: `gemini-2.5-pro:generateContent`.
-_METHOD = re.compile(r":(?:stream)?(?:raw|batch)?(?:generate|predict|embed|converse)[a-z]*$")
 #: Times that percent-encoding is removed: a provider may do it more than once.
 _DECODINGS = 3
 
 
-def forwarded_path(scope: Scope) -> str:
-    """Return the path of a passthrough request below /v1, as the client spelt it.
+class Forwarded(NamedTuple):
+    """A request that is passed through."""
+
+    #: The path below /v1, as the client spelt it.
+    path: str
+    effect: Effect
+
+
+def forwarded(scope: Scope) -> Forwarded:
+    """Return the path of a passthrough request, and what it may cause.
 
     Raises `BadRequest` for a path with `.` or `..` steps, and `NotFound` for another spelling or another place of a
     path that asks a model (letter case, repeated slashes, `/v1` twice, parameters, blanks, percent-encoding, paths of
     Azure and of OpenAI's engines), which a provider might accept: the model would be asked unrouted and uncounted.
+    Raises `NotFound` also for paths that are closed (`families.require_open`).
     """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1")
@@ -52,14 +60,15 @@ def forwarded_path(scope: Scope) -> str:
     steps = re.split(r"[/\\]", decoded)
     if any(_meant(step) in (".", "..") for step in steps) or not path.startswith("/v1/"):
         raise BadRequest("The path has steps that lead elsewhere.", code="unknown_url")
-    if path in _EXACT and (scope["method"] != "POST" or path == "/v1/models"):
-        return path[3:]
+    if path in _EXACT and (scope["method"] in READING or path == "/v1/models"):
+        return Forwarded(path[3:], Effect.FREE if scope["method"] in READING else Effect.PAID)
     known = _KNOWN.fullmatch(path) is not None
     meant = [step for step in map(_meant, steps) if step][1:]
-    asks = bool(_ASKING.intersection(meant)) or meant[:1] == ["models"] or any(map(_METHOD.search, meant))
+    asks = any(map(_ASKING.search, meant)) or meant[:1] == ["models"]
     if meant[:1] in (["v1"], ["router"]) or (asks and not known) or (known and _asks_by_method(scope, meant)):
         raise NotFound(_refusal(scope["method"], path, meant), code="unknown_url")
-    return path[3:]
+    require_open(scope["method"], path, meant)
+    return Forwarded(path[3:], effect_of(scope["method"], meant, known=known))
 
 
 def _meant(step: str) -> str:
@@ -78,8 +87,11 @@ def _refusal(method: str, path: str, meant: list[str]) -> str:
     steps = [step for step in meant if step != "v1"]
     right = next((tail for tail in _TAILS if tuple(steps[-len(tail) :]) == tail), None)
     if right is not None:
+        # A provider might take another method for POST.
+        method = method if method in READING else "POST"
         return f"Invalid URL: write it as {method} /v1/{'/'.join(right)}."
-    if meant[0] in ("v1", "router") and not _ASKING.intersection(steps):
+    own = meant[0] in ("v1", "router") and not any(map(_ASKING.search, steps))
+    if own or _KNOWN.fullmatch(f"/v1/{'/'.join(steps)}"):
         return f"Invalid URL: write it as {method} /v1/{'/'.join(steps)}."
     served = ", ".join(f"/v1{each.path}" for each in INFERENCE if each.billed)
     return f"{method} {path} is not served here: models are asked by POST at {served}."

@@ -12,12 +12,12 @@ from ..errors import UpstreamUnavailable
 from .answer import Answer, read_if_short
 from .attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from .backoff import backoff, retry_after
-from .breaker import WAIT, Breakers
+from .breaker import WAIT, TenantBreakers
 from .client import Reply
 from .rejection import may_hold_more, other_model_may_serve, too_long
 
 #: Statuses that count as a failure of the model, whatever the request.
-_UNHEALTHY = frozenset((401, 402, 408, 410, 429, *range(500, 600)))
+_UNHEALTHY = frozenset((401, 408, 410, 429, *range(500, 600)))
 #: Models that are due for a retry within so many seconds of the first are retried together.
 TOGETHER = 0.05
 
@@ -43,21 +43,13 @@ class Failover:
     """The attempts of one request, the earliest first."""
 
     def __init__(
-        self,
-        breakers: Breakers,
-        retry_policy: RetryPolicy,
-        send: Send,
-        arrived: float,
-        *,
-        routed: bool,
-        tenant: int | None = None,
+        self, breakers: TenantBreakers, retry_policy: RetryPolicy, send: Send, arrived: float, *, routed: bool
     ) -> None:
         """`arrived`: the request's arrival by `time.perf_counter`; `routed`: whether another model may serve."""
         self._breakers = breakers
         self._policy = retry_policy
         self._send = send
         self._routed = routed
-        self._tenant = tenant
         self._arrived = arrived
         self.deadline = arrived + retry_policy.total
         self.attempts: list[Attempt] = []
@@ -133,7 +125,7 @@ class Failover:
         """Record that an answer has come to its regular end."""
         if answer.began is not None:
             model = answer.attempt.model
-            self._breakers.record_success(model.provider.name, model.name, self._tenant, answer.began)
+            self._breakers.record_success(model.provider.name, model.name, answer.began)
 
     def cut(self, answer: Answer) -> None:
         """Record that an answer that had begun broke off."""
@@ -148,8 +140,8 @@ class Failover:
             self._breakers.record_abort(answer.attempt.model.provider.name, answer.attempt.model.name)
             return
         for attempt in self.attempts:
-            if attempt.outcome == "cancelled" and attempt.seconds >= WAIT and self._tenant is not None:
-                self._breakers.record_waiting(attempt.model.provider.name, attempt.model.name, self._tenant)
+            if attempt.outcome == "cancelled" and attempt.seconds >= WAIT:
+                self._breakers.record_waiting(attempt.model.provider.name, attempt.model.name)
 
     def skip_over_budget(self, models: Sequence[Model]) -> None:
         """Record models of the plan that the caller's budget does not cover."""
@@ -157,7 +149,7 @@ class Failover:
             self._skip(model, "over_budget")
 
     def _allows(self, model: Model) -> bool:
-        return self._breakers.allows(model.provider.name, model.name, self._tenant)
+        return self._breakers.allows(model.provider.name, model.name)
 
     def _skip(self, model: Model, outcome: str) -> None:
         attempt = Attempt(model, "fallback" if self.attempts else "chosen", self._arrived)
@@ -187,11 +179,14 @@ class Failover:
             raise
         attempt.end(str(reply.status))
         if reply.status in _UNHEALTHY:
-            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)))
-        elif whole is None and reply.status < 400:
-            return Answer(attempt, reply, began=self._breakers.record_begin(provider, model.name, self._tenant))
+            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)), reply.status)
+        elif reply.status >= 400:
+            # The request is faulty, as the provider states: that tells nothing of the model.
+            self._breakers.record_nothing(provider, model.name)
+        elif whole is None:
+            return Answer(attempt, reply, began=self._breakers.record_begin(provider, model.name))
         else:
-            self._breakers.record_success(provider, model.name, self._tenant)
+            self._breakers.record_success(provider, model.name)
         return Answer(attempt, reply, whole)
 
     async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:

@@ -119,3 +119,9 @@ def test_an_error_that_comes_first_is_the_answer(dialect: Dialect, event: bytes,
 def test_a_whole_answer_has_what_its_api_requires(dialect: Dialect, body: Any, valid: bool) -> None:
     assert (whole_answer(dialect, orjson.dumps(body)) is not None) is valid
     assert whole_answer(dialect, orjson.dumps(body)[:-1]) is None
+
+
+@pytest.mark.parametrize("text", [b"\\ud83d", b"\xff"])
+def test_text_that_is_no_valid_unicode_is_content(text: bytes) -> None:
+    assert whole_answer(CHAT, b'{"choices":[{"message":{"content":"' + text + b'"}}]}') is not None
+    assert outcome(CHAT, b'data: {"choices":[{"delta":{"content":"' + text + b'"}}]}\n\n')[1]

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.errors import BadRequest, NotFound
-from app.proxy.paths import forwarded_path
+from app.proxy.paths import forwarded
 from scripts.fake_provider.server import Running
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.raw_http import Asked, exchange
@@ -32,6 +32,9 @@ SPELLINGS = [
     ("/v1/messages/count_tokens/", "/v1/messages/count_tokens"),
     ("/v1/complete", CHAT), ("/v1/models/gemini-2.5-pro:generateContent", CHAT), ("/v1/model/x/invoke", CHAT),
     ("/v1/x/y:streamGenerateContent", CHAT), ("/v1/responses/resp_1", "/v1/responses"), ("/v1/v1/files", "/v1/files"),
+    ("/v1/text/chatcompletion_v2", CHAT), ("/v1/chat-messages", CHAT), ("/v1/interactions", CHAT),
+    ("/v1/models/x/predictions", CHAT), ("/v1/text-generation", CHAT), ("/v1/fim/completions", "/v1/completions"),
+    ("/v1//images/generations", "/v1/images/generations"), ("/v1/images%2Fgenerations", "/v1/images/generations"),
     ("/v1//router/preferences/rank", "/v1/router/preferences/rank"),
 ]  # fmt: skip
 
@@ -61,19 +64,19 @@ PASSES = [
 @pytest.mark.parametrize(("method", "path"), PASSES)
 def test_paths_that_ask_no_model_pass_as_they_are(method: str, path: str) -> None:
     scope: Any = {"method": method, "path": path, "raw_path": path.encode()}
-    assert forwarded_path(scope) == path[3:]
+    assert forwarded(scope).path == path[3:]
 
 
 @pytest.mark.parametrize("path", ["/v1/files/..;/chat/completions", "/v1/files/%2e%2e%3b/x", "/v1/%25252e%25252e/x"])
 def test_steps_up_are_refused_however_they_are_spelt(path: str) -> None:
     with pytest.raises((BadRequest, NotFound)):
-        forwarded_path({"method": "POST", "path": path, "raw_path": path.encode()})
+        forwarded({"method": "POST", "path": path, "raw_path": path.encode()})
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/v1/Models", "/v1//models", "/v1/v1/models", "/v1/models;a=b"])
 def test_the_list_of_models_has_one_spelling(path: str) -> None:
     with pytest.raises(NotFound, match="write it as GET /v1/models"):
-        forwarded_path({"method": "GET", "path": path, "raw_path": path.encode()})
+        forwarded({"method": "GET", "path": path, "raw_path": path.encode()})
 
 
 async def test_compact_is_routed_as_responses_are(proxy: Proxy, upstream: Running) -> None:

@@ -189,3 +189,17 @@ async def test_the_requests_time_ends_a_stream_that_does_not(proxies: ProxyFacto
         assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_timeout"
         assert (await proxy.ledger())[0]["status"] == 504
         await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")
+
+
+async def test_the_stream_of_a_stored_response_that_dies_is_numbered_on(proxy: Proxy) -> None:
+    async with proxy.http() as http:
+        asked = {"model": STRONG, "input": "hi", "background": True}
+        async with http.post("/v1/responses", json=asked) as response:
+            name = orjson.loads(await response.read())["id"]
+    came = await exchange(
+        proxy.url, proxy.key, Asked("GET", f"/v1/responses/{name}?stream=true&fake=die-after%3D4%3Bgap%3D0.01")
+    )
+    events = [orjson.loads(data) for data in map(data_of, cut(came.body)) if data]
+    assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+    assert (events[-1]["response"]["id"], events[-1]["response"]["status"]) == (name, "failed")
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
