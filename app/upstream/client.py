@@ -274,7 +274,7 @@ class Upstream:
         began = time.monotonic()
         try:
             return await self._session.request(method, url, data=_data(body), headers=headers, allow_redirects=False)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
             # A body that is forwarded as it arrives is gone.
             if not reused.get() or isinstance(body, AsyncIterator) or time.monotonic() - began > STALE:
                 raise

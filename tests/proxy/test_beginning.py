@@ -40,7 +40,19 @@ async def faulty(proxy: Proxy, fault: str, second: str = "well-b") -> AsyncItera
             weights=None,
             settings={},
         )
-        proxy.services.directory.invalidate()
+        for _ in range(100):
+            # A load that began before the change may end after it.
+            proxy.services.directory.invalidate()
+            known = (await proxy.services.directory.catalog()).providers.get("faulty")
+            policy = (await proxy.services.directory.caller(proxy.key)).policies["auto"]
+            catalog = await proxy.services.directory.catalog()
+            if (
+                known is not None
+                and known.base_url == provider.url
+                and catalog.by_id[policy.default_model].name == names[0]
+            ):
+                break
+            await asyncio.sleep(0.02)
         yield provider
 
 
