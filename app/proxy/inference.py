@@ -190,9 +190,9 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
 
 
 def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
-    """Whether the usage of the answer is there because the router asked for it."""
+    """Whether the provider of the answer has accepted the router's request for usage."""
     refusing = exchange.services.upstream.without_stream_options
-    return exchange.adds_usage and answer.attempt.model.provider.name not in refusing
+    return answer.attempt.model.provider.name not in refusing
 
 
 async def serve(exchange: Exchange) -> int:
@@ -209,6 +209,7 @@ async def serve(exchange: Exchange) -> int:
     assert answer.reply is not None
     exchange.answer = answer
     record.answered, record.relayed = answer.attempt, True
+    drop_usage = exchange.adds_usage and _drops_usage(exchange, answer)
     if exchange.dialect.name == "responses" and answer.reply.status < 400:
         await _claim_conversation(exchange, answer)
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
@@ -218,7 +219,7 @@ async def serve(exchange: Exchange) -> int:
                 answer,
                 exchange.headers_of_answer(),
                 routed=record.routed,
-                drop_usage=_drops_usage(exchange, answer),
+                drop_usage=drop_usage,
                 keepalive=keepalive,
             )
         (failover.cut if downstream.incomplete else failover.ended)(answer)
