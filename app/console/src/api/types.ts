@@ -31,3 +31,4 @@ export type PolicyEntry = Schemas["PolicyEntry"];
 export type ModelEntry = Schemas["ModelEntry"];
 export type ProviderEntry = Schemas["ProviderEntry"];
 export type LimitEntry = Schemas["LimitEntry"];
+export type BreakerEntry = Schemas["BreakerEntry"];
