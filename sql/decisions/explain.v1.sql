@@ -30,9 +30,8 @@ declare
     v_context router.context;
 begin
     perform router_internal._enter(p_tenant);
-    select * into v_context from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models);
-    v_context.k := coalesce(p_k, v_context.k);
-    v_context.tau := coalesce(p_tau, v_context.tau);
+    select * into v_context
+    from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models, p_k, p_tau);
     return query
     with ranked as materialized (
         select d.*, m.name, o.priced_on
