@@ -71,6 +71,7 @@ def put_policy(
             models=wanted,
             weights=shares,
             settings=settings,
+            by="cli",
         )
 
     with options("weights"):

@@ -19,6 +19,7 @@ from ..errors import (
     InsufficientMemory,
     InvalidValue,
     NotFound,
+    OperatorOnly,
     PermissionDenied,
     RouterError,
     RowConflict,
@@ -44,6 +45,9 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
+    "RT014": NotFound,  # no such change of a policy
+    "RT015": Conflict,  # a change of a policy that cannot be undone, for instance because the policy changed since
+    "RT016": OperatorOnly,  # a change of a policy that a tenant may not undo
 }
 
 log = logging.getLogger("pgrouter.store")
