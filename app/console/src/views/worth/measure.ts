@@ -45,10 +45,8 @@ export function useBacktest(policy: string, confidence: number): BacktestQuery {
     setState({ place, busy: true });
     inTurn(
       () =>
-        json<BacktestReport>("/v1/router/backtest", {
-          json: backtestBody(policy, confidence),
-          signal: abort.signal,
-        }),
+        // A call that runs is not aborted: the next one would find the server still busy with it.
+        json<BacktestReport>("/v1/router/backtest", { json: backtestBody(policy, confidence) }),
       abort.signal,
     )
       .then((report) => {
@@ -89,7 +87,7 @@ export interface Wanted {
 /** Calibrate, or with `dryRun` only learn what would be set. */
 export function calibrate(wanted: Wanted, dryRun: boolean, signal: AbortSignal): Promise<Calibration> {
   return inTurn(
-    () => json<Calibration>("/v1/router/calibrate", { json: { ...wanted, dry_run: dryRun }, signal }),
+    () => json<Calibration>("/v1/router/calibrate", { json: { ...wanted, dry_run: dryRun } }),
     signal,
   );
 }

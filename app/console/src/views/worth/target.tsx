@@ -81,7 +81,7 @@ export function Target(props: Props) {
   };
   const body = { policy, target, confidence, tune, dry_run: true };
   // Rounded down, because the server measures the bound anew.
-  const best = Math.floor(guess.best * 200 - 1e-9) / 200;
+  const best = Math.floor(guess.best * 200 + 1e-9) / 200;
   return (
     <Panel
       title="Hold it to a target"
