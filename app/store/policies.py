@@ -41,7 +41,10 @@ async def put_policy(
     settings: Mapping[str, Any] = MappingProxyType({}),
     by: ChangedBy = "cli",
 ) -> int:
-    """Add or change a policy; return its number. `by`: who changes it, for its history. Raises `BadRequest` for a model that is unknown or has no price."""
+    """Add or change a policy; return its number. `by`: who changes it, for its history.
+
+    Raises `BadRequest` for a model that is unknown or has no price.
+    """
     rows = await db.fetch(
         "select router.put_policy($1, $2, $3, $4, $5, $6, $7, $8)",
         tenant_id,

@@ -77,9 +77,7 @@ async def test_a_target_is_seen_as_a_diff_applied_and_undone(open_tab: OpenTab, 
     await tab.page.click(APPLY)
     await tab.page.wait_for_selector("dialog .worth-diff")
     diff = await tab.page.inner_text("dialog .worth-diff")
-    planned = await call(
-        demo, "calibrate", json={"policy": "auto", "target": 0.995, "tune": False, "dry_run": True}
-    )
+    planned = await call(demo, "calibrate", json={"policy": "auto", "target": 0.995, "tune": False, "dry_run": True})
     assert all(text in diff for text in ("alpha", "0.265", f"{planned['after']['alpha']:g}"))
     # Nothing is changed by looking, nor by leaving.
     await tab.page.keyboard.press("Escape")

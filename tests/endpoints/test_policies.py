@@ -105,9 +105,7 @@ async def test_a_policy_that_does_not_learn_is_refused(proxy: Proxy) -> None:
 async def test_one_measurement_of_a_tenant_at_a_time(proxy: Proxy) -> None:
     await proxy.rank(lessons(200))
     body = {"target": 0.9, "dry_run": True}
-    statuses = [
-        status for status, _ in await asyncio.gather(*(call(proxy, "calibrate", body) for _ in range(3)))
-    ]
+    statuses = [status for status, _ in await asyncio.gather(*(call(proxy, "calibrate", body) for _ in range(3)))]
     assert sorted(statuses) == [200, 429, 429]
 
 

@@ -106,7 +106,7 @@ async def test_a_policy_that_changed_since_is_left_alone_unless_forced(world: Wo
     change = (await changes(world, tenant))[0]["change_id"]
     await world.policy(tenant, alpha=0.4, seed_count=9)
     before = await state(world, tenant)
-    with pytest.raises(asyncpg.PostgresError, match="changed since change .*, in seed_count") as caught:
+    with pytest.raises(asyncpg.PostgresError, match=r"changed since change .*, in seed_count") as caught:
         await undo(world, tenant, change)
     assert caught.value.sqlstate == "RT015"
     assert await state(world, tenant) == before
