@@ -14,8 +14,10 @@ from typing import cast
 from starlette.types import Scope
 
 from .accounting.admission import Admission
+from .accounting.embedding_costs import EmbeddingCosts
 from .accounting.ledger import Ledger
 from .accounting.turns import Measuring, Turns
+from .dialects.markers import markers_of
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
 from .http.requests import Bodies
@@ -37,7 +39,7 @@ from .upstream.client import Upstream
 from .upstream.failover import RetryPolicy
 
 #: Time limit for writing the last entries of the ledger at the end, seconds.
-FLUSH = 2.0
+FLUSH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Services:
     upstream: Upstream
     #: The queue of served requests.
     ledger: Ledger
+    #: Books what embeddings cost.
+    embedding_costs: EmbeddingCosts
     #: Connections as the owner of the schema, for the admin API alone.
     owner: Owner
     #: Checks limits.
@@ -100,6 +104,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
+        await db.check_schema()
         width = await stored_spaces.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
@@ -114,7 +119,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         )
         await upstream.open()
         stack.push_async_callback(upstream.close)
-        ledger = Ledger(db.background, size=settings.ledger_queue)
+        ledger = Ledger(db.background, size=settings.ledger_queue, folder=settings.home / "ledger")
+        stack.push_async_callback(_cancel, asyncio.create_task(ledger.take_up(), name="ledger files"))
         writer = asyncio.create_task(ledger.run(), name="ledger")
         stack.push_async_callback(ledger.close, writer, FLUSH)
         directory = Directory(db)
@@ -130,6 +136,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             stack.push_async_callback(_cancel, keeper)
         stack.enter_context(metrics.track_gauges(_gauges(db, ledger, spaces)))
         breakers = Breakers()
+        costs = EmbeddingCosts(ledger, lambda: directory.known_catalog)
         stack.enter_context(metrics.track_breakers(breakers.states))
         if metrics.DIRECTORY in os.environ:
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_fresh(), name="gauges"))
@@ -139,17 +146,22 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             directory=directory,
             spaces=spaces,
             router=Router(
-                Ranking(db, spaces, deadline=settings.decision_deadline), tokenizers, enabled=settings.routing
+                Ranking(db, spaces, deadline=settings.decision_deadline, costs=costs),
+                tokenizers,
+                markers_of(settings.markers),
+                enabled=settings.routing,
             ),
             upstream=upstream,
             ledger=ledger,
+            embedding_costs=costs,
             owner=owner,
             admission=Admission(db, deadline=settings.admission_deadline),
             breakers=breakers,
             retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             affinity=ResponseAffinity(db),
             observer=Observer(traces),
-            # Of the connections for such calls, one tenant may hold half, and backtests leave one.
+            # Of the connections for such calls, one tenant may hold half, and backtests leave one. If there is
+            # only one, a backtest has a connection of its own.
             turns=Turns(max(1, db.shared // 2)),
             measuring=Measuring(max(1, db.shared - 1)),
             bodies=Bodies(settings.body_memory),

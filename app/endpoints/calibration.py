@@ -17,6 +17,7 @@ from ..memory.backtest import shares_of
 from ..store import backtests as stored_backtests
 from ..store import policies as stored_policies
 from .admin.policy_fields import finite
+from .calls import count
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
 
@@ -94,12 +95,13 @@ async def calibrate(request: Request) -> Response:
             f"Policy {policy.name} has backend {policy.backend}, which does not learn: only knn can be calibrated.",
             param=param,
         )
+    await count(services, caller)
     async with services.measuring.backtest(caller.tenant_id):
         before = await stored_policies.settings_of(services.db.background, caller.tenant_id, policy.policy_id)
         after = await until_disconnect(
             request.receive,
             stored_backtests.calibrate(
-                services.db.background,
+                services.db.measuring,
                 caller.tenant_id,
                 policy.policy_id,
                 services.spaces.own.space_id if caller.space is None else caller.space.space_id,
@@ -137,6 +139,7 @@ routes = [
         Operation(
             summary="Set a policy to keep a share of its default model's quality at the least cost.",
             tag="decisions",
+            scope="manage",
             responses={200: Calibration},
             errors=(404, 422, 429),
             body=Target,

@@ -16,6 +16,7 @@ from ..http.responses import answer
 from ..store import policies as stored_policies
 from ..store import policy_changes as stored_changes
 from .admin.policies import PolicyEntry, policy_entry
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import DIGITS, authenticate, parse_body, parse_query, policy_of
 from .responses import Listing, listing
@@ -77,7 +78,7 @@ class UndoneChange(TypedDict):
 async def list_policies(request: Request) -> Response:
     """Return the tenant's policies with every setting."""
     services, caller = await authenticate(request)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_policies.list_policies(services.db.background, caller.tenant_id)
     return answer(listing([policy_entry(row) for row in rows]))
 
@@ -87,7 +88,7 @@ async def list_changes(request: Request) -> Response:
     services, caller = await authenticate(request)
     policy = policy_of(caller, request.path_params["policy"], "policy")
     query = parse_query(request, ChangeQuery)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_changes.list_policy_changes(
             services.db.background, caller.tenant_id, policy.policy_id, limit=query.limit
         )
@@ -99,7 +100,7 @@ async def undo_change(request: Request) -> Response:
     services, caller = await authenticate(request)
     policy, change = policy_of(caller, request.path_params["policy"], "policy"), request.path_params["change"]
     wanted = await parse_body(request, Undo, optional=True)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         if change > _LARGEST:
             raise NotFound(f"The policy {policy.name!r} has no change {change}.", param="change")
         undone = await stored_changes.undo_policy_change(
@@ -138,6 +139,7 @@ routes = [
         Operation(
             summary="The policies with every setting.",
             tag="decisions",
+            scope="manage",
             responses={200: Listing[PolicyEntry]},
             errors=(429,),
         ),
@@ -149,6 +151,7 @@ routes = [
         Operation(
             summary="The changes of a policy, newest first.",
             tag="decisions",
+            scope="manage",
             responses={200: Listing[RecordedChange]},
             errors=(404, 429),
             query=ChangeQuery,
@@ -161,6 +164,7 @@ routes = [
         Operation(
             summary="Undo a change of a policy.",
             tag="decisions",
+            scope="manage",
             responses={200: UndoneChange},
             errors=(403, 404, 409, 429),
             body=Undo,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,17 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from ..accounting.ledger import decision_id
 from ..catalog import Catalog
 from ..entities import Caller
-from ..errors import Conflict, DatabaseUnavailable
+from ..errors import BudgetSpent, Conflict, DatabaseUnavailable, LimitsUnchecked, RateLimited
 from ..http.responses import answer
 from ..http.validation import parsed_object, validated
-from ..memory.embedders import EmbeddingFailed
+from ..memory.embedders import EmbeddingFailed, Paid
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
 from ..store import memories as stored_memories
+from .calls import count
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, raw_body
+from .requests import authenticate, raw_body, text_rules
 
 
 class Taught(TypedDict):
@@ -28,43 +31,97 @@ class Taught(TypedDict):
 
     object: Literal["router.memories"]
     taught: Annotated[int, Field(description="The number of examples.")]
-    created: Annotated[int, Field(description="The number of examples that are new memories.")]
-    overwritten: Annotated[int, Field(description="The number of examples that replaced a memory of the same prompt.")]
+    created: Annotated[int, Field(description="The number of new memories.")]
+    overwritten: Annotated[int, Field(description="The number of memories of the same prompt that were replaced.")]
+    copies: Annotated[
+        int, Field(description="The number of examples that repeat a prompt of the batch; the last one counts.")
+    ]
     memory_ids: Annotated[list[int], Field(description="The memories' ids, in the order of the examples.")]
 
 
 async def rank(request: Request) -> Response:
     """Record one example or a batch; either all of it or nothing."""
     services, caller = await authenticate(request)
-    body = await parsed_object(await raw_body(request))
+    raw = await raw_body(request)
+    body = await parsed_object(raw)
     batch = "examples" in body
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
-    try:
-        async with services.turns.turn(caller.tenant_id):
-            recorded = await _record(services, caller, examples, catalog, batch=batch)
-    except Conflict:
-        # The tenant was switched to another embedding space meanwhile.
-        services.directory.invalidate()
-        _, caller = await authenticate(request)
-        async with services.turns.turn(caller.tenant_id):
-            recorded = await _record(services, caller, examples, catalog, batch=batch)
+    async with _paying(services, caller, len(raw)) as paid:
+        try:
+            async with services.turns.turn(caller.tenant_id):
+                recorded = await _record(services, caller, examples, catalog, paid, batch=batch)
+        except Conflict:
+            # The tenant was switched to another embedding space meanwhile.
+            services.directory.invalidate()
+            _, caller = await authenticate(request)
+            async with services.turns.turn(caller.tenant_id):
+                recorded = await _record(services, caller, examples, catalog, paid, batch=batch)
+    different = len({memory_id for memory_id, _ in recorded})
+    created = sum(created for _, created in recorded)
     taught: Taught = {
         "object": "router.memories",
         "taught": len(recorded),
-        "created": sum(created for _, created in recorded),
-        "overwritten": sum(not created for _, created in recorded),
+        "created": created,
+        "overwritten": different - created,
+        "copies": len(recorded) - different,
         "memory_ids": [memory_id for memory_id, _ in recorded],
     }
     return answer(taught)
 
 
+@asynccontextmanager
+async def _paying(services: Services, caller: Caller, size: int) -> AsyncIterator[Paid | None]:
+    """Count a call of `size` bytes against the caller's limits, and book what its embeddings cost.
+
+    Raises `RateLimited`, `BudgetSpent` and `LimitsUnchecked`.
+    """
+    costs = services.embedding_costs
+    try:
+        model = costs.model_of((await services.spaces.of(caller, wait=True)).embedder)
+    except EmbeddingFailed:
+        model = None
+    if model is None:
+        await count(services, caller)
+        yield None
+        return
+    decision, spent, reserved = decision_id(), 0, False
+
+    def paid(tokens: int) -> None:
+        nonlocal spent
+        spent += tokens
+
+    try:
+        if caller.metered:
+            # Four bytes are a token; the scores count too, as nothing is known of the texts yet.
+            cost = costs.cost(model, size // 4)
+            reserved = True
+            reserved = (await services.admission.admit(caller, decision, 0, (cost,))).counted
+        yield paid
+    except (RateLimited, BudgetSpent):
+        reserved = False
+        raise
+    except LimitsUnchecked as error:
+        reserved = error.uncertain
+        raise
+    finally:
+        if spent or reserved:
+            costs.book(caller, model, spent, decision)
+
+
 async def _record(
-    services: Services, caller: Caller, examples: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
+    services: Services,
+    caller: Caller,
+    examples: Sequence[ExampleIn],
+    catalog: Catalog,
+    paid: Paid | None,
+    *,
+    batch: bool,
 ) -> list[tuple[int, bool]]:
     try:
         space = await services.spaces.of(caller, wait=True)
-        embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
+        rules = text_rules(services, caller)
+        embedded = await examples_of(examples, catalog, space.embedder, rules, batch=batch, paid=paid)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
     db = services.db.background
@@ -79,8 +136,9 @@ routes = [
         Operation(
             summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
             tag="teaching",
+            scope="teach",
             responses={200: Taught},
-            errors=(409, 429),
+            errors=(404, 409, 429),
             body=ExampleIn | ExamplesIn,
         ),
     )

@@ -83,11 +83,16 @@ class Directory:
         before = self._generation
         try:
             providers = await stored_providers.providers(self._db)
-            self._catalog = Catalog(await models.models(self._db, providers), providers)
+            self._catalog = Catalog(await models.labelled_models(self._db, providers), providers)
             self._catalog_loaded = (time.monotonic(), before)
         except DatabaseUnavailable:
             if self._catalog is None:
                 raise
+        return self._catalog
+
+    @property
+    def known_catalog(self) -> Catalog | None:
+        """The catalog as it was loaded last, however old; None: it has not been loaded."""
         return self._catalog
 
     def invalidate(self) -> None:

@@ -31,6 +31,11 @@ NO_PRIMARY = (
     "or another server is promoted."
 )
 
+READ_ONLY = (
+    "The database accepts no writes: it is a standby, or its host has set default_transaction_read_only, for example "
+    "because the disk is full. Until it does, nothing can be taught, changed or recorded."
+)
+
 #: Errors that `sql/` raises, by SQLSTATE.
 REFUSALS: dict[str, type[RouterError]] = {
     "RT001": NotFound,  # no such tenant
@@ -45,10 +50,14 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
-    "RT014": NotFound,  # no such change of a policy
-    "RT015": Conflict,  # a change of a policy that cannot be undone, for instance because the policy changed since
-    "RT016": OperatorOnly,  # a change of a policy that a tenant may not undo
+    "RT014": BadRequest,  # no such scope of keys
+    "RT015": NotFound,  # no such change of a policy
+    "RT016": Conflict,  # a change of a policy that cannot be undone, for instance because the policy changed since
+    "RT017": OperatorOnly,  # a change of a policy that a tenant may not undo
 }
+
+#: Classes of SQLSTATEs that concern the server's files, configuration or memory, and not the statement.
+INTERNAL = ("53", "58", "F0", "XX")
 
 log = logging.getLogger("pgrouter.store")
 
@@ -65,12 +74,19 @@ CONSTRAINTS = {
     "policies_tenant_fkey": "The tenant no longer exists.",
     "providers_name_check": "The provider's name is empty: a provider needs a name.",
     "providers_base_url_check": "A base URL begins with http:// or https:// and ends before /chat/completions.",
+    "providers_key_variable_check": (
+        "A provider's key variable is an environment variable with a name like NAME_API_KEY."
+    ),
     "models_name_check": "A model's name has 1 to 200 characters, no control characters and no surrounding spaces.",
     "models_upstream_name_check": "The model's upstream name is empty: a model needs an upstream name.",
     "models_provider_fkey": (
         "The provider still serves models, perhaps disabled ones: move them to another provider first."
     ),
 }
+
+
+class NoWritableServer(ConnectionError):
+    """None of several servers accepts writes, but one answers."""
 
 
 #: Errors of a call that say nothing against its statement: it may succeed later.
@@ -112,6 +128,8 @@ def cause_of(error: BaseException, *, connected: bool) -> Cause:
         return cause if connected or state[:2] == "08" else "connect"
     if isinstance(error, TimeoutError):
         return "timeout" if connected else "connect"
+    if isinstance(error, NoWritableServer):
+        return "read_only"
     if isinstance(error.__cause__, asyncpg.PostgresError):
         # One of several servers answered.
         return "connect"
@@ -120,7 +138,14 @@ def cause_of(error: BaseException, *, connected: bool) -> Cause:
 
 def unavailable(error: BaseException, cause: Cause, message: str) -> DatabaseUnavailable:
     """Return the error for the caller: `message`, or if the server aborted the call, why."""
-    if isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization", "aborted"):
+    if cause == "read_only" and message == NO_SERVER:
+        message = READ_ONLY
+    if cause == "aborted" and isinstance(error, asyncpg.PostgresError):
+        # Postgres's own message has the path of a file; only the log has it.
+        log.error("Postgres lacks resources: SQLSTATE %s: %s", error.sqlstate, error)
+        reason = "its disk is full" if isinstance(error, asyncpg.DiskFullError) else "it lacks resources"
+        message = f"The routing memory aborted the call ({reason}): try again later."
+    elif isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization"):
         message = f"The routing memory aborted the call ({error.message}): try again."
     return DatabaseUnavailable(message, cause=cause)
 
@@ -139,6 +164,11 @@ def translate(error: asyncpg.PostgresError) -> DatabaseError:
         kind = InvalidValue
     if isinstance(error, asyncpg.IntegrityConstraintViolationError) and error.constraint_name:
         return kind(CONSTRAINTS.get(error.constraint_name, f"{reported}."), state, reported)
+    if state[:2] in INTERNAL:
+        # These messages have paths of files and names of hosts.
+        log.error("Postgres failed: SQLSTATE %s: %s", state, reported)
+        reported = f"an internal error with SQLSTATE {state}"
+        return kind(f"Postgres: {reported}; the log has the details.", state, reported)
     return kind(f"Postgres: {' '.join(str(error).split())}.", state, reported)
 
 
@@ -165,7 +195,7 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except asyncpg.ReadOnlySQLTransactionError as error:
-        raise DatabaseUnavailable(NO_PRIMARY, cause="read_only") from error
+        raise DatabaseUnavailable(READ_ONLY, cause="read_only") from error
     except UNAVAILABLE as error:
         if isinstance(error, ValueError):
             raise

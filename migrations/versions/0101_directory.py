@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrations.install import drop, execute, install, isolate, width
+from migrations.install import ROLES, drop, execute, install, isolate, width
 
 revision = "0101"
 down_revision = None
@@ -12,36 +12,7 @@ depends_on = None
 APP = "router_app"
 BOTH = "router_app, router_reader"
 
-ROLES = """
-do $$
-declare
-    v_role text;
-begin
-    foreach v_role in array array['router_app', 'router_reader'] loop
-        if not exists (select from pg_roles where rolname = v_role) then
-            begin
-                execute format('create role %I nologin', v_role);
-                -- Without this, a login that is no superuser could not use the role that it created.
-                execute format('grant %I to current_user', v_role);
-            exception
-                when duplicate_object or unique_violation then null;  -- another database's migration created it
-                when insufficient_privilege then
-                    raise exception 'role % is missing and % may not create it', v_role, current_user
-                        using hint = format('Ask an administrator for: create role %I nologin; grant %I to %I;',
-                                            v_role, v_role, current_user);
-            end;
-        end if;
-        if not pg_has_role(current_user, v_role, 'member') then
-            begin
-                execute format('grant %I to current_user', v_role);
-            exception
-                when insufficient_privilege then
-                    raise warning 'an administrator has to run: grant % to %;', v_role, current_user;
-            end;
-        end if;
-    end loop;
-end
-$$;
+SCHEMAS = """
 create schema router_internal;
 grant usage on schema router, router_internal to router_app, router_reader;
 comment on schema router_internal is 'Helpers of the functions of schema router, by names that begin with an underscore; not an interface.';
@@ -68,7 +39,11 @@ create table router.providers (
     provider_id smallint generated always as identity constraint providers_pkey primary key,
     name text not null constraint providers_name_key unique constraint providers_name_check check (name <> ''),
     base_url text not null constraint providers_base_url_check check (base_url ~ '^https?://'),
-    key_variable text,
+    key_variable text constraint providers_key_variable_check check (
+        key_variable ~* '^[a-z][a-z0-9_]*(key|token)$'
+        and key_variable !~* '^(aws|database|google_application|kubernetes|ld_|pg|router|ssh)'
+        and key_variable !~* '(access|encryption|private|secret|signing)_key$'
+    ),
     speaks text[] not null default '{chat,responses,completions,embeddings}'
         constraint providers_speaks_check check (
             cardinality(speaks) > 0 and speaks <@ '{chat,responses,messages,completions,embeddings}'
@@ -136,7 +111,10 @@ create table router.api_keys (
     created_at timestamptz not null default now(),
     expires_at timestamptz,
     revoked_at timestamptz,
-    allowed_models smallint[]
+    allowed_models smallint[],
+    scopes text[] constraint api_keys_scopes_check check (
+        cardinality(scopes) > 0 and scopes <@ '{ask,teach,manage}' and array_position(scopes, null) is null
+    )
 );
 create index api_keys_tenant on router.api_keys (tenant_id);
 comment on table router.api_keys is 'API keys of tenants, as SHA-256 only; the key itself is shown once, at its creation.';
@@ -149,6 +127,7 @@ comment on column router.api_keys.created_at is 'When the key was created.';
 comment on column router.api_keys.expires_at is 'From then on the key is refused; NULL: it never expires.';
 comment on column router.api_keys.revoked_at is 'When the key was revoked; NULL: it is not revoked.';
 comment on column router.api_keys.allowed_models is 'The models that may serve the key; NULL: all.';
+comment on column router.api_keys.scopes is 'What the key may do: ask models, teach the memory, manage memory and account; NULL: all, without manage if it is for some models.';
 
 create table router.models (
     model_id smallint generated always as identity constraint models_pkey primary key,
@@ -219,7 +198,7 @@ comment on column router.policies.tenant_id is 'The tenant it belongs to.';
 comment on column router.policies.name is 'The value of `model` in requests; `auto` is created with every tenant.';
 comment on column router.policies.backend is 'How it ranks candidates: knn learns from the memory; the other backends need no labels.';
 comment on column router.policies.default_model is 'Serves when a decision is declined.';
-comment on column router.policies.granularity is 'Embed the first user message (conversation) or the latest (step).';
+comment on column router.policies.granularity is 'Embed the user messages before the first answer (conversation), or the latest one (step).';
 comment on column router.policies.alpha is 'Weight of cost: points of quality given up to save the cost of the dearest candidate for an average prompt; 0 ignores cost.';
 comment on column router.policies.k is 'Neighbours used.';
 comment on column router.policies.tau is 'Width of the kernel: a neighbour weighs exp((similarity - 1) / tau); infinity: all weigh 1.';
@@ -304,6 +283,38 @@ create type router.policy_settings as (
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL: unchanged.';
 
+create table router.tenant_locks (
+    tenant_id int not null constraint tenant_locks_tenant_fkey references router.tenants on delete cascade,
+    purpose text not null constraint tenant_locks_purpose_check check (purpose in ('memory', 'limits')),
+    constraint tenant_locks_pkey primary key (tenant_id, purpose)
+);
+comment on table router.tenant_locks is 'Rows that are locked and never changed: advisory locks could be taken by any login.';
+comment on column router.tenant_locks.tenant_id is 'The tenant.';
+comment on column router.tenant_locks.purpose is 'The lock: memory (one call that teaches or forgets), limits (one that admits or settles, or adds limits).';
+-- A lock of a row needs the right to update it.
+grant select, update on router.tenant_locks to router_app;
+
+create table router_internal.job_locks (
+    job text constraint job_locks_pkey primary key
+);
+insert into router_internal.job_locks (job) values ('open_day'), ('sweep'), ('move');
+comment on table router_internal.job_locks is 'Rows that are locked and never changed, for maintenance jobs of which one may run.';
+comment on column router_internal.job_locks.job is 'The job: open_day, sweep, or move (of memories between tiers).';
+
+create table router_internal.schema_facts (
+    kind text not null,
+    name text not null,
+    detail text not null,
+    definition text,
+    constraint schema_facts_pkey primary key (kind, name)
+);
+comment on table router_internal.schema_facts is 'What the schemas consisted of after the last migration; check_schema compares.';
+comment on column router_internal.schema_facts.kind is 'extension, table, view, sequence, index, type, constraint, row security, policy, trigger, function or grant.';
+comment on column router_internal.schema_facts.name is 'The qualified name, or what is granted to whom.';
+comment on column router_internal.schema_facts.detail is 'Properties that are compared.';
+comment on column router_internal.schema_facts.definition is 'The statement that makes it, if it can be repaired; $OWNER stands for the owner of the tables.';
+grant select on router_internal.schema_facts to router_app;
+
 create table router.reader_grants (
     role regrole not null,
     tenant_id int constraint reader_grants_tenant_fkey references router.tenants on delete cascade,
@@ -327,7 +338,7 @@ grant select on router.spaces, router.tenants, router.providers, router.models, 
 grant update (alpha, k, tau, n0, n0_task) on router.policies to router_app;
 grant insert, delete on router.policy_changes to router_app;
 -- Without key_hash, which readers do not need.
-grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at, allowed_models) on router.api_keys to router_reader;
+grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at, allowed_models, scopes) on router.api_keys to router_reader;
 grant insert on router.spaces to router_app;
 """
 
@@ -336,10 +347,16 @@ ANNOUNCED = ("tenants", "api_keys", "providers", "models", "policies", "policy_m
 
 def upgrade() -> None:
     execute(ROLES)
+    execute(SCHEMAS)
     execute(TABLES.replace("$WIDTH", str(width())))
     install("_granted_tenants", 1, to="router_reader")
-    isolate("tenants", "api_keys", "policies", "policy_models", "policy_changes", "tenant_prices")
+    isolate("tenants", "api_keys", "policies", "policy_models", "policy_changes", "tenant_prices", "tenant_locks")
     install("_enter", 1, to=BOTH)
+    install("_add_locks", 1)
+    execute("""
+        create trigger tenants_add_locks after insert on router.tenants
+            for each row execute function router_internal._add_locks();
+    """)
     install("_notify_change", 1)
     for table in ANNOUNCED:
         execute(f"""
@@ -347,6 +364,9 @@ def upgrade() -> None:
                 for each statement execute function router_internal._notify_change();
         """)
     install("revision", 1, to=BOTH)
+    install("_schema_facts", 1, to=APP)
+    install("_record_schema", 1)
+    install("check_schema", 1, to=APP)
     install("catalogue", 1, to=BOTH)
     install("candidates", 1, to=APP)
     install("list_providers", 1, to=APP)
@@ -368,6 +388,8 @@ def upgrade() -> None:
     install("put_policy", 1)
     install("undo_policy_change", 1, to=APP)
     install("delete_policy", 1)
+    install("_scopes", 1)
+    install("_stored_scopes", 1)
     install("list_keys", 1)
     install("_model_ids", 1)
     install("create_key", 1)
@@ -382,17 +404,18 @@ def downgrade() -> None:
     # The version table stays; alembic writes there that no revision is left.
     drop(
         "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
-        "list_keys", "delete_policy", "undo_policy_change", "put_policy",
-        "_put_policy", "_log_policy_change", "_changed_settings", "_policy_state", "list_policies", "drop_price", "put_price", "prices", "_prices",
+        "list_keys", "_stored_scopes", "_scopes", "delete_policy", "undo_policy_change", "put_policy",
+        "_put_policy", "_log_policy_change", "_changed_settings", "_policy_state", "list_policies",
+        "drop_price", "put_price", "prices", "_prices",
         "create_tenant", "fill_model", "put_model", "list_models", "delete_provider", "put_provider", "list_providers",
-        "candidates", "catalogue", "revision", "_enter",
+        "candidates", "catalogue", "check_schema", "_record_schema", "_schema_facts", "revision", "_enter",
     )  # fmt: skip
     execute("""
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
-        drop table router.tenant_prices, router.policy_changes, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
+        drop table router_internal.schema_facts, router_internal.job_locks, router.tenant_locks, router.tenant_prices, router.policy_changes, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
             router.spaces, router.providers;
     """)
-    drop("_notify_change", "_granted_tenants")
+    drop("_notify_change", "_add_locks", "_granted_tenants")
     execute("""
         drop table router.reader_grants;
         drop type router.policy_settings, router.reason, router.backend, router.granularity;

@@ -102,6 +102,7 @@ create table router.decisions (
     tried_outcome text[],
     tried_ms real[],
     usage_estimated boolean not null default false,
+    usage_unexplained text,
     constraint decisions_pkey primary key (decision_id, decided_at)
 ) partition by range (decided_at);
 create index decisions_recent on router.decisions (tenant_id, decided_at desc);
@@ -149,7 +150,8 @@ comment on column router.decisions.tried is 'The models that were called or skip
 comment on column router.decisions.tried_why is 'Why each was called or skipped: chosen, fallback, retry, hedge.';
 comment on column router.decisions.tried_outcome is 'The outcome of each: an HTTP status, timeout, unreachable, open (skipped, because it failed too often), over_budget, cancelled.';
 comment on column router.decisions.tried_ms is 'Time until each began its answer or failed.';
-comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, and the token counts are estimates.';
+comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, or not all of it, and the token counts are estimates.';
+comment on column router.decisions.usage_unexplained is 'Why the provider''s usage fits no known convention: shape (unknown names), invalid (a count is no whole number), partial (a count is missing), total (the counts do not add up to it), zero (nothing was counted). The token counts are then the dearer reading. NULL: it fits, or there is none.';
 
 create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
@@ -160,7 +162,7 @@ create type router.decision_entry as (
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     overhead_ms real, first_token_ms real, duration_ms real, conversation bytea, reasoning_tokens int,
     estimated_tokens int, api text, tried smallint[], tried_why text[], tried_outcome text[], tried_ms real[],
-    usage_estimated boolean, response bytea
+    usage_estimated boolean, response bytea, usage_unexplained text
 );
 comment on type router.decision_entry is 'A served request, as log_decisions takes it.';
 
@@ -171,18 +173,19 @@ grant insert on router.decisions to router_app;
 create table router.responses (
     tenant_id int not null constraint responses_tenant_fkey references router.tenants on delete cascade,
     response bytea not null constraint responses_response_check check (octet_length(response) = 16),
-    model_id smallint not null constraint responses_model_fkey references router.models,
+    model_id smallint constraint responses_model_fkey references router.models,
     expires_at timestamptz not null,
     constraint responses_pkey primary key (tenant_id, response)
 );
 create index responses_expires on router.responses (expires_at);
-comment on table router.responses is 'The model of each response that its provider stores, so that a request that continues it is sent there.';
+create index responses_response on router.responses (response);
+comment on table router.responses is 'The model of each response and conversation that its provider stores, so that a request that continues it is sent there, and never for another tenant.';
 comment on column router.responses.tenant_id is 'The tenant it belongs to.';
-comment on column router.responses.response is 'Hash of the response''s id.';
-comment on column router.responses.model_id is 'The model that gave it; its provider stores it.';
+comment on column router.responses.response is 'Hash of the id of the response or conversation.';
+comment on column router.responses.model_id is 'The model that gave it; its provider stores it. NULL: the default provider stores it.';
 comment on column router.responses.expires_at is 'From then on no provider stores it.';
 grant select on router.responses to router_app, router_reader;
-grant insert on router.responses to router_app;
+grant insert, update on router.responses to router_app;
 """
 
 LIMITS = """
@@ -279,6 +282,7 @@ def upgrade() -> None:
     install("_cost", 1, to=APP)
     install("_update_speeds", 1, to=APP)
     install("_bucket_level", 1, to=BOTH)
+    install("_lock_limits", 1, to=APP)
     install("_meters_now", 1, to=APP)
     install("_open_meter", 1)
     install("_refusal", 1, to=APP)
@@ -290,6 +294,8 @@ def upgrade() -> None:
     install("list_decisions", 1, to=BOTH)
     install("reasons", 1, to=BOTH)
     install("holder", 1, to=APP)
+    install("is_foreign", 1, to=APP)
+    install("keep_response", 1, to=APP)
     install("put_limits", 1)
     install("usage", 1, to=BOTH)
     install("usages", 1)
@@ -318,8 +324,9 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
-        "_bucket_level", "_update_speeds", "_cost", "_open_day",
+        "keep_response", "is_foreign", "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions",
+        "_settle", "admit", "_refusal", "_open_meter", "_meters_now", "_lock_limits", "_bucket_level", "_update_speeds",
+        "_cost", "_open_day",
     )  # fmt: skip
     execute("""
         drop type router_internal.meter_now, router_internal.request_usage, router.decision_entry;

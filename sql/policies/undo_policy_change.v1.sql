@@ -23,10 +23,10 @@ begin
     where c.tenant_id = p_tenant and c.change_id = p_change and (p_policy is null or c.policy_id = p_policy);
     if not found then
         raise exception 'tenant % has no change % of a policy', p_tenant, p_change
-            using errcode = 'RT014', column = 'change';
+            using errcode = 'RT015', column = 'change';
     elsif v_change.old_settings is null then
         raise exception 'change % added the policy: delete the policy instead', p_change
-            using errcode = 'RT015', column = 'change';
+            using errcode = 'RT016', column = 'change';
     end if;
     perform from router.policies as p
     where p.tenant_id = p_tenant and p.policy_id = v_change.policy_id
@@ -34,14 +34,14 @@ begin
     v_fields := router_internal._changed_settings(v_change.old_settings, v_change.new_settings);
     if p_key is not null and not v_fields <@ array['alpha', 'k', 'tau', 'n0', 'n0_task'] then
         raise exception 'change % concerns %: only an operator may undo it', p_change, array_to_string(v_fields, ', ')
-            using errcode = 'RT016', column = 'change',
+            using errcode = 'RT017', column = 'change',
                 hint = 'A tenant''s key may undo changes of alpha, k, tau, n0 and n0_task, which calibrate chooses.';
     end if;
     v_state := router_internal._policy_state(p_tenant, v_change.policy_id);
     if not p_force and v_state <> v_change.new_settings then
         raise exception 'the policy has changed since change %, in %: undo the later changes first, or force it',
             p_change, array_to_string(router_internal._changed_settings(v_change.new_settings, v_state), ', ')
-            using errcode = 'RT015', column = 'change';
+            using errcode = 'RT016', column = 'change';
     end if;
     -- Settings that this change left alone keep their present value.
     select v_state || jsonb_object_agg(o.key, o.value) into v_wanted
@@ -68,7 +68,7 @@ begin
     );
     if v_undone is null then
         raise exception 'the policy is as it was before change % already', p_change
-            using errcode = 'RT015', column = 'change';
+            using errcode = 'RT016', column = 'change';
     end if;
     return v_undone;
 end;
@@ -77,6 +77,6 @@ $$;
 comment on function router.undo_policy_change is
 'Give the settings that a change of a policy changed their values from before; return the number of the new change.
 p_by: admin, cli or psql; p_key: a tenant''s key, which may undo changes of alpha, k, tau, n0 and n0_task alone;
-p_policy: the policy, if the caller names it. Raises RT014 for an unknown change; RT015 if the policy has changed since
+p_policy: the policy, if the caller names it. Raises RT015 for an unknown change; RT016 if the policy has changed since
 (p_force: restore the settings of this change and keep the others), if the change added the policy, or if there is
-nothing to undo; RT016 if p_key may not undo it; RT003 and RT004 as put_policy does.';
+nothing to undo; RT017 if p_key may not undo it; RT003 and RT004 as put_policy does.';

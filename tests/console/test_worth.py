@@ -178,9 +178,9 @@ async def test_the_last_measurement_is_there_at_once(open_tab: OpenTab, demo: De
     await tab.page.wait_for_selector(MEASURED)
     sent: list[str] = []
     tab.page.on("request", lambda request: sent.append(request.url))
-    await tab.page.click(".nav >> text=Route")
+    await tab.page.click(".nav a[href='/console/route']")
     await tab.page.wait_for_selector("#prompt")
-    await tab.page.click(".nav >> text=Worth")
+    await tab.page.click(".nav a[href='/console/worth']")
     await tab.page.wait_for_selector(".worth-canvas canvas")
     assert not [url for url in sent if url.endswith("/backtest")]
     async with tab.page.expect_request("**/backtest"):

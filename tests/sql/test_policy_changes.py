@@ -47,7 +47,7 @@ async def test_a_policy_begins_with_the_entry_that_added_it(world: World) -> Non
     assert not added["undoable"]
     with pytest.raises(asyncpg.PostgresError, match="added the policy: delete the policy instead") as caught:
         await undo(world, tenant, added["change_id"], force=True)
-    assert caught.value.sqlstate == "RT015"
+    assert caught.value.sqlstate == "RT016"
 
 
 async def test_an_entry_has_the_settings_that_differ_and_who_changed_them(world: World) -> None:
@@ -108,7 +108,7 @@ async def test_a_policy_that_changed_since_is_left_alone_unless_forced(world: Wo
     before = await state(world, tenant)
     with pytest.raises(asyncpg.PostgresError, match=r"changed since change .*, in seed_count") as caught:
         await undo(world, tenant, change)
-    assert caught.value.sqlstate == "RT015"
+    assert caught.value.sqlstate == "RT016"
     assert await state(world, tenant) == before
     # Forced, it restores the settings of this change, and keeps those of later ones.
     await undo(world, tenant, change, force=True)
@@ -140,7 +140,7 @@ async def test_a_key_undoes_what_calibrate_chooses_and_nothing_else(world: World
     change = (await changes(world, tenant))[0]["change_id"]
     with pytest.raises(asyncpg.PostgresError, match="concerns seed_count: only an operator") as caught:
         await world.app.fetch("select router.undo_policy_change($1, $2, p_key => 7)", tenant, change)
-    assert caught.value.sqlstate == "RT016"
+    assert caught.value.sqlstate == "RT017"
     # Nor may the proxy's role, whatever it passes.
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await world.app.fetch("select router.undo_policy_change($1, $2)", tenant, change)
@@ -160,7 +160,7 @@ async def test_another_tenants_change_does_not_exist(world: World) -> None:
     for change in [each["change_id"] for each in await changes(world, theirs)]:
         with pytest.raises(asyncpg.PostgresError) as caught:
             await undo(world, mine, change, force=True)
-        assert caught.value.sqlstate == "RT014"
+        assert caught.value.sqlstate == "RT015"
     assert await state(world, theirs) == before
     assert {each["change_id"] for each in await changes(world, mine)}.isdisjoint(
         each["change_id"] for each in await changes(world, theirs)
@@ -177,7 +177,7 @@ async def test_a_change_of_another_policy_does_not_exist_for_this_one(world: Wor
     one = await world.owner.fetchval("select policy_id from router.policies where name = 'one'")
     with pytest.raises(asyncpg.PostgresError) as caught:
         await undo(world, tenant, newest["change_id"], policy=one)
-    assert caught.value.sqlstate == "RT014"
+    assert caught.value.sqlstate == "RT015"
     assert {each["policy"] for each in await changes(world, tenant, one)} == {"one"}
 
 
