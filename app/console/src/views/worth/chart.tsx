@@ -216,7 +216,9 @@ function drawMarks(u: uPlot, palette: Palette, report: BacktestReport, target: C
         palette,
       );
     dot(u.ctx, at(own), 7, palette.accent, palette);
-    label(u, at(own), "in use", palette, "above");
+    // Beside the target's name there is no room.
+    const close = target !== null && Math.abs(at(target).x - x) < 60 * devicePixelRatio;
+    label(u, at(own), "in use", palette, close && !alike(own, target) ? "below" : "above");
   }
   if (target && !(own && alike(own, target))) {
     ring(u.ctx, at(target), palette);
