@@ -35,6 +35,10 @@ TABLE = {
     "GET /v1/router/decisions/{decision_id}": "ask",
     "GET /v1/router/samples": "teach",
     "POST /v1/router/backtest": "manage",
+    "POST /v1/router/calibrate": "manage",
+    "GET /v1/router/policies": "manage",
+    "GET /v1/router/policies/{policy}/changes": "manage",
+    "POST /v1/router/policies/{policy}/changes/{change}/undo": "manage",
     "GET /v1/router/savings": "manage",
     "GET /v1/router/usage": "manage",
 }

@@ -16,6 +16,12 @@ WORTH = {
     "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
     "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
+#: The policies of a tenant and their history, which either role may read.
+HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_changes"}
+#: What the app calls to calibrate, and to undo it.
+CALIBRATION = {
+    "_antitonic_fit", "_best_settings", "_log_policy_change", "_utility", "calibrate", "undo_policy_change",
+}  # fmt: skip
 #: Helpers of a decision.
 PARTS = {
     "_context", "_conversation", "_estimates", "_nearest", "_sort_keys", "_with_lengths", "_with_task_and_base",
@@ -30,12 +36,12 @@ FOR_THE_APP = {
     "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain", "export",
     "forget", "graduate", "holder", "is_foreign", "keep_response", "list_providers", "log_decisions", "neighbours",
     "prices", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
-} | WORTH | PARTS  # fmt: skip
+} | WORTH | PARTS | HISTORY | CALIBRATION  # fmt: skip
 FOR_READERS = {
     "_add_known", "_base_sums", "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
     "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain",
     "export", "neighbours", "prices", "recall", "revision", "spaces_of", "status", "usage",
-} | WORTH | PARTS  # fmt: skip
+} | WORTH | PARTS | HISTORY  # fmt: skip
 
 
 async def test_the_proxy_cannot_read_keys(world: World) -> None:
