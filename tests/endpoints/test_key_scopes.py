@@ -34,6 +34,8 @@ TABLE = {
     "GET /v1/router/decisions/reasons": "manage",
     "GET /v1/router/decisions/{decision_id}": "ask",
     "GET /v1/router/samples": "teach",
+    "GET /v1/router/memories/graph": "teach",
+    "GET /v1/router/memories/graph/edges": "teach",
     "POST /v1/router/backtest": "manage",
     "POST /v1/router/calibrate": "manage",
     "GET /v1/router/policies": "manage",
