@@ -9,17 +9,15 @@ from .errors import BadRequest, NotFound
 
 
 class Catalog:
-    """An immutable snapshot of all models and providers."""
+    """An immutable snapshot of all models and providers. Disabled models can be labelled, and nothing else."""
 
     def __init__(self, models: Iterable[Model], providers: Iterable[Provider] = ()) -> None:
-        self.models = tuple(models)
+        everything = tuple(models)
+        self.models = tuple(model for model in everything if model.enabled)
         self.providers = {provider.name: provider for provider in providers}
         self.by_id = {model.model_id: model for model in self.models}
-        self._by_name: dict[str, Model] = {}
-        for model in self.models:
-            # Other gateways name models `provider/name`. A model whose own name is the same takes precedence.
-            self._by_name.setdefault(f"{model.provider.name}/{model.name}", model)
-        self._by_name.update((model.name, model) for model in self.models)
+        self._by_name = _by_name(self.models)
+        self._labelled = {name: model.model_id for name, model in _by_name(everything).items()}
 
     def find(self, name: str) -> Model | None:
         """Return the model `name` or `provider/name`, or None."""
@@ -42,3 +40,27 @@ class Catalog:
         if model is None:
             raise BadRequest(f"{name!r} is not a model of this deployment; GET /v1/models lists them.", param=param)
         return model
+
+    def label(self, name: str, param: str) -> int:
+        """Return the number of the model, enabled or not, that a label names. Raises `BadRequest` if there is none."""
+        model_id = self._labelled.get(name)
+        if model_id is None:
+            raise BadRequest(
+                f"{name!r} is not a model of this deployment; GET /v1/models lists them, and `pgrouter model list` "
+                "the disabled ones too.",
+                param=param,
+            )
+        return model_id
+
+    def can_label(self, name: str) -> bool:
+        """Whether a label may name this model."""
+        return name in self._labelled
+
+
+def _by_name(models: tuple[Model, ...]) -> dict[str, Model]:
+    """Return models by name, and by `provider/name` as other gateways name them, unless that is a model's own name."""
+    found: dict[str, Model] = {}
+    for model in models:
+        found.setdefault(f"{model.provider.name}/{model.name}", model)
+    found.update((model.name, model) for model in models)
+    return found

@@ -62,6 +62,8 @@ class Model:
     reasoning: bool | None = None
     #: Maximum tokens of an answer.
     max_output: int | None = None
+    #: Whether requests may be sent to it; a disabled model keeps its labels, and gets new ones.
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

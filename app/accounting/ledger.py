@@ -75,7 +75,7 @@ class Entry:
             record.status, self.streamed, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens,
             (record.overhead or 0.0) * 1000, first_token, (record.duration or 0.0) * 1000, plan.conversation,
             usage.reasoning_tokens, plan.tokens, self.api, *_attempts(record.attempts), self.usage_estimated,
-            self.response,
+            self.response, usage.unexplained,
         )  # fmt: skip
 
 
@@ -122,6 +122,8 @@ class Ledger:
 
     def add(self, entry: Entry) -> None:
         """Queue an entry; if the queue is full, drop and count it."""
+        if entry.usage.unexplained is not None:
+            metrics.usage_unexplained.labels(entry.model.name, entry.usage.unexplained).inc()
         if len(self._queue) >= self._size:
             if self.dropped % 1000 == 0:
                 log.error("the ledger is full; dropping entries (%d so far)", self.dropped + 1)

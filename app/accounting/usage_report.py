@@ -10,8 +10,8 @@ from ..store.usage import DIMENSIONS
 
 #: Columns that can be summed.
 SUMS = (
-    "requests", "failed", "unknown", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens",
-    "cost_usd", "baseline_usd", "saved_usd",
+    "requests", "failed", "unknown", "unexplained", "prompt_tokens", "cached_tokens", "completion_tokens",
+    "reasoning_tokens", "cost_usd", "baseline_usd", "saved_usd",
 )  # fmt: skip
 #: Columns of dimensions whose name differs.
 _COLUMNS = {"key": "key_id"}

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
@@ -27,10 +28,26 @@ from ..store.database import Database
 from ..store.memory_files import FETCH_SIZE, export, staging
 from ..store.reals import short
 from .common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
+from .import_summary import dry_run_of, note_recognised, show_dry_run, show_taught
 
 if TYPE_CHECKING:
     # Imported late, as it imports most of the proxy.
     from ..operations.import_examples import Contents
+
+
+class FormatName(StrEnum):
+    """The formats of files of examples."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    ARENA = "arena"
+    ROUTERBENCH = "routerbench"
+    ROUTELLM = "routellm"
+    PROMPTFOO = "promptfoo"
+    LANGFUSE = "langfuse"
+    LANGSMITH = "langsmith"
+    ANSWERS = "answers"
+    OPENAI_EVALS = "openai-evals"
 
 
 class Source(StrEnum):
@@ -43,38 +60,76 @@ class Source(StrEnum):
 
 
 def import_file(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="File: *.jsonl or *.csv, or either with .gz")
-    ],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File; its format is recognised.")],
     tenant: Annotated[str, typer.Option(help="Tenant.")],
-    source: Annotated[Source, typer.Option(help="Source of the scores, if a line has none.")] = Source.IMPORT,
+    source: Annotated[Source, typer.Option(help="Source of the scores, if a record has none.")] = Source.IMPORT,
     trim: Annotated[
         bool, typer.Option("--trim", help="Teach only the last examples, if the file has more than the tenant keeps.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be taught and all errors; write nothing.")
+    ] = False,
+    format_: Annotated[
+        FormatName | None, typer.Option("--format", help="Format. Default: recognised by the content.")
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Scale of the scores: 1..5, 0..10, percent, boolean or thumbs. Default: from 0 to 1."),
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(help="Name of the scores to take, if the file has several (metrics, feedback keys).")
+    ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="File with the traces or runs that the scores belong to."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="THEIRS=OURS", help="Name of a model in the file, and here; may be repeated."),
+    ] = None,
+    skip_unknown_models: Annotated[
+        bool, typer.Option("--skip-unknown-models", help="Leave out the labels of models that are unknown here.")
+    ] = False,
+    encoding: Annotated[str | None, typer.Option(help="Encoding, such as cp1252. Default: UTF-8 or UTF-16.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Teach a tenant the examples of a file, all or none: after an error, Ctrl-C or a crash nothing is stored.
 
     A line of JSONL: {"prompt": …, "scores": {"gpt-4o": 1, "gpt-4o-mini": 0.5}, "task": …, "completion_tokens": {…}},
     `task` and `completion_tokens` if known. CSV: columns prompt, task and q:MODEL. Scores are from 0 to 1. Later lines
-    are newer: they overwrite earlier ones with the same prompt, and are evicted later.
+    are newer: they overwrite earlier ones with the same prompt, and are evicted later. Files of LMSYS's arena,
+    RouterBench, RouteLLM, promptfoo, Langfuse, LangSmith and OpenAI's evals are read too, also compressed by gzip or
+    zstd.
     """
     from ..operations import import_examples
     from ..operations.example_file import ExampleFile
+    from ..operations.example_formats.base import Options
+    from ..operations.example_formats.scales import scale_of
 
-    examples = ExampleFile(file, source.value)
+    mapping = _mapping(model or [])
+    options = Options(
+        format=format_ and format_.value,
+        encoding=encoding,
+        scale=None if scale is None else scale_of(scale),
+        score=score,
+        skip_unknown=skip_unknown_models,
+    )
 
     async def work(db: Database) -> dict[str, Any]:
         row = await tenant_of(db, tenant)
-        catalog = Catalog(await stored_models.models(db))
+        catalog = Catalog(await stored_models.labelled_models(db))
+        names = import_examples.ModelNames(catalog, mapping)
+        examples = ExampleFile(file, source.value, replace(options, traces=_traces_of(traces), names=names))
+        summary = import_examples.Summary() if dry_run else None
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
             with _interruption(f"no example of {file} was stored"):
                 with progress("Checking ", examples.size) as advance:
-                    contents = await import_examples.check(examples, catalog, embedding, advance)
-                if examples.unread:
-                    note(f"Ignored columns: {', '.join(examples.unread)}.")
+                    contents = await import_examples.check(examples, catalog, embedding, advance, summary)
+                if summary is not None:
+                    return {"tenant": tenant, **dry_run_of(examples, contents, summary, row)}
                 skip = _fitting(contents, row, file, trim=trim)
+                note_recognised(examples)
                 count = contents.examples - skip
                 async with staging(db) as staged:
                     with progress("Embedding", count) as advance:
@@ -87,11 +142,14 @@ def import_file(
                                 f"{tenant} was moved to another embedder in the meantime, and no example of {file} was "
                                 "stored: run the import again."
                             ) from None
+        different = contents.memories_after(skip)
         return {
             "tenant": tenant,
+            "format": examples.format and examples.format.name,
             "examples": taught.examples,
             "created": taught.created,
-            "overwritten": taught.examples - taught.created,
+            "overwritten": max(0, different - taught.created),
+            "copies": taught.examples - different,
             "evicted": taught.evicted,
             "trimmed": skip,
             "memories": (await tenant_of(db, tenant)).memories,
@@ -100,12 +158,12 @@ def import_file(
     result = with_database(work)
     if as_json:
         show_json(result)
-        return
-    evicted = f" {result['evicted']} older ones were evicted." if result["evicted"] else ""
-    typer.echo(
-        f"Taught {result['examples']} examples, {result['created']} of them new; "
-        f"{tenant} has {result['memories']} memories.{evicted}"
-    )
+    elif dry_run:
+        show_dry_run(result)
+    else:
+        show_taught(result)
+    if result.get("failed"):
+        raise typer.Exit(1)
 
 
 def export_file(
@@ -140,6 +198,27 @@ def add_to(main: typer.Typer) -> None:
     """Add these commands to `main`."""
     main.command("import")(import_file)
     main.command("export")(export_file)
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    """Return our names of models by those in the file. Raises `typer.BadParameter`."""
+    found = {}
+    for pair in pairs:
+        theirs, equals, ours = (part.strip() for part in pair.rpartition("="))
+        if not (theirs and equals and ours):
+            raise typer.BadParameter(f"{pair!r} is not THEIRS=OURS.", param_hint="--model")
+        found[theirs] = ours
+    return found
+
+
+def _traces_of(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Return prompt and model by the ids of a file of traces; empty without one."""
+    if path is None:
+        return {}
+    from ..operations.example_file import records_of
+    from ..operations.example_formats.traces import traces_by_id
+
+    return traces_by_id(records_of(path))
 
 
 async def _check_space(db: Database, tenant: Tenant, space: str) -> None:

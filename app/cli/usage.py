@@ -59,6 +59,9 @@ def usage(
         if unknown := sum(row["unknown"] for row in rows):
             many = "1 request is" if unknown == 1 else f"{unknown:,} requests are"
             note(f"{many} of unknown cost: the provider reported no tokens, or the model has no price.")
+        if unexplained := sum(row["unexplained"] for row in rows):
+            many = "1 request" if unexplained == 1 else f"{unexplained:,} requests"
+            note(f"{many} had usage that could not be explained: the counts fit no known convention, or not the total.")
 
 
 def table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], names: Mapping[int, str]) -> list[str]:
@@ -69,8 +72,8 @@ def table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], names: Mapping[i
     if columns and len(rows) > 1:
         columns = [[*column, "total" if number == 0 else ""] for number, column in enumerate(columns)]
     for head, name in {
-        "requests": "requests", "failed": "failed", "in": "prompt_tokens", "cached": "cached_tokens",
-        "out": "completion_tokens", "reasoning": "reasoning_tokens",
+        "requests": "requests", "failed": "failed", "unexplained": "unexplained", "in": "prompt_tokens",
+        "cached": "cached_tokens", "out": "completion_tokens", "reasoning": "reasoning_tokens",
     }.items():  # fmt: skip
         columns.append([head, *(f"{row[name]:,}" for row in lines)])
     for head, name in {"USD": "cost_usd", "baseline": "baseline_usd", "saved": "saved_usd"}.items():

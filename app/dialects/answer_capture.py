@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections import deque
@@ -12,9 +11,11 @@ import orjson
 
 from . import CHAT, Dialect
 from .base import NOT_BEGUN, Begun, object_at
+from .json_tail import last_member
 from .sse import data_of, split_events
 from .tokens import estimate
-from .usage import UNKNOWN, TokenUsage
+from .usage import TokenUsage
+from .usage_reports import NO_REPORT, Report, is_complete, merged
 
 #: Bytes kept from the end of a stream: the usage is there, and the length of the text is estimated from them.
 TAIL = 128 * 1024
@@ -25,7 +26,13 @@ SAMPLE = 300
 #: Bytes kept from the end of an answer that is no stream.
 WHOLE = 8 * 1024 * 1024
 
-_USAGE = b'"usage"'
+#: An event with a report has this, or one of the others: llama.cpp's name, or an escaped letter, \u0061 to \u007a.
+_USAGE, _TIMINGS, _ESCAPE = b'"usage', b'"timings"', b"\\u00"
+_OTHERS = (_TIMINGS, b"\\u006", b"\\u007")
+#: Events at the end of a stream of which one has llama.cpp's timings, if any.
+_LAST = 4
+#: Events at the start of a stream of which one may report a part of the usage.
+_FIRST = 4
 _ID = re.compile(rb'"id"[ \t]*:[ \t]*"([^"\\]+)"')
 #: The number of an event of the Responses API. In a JSON string its quotes are escaped.
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
@@ -62,16 +69,48 @@ class AnswerCapture:
     def usage(self) -> TokenUsage:
         """Return the reported usage; `UNKNOWN` if there is none, or if the body cannot be decompressed."""
         body = self._body()
-        if not self._streamed:
-            return self._dialect.usage(_last_usage(body)) if self._truncated else self._usage_in(body)
-        found = UNKNOWN
-        for part in (body, self._head) if self._truncated else (body,):
-            for event in reversed(split_events(part)):
-                if _USAGE in event:
-                    found = found.or_else(self._usage_in(data_of(event)))
-                    if found.prompt_tokens is not None and found.completion_tokens is not None:
-                        return found
-        return found if found != UNKNOWN or not self._truncated else self._dialect.usage(_last_usage(body))
+        report = self._report_of_stream(body) if self._streamed else self._report_in(body)
+        return self._dialect.read_usage(report)
+
+    def _report_of_stream(self, body: bytes) -> Report:
+        """Return the report of a stream: the last one, and what it lacks of those before it."""
+        events = split_events(body)
+        found = self._with_start(self._last_report(events, (_USAGE,)), body)
+        if not is_complete(found) and (_ESCAPE in body or any(_TIMINGS in event for event in events[-_LAST:])):
+            found = self._with_start(self._last_report(events, (_USAGE, *_OTHERS)), body)
+        return found
+
+    def _with_start(self, found: Report, body: bytes) -> Report:
+        """Return a report with what the start of the stream adds to it."""
+        if self._dialect.splits_usage or (self._truncated and not is_complete(found)):
+            start = self._head if self._encoding is None else body[:HEAD]
+            for event in split_events(start)[:_FIRST]:
+                if _USAGE in event or _ESCAPE in event:
+                    found = merged(found, self._report_in(data_of(event)))
+        return found
+
+    def _last_report(self, events: list[bytes], marks: tuple[bytes, ...]) -> Report:
+        """Return the report of the last events that have one of the marks, until it is complete."""
+        found, first = NO_REPORT, marks[0]
+        for position in range(len(events) - 1, -1, -1):
+            event = events[position]
+            if first in event or (len(marks) > 1 and any(mark in event for mark in marks)):
+                # Of an event that is longer than what was kept, the end is there.
+                cut = self._truncated and position == 0 and not event.startswith((b"data:", b"event:"))
+                found = merged(found, self._report_in(event if cut else data_of(event)))
+                if is_complete(found):
+                    break
+        return found
+
+    def _report_in(self, text: bytes) -> Report:
+        """Return the report in an answer, in an event's data, or in the end of either."""
+        try:
+            answer = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            # The start is missing, or it is no valid Unicode.
+            parent = "response" if self._dialect.name == "responses" else None
+            answer = {"usage": last_member(text, "usage", parent)}
+        return self._dialect.report(answer) if isinstance(answer, dict) else NO_REPORT
 
     def response_id(self) -> str | None:
         """Return the `id` of the answer, which a later request to the Responses API may refer to; None if absent."""
@@ -103,14 +142,17 @@ class AnswerCapture:
             response = {"id": match[1].decode("utf-8", "replace"), "object": "response", "output": []}
         return Begun(int(numbers[-1]) + 1 if numbers else 0, response)
 
-    def estimated_output_tokens(self) -> int | None:
+    def estimated_output_tokens(self, *, whole: bool = False) -> int | None:
         """Return the estimated output tokens of a stream so far, from its text; None if it is no stream or is empty.
 
-        For a stream longer than `TAIL`, extrapolate from the bytes that were kept.
+        For a stream longer than `TAIL`, extrapolate from the bytes that were kept. `whole`: estimate an answer that is
+        no stream, too.
         """
-        if not self._streamed or not self._total:
+        if not self._total or not (self._streamed or whole):
             return None
         body = self._body()
+        if not self._streamed:
+            return round(estimate(self._dialect.text(_parse_object(body)))) or None
         events = split_events(body)
         sample = events[:: 1 + len(events) // SAMPLE]
         text = "".join(self._dialect.text(_parse_object(data_of(event))) for event in sample)
@@ -127,9 +169,6 @@ class AnswerCapture:
         except zlib.error:
             return b""
 
-    def _usage_in(self, text: bytes) -> TokenUsage:
-        return self._dialect.usage(_parse_object(text))
-
 
 def _parse_object(text: bytes) -> dict[str, Any]:
     try:
@@ -137,15 +176,3 @@ def _parse_object(text: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _last_usage(body: bytes) -> dict[str, Any]:
-    """Return the last `usage` of a body without its start. In a JSON string, the quotes of "usage" are escaped."""
-    at = body.rfind(_USAGE)
-    if at < 0:
-        return {}
-    try:
-        found, _ = json.JSONDecoder().raw_decode(body[at + len(_USAGE) :].decode("utf-8", "replace").lstrip(" :\t\r\n"))
-    except ValueError:
-        return {}
-    return {"usage": found} if isinstance(found, dict) else {}

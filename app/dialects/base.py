@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import orjson
 
 from ..errors import RouterError
-from .usage import UNKNOWN, TokenUsage
-
-#: The largest token count that is believed. The sum of four of them fits an int of Postgres.
-MAX_TOKENS = 2**28
+from .usage import TokenUsage
+from .usage_conventions import CHAT_PLACES, Place
+from .usage_reading import read_usage
+from .usage_reports import Report, report_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,21 @@ class Dialect(Protocol):
     routed: ClassVar[bool]
     #: Whether its requests cost money and are recorded in the ledger.
     billed: ClassVar[bool]
+    #: Where an answer or event has the report of its usage.
+    usage_places: ClassVar[tuple[Place, ...]]
+    #: Whether the first event of a stream reports a part of the usage.
+    splits_usage: ClassVar[bool]
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
         """Parse a request body. Raises `BadRequest` naming the invalid field."""
         ...
 
-    def usage(self, answer: dict[str, Any]) -> TokenUsage:
-        """Return the token usage in an answer, or in an event of a stream; `UNKNOWN` if it has none."""
+    def report(self, answer: dict[str, Any]) -> Report:
+        """Return the provider's report of usage in an answer, or in an event of a stream; empty if it has none."""
+        ...
+
+    def read_usage(self, report: Report) -> TokenUsage:
+        """Return the usage of a report; `UNKNOWN` if it is empty."""
         ...
 
     def text(self, answer: dict[str, Any]) -> str:
@@ -98,6 +106,8 @@ class OpenAI:
     """Base class of OpenAI's dialects."""
 
     billed: ClassVar = True
+    usage_places: ClassVar[tuple[Place, ...]] = CHAT_PLACES
+    splits_usage: ClassVar = False
 
     def error(self, error: RouterError) -> dict[str, Any]:
         """Return `{"error": {"message", "type", "param", "code"}}`."""
@@ -107,41 +117,19 @@ class OpenAI:
         """Return the error body as an event without a name, the format that OpenAI's clients expect."""
         return b"data: " + orjson.dumps(error.body()) + b"\n\n"
 
-    def usage(self, answer: dict[str, Any]) -> TokenUsage:
-        """Return the member `usage`, with `prompt_tokens`, `completion_tokens` and their details."""
-        reported = answer.get("usage")
-        if not isinstance(reported, dict):
-            return UNKNOWN
-        return TokenUsage(
-            token_count(reported.get("prompt_tokens")),
-            _cached(reported),
-            token_count(reported.get("completion_tokens")),
-            token_count(object_at(reported, "completion_tokens_details").get("reasoning_tokens")),
-        )
+    def report(self, answer: dict[str, Any]) -> Report:
+        """Return the member `usage`, or what the provider has in its place."""
+        return report_in(answer, self.usage_places)
 
-
-def _cached(reported: dict[str, Any]) -> int | None:
-    """Return the tokens read from the provider's cache; the fields are OpenAI's, DeepSeek's and Anthropic's."""
-    for value in (
-        object_at(reported, "prompt_tokens_details").get("cached_tokens"),
-        reported.get("prompt_cache_hit_tokens"),
-        reported.get("cache_read_input_tokens"),
-    ):
-        found = token_count(value)
-        if found is not None:
-            return found
-    return None
+    def read_usage(self, report: Report) -> TokenUsage:
+        """Return the usage of a report, by the convention that its names and its total fit."""
+        return read_usage(report)
 
 
 def object_at(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the member `name` if it is an object, else an empty object."""
     found = parent.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def token_count(value: Any) -> int | None:
-    """Return `value` if it is a whole number from 0 to `MAX_TOKENS`, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS else None
 
 
 def first_positive(*values: Any) -> int | None:

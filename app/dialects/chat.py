@@ -45,11 +45,9 @@ class Chat(OpenAI):
             if not isinstance(choice, dict):
                 continue
             message = object_at(choice, "delta") or object_at(choice, "message")
-            found += [
-                message[name]
-                for name in ("content", "refusal", "reasoning_content")
-                if isinstance(message.get(name), str)
-            ]
+            # Some hosts repeat the reasoning under both of its names.
+            reasoning = "reasoning_content" if isinstance(message.get("reasoning_content"), str) else "reasoning"
+            found += [message[name] for name in ("content", "refusal", reasoning) if isinstance(message.get(name), str)]
             calls = message.get("tool_calls")
             for call in calls if isinstance(calls, list) else ():
                 function = object_at(call, "function") if isinstance(call, dict) else {}

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from .base import OpenAI, ParsedRequest, first_positive
 from .chat import total_limit
 from .usage import TokenUsage
+from .usage_reports import Report
 
 
 class Completions(OpenAI):
@@ -50,10 +51,19 @@ class Embeddings(OpenAI):
         """Parse a request body; all inputs become one message, and the answer has no tokens."""
         return ParsedRequest([{"role": "user", "content": _texts(body.get("input"))}], limit=0)
 
-    def usage(self, answer: dict[str, Any]) -> TokenUsage:
-        """Return the usage of the prompt; the completion tokens are 0, because an embedding has none."""
-        found = super().usage(answer)
-        return found if found.prompt_tokens is None else found._replace(completion_tokens=0)
+    def read_usage(self, report: Report) -> TokenUsage:
+        """Return the usage of the prompt; the completion tokens are 0, because an embedding has none.
+
+        All tokens are the prompt's, which some providers report as the total only (docs.voyageai.com/reference).
+        """
+        counts = report.counts
+        if "prompt_tokens" in counts or "total_tokens" in counts:
+            counts = {"prompt_tokens": counts.get("total_tokens"), **counts, "completion_tokens": 0}
+        found = super().read_usage(report._replace(counts=counts))
+        if found.prompt_tokens is None:
+            return found
+        prompt = found.prompt_tokens + (found.completion_tokens or 0)
+        return found._replace(prompt_tokens=prompt, completion_tokens=0)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return an empty string: vectors have no text."""

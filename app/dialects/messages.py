@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import RouterError
-from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types, token_count
+from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types
 from .chat import validate_messages
-from .usage import UNKNOWN, TokenUsage
+from .usage import TokenUsage
+from .usage_conventions import MESSAGES_PLACES, Place
+from .usage_reading import read_usage
+from .usage_reports import Report, report_in
 
 #: Anthropic's error type for each HTTP status.
 _TYPES = {
@@ -27,6 +30,8 @@ class Messages:
     operation: ClassVar = "chat"
     routed: ClassVar = True
     billed: ClassVar = True
+    usage_places: ClassVar[tuple[Place, ...]] = MESSAGES_PLACES
+    splits_usage: ClassVar = True
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
         """Parse a request body; `system` becomes the first message. Raises `BadRequest` naming the invalid field."""
@@ -48,26 +53,21 @@ class Messages:
             reasoning=thinking in ("enabled", "adaptive"),
         )
 
-    def usage(self, answer: dict[str, Any]) -> TokenUsage:
-        """Return the usage in an answer, in a `message_start` event, or in a `message_delta` event.
+    def report(self, answer: dict[str, Any]) -> Report:
+        """Return the report in an answer, in a `message_start` event, or in a `message_delta` event.
 
-        Counts of a delta are totals since the start. Anthropic does not count tokens read from or written to its cache
-        as `input_tokens`; here they are part of the prompt tokens. `message_start` also has an `output_tokens`, which
-        is ignored because the answer has only begun.
+        Counts of a delta are totals since the start. `message_start` also has an `output_tokens`, which is left out
+        because the answer has only begun.
         """
-        start = object_at(answer, "message")
-        reported = object_at(start or answer, "usage")
-        if not reported:
-            return UNKNOWN
-        read = token_count(reported.get("cache_read_input_tokens"))
-        written = token_count(reported.get("cache_creation_input_tokens"))
-        fresh = token_count(reported.get("input_tokens"))
-        return TokenUsage(
-            None if fresh is None else fresh + (read or 0) + (written or 0),
-            read,
-            None if start else token_count(reported.get("output_tokens")),
-            token_count(object_at(reported, "output_tokens_details").get("thinking_tokens")),
-        )
+        found = report_in(answer, self.usage_places)
+        if not found.counts or not isinstance(answer.get("message"), dict):
+            return found
+        counts = {name: value for name, value in found.counts.items() if name != "output_tokens"}
+        return Report(counts, found.model, begun=True)
+
+    def read_usage(self, report: Report) -> TokenUsage:
+        """Return the usage of a report; Anthropic's prompt tokens are those of its cache too."""
+        return read_usage(report)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return the delta of an event, or the text, thinking and tool calls of an answer's content blocks."""

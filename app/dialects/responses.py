@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import BadRequest, RouterError
-from .base import NOT_BEGUN, Begun, OpenAI, ParsedRequest, first_positive, object_at, part_types, token_count
-from .usage import UNKNOWN, TokenUsage
+from .base import NOT_BEGUN, Begun, OpenAI, ParsedRequest, first_positive, object_at, part_types
+from .usage_conventions import RESPONSES_PLACES, Place
 
 #: Types of tools that the client runs. The others are run by the provider and need no function calling.
 _CLIENT_TOOLS = ("function", "custom")
@@ -22,6 +22,7 @@ class Responses(OpenAI):
     path: ClassVar = "/responses"
     operation: ClassVar = "chat"
     routed: ClassVar = True
+    usage_places: ClassVar[tuple[Place, ...]] = RESPONSES_PLACES
 
     def read(self, body: dict[str, Any]) -> ParsedRequest:
         """Parse a request body; `instructions` and items become messages. Raises `BadRequest` naming the field."""
@@ -52,18 +53,6 @@ class Responses(OpenAI):
             json_schema=response_format.get("type") == "json_schema",
             reasoning=object_at(body, "reasoning").get("effort") not in (None, "none"),
             previous=previous or None,
-        )
-
-    def usage(self, answer: dict[str, Any]) -> TokenUsage:
-        """Return the usage in an answer, or in the event `response.completed`."""
-        reported = object_at(object_at(answer, "response") or answer, "usage")
-        if not reported:
-            return UNKNOWN
-        return TokenUsage(
-            token_count(reported.get("input_tokens")),
-            token_count(object_at(reported, "input_tokens_details").get("cached_tokens")),
-            token_count(reported.get("output_tokens")),
-            token_count(object_at(reported, "output_tokens_details").get("reasoning_tokens")),
         )
 
     def text(self, answer: dict[str, Any]) -> str:

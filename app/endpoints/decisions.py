@@ -80,6 +80,10 @@ class Decision(TypedDict):
     duration_ms: Annotated[float | None, Field(description="The time from the request to the last byte.")]
     api: Annotated[str | None, Field(description="The API: chat, responses, messages, completions or embeddings.")]
     usage_estimated: Annotated[bool | None, Field(description="Whether tokens are estimates, not the provider's.")]
+    usage_unexplained: Annotated[
+        str | None,
+        Field(description="Why the provider's usage fits no convention: shape, invalid, partial, total or zero."),
+    ]
     tried: Annotated[list[str] | None, Field(description="The models called or passed over, in order.")]
     tried_why: Annotated[list[str | None] | None, Field(description="Why each was: chosen, fallback, retry or hedge.")]
     tried_outcome: Annotated[

@@ -28,8 +28,11 @@ class Taught(TypedDict):
 
     object: Literal["router.memories"]
     taught: Annotated[int, Field(description="The number of examples.")]
-    created: Annotated[int, Field(description="The number of examples that are new memories.")]
-    overwritten: Annotated[int, Field(description="The number of examples that replaced a memory of the same prompt.")]
+    created: Annotated[int, Field(description="The number of new memories.")]
+    overwritten: Annotated[int, Field(description="The number of memories of the same prompt that were replaced.")]
+    copies: Annotated[
+        int, Field(description="The number of examples that repeat a prompt of the batch; the last one counts.")
+    ]
     memory_ids: Annotated[list[int], Field(description="The memories' ids, in the order of the examples.")]
 
 
@@ -49,11 +52,14 @@ async def rank(request: Request) -> Response:
         _, caller = await authenticate(request)
         async with services.turns.turn(caller.tenant_id):
             recorded = await _record(services, caller, examples, catalog, batch=batch)
+    different = len({memory_id for memory_id, _ in recorded})
+    created = sum(created for _, created in recorded)
     taught: Taught = {
         "object": "router.memories",
         "taught": len(recorded),
-        "created": sum(created for _, created in recorded),
-        "overwritten": sum(not created for _, created in recorded),
+        "created": created,
+        "overwritten": different - created,
+        "copies": len(recorded) - different,
         "memory_ids": [memory_id for memory_id, _ in recorded],
     }
     return answer(taught)

@@ -36,6 +36,9 @@ class UsageTotal(TypedDict):
     requests: int
     failed: Annotated[int, Field(description="Requests that returned an error.")]
     unknown: Annotated[int, Field(description="Requests without usage or price; their cost is not included.")]
+    unexplained: Annotated[
+        int, Field(description="Requests whose provider's usage fits no known convention; the dearer reading counts.")
+    ]
     prompt_tokens: int
     cached_tokens: Annotated[int, Field(description="Prompt tokens read from the provider's cache.")]
     completion_tokens: int

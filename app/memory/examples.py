@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..catalog import Catalog
 from ..dialects import prompt
@@ -51,13 +51,46 @@ class PromptIn(BaseModel):
         return text
 
 
-class ExampleIn(PromptIn):
-    """One example: a prompt and the score of each model's answer, 0 to 1. Equal scores are useful too."""
+def _without_unknown(values: Any) -> Any:
+    """Drop the members that are null: there is no label. CSV files have empty cells for them."""
+    if values is None:
+        return {}
+    if isinstance(values, dict) and None in values.values():
+        return {name: value for name, value in values.items() if value is not None}
+    return values
 
-    scores: dict[str, Score] = Field(min_length=1, max_length=MAX_MODELS)
-    completion_tokens: dict[str, Tokens] = Field(default_factory=dict, max_length=MAX_MODELS)
-    task: Tag | None = None
-    source: Literal["human", "judge", "import", "feedback"] = "human"
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _human_if_unknown(value: Any) -> Any:
+    return "human" if _blank_is_none(value) is None else value
+
+
+class ExampleIn(PromptIn):
+    """One example: a prompt and the score of each model's answer, 0 to 1. Equal scores are useful too.
+
+    A score that is null is no label. This is what every way of teaching accepts: HTTP, files, and `router.record`.
+    """
+
+    scores: Annotated[
+        dict[str, Score],
+        Field(min_length=1, max_length=MAX_MODELS),
+        BeforeValidator(_without_unknown, json_schema_input_type=dict[str, Score | None]),
+    ]
+    completion_tokens: Annotated[
+        dict[str, Tokens],
+        Field(max_length=MAX_MODELS),
+        BeforeValidator(_without_unknown, json_schema_input_type=dict[str, Tokens | None] | None),
+    ] = Field(default_factory=dict)
+    task: Annotated[Tag | None, BeforeValidator(_blank_is_none)] = None
+    source: Annotated[
+        Literal["human", "judge", "import", "feedback"],
+        BeforeValidator(
+            _human_if_unknown, json_schema_input_type=Literal["human", "judge", "import", "feedback", ""] | None
+        ),
+    ] = "human"
 
 
 class ExamplesIn(BaseModel):
@@ -109,7 +142,7 @@ def _by_model(values: Mapping[str, float], catalog: Catalog, param: str) -> dict
     """Return `values` by `model_id`. Raises `BadRequest` if two names are the same model."""
     found: dict[int, float] = {}
     for name, value in values.items():
-        model_id = catalog.resolve(name, f"{param}.{name}").model_id
+        model_id = catalog.label(name, f"{param}.{name}")
         if model_id in found:
             raise BadRequest(
                 f"{name!r} is another name of a model that this object names already.", param=f"{param}.{name}"

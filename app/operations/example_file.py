@@ -1,4 +1,4 @@
-"""Reads examples from a JSONL or CSV file, plain or gzipped, one at a time."""
+"""Reads examples from a file, one at a time, in any of the formats of `example_formats`."""
 
 from __future__ import annotations
 
@@ -6,119 +6,220 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
-import orjson
+import zstandard
 
 from ..errors import BadRequest, ConfigurationError
 from ..http.validation import validated
 from ..memory.examples import ExampleIn
+from .example_formats import documents
+from .example_formats.base import Format, Options
+from .example_formats.formats import is_known, recognised
+from .example_formats.merging import Merged, merge
+from .example_formats.native import columns_read
+from .example_formats.records import Record, Sample
+from .example_formats.scales import SCALES
+from .example_formats.source import PEEK, opened
+from .example_formats.table import Table
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz")
-
-#: Greatest length of a CSV field; the default of the csv module, 128 KiB, is less than a long prompt.
-_LONGEST_FIELD = 64 * 1024 * 1024
-_SCORE = "q:"
+#: What an error of a row may be, beside the examples.
+Outcome = tuple[int, dict[str, Any] | BadRequest]
 
 
 class ExampleFile:
-    """A file of examples that can be iterated repeatedly, with one line in memory at a time.
+    """A file of examples that can be iterated repeatedly, with one record in memory at a time.
 
-    A line of JSONL has the shape of one example of `POST /v1/router/preferences/rank`. A row of CSV has the columns
-    `prompt`, `task` and a score per model in `q:MODEL`, empty if unknown; other columns are ignored (`unread`). An
-    example without a source gets `source`. Iterating yields each example with the number of its first line, and raises
-    `BadRequest` naming the line.
+    Format, compression, encoding and delimiter are recognised by the content. An example without a source gets
+    `source`. Iterating yields each example with the number of its first line, and raises `BadRequest` naming the line.
+    If the labels of a prompt are spread over the file's records, the file is read once more to put them together; then
+    the labels are held in memory, without the prompts.
     """
 
-    def __init__(self, path: Path, source: str) -> None:
-        """Raise `ConfigurationError` if the name has none of `SUFFIXES`, or the file cannot be read twice."""
+    def __init__(self, path: Path, source: str, options: Options | None = None) -> None:
+        """Raise `ConfigurationError` if the file cannot be read twice."""
         self.path = path
         self.source = source
-        if not path.name.lower().endswith(SUFFIXES):
-            names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-            raise ConfigurationError(f"{path} has an unknown suffix: a file of examples is named {names}.")
+        self.options = options or Options()
         if path.exists() and not path.is_file():
             raise ConfigurationError(f"{path} is not a regular file: it is read twice, to check it and to teach it.")
         self.size = path.stat().st_size
-        #: Ignored columns of a CSV file; known once the header has been read.
+        #: The format; known once the first record has been read.
+        self.format: Format | None = None
+        #: Ignored columns of a table of this program's format; known once the header has been read.
         self.unread: tuple[str, ...] = ()
+        #: How many records had no label, by reason.
+        self.left_out: Counter[str] = Counter()
+        #: How many labels of models with unknown names were left out, by name.
+        self.skipped: Counter[str] = Counter()
+        self._merged: Merged | None = None
         self._raw: IO[bytes] | None = None
         self._line = 0
+        self._place = ""
 
     @property
     def position(self) -> int:
         """Bytes read so far of the file on disk."""
         return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
 
-    def __iter__(self) -> Iterator[tuple[int, ExampleIn]]:
-        self._line = 0
-        try:
-            with ExitStack() as stack:
-                self._raw = raw = stack.enter_context(self.path.open("rb"))
-                zipped = self.path.name.lower().endswith(".gz")
-                file = stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=raw))) if zipped else raw
-                rows = self._jsonl(file) if ".jsonl" in self.path.name.lower()[-9:] else self._csv(file)
-                for row in rows:
-                    row.setdefault("source", self.source)
-                    yield self._line, validated(ExampleIn, row)
-        except BadRequest as error:
-            raise BadRequest(self.at(self._line, error.message), param=error.param) from None
-        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            # These are raised while reading ahead, so the line is approximate.
-            reason = f"not UTF-8, {error.reason}" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise BadRequest(f"{self.path} cannot be read after line {self._line}: {reason}.") from None
+    def __iter__(self) -> Generator[tuple[int, ExampleIn], None, None]:
+        with closing(self.outcomes()) as outcomes:
+            for line, found in outcomes:
+                if isinstance(found, BadRequest):
+                    raise found
+                yield line, found
+
+    def outcomes(self) -> Generator[tuple[int, ExampleIn | BadRequest], None, None]:
+        """Yield each example, or the error of its record, with its line. Raises `BadRequest` if reading must end."""
+        with self._errors():
+            if self.format is None:
+                self._recognise()
+            if self._merged is None and self.format is not None and self.format.merged:
+                self._merged = self._put_together()
+            with closing(self._rows()) as rows:
+                for line, value in rows if self._merged is None else self._merged.examples(rows):
+                    yield line, self._example(line, value)
 
     def at(self, line: int, message: str) -> str:
-        """`message`, prefixed with the file and the line."""
-        return f"{self.path} line {line}: {message}"
+        """`message`, prefixed with the file and the line, and the format if it is not this program's own."""
+        read_as = f" (format {self.format.name})" if self.format is not None and self.format.merged else ""
+        place = f" {self._place}" if self._place else ""
+        return f"{self.path} line {line}{place}{read_as}: {message}"
 
-    def _jsonl(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-        for self._line, line in enumerate(file, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if self._line == 1 else line
-            if not text.strip():
+    def _example(self, line: int, value: dict[str, Any] | BadRequest) -> ExampleIn | BadRequest:
+        try:
+            if isinstance(value, BadRequest):
+                raise value
+            if value.get("source") in (None, ""):
+                value["source"] = self.source
+            return validated(ExampleIn, value)
+        except BadRequest as error:
+            message = error.message
+            if self.options.scale is None and (error.param or "").startswith("scores.") and "than or equal" in message:
+                message += f" (if the scores have another scale, name it: --scale {SCALES})"
+            return BadRequest(self.at(line, message), param=error.param)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise the errors of unreadable files as `BadRequest` with the line, which may be the one before."""
+        try:
+            yield
+        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
+            reason = f"{error}."
+            if isinstance(error, UnicodeDecodeError):
+                reason = (
+                    f"not {error.encoding.upper()}, {error.reason}; if the text has another encoding, name it, as in "
+                    "--encoding cp1252, or convert it to UTF-8."
+                )
+            raise BadRequest(f"{self.path} cannot be read after line {self._line}: {reason}") from None
+
+    def _put_together(self) -> Merged:
+        try:
+            with closing(self._rows()) as rows:
+                return merge(rows)
+        except BadRequest as error:
+            named = str(self.path) in error.message
+            raise BadRequest(error.message if named else f"{self.path}: {error.message}", param=error.param) from None
+
+    def _recognise(self) -> None:
+        """Read the first record, by which the format is known."""
+        with closing(self._rows()) as rows:
+            next(rows, None)
+
+    def _rows(self) -> Generator[Outcome, None, None]:
+        """Yield the examples of records, or their errors, and count the records without labels."""
+        self._line, self._place = 0, ""
+        self.left_out.clear()
+        self.skipped.clear()
+        with self.path.open("rb") as raw:
+            self._raw = raw
+            try:
+                with opened(raw, self.options.encoding) as file:
+                    yield from self._converted(file)
+            except BadRequest as error:
+                raise BadRequest(self.at(max(self._line, 1), error.message), param=error.param) from None
+
+    def _converted(self, file: io.BufferedReader) -> Iterator[Outcome]:
+        start = file.peek(PEEK).lstrip()
+        if not start:
+            return
+        if start[:1] in (b"{", b"["):
+            records = documents.records(file)
+            first = next(records)
+            self._line = first.line
+            if isinstance(first.value, BadRequest):
+                raise first.value
+            yield from self._read(Sample(frozenset(first.value), first.value), chain([first], records))
+            return
+        table = Table(file, is_known)
+        try:
+            yield from self._read(table.sample, table.rows())
+        finally:
+            table.close()
+
+    def _read(self, sample: Sample, records: Iterator[Record]) -> Iterator[Outcome]:
+        self.format = recognised(sample, self.options.format)
+        if sample.table and not self.format.merged:
+            self.unread = tuple(name for name in sample.columns if not columns_read(name))
+        convert = self.format.reader(sample, self.options)
+        renamed = not self.format.merged and self.options.names is not None
+        for self._line, value, self._place in records:
+            if isinstance(value, BadRequest):
+                yield self._line, value
                 continue
             try:
-                row = orjson.loads(text)
-            except orjson.JSONDecodeError as error:
-                raise BadRequest(f"the line is not JSON: {error}.") from None
-            if not isinstance(row, dict):
-                raise BadRequest("the line is not a JSON object.")
-            yield row
+                found = convert(value)
+                if isinstance(found, dict) and (renamed or self.options.skip_unknown):
+                    found = self._with_our_names(found, renamed=renamed)
+            except BadRequest as error:
+                if error.param == "traces":
+                    raise
+                yield self._line, error
+                continue
+            if isinstance(found, str):
+                self.left_out[found] += 1
+            else:
+                yield self._line, found
 
-    def _csv(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-        csv.field_size_limit(_LONGEST_FIELD)
-        with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            table = csv.reader(text, strict=True)
-            self._line = 1
-            header = [name.strip() for name in next(table, [])]
-            models = {i: name.removeprefix(_SCORE).strip() for i, name in enumerate(header) if name.startswith(_SCORE)}
-            if "prompt" not in header or not models:
-                raise BadRequest("the header lacks a column prompt, or a column q:MODEL for each scored model.")
-            self.unread = tuple(n for n in header if n not in ("prompt", "task") and not n.startswith(_SCORE))
-            ended = table.line_num
-            for cells in table:
-                # A quoted prompt may span lines: errors name its first line.
-                self._line, ended = ended + 1, table.line_num
-                if cells:
-                    yield _row(header, models, cells)
+    def _with_our_names(self, example: dict[str, Any], *, renamed: bool) -> dict[str, Any] | str:
+        """Replace names of models by ours, and leave out the labels of unknown ones if the options say so."""
+        names = self.options.names
+        assert names is not None
+        found = dict(example)
+        for field in ("scores", "completion_tokens"):
+            labels = example.get(field)
+            if not isinstance(labels, dict):
+                continue
+            ours: dict[str, Any] = {}
+            for theirs, value in labels.items():
+                name = names.find(theirs)
+                if name is None and self.options.skip_unknown:
+                    self.skipped[theirs] += 1
+                    continue
+                name = name or theirs
+                if name in ours and renamed:
+                    raise BadRequest(f"{field}.{theirs}: another name here is also of the model {name!r}.")
+                ours[name] = value
+            found[field] = ours
+            if field == "scores" and labels and not ours:
+                return "all its models are unknown"
+        return found
 
 
-def _row(header: list[str], models: dict[int, str], cells: list[str]) -> dict[str, Any]:
-    if len(cells) != len(header):
-        raise BadRequest(f"the row has {len(cells)} columns, the header has {len(header)}.")
-    named = dict(zip(header, cells, strict=True))
-    scores = {model: _score(cells[i], model) for i, model in models.items() if cells[i].strip()}
-    if not scores:
-        raise BadRequest("the row has no score in any column q:MODEL.")
-    task = named.get("task", "").strip()
-    return {"prompt": named["prompt"], "scores": scores, **({"task": task} if task else {})}
-
-
-def _score(text: str, model: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise BadRequest(f"{_SCORE}{model}: {text.strip()!r} is not a number.") from None
+def records_of(path: Path) -> Iterator[Record]:
+    """Yield the records of a file as they are. Raises `BadRequest` if it cannot be read."""
+    file = ExampleFile(path, "import")
+    with file._errors(), path.open("rb") as raw, opened(raw) as text:
+        if text.peek(PEEK).lstrip()[:1] in (b"{", b"["):
+            yield from documents.records(text)
+            return
+        table = Table(text, is_known)
+        try:
+            yield from table.rows()
+        finally:
+            table.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +21,58 @@ from .example_file import ExampleFile
 #: Greatest number of examples in a batch, and of characters in their prompts.
 BATCH, CHARACTERS = 1000, 8 * 1024 * 1024
 
+#: Errors, and names of unknown models, that are shown.
+SHOWN = 20
+_HELP = (
+    "Add a model with `pgrouter model add`, name the model that is meant with --model THEIRS=OURS, or leave the labels "
+    "of unknown models out with --skip-unknown-models; `pgrouter model list` lists the models."
+)
+
 Advance = Callable[[int], None]
+
+
+class ModelNames:
+    """The names of the deployment's models, and the names that an operator says a file has for them."""
+
+    def __init__(self, catalog: Catalog, mapping: Mapping[str, str] | None = None) -> None:
+        """Raise `BadRequest` if a name that others are mapped to is not a model."""
+        self._catalog = catalog
+        self._mapping = dict(mapping or {})
+        for theirs, ours in self._mapping.items():
+            if not catalog.can_label(ours):
+                raise BadRequest(f"--model {theirs}={ours}: there is no model {ours!r}. {_HELP}", param="model")
+
+    def find(self, name: str) -> str | None:
+        """Return our name of the model that a file calls `name`, or None."""
+        found = self._mapping.get(name, name)
+        return found if self._catalog.can_label(found) else None
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a file teaches, and its errors: what a dry run prints."""
+
+    #: Number and sum of the scores of each model.
+    scores: dict[str, tuple[int, float]] = field(default_factory=dict)
+    #: Examples of each task; None: without a task.
+    tasks: Counter[str | None] = field(default_factory=Counter)
+    #: The first errors, each with its line.
+    errors: list[str] = field(default_factory=list)
+    #: Number of all errors.
+    failed: int = 0
+
+    def add(self, example: ExampleIn) -> None:
+        """Count an example."""
+        for model, score in example.scores.items():
+            count, total = self.scores.get(model, (0, 0.0))
+            self.scores[model] = (count + 1, total + score)
+        self.tasks[example.task and example.task.strip()] += 1
+
+    def add_error(self, message: str) -> None:
+        """Count an error."""
+        self.failed += 1
+        if len(self.errors) < SHOWN:
+            self.errors.append(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +89,11 @@ class Contents:
     @property
     def memories(self) -> int:
         """Number of memories that the examples make."""
-        return len(np.unique(np.frombuffer(self.keys, np.int64)))
+        return self.memories_after(0)
+
+    def memories_after(self, skip: int) -> int:
+        """Number of memories that all but the first `skip` examples make."""
+        return len(np.unique(np.frombuffer(self.keys, np.int64)[skip:])) if self.keys else 0
 
     def before(self, memories: int) -> int:
         """Number of examples before the last ones that make this many memories."""
@@ -45,26 +102,40 @@ class Contents:
         return self.examples - int(first_seen[memories - 1]) - 1 if memories < len(first_seen) else 0
 
 
-async def check(file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance) -> Contents:
+async def check(
+    file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance, summary: Summary | None = None
+) -> Contents:
     """Check a file by reading it once; `advance` is called with the bytes read. Takes 8 bytes of memory an example.
 
-    Raises `BadRequest` naming the line of an example that cannot be taught, or if the file has no examples.
+    Raises `BadRequest` naming the line of an example that cannot be taught, or if the file has no examples. With a
+    `summary`, counts what would be taught and adds the errors to it instead.
     """
     contents = Contents()
     position = 0
-    for line, example in file:
-        try:
-            text = await _checked(example, catalog, embedding)
-        except BadRequest as error:
-            raise BadRequest(file.at(line, error.message), param=error.param) from None
-        contents.keys.append(hash((text, example.source)))
-        if contents.examples % BATCH == 0:
-            advance(file.position - position)
-            position = file.position
-            await asyncio.sleep(0)
+    unknown: dict[str, tuple[int, int]] = {}
+    with closing(file.outcomes()) as outcomes:
+        for line, example in outcomes:
+            try:
+                if isinstance(example, BadRequest):
+                    raise example
+                text = await _checked(file, line, example, catalog, embedding, unknown)
+            except BadRequest as error:
+                if summary is None:
+                    raise
+                summary.add_error(error.message)
+                continue
+            if summary is not None:
+                summary.add(example)
+            contents.keys.append(hash((text, example.source)))
+            if contents.examples % BATCH == 0:
+                advance(file.position - position)
+                position = file.position
+                await asyncio.sleep(0)
     advance(file.size - position)
-    if not contents.examples:
-        raise BadRequest(f"{file.path} has no examples.")
+    if unknown:
+        _refuse_unknown(file, unknown, summary)
+    if not contents.examples and (summary is None or not summary.failed):
+        raise BadRequest(f"{file.path} has no examples{_left_out(file)}.")
     return contents
 
 
@@ -87,11 +158,12 @@ async def stage(
         advance(len(examples))
 
     try:
-        for batch in _batches(file, skip):
-            examples = await _embedded(file, batch, catalog, embedding)
-            if adding is not None:
-                await adding
-            adding = asyncio.create_task(added(examples))
+        with closing(iter(file)) as found:
+            for batch in _batches(found, skip):
+                examples = await _embedded(file, batch, catalog, embedding)
+                if adding is not None:
+                    await adding
+                adding = asyncio.create_task(added(examples))
         if adding is not None:
             await adding
     finally:
@@ -100,19 +172,48 @@ async def stage(
             await asyncio.gather(adding, return_exceptions=True)
 
 
-async def _checked(example: ExampleIn, catalog: Catalog, embedding: CachedEmbedder) -> str:
-    for label in ("scores", "completion_tokens"):
-        for model in getattr(example, label):
-            if catalog.find(model) is None:
-                raise BadRequest(
-                    f"{label}: there is no enabled model {model!r}; `pgrouter model list` lists the models."
-                )
-    labels_of(example, catalog)
-    text = example.text()
-    # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
-    if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
-        raise BadRequest("the prompt contains nothing to embed.")
+async def _checked(
+    file: ExampleFile,
+    line: int,
+    example: ExampleIn,
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    unknown: dict[str, tuple[int, int]],
+) -> str:
+    """Return the text of an example. Adds names of unknown models to `unknown`, with their labels and first line."""
+    try:
+        names = example.scores.keys() | example.completion_tokens.keys()
+        missing = [name for name in names if not catalog.can_label(name)]
+        if not missing:
+            labels_of(example, catalog)
+        for name in missing:
+            labels, first = unknown.get(name, (0, line))
+            unknown[name] = (labels + 1, first)
+        text = example.text()
+        # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
+        if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
+            raise BadRequest("the prompt contains nothing to embed.", param="prompt")
+    except BadRequest as error:
+        raise BadRequest(file.at(line, error.message), param=error.param) from None
     return text
+
+
+def _refuse_unknown(file: ExampleFile, unknown: Mapping[str, tuple[int, int]], summary: Summary | None) -> None:
+    """Raise `BadRequest` with all names of models that are unknown, or add it to the summary."""
+    first = min(line for _, line in unknown.values())
+    names = sorted(unknown, key=lambda name: (-unknown[name][0], name))
+    shown = ", ".join(f"{name!r} ({unknown[name][0]} labels)" for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    message = file.at(first, f"there is no model {shown}{more}. {_HELP}")
+    if summary is None:
+        raise BadRequest(message, param="scores")
+    summary.add_error(message)
+
+
+def _left_out(file: ExampleFile) -> str:
+    """The reasons why records have no label, in brackets."""
+    reasons = "; ".join(f"{count} records: {reason}" for reason, count in file.left_out.most_common())
+    return f" ({reasons})" if reasons else ""
 
 
 async def _embedded(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from ..accounting.ledger import Entry
 from ..dialects.usage import NOTHING, UNKNOWN, TokenUsage
 from ..entities import Caller, Model
@@ -26,7 +28,10 @@ def finish(exchange: Exchange, status: int, code: str | None) -> None:
 
 
 def usage(exchange: Exchange) -> tuple[TokenUsage, bool]:
-    """Return the tokens of the answer, and whether they are an estimate: of a stream that does not report them."""
+    """Return the tokens of the answer, and whether they are an estimate.
+
+    Estimated are a stream that does not report them, and what a report leaves open.
+    """
     record, request, capture = exchange.record, exchange.request, exchange.downstream.capture
     if capture is None:
         if (
@@ -39,13 +44,23 @@ def usage(exchange: Exchange) -> tuple[TokenUsage, bool]:
             return TokenUsage(prompt_tokens=request.prompt_tokens(), completion_tokens=0), True
         return UNKNOWN, False
     found = capture.usage()
-    if found.completion_tokens is not None or request is None or exchange.answer is None:
+    prompt, produced = found.prompt_tokens, found.completion_tokens
+    reply = None if exchange.answer is None else exchange.answer.reply
+    if (
+        (prompt is not None and produced is not None)
+        or request is None
+        or reply is None
+        or reply.status >= HTTPStatus.BAD_REQUEST
+    ):
         return found, False
-    reply = exchange.answer.reply
-    produced = capture.estimated_output_tokens() if reply is not None and reply.status < 400 else None
     if produced is None:
-        return found, False
-    prompt = found.prompt_tokens if found.prompt_tokens is not None else request.prompt_tokens()
+        # Usage was reported for an answer that is no stream, but cannot be read.
+        produced = capture.estimated_output_tokens(whole=found.unexplained is not None)
+        if produced is None:
+            return found, False
+        produced = max(produced, found.reasoning_tokens or 0)
+    if prompt is None:
+        prompt = request.prompt_tokens()
     return found._replace(prompt_tokens=prompt, completion_tokens=produced), True
 
 

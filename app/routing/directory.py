@@ -83,7 +83,7 @@ class Directory:
         before = self._generation
         try:
             providers = await stored_providers.providers(self._db)
-            self._catalog = Catalog(await models.models(self._db, providers), providers)
+            self._catalog = Catalog(await models.labelled_models(self._db, providers), providers)
             self._catalog_loaded = (time.monotonic(), before)
         except DatabaseUnavailable:
             if self._catalog is None:

@@ -49,7 +49,10 @@ class Example:
 async def record(
     db: Database, tenant_id: int, space_id: int, key_id: int | None, examples: Sequence[Example]
 ) -> list[tuple[int, bool]]:
-    """Teach all examples or none; return for each its memory's number and whether it is new, in order."""
+    """Teach all examples or none; return for each its memory's number and whether it is new, in order.
+
+    Of several examples of a prompt and a source the last counts, and only it is new.
+    """
     rows = await db.fetch(
         "select memory, created from router.record($1, $2, $3, $4)",
         tenant_id,

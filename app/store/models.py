@@ -11,8 +11,13 @@ from .database import Database
 from .providers import providers
 
 
-async def models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
-    """Return every enabled model, ordered by name. `known`: all providers, None: read them first."""
+async def models(db: Database) -> list[Model]:
+    """Return every enabled model, ordered by name."""
+    return [model for model in await labelled_models(db) if model.enabled]
+
+
+async def labelled_models(db: Database, known: Iterable[Provider] | None = None) -> list[Model]:
+    """Return every model, ordered by name, including disabled ones. `known`: all providers, None: read them first."""
     by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
     rows = await db.read_newest("select * from router.catalogue()")
     return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]

@@ -83,6 +83,13 @@ tokens = _histogram(
     buckets=TOKEN_BUCKETS,
 )
 
+usage_unexplained = _counter(
+    "pgrouter_usage_unexplained_total",
+    "Answers whose provider's usage fits no known convention, by the way in which it does not.",
+    "model",
+    "cause",
+)
+
 ledger_queued = _gauge("pgrouter_ledger_queued", "Ledger entries waiting to be written.", multiprocess_mode="livesum")
 ledger_dropped = _counter("pgrouter_ledger_dropped_total", "Ledger entries lost because the queue was full.")
 ledger_written = _counter("pgrouter_ledger_written_total", "Ledger entries written.")

@@ -120,7 +120,7 @@ class Telemetry:
 
     def _measure(self, record: RequestRecord) -> None:
         attributes = self._spans.common(record)
-        prompt, _, completion, _ = record.usage
+        prompt, completion = record.usage.prompt_tokens, record.usage.completion_tokens
         if prompt is not None:
             self._tokens.record(prompt, {**attributes, "gen_ai.token.type": "input"})
         if completion is not None:

@@ -64,7 +64,7 @@ def count(record: RequestRecord) -> None:
         metrics.decision.observe(record.deciding)
     if record.answered is not None:
         _first_token[served,].observe(record.answered.seconds)
-    prompt, _, completion, _ = record.usage
+    prompt, completion = record.usage.prompt_tokens, record.usage.completion_tokens
     if prompt is not None:
         _tokens["input", served].observe(prompt)
     if completion is not None:

@@ -177,6 +177,7 @@ def upgrade() -> None:
     install("_add_tasks", 1, to=APP)
     install("_lock_memory", 1, to=APP)
     install("_evict", 1, to=APP)
+    install("_check_examples", 1, to=APP)
     install("record", 1, to=APP)
     install("stage", 1)
     install("record_staged", 1)
@@ -200,7 +201,8 @@ def downgrade() -> None:
     execute("drop view router.memory;")
     drop(
         "drop_space", "switch_space", "reembed", "_trim_copies", "prompts", "outdated", "build_space",
-        "change_tenant", "export", "samples", "recall", "_labels", "forget", "record_staged", "stage", "record", "_evict",
+        "change_tenant", "export", "samples", "recall", "_labels", "forget", "record_staged", "stage", "record",
+        "_check_examples", "_evict",
         "_lock_memory", "_add_tasks", "spaces_of", "register_space", "embedding_width",
     )  # fmt: skip
     execute("""

@@ -102,6 +102,7 @@ create table router.decisions (
     tried_outcome text[],
     tried_ms real[],
     usage_estimated boolean not null default false,
+    usage_unexplained text,
     constraint decisions_pkey primary key (decision_id, decided_at)
 ) partition by range (decided_at);
 create index decisions_recent on router.decisions (tenant_id, decided_at desc);
@@ -149,7 +150,8 @@ comment on column router.decisions.tried is 'The models that were called or skip
 comment on column router.decisions.tried_why is 'Why each was called or skipped: chosen, fallback, retry, hedge.';
 comment on column router.decisions.tried_outcome is 'The outcome of each: an HTTP status, timeout, unreachable, open (skipped, because it failed too often), over_budget, cancelled.';
 comment on column router.decisions.tried_ms is 'Time until each began its answer or failed.';
-comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, and the token counts are estimates.';
+comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, or not all of it, and the token counts are estimates.';
+comment on column router.decisions.usage_unexplained is 'Why the provider''s usage fits no known convention: shape (unknown names), invalid (a count is no whole number), partial (a count is missing), total (the counts do not add up to it), zero (nothing was counted). The token counts are then the dearer reading. NULL: it fits, or there is none.';
 
 create type router.decision_entry as (
     tenant_id int, decision_id uuid, key_id int, policy_id int, requested text, task text, reason router.reason,
@@ -160,7 +162,7 @@ create type router.decision_entry as (
     attempts smallint, status smallint, streamed boolean, prompt_tokens int, cached_tokens int, completion_tokens int,
     overhead_ms real, first_token_ms real, duration_ms real, conversation bytea, reasoning_tokens int,
     estimated_tokens int, api text, tried smallint[], tried_why text[], tried_outcome text[], tried_ms real[],
-    usage_estimated boolean, response bytea
+    usage_estimated boolean, response bytea, usage_unexplained text
 );
 comment on type router.decision_entry is 'A served request, as log_decisions takes it.';
 

@@ -6,7 +6,7 @@ create function router.decision(p_tenant int, p_decision uuid) returns table (
     attempts smallint, status smallint, streamed boolean, estimated_tokens int, prompt_tokens int, cached_tokens int,
     completion_tokens int, reasoning_tokens int, spent_usd double precision, default_usd double precision,
     overhead_ms real, first_token_ms real, duration_ms real, api text, usage_estimated boolean,
-    tried text[], tried_why text[], tried_outcome text[], tried_ms real[]
+    usage_unexplained text, tried text[], tried_why text[], tried_outcome text[], tried_ms real[]
 )
 language plpgsql stable
 as $$
@@ -23,7 +23,7 @@ begin
         d.prompt_estimate, d.cached_estimate, d.completion_estimate, d.input_price, d.cached_price, d.output_price,
         d.attempts, d.status, d.streamed, d.estimated_tokens, d.prompt_tokens, d.cached_tokens,
         d.completion_tokens, d.reasoning_tokens, d.spent_usd, d.default_usd, d.overhead_ms, d.first_token_ms, d.duration_ms,
-        coalesce(d.api, 'chat'), d.usage_estimated,
+        coalesce(d.api, 'chat'), d.usage_estimated, d.usage_unexplained,
         coalesce(a.models, array[m.name]), coalesce(d.tried_why, '{chosen}'),
         coalesce(d.tried_outcome, array[d.status::text]), coalesce(d.tried_ms, array[d.first_token_ms])
     from router.decisions as d

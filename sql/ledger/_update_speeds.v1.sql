@@ -13,7 +13,7 @@ begin
             max(uuid_extract_timestamp(e.decision_id)) as updated_at
         from unnest(p_entries) as e
         cross join lateral (
-            select case when not coalesce(e.usage_estimated, false) then
+            select case when not coalesce(e.usage_estimated, false) and e.usage_unexplained is null then
                 nullif(e.prompt_tokens, 0)::double precision / nullif(e.estimated_tokens, 0)
             end as ratio
         ) as r
@@ -63,4 +63,4 @@ $$;
 comment on function router_internal._update_speeds is
 'Update router.speeds from a tenant''s new entries: time to first token, answer length and token ratio of each model.
 The tenant must have been entered. token_ratio: reported over estimated prompt tokens, each request clamped to 0.2 to
-5, with three requests at 1 before the first; a request whose usage is itself an estimate does not count for it.';
+5, with three requests at 1 before the first; a request whose usage is estimated or unexplained does not count for it.';

@@ -26,7 +26,7 @@ begin
                 input_price, output_price, cached_estimate, cached_price, penalty, alpha, unit_usd, attempts, status,
                 streamed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated_tokens, spent_usd,
                 default_usd, overhead_ms, first_token_ms, duration_ms, api, tried, tried_why, tried_outcome, tried_ms,
-                usage_estimated
+                usage_estimated, usage_unexplained
             )
             select
                 e.tenant_id, e.decision_id, uuid_extract_timestamp(e.decision_id), e.key_id, e.policy_id, e.requested,
@@ -43,7 +43,7 @@ begin
                     e.prompt_tokens, e.cached_tokens, e.completion_tokens
                 ),
                 e.overhead_ms, e.first_token_ms, e.duration_ms, e.api, e.tried, e.tried_why, e.tried_outcome,
-                e.tried_ms, coalesce(e.usage_estimated, false)
+                e.tried_ms, coalesce(e.usage_estimated, false), e.usage_unexplained
             from unnest(p_entries) as e
             inner join router_internal._prices(v_tenant) as m on m.model_id = e.model_id
             left join router.policies as p on p.tenant_id = v_tenant and p.policy_id = e.policy_id

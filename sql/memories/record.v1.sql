@@ -7,6 +7,7 @@ declare
     v_store boolean;
 begin
     perform router_internal._enter(p_tenant);
+    perform router_internal._check_examples(p_examples);
     perform router_internal._lock_memory(p_tenant);
     -- Read under the lock: the setting may have changed while this call waited for it.
     select t.store_prompts into v_store from router.tenants as t where t.tenant_id = p_tenant;
@@ -65,10 +66,12 @@ begin
         inner join router.memory_counts as t on t.tenant_id = p_tenant and t.space_id = p_space
         where x.created
     )
-    select x.memory_id, x.created
+    -- Of copies, the last is the one that was recorded.
+    select x.memory_id, x.created and e.position = i.position
     from unnest(p_examples) with ordinality as e (
         prompt_hash, prompt, source, task, prompt_tokens, quality, completion_tokens, embedding, position
     )
+    inner join input as i on i.prompt_hash = e.prompt_hash and i.source = e.source
     inner join texts as x on x.prompt_hash = e.prompt_hash and x.source = e.source
     order by e.position;
 
@@ -79,5 +82,6 @@ $$;
 comment on function router.record is
 'Teach a tenant examples, all or none; one row of the result for each, in order.
 If the same source teaches a prompt again, its memory is overwritten and counts as new for eviction. p_key: the API key
-that teaches; NULL: the command line. Raises RT001 for an unknown tenant, RT005 for too many task tags, RT007 if
-another space serves the tenant.';
+that teaches; NULL: the command line. Of several examples of one prompt and source the last counts, and only its row is
+new. Raises RT001 for an unknown tenant, RT005 for too many task tags, RT007 if another space serves the tenant, 22023
+for an example without prompt or score.';

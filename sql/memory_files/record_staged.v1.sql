@@ -39,5 +39,5 @@ $$;
 comment on function router.record_staged is
 'Teach a tenant all examples of staged_examples, all or none.
 Calls record in batches, and raises a NOTICE with the progress in its detail after each. Returns how many examples were
-staged, how many memories are new and how many were evicted for them. Raises RT001, RT005 and RT007 as record does, and
+staged, how many memories are new and how many were evicted for them. Raises RT001, RT005, RT007 and 22023 as record does, and
 undefined_table (42P01) without stage.';

@@ -13,18 +13,20 @@ create function router.catalogue() returns table (
     parallel_tools boolean,
     audio boolean,
     reasoning boolean,
-    max_output int
+    max_output int,
+    enabled boolean
 )
 language sql stable
 begin atomic
     select
         m.model_id, m.name, p.name, m.upstream_name, m.input_price, m.cached_input_price, m.output_price,
-        m.context_window, m.tools, m.vision, m.json_schema, m.parallel_tools, m.audio, m.reasoning, m.max_output
+        m.context_window, m.tools, m.vision, m.json_schema, m.parallel_tools, m.audio, m.reasoning, m.max_output,
+        m.enabled
     from router.models as m
     inner join router.providers as p on p.provider_id = m.provider_id
-    where m.enabled
     order by m.name;
 end;
 
 comment on function router.catalogue is
-'Return all enabled models with their provider''s name, limits and capabilities.';
+'Return all models with their provider''s name, limits and capabilities.
+Disabled ones are included: their labels are labels.';

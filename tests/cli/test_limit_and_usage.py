@@ -85,7 +85,7 @@ def used(acme: Command, database: str) -> Command:
             }
             for model, entry in (
                 ("gpt-4o", {"policy_id": policy, "key_id": key}),
-                ("gpt-4o", {"prompt_tokens": None}),
+                ("gpt-4o", {"prompt_tokens": None, "usage_unexplained": "partial"}),
                 ("gpt-4o-mini", {"policy_id": policy}),
             ):
                 await owner.execute(
@@ -110,14 +110,16 @@ def test_usage_is_a_table_by_model_with_a_total(used: Command) -> None:
     result = used("usage", "--tenant", "acme")
     head, *rows, total = [line.split() for line in result.stdout.splitlines()]
     assert head == [
-        "model", "requests", "failed", "in", "cached", "out", "reasoning", "USD", "baseline", "saved", "share",
+        "model", "requests", "failed", "unexplained", "in", "cached", "out", "reasoning", "USD", "baseline",
+        "saved", "share",
     ]  # fmt: skip
     assert rows == [
-        ["gpt-4o", "2", "0", "1,000", "0", "200", "0", "0.0035", "0.0035", "0.0000", "67%"],
-        ["gpt-4o-mini", "1", "0", "1,000", "0", "100", "0", "0.0002", "0.0035", "0.0033", "33%"],
+        ["gpt-4o", "2", "0", "1", "1,000", "0", "200", "0", "0.0035", "0.0035", "0.0000", "67%"],
+        ["gpt-4o-mini", "1", "0", "0", "1,000", "0", "100", "0", "0.0002", "0.0035", "0.0033", "33%"],
     ]
-    assert total == ["total", "3", "0", "2,000", "0", "300", "0", "0.0037", "0.0070", "0.0033", "100%"]
+    assert total == ["total", "3", "0", "1", "2,000", "0", "300", "0", "0.0037", "0.0070", "0.0033", "100%"]
     assert result.stderr.startswith("1 request is of unknown cost")
+    assert "1 request had usage that could not be explained" in result.stderr
 
 
 def test_usage_by_key_names_it(used: Command) -> None:
@@ -130,7 +132,7 @@ def test_usage_as_json_equals_the_endpoints(used: Command) -> None:
     found = json.loads(used("usage", "--tenant", "acme", "--by", "day,policy", "--since", "30d", "--json").stdout)
     assert found["by"] == ["day", "policy"]
     assert sorted(row["requests"] for row in found["data"]) == [1, 2]
-    assert (found["total"]["requests"], found["total"]["unknown"]) == (3, 1)
+    assert [found["total"][name] for name in ("requests", "unknown", "unexplained")] == [3, 1, 1]
 
 
 def test_usage_of_nothing_is_reported(acme: Command) -> None:

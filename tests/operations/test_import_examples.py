@@ -14,7 +14,7 @@ import pytest
 
 from app.catalog import Catalog
 from app.errors import BadRequest, InvalidValue, NotFound
-from app.memory.embedders import CachedEmbedder, EmbeddingFailed, create
+from app.memory.embedders import EmbeddingFailed, create
 from app.operations.example_file import ExampleFile
 from app.operations.import_examples import Contents, check, stage
 from app.settings import Settings
@@ -23,6 +23,7 @@ from app.store import models
 from app.store.database import Database
 from app.store.memories import Example
 from app.store.memory_files import StagingResult, export, staging
+from tests.support.hasty_embedder import hasty
 from tests.support.random_examples import random_lessons
 from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import WIDTH, Taught, World
@@ -214,28 +215,9 @@ async def test_an_export_is_of_one_tenant_and_of_one_moment(world: World, db: Da
 # Files.
 
 
-class Hasty:
-    """An embedder that fails at a text with a certain word."""
-
-    name, dimensions, quick = "hasty", 2, True
-
-    async def embed(self, texts: Sequence[str]) -> Any:
-        import numpy as np
-
-        if any("fail" in text for text in texts):
-            raise EmbeddingFailed("no answer")
-        return np.array([[1.0, 0.0] if text != "!" else [0.0, 0.0] for text in texts], np.float32)
-
-    async def close(self) -> None: ...
-
-
 @pytest.fixture
 async def catalog(world: World, db: Database) -> Catalog:
     return Catalog(await models.models(db))
-
-
-def hasty() -> CachedEmbedder:
-    return CachedEmbedder(Hasty(), WIDTH, 10, 1)
 
 
 def file_of(path: Path, prompts: Sequence[str], **more: Any) -> ExampleFile:

@@ -66,8 +66,8 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
-        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_cost", "_explanation", "_prior",
-        "_refusal", "_static_blend", "_with_lengths",
+        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_check_examples", "_cost",
+        "_explanation", "_prior", "_refusal", "_static_blend", "_with_lengths",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]

@@ -29,7 +29,7 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "first_token_ms": 12.5, "status": 499, "reason": "fallback", "prior": [0.5, None], "confidences": [0.75, 0],
         "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30], "input_price": [1, 10], "output_price": [2, 20],
         "cached_estimate": [4, 0], "cached_price": [0.5, 1], "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2,
-        "api": "responses", "usage_estimated": True, "tried": [world.large, world.small],
+        "api": "responses", "usage_estimated": True, "usage_unexplained": "total", "tried": [world.large, world.small],
         "tried_why": ["chosen", "fallback"], "tried_outcome": ["503", "499"], "tried_ms": [7.5, 12.5],
     }  # fmt: skip
     assert await world.log(entry) == 1
@@ -45,7 +45,8 @@ async def test_an_entry_is_written_as_it_was(world: World) -> None:
         "prior": [0.5, None], "confidences": [0.75, 0], "prompt_estimate": [9.5, 10], "completion_estimate": [20, 30],
         "input_price": [1, 10], "output_price": [2, 20], "cached_estimate": [4, 0], "cached_price": [0.5, 1],
         "penalty": [0, 0.125], "alpha": 0.25, "unit_usd": 2, "api": "responses", "usage_estimated": True,
-        "tried": ["large", "small"], "tried_why": ["chosen", "fallback"], "tried_outcome": ["503", "499"],
+        "usage_unexplained": "total", "tried": ["large", "small"],
+        "tried_why": ["chosen", "fallback"], "tried_outcome": ["503", "499"],
         "tried_ms": [7.5, 12.5],
     }  # fmt: skip
 

@@ -62,12 +62,13 @@ async def test_another_tenant_and_another_space_are_other_memories(world: World)
     await assert_every_sum_is_a_recount(world)
 
 
-async def test_the_last_of_duplicates_in_a_batch_wins(world: World) -> None:
+async def test_the_last_of_duplicates_in_a_batch_wins_and_is_the_one_that_is_new(world: World) -> None:
     tenant = await world.tenant()
     lessons = [Taught("p", {world.small: score}) for score in (0.1, 0.2, 0.7)]
     taught = await world.teach(tenant, lessons[0], Taught("q", {world.small: 0.0}), *lessons[1:])
     assert len({memory for memory, _ in taught}) == 2
-    assert taught[0] == taught[2] == taught[3]
+    memory = taught[0][0]
+    assert [taught[0], *taught[2:]] == [(memory, False), (memory, False), (memory, True)]
     rows = await world.app.fetch("select * from router.recall($1)", tenant)
     assert {row["prompt"]: row["scores"] for row in rows} == {"p": [pytest.approx(0.7)], "q": [0.0]}
     await assert_every_sum_is_a_recount(world)

@@ -13,7 +13,7 @@ def random_lessons(dice: random.Random, models: Sequence[int], prompts: int) -> 
     return [
         Taught(
             f"{dice.randrange(prompts)}",
-            {model: dice.random() for model in models if dice.random() < 0.6},
+            {model: dice.random() for model in models if dice.random() < 0.6} or {dice.choice(models): dice.random()},
             direction(dice.random()),
             {model: float(dice.randint(0, 500)) for model in models if dice.random() < 0.4},
             dice.choice([None, "a", "b", "c"]),

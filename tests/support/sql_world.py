@@ -218,6 +218,7 @@ class World:
             "overhead_ms": 1.0, "first_token_ms": None, "duration_ms": 50.0, "conversation": None,
             "reasoning_tokens": None, "estimated_tokens": None, "api": "chat", "tried": None, "tried_why": None,
             "tried_outcome": None, "tried_ms": None, "usage_estimated": False, "response": None,
+            "usage_unexplained": None,
         }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Reads files of examples in the formats in which people have labels."""
