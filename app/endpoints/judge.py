@@ -107,9 +107,7 @@ async def judge(request: Request) -> Response:
         "object": "router.judgement",
         "model": model.name,
         "is_candidate": model in own if own else None,
-        "scores": {
-            label: {"score": by_label[label].score, "reason": by_label[label].reason} for label in given.answers
-        },
+        "scores": {label: scores[label] for label in given.answers},
         "prompt_tokens": reply["prompt_tokens"],
         "completion_tokens": reply["completion_tokens"],
         "cost_usd": reply["cost_usd"],
