@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from .accounting.admission import Admission
 from .accounting.ledger import Ledger
-from .accounting.turns import Measuring, Turns
+from .accounting.turns import Measuring, Transfers, Turns
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
 from .http.requests import Bodies
@@ -72,6 +72,8 @@ class Services:
     observer: Observer
     #: Calls of tenants beside their requests.
     turns: Turns
+    #: Bounds the imports and exports that tenants run.
+    transfers: Transfers
     #: The backtests that run.
     measuring: Measuring
     #: The bytes of large request bodies that the process holds.
@@ -151,6 +153,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             observer=Observer(traces),
             # Of the connections for such calls, one tenant may hold half, and backtests leave one.
             turns=Turns(max(1, db.shared // 2)),
+            transfers=Transfers(max(1, db.shared - 1)),
             measuring=Measuring(max(1, db.shared - 1)),
             bodies=Bodies(settings.body_memory),
         )

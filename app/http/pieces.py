@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 from .disconnect import ClientDisconnected, until_disconnect
 
 EVENTS = "text/event-stream"
+#: JSON values, one a line.
+LINES = "application/x-ndjson"
 #: A comment, which keeps a connection open.
 STILL_HERE = b": still here\n\n"
 

@@ -17,3 +17,6 @@ export type Decision = Schemas["Decision"];
 export type DecidedCandidate = Schemas["DecidedCandidate"];
 export type ReasonCount = Schemas["ReasonCount"];
 export type UsageReport = Schemas["UsageReport"];
+export type Memory = Schemas["Memory"];
+export type Taught = Schemas["Taught"];
+export type Judged = Schemas["Judged"];
