@@ -75,7 +75,7 @@ class Policy:
     name: str
     #: The decision rule.
     backend: str
-    #: The message to embed: the first of a user for `conversation`, the latest for `step`.
+    #: The text to embed: of a user's messages before the first answer for `conversation`, of the latest for `step`.
     granularity: str
     #: `model_id` of the default model.
     default_model: int
@@ -116,6 +116,8 @@ class Caller:
     allowed_models: frozenset[int] | None = None
     #: Whether the key or its tenant has limits.
     metered: bool = False
+    #: What the key may do, as in `app.key_scopes`.
+    scopes: frozenset[str] = frozenset(("ask", "teach", "manage"))
 
 
 @dataclass(frozen=True, slots=True)

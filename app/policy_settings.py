@@ -56,7 +56,8 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
     for setting in (
         PolicySetting(
             "granularity", str, "conversation",
-            "text that is embedded: the first user message, or with step the latest", choices=("conversation", "step"),
+            "text that is embedded: the user's messages before the first answer, or with step the latest",
+            choices=("conversation", "step"),
         ),
         PolicySetting(
             "alpha", float, 0.1,

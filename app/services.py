@@ -14,8 +14,10 @@ from typing import cast
 from starlette.types import Scope
 
 from .accounting.admission import Admission
+from .accounting.embedding_costs import EmbeddingCosts
 from .accounting.ledger import Ledger
 from .accounting.turns import Measuring, Transfers, Turns
+from .dialects.markers import markers_of
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
 from .http.requests import Bodies
@@ -58,6 +60,8 @@ class Services:
     upstream: Upstream
     #: The queue of served requests.
     ledger: Ledger
+    #: Books what embeddings cost.
+    embedding_costs: EmbeddingCosts
     #: Connections as the owner of the schema, for the admin API alone.
     owner: Owner
     #: Checks limits.
@@ -132,6 +136,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             stack.push_async_callback(_cancel, keeper)
         stack.enter_context(metrics.track_gauges(_gauges(db, ledger, spaces)))
         breakers = Breakers()
+        costs = EmbeddingCosts(ledger, lambda: directory.known_catalog)
         stack.enter_context(metrics.track_breakers(breakers.states))
         if metrics.DIRECTORY in os.environ:
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_fresh(), name="gauges"))
@@ -141,17 +146,22 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             directory=directory,
             spaces=spaces,
             router=Router(
-                Ranking(db, spaces, deadline=settings.decision_deadline), tokenizers, enabled=settings.routing
+                Ranking(db, spaces, deadline=settings.decision_deadline, costs=costs),
+                tokenizers,
+                markers_of(settings.markers),
+                enabled=settings.routing,
             ),
             upstream=upstream,
             ledger=ledger,
+            embedding_costs=costs,
             owner=owner,
             admission=Admission(db, deadline=settings.admission_deadline),
             breakers=breakers,
             retry_policy=RetryPolicy(settings.retries, settings.retry_wait, settings.total_timeout, settings.hedge),
             affinity=ResponseAffinity(db),
             observer=Observer(traces),
-            # Of the connections for such calls, one tenant may hold half, and backtests leave one.
+            # Of the connections for such calls, one tenant may hold half, and backtests leave one. If there is
+            # only one, a backtest has a connection of its own.
             turns=Turns(max(1, db.shared // 2)),
             transfers=Transfers(max(1, db.shared - 1)),
             measuring=Measuring(max(1, db.shared - 1)),

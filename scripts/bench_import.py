@@ -33,8 +33,9 @@ from app.store import providers, spaces
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.catalog import Catalog
+from app.dialects.markers import markers_of
 from app.memory import embedders
-from app.memory.examples import ExampleIn, examples_of
+from app.memory.examples import ExampleIn, TextRules, examples_of
 from app.operations.example_file import ExampleFile
 from app.operations.import_examples import BATCH
 from app.settings import Settings
@@ -61,6 +62,7 @@ BATCHES = (
 )
 #: Seconds between two calls of the other writer.
 PAUSE = 0.02
+RULES = TextRules(markers_of(), {})
 
 
 class Run(NamedTuple):
@@ -107,7 +109,7 @@ async def in_batches(path: str, tenant: str) -> None:
         batch.append(lesson)
         if len(batch) == BATCH:
             await memories.record(
-                db, row.tenant_id, space, None, await examples_of(batch, catalog, embedding, batch=True)
+                db, row.tenant_id, space, None, await examples_of(batch, catalog, embedding, RULES, batch=True)
             )
             batch = []
     assert not batch, "N is a multiple of the batch"
@@ -216,7 +218,7 @@ async def other_example(db: Database) -> tuple[memories.Example, int]:
     embedding = embedders.create(Settings(), await spaces.width(db))
     space = await spaces.register_space(db, embedding.space, embedding.dimensions)
     lesson = ExampleIn(prompt="Somebody else's prompt", scores={catalog.models[0].name: 1.0})
-    (example,) = await examples_of([lesson], catalog, embedding, batch=False)
+    (example,) = await examples_of([lesson], catalog, embedding, RULES, batch=False)
     await embedding.close()
     return example, space
 

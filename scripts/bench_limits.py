@@ -45,7 +45,6 @@ ASK = {"model": "strong", "messages": [{"role": "user", "content": "hi"}], "max_
 HOSTS = (
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_isolation", "repeatable read"),
-    ("default_transaction_read_only", "on"),
     ("default_transaction_deferrable", "on"),
     ("statement_timeout", "1ms"),
     ("lock_timeout", "1ms"),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 #: The rooms of `app/`, from the ground up. A room may import rooms of lower floors, and itself.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "entities", "policy_settings", "api_keys", "caching", "json_outline", "off_loop"),
-    ("settings", "catalog", "store", "upstream", "dialects", "http", "embedded"),
+    ("settings", "catalog", "key_scopes", "store", "upstream", "dialects", "http", "embedded"),
     ("memory", "telemetry"),
     ("operations", "routing"),
     ("accounting", "demo"),

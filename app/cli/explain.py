@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..dialects.prompt import tokens_of
+from ..dialects.conversation import Conversation, continues, conversation_of
+from ..dialects.markers import markers_of
+from ..dialects.prompt import prompt_tokens
+from ..dialects.request_text import request_text
 from ..errors import NotFound
 from ..memory.embedders import EmbeddingFailed
+from ..operations.request_file import parsed_file, parsed_prompt
+from ..settings import Settings
 from ..store import decisions as stored_decisions
 from ..store import policies as stored_policies
 from ..store.database import Database
@@ -28,8 +34,16 @@ _EXCERPT = 60
 
 
 def explain(
-    prompt: Annotated[str, typer.Argument(help="Prompt to explain.")],
     tenant: Annotated[str, typer.Option(help="Tenant.")],
+    prompt: Annotated[str | None, typer.Argument(help="Prompt to explain.")] = None,
+    messages: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON file to explain instead: messages, or the body of a request to /v1/chat/completions, "
+            "/v1/responses or /v1/messages; - is stdin.",
+        ),
+    ] = None,
     policy: Annotated[str, typer.Option(help="Policy: the value of `model` in a request.")] = "auto",
     task: Annotated[
         str | None, typer.Option(help="Task: the value of X-Router-Task in a request. Default: none.")
@@ -38,13 +52,19 @@ def explain(
     neighbours: Annotated[int, typer.Option(min=0, max=1000, help="Number of nearest memories to show.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Show which model would serve a prompt, and why; nothing is sent to a provider.
+    """Show which model would serve a prompt or a request, and why; nothing is sent to a provider.
 
-    Candidates are not filtered by capabilities, as there is no request that needs any.
+    Candidates are not filtered by capabilities. Of a request, the text that is embedded and what identifies its
+    conversation are shown, too; `X-Router-…` headers are not known.
     """
+    if (prompt is None) == (messages is None):
+        raise typer.BadParameter("give either PROMPT or --messages FILE", param_hint="--messages")
+    request = parsed_prompt(prompt or "") if messages is None else parsed_file(messages)
     price = None if alpha is None else float(checked_option("alpha", alpha))
+    markers = markers_of(Settings.from_environment().markers)
+    conversation = conversation_of(request, markers, None, None, task)
 
-    async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str]:
+    async def work(db: Database) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], str, str]:
         found = await tenant_of(db, tenant)
         chosen = next(
             (each for each in await stored_policies.policies(db, found.tenant_id) if each.name == policy), None
@@ -53,9 +73,10 @@ def explain(
             raise NotFound(
                 f"The tenant {tenant!r} has no policy {policy!r}; `pgrouter policy list {tenant!r}` lists the policies."
             )
+        text = request_text(request.messages, chosen.granularity, markers)
         async with embedder_of(db, found.space) as (embedder, space_id):
             try:
-                vector = await embedder.embed_one(prompt) if prompt.strip() else None
+                vector = await embedder.embed_one(text) if text else None
             except EmbeddingFailed as error:
                 vector = None
                 note(f"The prompt could not be embedded: {error}")
@@ -64,9 +85,11 @@ def explain(
                 policy_id=chosen.policy_id,
                 space_id=space_id,
                 task=task,
-                prompt_tokens=tokens_of(prompt),
+                prompt_tokens=prompt_tokens(request),
                 default_model=chosen.default_model,
                 alpha=price,
+                conversation=None if messages is None else conversation.key,
+                continues=messages is not None and continues(request),
             )
             rows = await stored_decisions.explain(db, question, vector, deadline=60)
             near: list[Mapping[str, Any]] = []
@@ -74,12 +97,27 @@ def explain(
                 near = await stored_decisions.evidence(
                     db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours
                 )
-            return rows, near, chosen.backend
+            return rows, near, chosen.backend, text
 
-    rows, near, backend = with_database(work)
+    rows, near, backend, text = with_database(work)
+    shown = None if messages is None else _identity(conversation, continues=continues(request))
     if as_json:
-        show_json({"candidates": [dict(row) for row in rows], "neighbours": [_shortened(row) for row in near]})
+        show_json(
+            {
+                "text": text,
+                **({} if shown is None else {"conversation": shown}),
+                "candidates": [dict(row) for row in rows],
+                "neighbours": [_shortened(row) for row in near],
+            }
+        )
         return
+    if shown is not None or text != (prompt or "").strip():
+        typer.echo(f"text: {text}\n")
+    if shown is not None:
+        typer.echo("conversation:")
+        for name, value in shown.items():
+            typer.echo(f"  {name}: {'-' if value is None else value}")
+        typer.echo()
     first = rows[0]
     typer.echo(f"{first['model']} ({first['reason']})")
     typer.echo(f"{first['why']}.")
@@ -95,6 +133,19 @@ def explain(
 def add_to(main: typer.Typer) -> None:
     """Give `main` this command."""
     main.command("explain")(explain)
+
+
+def _identity(conversation: Conversation, *, continues: bool) -> dict[str, Any]:
+    """Return what identifies a conversation, for display."""
+    return {
+        "key": conversation.key.hex(),
+        "continues": continues,
+        "name": conversation.name,
+        "session": conversation.session,
+        "task": conversation.task,
+        "opening": conversation.text,
+        "images_and_files": len(conversation.parts),
+    }
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ..memory.embedders import setting_of
 from ..operations.export_lines import line_of
 from ..settings import Settings
 from ..store import models as stored_models
+from ..store import policies as stored_policies
 from ..store import spaces as stored_spaces
 from ..store.database import Database
 from ..store.memory_files import FETCH_SIZE, export, staging
@@ -100,6 +101,8 @@ def import_file(
     RouterBench, RouteLLM, promptfoo, Langfuse, LangSmith and OpenAI's evals are read too, also compressed by gzip or
     zstd.
     """
+    from ..dialects.markers import markers_of
+    from ..memory.examples import TextRules
     from ..operations import import_examples
     from ..operations.example_file import ExampleFile
     from ..operations.example_formats.base import Options
@@ -120,11 +123,13 @@ def import_file(
         names = import_examples.ModelNames(catalog, mapping)
         examples = ExampleFile(file, source.value, replace(options, traces=_traces_of(traces), names=names))
         summary = import_examples.Summary() if dry_run else None
+        policies = {each.name: each for each in await stored_policies.policies(db, row.tenant_id)}
+        rules = TextRules(markers_of(Settings.from_environment().markers), policies)
         async with embedder_of(db, row.space) as (embedding, space_id):
             await _check_space(db, row, embedding.space)
             with _interruption(f"no example of {file} was stored"):
                 with progress("Checking ", examples.size) as advance:
-                    contents = await import_examples.check(examples, catalog, embedding, advance, summary)
+                    contents = await import_examples.check(examples, catalog, embedding, rules, advance, summary)
                 if summary is not None:
                     return {"tenant": tenant, **dry_run_of(examples, contents, summary, row)}
                 skip = _fitting(contents, row, file, trim=trim)
@@ -132,7 +137,7 @@ def import_file(
                 count = contents.examples - skip
                 async with staging(db) as staged:
                     with progress("Embedding", count) as advance:
-                        await import_examples.stage(examples, skip, catalog, embedding, staged.add, advance)
+                        await import_examples.stage(examples, skip, catalog, embedding, rules, staged.add, advance)
                     with progress("Teaching ", count) as advance:
                         try:
                             taught = await staged.teach(row.tenant_id, space_id, advance)

@@ -1,4 +1,4 @@
-"""`pgrouter key`: creates, lists, rotates and revokes API keys."""
+"""`pgrouter key`: creates, changes, lists, rotates and revokes API keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import NotFound
+from ..key_scopes import SCOPES
 from ..operations.keys import new_key, rotate, until
 from ..store import keys as stored_keys
 from ..store.database import Database
 from .common import AsJson, note, options, show, show_json, tenant_of, with_database
 from .tenants import TenantArgument
 
-group = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
+group = typer.Typer(no_args_is_help=True, help="Create, change, list, rotate and revoke API keys.")
 
-
+_SCOPE = "|".join(SCOPES)
 KeyArgument = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the key in `pgrouter key list`.")]
 
 
@@ -33,13 +34,19 @@ def create_key(
     model: Annotated[
         list[str] | None, typer.Option(help="Allow only this model (repeatable). Default: all models.")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=_SCOPE, help="Allow only this scope (repeatable). Default: all; with --model all but manage."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key, and print it, once."""
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
 
     async def work(db: Database) -> dict[str, Any]:
-        return await new_key(db, (await tenant_of(db, tenant)).tenant_id, name, expires_at, model)
+        return await new_key(db, (await tenant_of(db, tenant)).tenant_id, name, expires_at, model, scope)
 
     made = with_database(work)
     if as_json:
@@ -61,7 +68,7 @@ def rotate_key(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a key by a new one with its name, expiry, models and limits, and print that, once."""
+    """Replace a key by a new one with its name, expiry, models, scopes and limits, and print that, once."""
     old_until = None if grace is None else expiry(grace, datetime.now(UTC), "grace")
 
     async def work(db: Database) -> dict[str, Any]:
@@ -74,6 +81,33 @@ def rotate_key(
     typer.echo(f"api_key = {made['api_key']}")
     old = "has stopped working" if old_until is None else f"works until {old_until:%Y-%m-%d %H:%M} UTC"
     note(f"Store the key now: only its hash is kept, so it cannot be shown again. Key {key_id} {old}.")
+
+
+@group.command("change")
+def change_key(
+    tenant: TenantArgument,
+    key_id: KeyArgument,
+    name: Annotated[str | None, typer.Option(help="Purpose of the key. Default: unchanged.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar=_SCOPE, help="Allow only this scope (repeatable). Default: unchanged."),
+    ] = None,
+    default_scopes: Annotated[
+        bool, typer.Option("--default-scopes", help="Allow all scopes; if the key is for some models all but manage.")
+    ] = False,
+) -> None:
+    """Change the name or the scopes of a key."""
+    if scope and default_scopes:
+        raise typer.BadParameter("give either --scope or --default-scopes", param_hint="--scope")
+
+    async def work(db: Database) -> None:
+        tenant_id = (await tenant_of(db, tenant)).tenant_id
+        scopes = [] if default_scopes else scope or None
+        if not await stored_keys.change_key(db, tenant_id, key_id, name=name, scopes=scopes):
+            raise NotFound(f"The tenant {tenant!r} has no key {key_id}; `pgrouter key list {tenant!r}` lists the keys.")
+
+    with_database(work)
+    typer.echo(f"Changed key {key_id} of {tenant}.")
 
 
 @group.command("list")

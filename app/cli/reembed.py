@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..dialects.markers import markers_of
 from ..entities import Tenant
 from ..errors import ConfigurationError
 from ..memory import embedders
@@ -52,8 +53,9 @@ def reembed(
             return [await _stop(db, each) for each in found]
         async with _target(db, to) as (embedding, space_id):
             note(_proxy_requirements(to, embedding.space))
+            markers = markers_of(Settings.from_environment().markers)
             dialogue = Dialogue(note, progress, lambda: not as_json and typer.confirm("Continue?", err=True))
-            moving = Reembedding(db, embedding, space_id, yes=yes, dialogue=dialogue)
+            moving = Reembedding(db, embedding, space_id, markers, yes=yes, dialogue=dialogue)
             try:
                 return [await moving.move(each, skip=every_tenant) for each in found]
             finally:

@@ -44,6 +44,10 @@ class ParsedRequest:
     reasoning: bool = False
     #: Id of the response or conversation, stored by the provider, that this request continues.
     previous: str | None = None
+    #: Id of the conversation, stored by the provider, that this request continues.
+    conversation: str | None = None
+    #: The client's id of its session.
+    session: str | None = None
 
 
 class Begun(NamedTuple):
@@ -130,6 +134,25 @@ def object_at(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the member `name` if it is an object, else an empty object."""
     found = parent.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def session_in(body: Mapping[str, Any]) -> str | None:
+    """Return the id of a session in a request body; None if there is none.
+
+    `prompt_cache_key` and `user` are OpenAI's (Codex sends its thread in the former), `session_id` is OpenRouter's, and
+    `metadata.user_id` is Anthropic's, in which Claude Code sends its session.
+    """
+    metadata = object_at(body, "metadata")
+    for value in (
+        body.get("prompt_cache_key"),
+        body.get("session_id"),
+        metadata.get("session_id"),
+        metadata.get("user_id"),
+        body.get("user"),
+    ):
+        if isinstance(value, str) and value:
+            return value
+    return None
 
 
 def first_positive(*values: Any) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import BadRequest
-from .base import OpenAI, ParsedRequest, first_positive, object_at, part_types
+from .base import OpenAI, ParsedRequest, first_positive, object_at, part_types, session_in
 
 
 class Chat(OpenAI):
@@ -35,6 +35,7 @@ class Chat(OpenAI):
             audio="input_audio" in kinds or (isinstance(modalities, list) and "audio" in modalities),
             json_schema=response_format.get("type") == "json_schema",
             reasoning=body.get("reasoning_effort") not in (None, "none"),
+            session=session_in(body),
         )
 
     def text(self, answer: dict[str, Any]) -> str:

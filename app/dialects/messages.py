@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import RouterError
-from .base import NOT_BEGUN, Begun, ParsedRequest, content_parts, first_positive, object_at, part_types
+from .base import (
+    NOT_BEGUN,
+    Begun,
+    ParsedRequest,
+    content_parts,
+    first_positive,
+    object_at,
+    part_types,
+    session_in,
+)
 from .chat import validate_messages
 from .usage import TokenUsage
 from .usage_conventions import MESSAGES_PLACES, Place
@@ -51,6 +60,7 @@ class Messages:
             vision="image" in kinds,
             json_schema=object_at(object_at(body, "output_config"), "format").get("type") == "json_schema",
             reasoning=thinking in ("enabled", "adaptive"),
+            session=session_in(body),
         )
 
     def report(self, answer: dict[str, Any]) -> Report:

@@ -1,10 +1,8 @@
-"""Derives from a parsed request what routing needs: the text to embed, the conversation key, the prompt's tokens."""
+"""Counts the tokens of a prompt: of a text, or of a parsed request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -22,34 +20,6 @@ TOKENS_PER_SMALL_IMAGE = 85
 #: Types of content parts: images in each API, and Anthropic's parts for tool calls, which are counted as JSON.
 _IMAGES = ("image_url", "input_image", "image")
 _TOOL_PARTS = ("tool_use", "tool_result")
-
-
-def task_signal(messages: Sequence[Mapping[str, Any]], granularity: str) -> str:
-    """Return the text to embed: the first user message, or the latest one for granularity `step`; may be empty."""
-    ordered = reversed(messages) if granularity == "step" else messages
-    for message in ordered:
-        if message.get("role") == "user":
-            return text_of(message).strip()
-    return ""
-
-
-def continues(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the request contains an answer, so that it continues a conversation."""
-    return any(message.get("role") == "assistant" for message in messages)
-
-
-def conversation_key(messages: Sequence[Mapping[str, Any]], named: str | None, task: str | None) -> bytes:
-    """Return a hash of 16 bytes that identifies the conversation within a tenant's policy.
-
-    It is made of `named`, the client's own name for the conversation, or if that is None, of all messages before the
-    first answer.
-    """
-    if named is not None:
-        opening = b"named\0" + named.encode("utf-8", "surrogatepass")
-    else:
-        end = next((i for i, message in enumerate(messages) if message.get("role") == "assistant"), len(messages))
-        opening = b"opens\0" + _serialize(list(messages[:end]))
-    return blake2b((task or "").encode("utf-8", "surrogatepass") + b"\0" + opening, digest_size=16).digest()
 
 
 def tokens_of(text: str) -> int:

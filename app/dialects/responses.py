@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import BadRequest, RouterError
-from .base import NOT_BEGUN, Begun, OpenAI, ParsedRequest, first_positive, object_at, part_types
+from .base import (
+    NOT_BEGUN,
+    Begun,
+    OpenAI,
+    ParsedRequest,
+    first_positive,
+    object_at,
+    part_types,
+    session_in,
+)
 from .usage_conventions import RESPONSES_PLACES, Place
 
 #: Types of tools that the client runs. The others are run by the provider and need no function calling.
@@ -33,10 +42,9 @@ class Responses(OpenAI):
         previous = body.get("previous_response_id")
         if previous is not None and not isinstance(previous, str):
             raise BadRequest("`previous_response_id` must be text.", param="previous_response_id")
-        if previous is None:
-            conversation = body.get("conversation")
-            previous = conversation if isinstance(conversation, str) else object_at(body, "conversation").get("id")
-            previous = previous if isinstance(previous, str) else None
+        conversation = body.get("conversation")
+        conversation = conversation if isinstance(conversation, str) else object_at(body, "conversation").get("id")
+        conversation = conversation if isinstance(conversation, str) and conversation else None
         tools = body.get("tools")
         tools = tools if isinstance(tools, list) else []
         response_format = object_at(object_at(body, "text"), "format")
@@ -52,7 +60,9 @@ class Responses(OpenAI):
             audio="input_audio" in kinds,
             json_schema=response_format.get("type") == "json_schema",
             reasoning=object_at(body, "reasoning").get("effort") not in (None, "none"),
-            previous=previous or None,
+            previous=previous or conversation,
+            conversation=conversation,
+            session=session_in(body),
         )
 
     def text(self, answer: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ..http.disconnect import until_disconnect
 from ..http.responses import answer
 from ..memory.backtest import Backtest
 from ..store import backtests as stored_backtests
+from .calls import count
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_body, policy_of
 
@@ -131,11 +132,12 @@ async def backtest(request: Request) -> Response:
     name, param = (trial.policy, "policy") if trial.model is None else (trial.model, "model")
     policy = policy_of(caller, "auto" if name is None else name, param)
     settings = trial.settings.model_dump(exclude_none=True)
+    await count(services, caller)
     async with services.measuring.backtest(caller.tenant_id):
         rows = await until_disconnect(
             request.receive,
             stored_backtests.backtest(
-                services.db.background,
+                services.db.measuring,
                 caller.tenant_id,
                 policy.policy_id,
                 services.spaces.own.space_id if caller.space is None else caller.space.space_id,
@@ -166,6 +168,7 @@ routes = [
         Operation(
             summary="A policy's expected cost and quality by alpha, measured on the tenant's own memory.",
             tag="decisions",
+            scope="manage",
             responses={200: BacktestReport},
             errors=(404, 422, 429),
             body=Trial,

@@ -23,7 +23,7 @@ from ..store.prices import prices
 from .answers import Answer, AnswerError, OnText, ask
 from .comparison_events import events_of
 from .openapi.operation import JSON, DocumentedRoute, Operation
-from .requests import authenticate, parse_body
+from .requests import authenticate, parse_body, text_rules
 
 
 class Comparison(PromptIn):
@@ -64,12 +64,14 @@ async def compare(request: Request) -> Response:
     """Send the same prompt to several models; an error of one model is the result of that model alone."""
     services, caller = await authenticate(request)
     comparison = await parse_body(request, Comparison)
-    prompt = comparison.text()
+    prompt = comparison.text(text_rules(services, caller))
     catalog = await services.directory.catalog()
     models = [catalog.resolve(name, f"models[{i}]") for i, name in enumerate(comparison.models)]
     if len({model.model_id for model in models}) < len(models):
         raise BadRequest("models: the same model is given twice.", param="models")
-    question: dict[str, Any] = {"messages": comparison.messages or [{"role": "user", "content": prompt}]}
+    question: dict[str, Any] = {
+        "messages": comparison.messages or [{"role": "user", "content": (comparison.prompt or "").strip()}]
+    }
     if comparison.max_tokens is not None:
         question["max_tokens"] = comparison.max_tokens
     price_of = await prices_of(services, caller)
@@ -130,6 +132,7 @@ routes = [
         Operation(
             summary="Several models' answers to the same prompt, side by side.",
             tag="teaching",
+            scope="ask",
             responses={200: {JSON: Compared, EVENTS: {"type": "string"}}},
             body=Comparison,
         ),

@@ -23,6 +23,7 @@ from ..operations.timespans import since
 from ..services import Services
 from ..store import ledger as stored_ledger
 from ..store.reals import short
+from .calls import count, counted
 from .openapi.operation import EVENTS, DocumentedRoute, Operation
 from .requests import DIGITS, authenticate, parse_query
 from .responses import Listing, listing, select
@@ -117,7 +118,7 @@ async def list_decisions(request: Request) -> Response:
     begin = since(query.since, datetime.now(UTC))
     if query.before is not None and query.before.version != 7:
         raise BadRequest("before: the id of a decision is a UUID of version 7.", param="before")
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_ledger.list_decisions(
             services.db.background, caller.tenant_id, limit=query.limit + 1, before=query.before, since=begin,
             **query.arguments(),
@@ -134,6 +135,7 @@ async def stream_decisions(request: Request) -> Response:
     """Return decisions as they are recorded, as server-sent events `decision`, for up to 10 minutes."""
     services, caller = await authenticate(request)
     query = parse_query(request, DecisionFilter)
+    await count(services, caller)
     events = _events(services, caller, query)
     return StreamingResponse(events, media_type=EVENTS, headers={"cache-control": "no-store"})
 
@@ -142,7 +144,7 @@ async def count_reasons(request: Request) -> Response:
     """Return how many requests had which reason, by policy, the most frequent first."""
     services, caller = await authenticate(request)
     begin = since(parse_query(request, ReasonQuery).since, datetime.now(UTC))
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_ledger.reasons(services.db.background, caller.tenant_id, begin)
     return answer(listing([select(ReasonCount, row) for row in rows]))
 
@@ -200,6 +202,7 @@ routes = [
         Operation(
             summary="The decisions, newest first.",
             tag="decisions",
+            scope="manage",
             responses={200: DecisionPage},
             errors=(429,),
             query=DecisionQuery,
@@ -212,7 +215,9 @@ routes = [
         Operation(
             summary="The decisions as they are recorded, as server-sent events.",
             tag="decisions",
+            scope="manage",
             responses={200: {EVENTS: {"type": "string"}}},
+            errors=(429,),
             query=DecisionFilter,
         ),
     ),
@@ -223,6 +228,7 @@ routes = [
         Operation(
             summary="How many requests had which reason, by policy.",
             tag="decisions",
+            scope="manage",
             responses={200: Listing[ReasonCount]},
             errors=(429,),
             query=ReasonQuery,

@@ -17,6 +17,7 @@ from ..errors import NotFound
 from ..http.responses import answer
 from ..store import decisions as stored_decisions
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation, parameter
 from .requests import authenticate
 from .responses import select
@@ -102,7 +103,7 @@ async def read_decision(request: Request) -> Response:
     text = request.path_params["decision_id"]
     row = None
     with contextlib.suppress(ValueError):
-        async with services.turns.turn(caller.tenant_id):
+        async with counted(services, caller):
             row = await stored_decisions.decision(services.db.background, caller.tenant_id, UUID(text))
     if row is None:
         raise NotFound(f"There is no decision {text}.", param="decision_id")
@@ -146,6 +147,7 @@ routes = [
         Operation(
             summary="A recorded decision with every number behind it.",
             tag="decisions",
+            scope="ask",
             responses={200: Decision},
             errors=(404, 429),
             parameters=(

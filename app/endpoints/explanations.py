@@ -20,8 +20,9 @@ from ..memory.examples import PromptIn
 from ..routing.options import RoutingOptions
 from ..store import decisions as stored_decisions
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, parse_body, policy_of
+from .requests import authenticate, parse_body, policy_of, text_rules
 from .responses import select
 
 
@@ -94,6 +95,7 @@ class Explanation(TypedDict):
 
     object: Literal["router.explanation"]
     policy: str
+    text: Annotated[str, Field(description="The text that was embedded: the prompt, without what agents add to it.")]
     model: Annotated[str, Field(description="The model that would serve.")]
     reason: Annotated[str, Field(description="As in the header x-router-reason.")]
     why: Annotated[str, Field(description="The reason as a sentence.")]
@@ -102,7 +104,6 @@ class Explanation(TypedDict):
     unit_usd: Annotated[float | None, Field(description="What the dearest candidate costs for an average prompt.")]
     k: Annotated[int | None, Field(description="The largest number of neighbours consulted.")]
     tau: Annotated[float | None, Field(description="The width of the kernel.")]
-    text: Annotated[str, Field(description="The text that is embedded.")]
     candidates: Annotated[list[ExplainedCandidate], Field(description="Best first; empty: nothing was ranked.")]
     neighbours: Annotated[list[Neighbour], Field(description="The memories nearest to the prompt, nearest first.")]
 
@@ -113,17 +114,18 @@ async def explain(request: Request) -> Response:
     question = await parse_body(request, Question)
     policy = policy_of(caller, question.model, "model")
     catalog = await services.directory.catalog()
-    text = question.text(granularity=policy.granularity)
-    messages = question.messages or [{"role": "user", "content": text}]
+    text = question.text(text_rules(services, caller), policy.name)
+    messages = question.messages or [{"role": "user", "content": (question.prompt or "").strip()}]
     dials = stored_decisions.Dials(question.k, question.tau)
     options = RoutingOptions(task=question.task, alpha=question.alpha)
     wanted = ModelRequest(CHAT, {**question.fields, "model": question.model, "messages": messages})
     neighbours: list[Any] = []
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         plan = await services.router.plan(wanted, caller, catalog, options, explained=dials)
         try:
             space = await services.spaces.of(caller)
-            vector = await space.embedder.embed_one(text)
+            paid = services.embedding_costs.payer(caller, space.embedder)
+            vector = await space.embedder.embed_one(text, paid)
         except EmbeddingFailed:
             vector = None
         if vector is not None and question.neighbours:
@@ -139,6 +141,7 @@ async def explain(request: Request) -> Response:
     found: Explanation = {
         "object": "router.explanation",
         "policy": policy.name,
+        "text": text,
         "model": plan.models[0].name,
         "reason": plan.reason,
         "why": plan.why,
@@ -147,7 +150,6 @@ async def explain(request: Request) -> Response:
         "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
         "k": plan.ranking[0]["k"] if plan.ranking else None,
         "tau": plan.ranking[0]["tau"] if plan.ranking else None,
-        "text": text,
         "candidates": [select(ExplainedCandidate, row) for row in plan.ranking],
         "neighbours": [_neighbour(row) for row in neighbours],
     }
@@ -172,6 +174,7 @@ routes = [
         Operation(
             summary="Which model would serve a prompt, and why; the prompt is not sent to any model.",
             tag="decisions",
+            scope="teach",
             responses={200: Explanation},
             errors=(404, 429),
             body=Question,

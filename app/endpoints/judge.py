@@ -22,7 +22,7 @@ from ..routing.candidates import may_use
 from .answers import Asking
 from .compare import prices_of
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, parse_body
+from .requests import authenticate, parse_body, text_rules
 
 
 def _check_text(text: str) -> str:
@@ -84,7 +84,7 @@ async def judge(request: Request) -> Response:
     """Ask a model to grade answers. Raises `JudgeFailed` if its reply has no usable scores; none is made up."""
     services, caller = await authenticate(request)
     given = await parse_body(request, JudgeIn)
-    prompt = given.text()
+    prompt = given.text(text_rules(services, caller))
     catalog = await services.directory.catalog()
     own = [catalog.resolve(name, f"answered_by[{i}]") for i, name in enumerate(given.answered_by)]
     model = _judge_of(caller, catalog, own) if given.model is None else catalog.resolve(given.model, "model")
@@ -137,6 +137,7 @@ routes = [
         Operation(
             summary="Scores that a model suggests for answers to a prompt; nothing is taught.",
             tag="teaching",
+            scope="ask",
             responses={200: Judged},
             errors=(402, 403, 429, 502, 504),
             body=JudgeIn,

@@ -15,6 +15,7 @@ from ..errors import BadRequest, NotFound
 from ..http.responses import answer
 from ..store import memories as stored_memories
 from ..store.reals import short
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation, parameter
 from .requests import DIGITS, authenticate, parse_query
 
@@ -65,7 +66,7 @@ async def list_memories(request: Request) -> Response:
     if query.search and "\0" in query.search:
         raise BadRequest("search: the text contains a NUL character.", param="search")
     db, search = services.db.background, query.search or None
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.recall(db, caller.tenant_id, search=search, after=query.after, limit=query.limit)
     page: MemoryPage = {
         "object": "list",
@@ -94,7 +95,7 @@ async def delete_memory(request: Request) -> Response:
     text = request.path_params["memory_id"]
     forgotten = 0
     if len(text) <= len(str(_BIGINT)) and text.isdecimal() and int(text) <= _BIGINT:
-        async with services.turns.turn(caller.tenant_id):
+        async with counted(services, caller):
             forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, [int(text)])
     if not forgotten:
         raise NotFound(f"There is no memory {text}.", param="memory_id")
@@ -106,7 +107,7 @@ async def delete_memories(request: Request) -> Response:
     services, caller = await authenticate(request)
     if request.query_params.get("all") != "true":
         raise BadRequest("This deletes every memory of the tenant: confirm it with ?all=true.", param="all")
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         forgotten = await stored_memories.forget(services.db.background, caller.tenant_id, None)
     return answer(_forgotten(forgotten))
 
@@ -123,6 +124,7 @@ routes = [
         Operation(
             summary="The memories, in ascending order of their ids.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryPage},
             errors=(429,),
             query=MemoryQuery,
@@ -135,6 +137,7 @@ routes = [
         Operation(
             summary="Delete all memories.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(400, 429),
             parameters=(parameter("all", "query", "Confirms the deletion.", {"const": "true"}, required=True),),
@@ -147,6 +150,7 @@ routes = [
         Operation(
             summary="Delete one memory.",
             tag="teaching",
+            scope="manage",
             responses={200: Forgotten},
             errors=(404, 429),
             parameters=(parameter("memory_id", "path", "The memory's id.", {"type": "integer"}),),

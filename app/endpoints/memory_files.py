@@ -20,7 +20,7 @@ from ..catalog import Catalog
 from ..entities import Caller
 from ..errors import BadRequest, Conflict, DatabaseUnavailable, RouterError
 from ..http.pieces import LINES, PiecesResponse
-from ..memory.embedders import EmbeddingFailed
+from ..memory.embedders import EmbeddingFailed, Paid
 from ..operations.example_file import BadLine, Content, ExampleFile
 from ..operations.example_formats.base import Options
 from ..operations.example_formats.scales import SCALES, scale_of
@@ -28,8 +28,9 @@ from ..operations.export_lines import line_of
 from ..operations.import_examples import ModelNames, Summary, check, stage
 from ..services import Services
 from ..store import memory_files as stored_files
+from .calls import count, paying
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, parse_query, raw_body
+from .requests import authenticate, parse_query, raw_body, text_rules
 
 #: Seconds between two lines of progress, and of silence after which an empty line is sent.
 LOOK, KEEPALIVE = 0.2, 15.0
@@ -107,6 +108,7 @@ async def import_memories(request: Request) -> Response:
 async def export_memories(request: Request) -> Response:
     """Return the memory as JSONL, oldest first, which an import reads."""
     services, caller = await authenticate(request)
+    await count(services, caller)
     pieces = _export_pieces(services, caller)
     # An error before the first byte is an answer of its own.
     first = await anext(pieces, b"")
@@ -175,8 +177,12 @@ async def _imported(
     summary = Summary()
     result: dict[str, Any] = {"lines": 0, "taught": 0, "created": 0, "overwritten": 0}
     try:
-        async with services.transfers.transfer(caller.tenant_id), services.turns.turn(caller.tenant_id):
-            result |= await _taught(services, caller, catalog, examples, query, progress, summary)
+        async with (
+            services.transfers.transfer(caller.tenant_id),
+            paying(services, caller, examples.size) as paid,
+            services.turns.turn(caller.tenant_id),
+        ):
+            result |= await _taught(services, caller, catalog, examples, query, progress, summary, paid)
     except RouterError as error:
         summary.failed += 1
         return [*map(_error_line, summary.errors), _error_line(error), result | {"failed": summary.failed}]
@@ -194,11 +200,13 @@ async def _taught(
     query: ImportQuery,
     progress: _Progress,
     summary: Summary,
+    paid: Paid | None,
 ) -> dict[str, Any]:
     try:
         space = await services.spaces.of(caller, wait=True)
+        rules = text_rules(services, caller)
         progress.begin("checking", examples.size)
-        contents = await check(examples, catalog, space.embedder, progress.advance, summary)
+        contents = await check(examples, catalog, space.embedder, rules, progress.advance, summary)
         _, cap = await stored_files.room(services.db.background, caller.tenant_id)
         skip = contents.before(cap)
         if skip and not query.trim:
@@ -210,7 +218,7 @@ async def _taught(
         count = contents.examples - skip
         async with stored_files.staging(services.db) as staged:
             progress.begin("embedding", count)
-            await stage(examples, skip, catalog, space.embedder, staged.add, progress.advance)
+            await stage(examples, skip, catalog, space.embedder, rules, staged.add, progress.advance, paid)
             progress.begin("teaching", count)
             taught = await staged.teach(caller.tenant_id, space.space_id, progress.advance, caller.key_id)
     except EmbeddingFailed as error:
@@ -282,6 +290,7 @@ routes = [
         Operation(
             summary="Teach the examples of a file, all or none; its progress, errors and result as lines of JSON.",
             tag="teaching",
+            scope="teach",
             responses={200: {LINES: {"type": "string"}}},
             body={"application/octet-stream": {"type": "string", "format": "binary"}},
             query=ImportQuery,
@@ -294,6 +303,7 @@ routes = [
         Operation(
             summary="The memory as JSONL, oldest first, which an import reads.",
             tag="teaching",
+            scope="teach",
             responses={200: {LINES: {"type": "string"}}},
             errors=(429,),
         ),

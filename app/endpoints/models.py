@@ -108,6 +108,7 @@ routes = [
         Operation(
             summary="The tenant's policies and the models, with their capabilities.",
             tag="OpenAI",
+            scope="any",
             responses={200: ModelList},
         ),
     ),
@@ -118,6 +119,7 @@ routes = [
         Operation(
             summary="One model or policy.",
             tag="OpenAI",
+            scope="any",
             responses={200: DescribedModel | ModelObject},
             errors=(404,),
         ),

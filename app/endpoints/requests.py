@@ -7,12 +7,16 @@ from typing import TypeVar
 from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 
+from ..dialects.markers import markers_of
 from ..entities import Caller, Policy
 from ..errors import BadRequest, NotFound
 from ..http.requests import bearer, read_body
 from ..http.validation import parsed_object, validated
+from ..key_scopes import require_scope
+from ..memory.examples import TextRules
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
+from .openapi.operation import OPERATION, Operation
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,10 +35,16 @@ DIGITS = BeforeValidator(_digits)
 
 
 async def authenticate(request: Request) -> tuple[Services, Caller]:
-    """Return the services of the process, and the caller that the API key belongs to. Raises `Unauthorized`."""
+    """Return the services of the process, and the caller that the API key belongs to.
+
+    Raises `Unauthorized`, and `Forbidden` if the key lacks the scope of the operation.
+    """
     services = services_of(request.scope)
     caller = await services.directory.caller(bearer(dict(request.scope["headers"])))
     RequestRecord.of(request.scope).tenant = caller.tenant
+    operation: Operation = request.scope[OPERATION]
+    assert operation.scope is not None, "an operation for tenants needs a scope"
+    require_scope(caller, operation.scope)
     return services, caller
 
 
@@ -61,6 +71,11 @@ def parse_query(request: Request, model: type[M]) -> M:
                 known = ", ".join(model.model_fields)
                 raise BadRequest(f"{name}: unknown parameter; the parameters are {known}.", param=name)
     return validated(model, dict(request.query_params))
+
+
+def text_rules(services: Services, caller: Caller) -> TextRules:
+    """Return how the texts of the caller's prompts and messages are derived."""
+    return TextRules(markers_of(services.settings.markers), caller.policies)
 
 
 def policy_of(caller: Caller, name: str, param: str) -> Policy:

@@ -17,6 +17,7 @@ from ..demo.model_source import DEMO
 from ..entities import Policy
 from ..http.responses import answer
 from ..store import memories as stored_memories
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, policy_of
 from .responses import Listing, listing
@@ -74,7 +75,7 @@ async def list_samples(request: Request) -> Response:
     catalog = await services.directory.catalog()
     if services.settings.demo and _is_demo(policy, catalog):
         return answer(listing(_of_demo()))
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.samples(services.db.background, caller.tenant_id, policy.policy_id)
     return answer(listing(_of_memory(rows, policy, catalog)))
 
@@ -141,6 +142,7 @@ routes = [
         Operation(
             summary="Prompts to try a policy on.",
             tag="decisions",
+            scope="teach",
             responses={200: Listing[SamplePrompt]},
             errors=(404, 429),
             query=SampleQuery,

@@ -14,6 +14,7 @@ from ..http.responses import answer
 from ..memory.backtest import saved
 from ..operations.timespans import since
 from ..store import backtests as stored_backtests
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, policy_of
 from .responses import Listing, listing
@@ -58,7 +59,7 @@ async def savings(request: Request) -> Response:
     query = parse_query(request, SavingsQuery)
     policy_id = None if query.policy is None else policy_of(caller, query.policy, "policy").policy_id
     begin = None if query.since is None else since(query.since, datetime.now(UTC))
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_backtests.savings(services.db.background, caller.tenant_id, policy_id, begin)
     return answer(listing([saved(row) for row in rows]))
 
@@ -71,6 +72,7 @@ routes = [
         Operation(
             summary="The expected and the real savings of each policy.",
             tag="decisions",
+            scope="manage",
             responses={200: Listing[PolicySavings]},
             errors=(404, 429),
             query=SavingsQuery,

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from ..http.responses import answer
 from ..store import memories as stored_memories
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate
 from .responses import select
@@ -58,7 +59,7 @@ class MemoryStatus(TypedDict):
 async def status(request: Request) -> Response:
     """Return how many memories each policy has, and the next step."""
     services, caller = await authenticate(request)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_memories.status(services.db.background, caller.tenant_id, services.spaces.own.space_id)
     first: Mapping[str, Any] = rows[0] if rows else {}
     found: MemoryStatus = {
@@ -101,6 +102,7 @@ routes = [
         Operation(
             summary="How many memories each policy has, and the next step.",
             tag="teaching",
+            scope="teach",
             responses={200: MemoryStatus},
             errors=(429,),
         ),

@@ -15,12 +15,13 @@ from ..entities import Caller
 from ..errors import Conflict, DatabaseUnavailable
 from ..http.responses import answer
 from ..http.validation import parsed_object, validated
-from ..memory.embedders import EmbeddingFailed
+from ..memory.embedders import EmbeddingFailed, Paid
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
 from ..store import memories as stored_memories
+from .calls import paying
 from .openapi.operation import DocumentedRoute, Operation
-from .requests import authenticate, raw_body
+from .requests import authenticate, raw_body, text_rules
 
 
 class Taught(TypedDict):
@@ -39,19 +40,21 @@ class Taught(TypedDict):
 async def rank(request: Request) -> Response:
     """Record one example or a batch; either all of it or nothing."""
     services, caller = await authenticate(request)
-    body = await parsed_object(await raw_body(request))
+    raw = await raw_body(request)
+    body = await parsed_object(raw)
     batch = "examples" in body
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
-    try:
-        async with services.turns.turn(caller.tenant_id):
-            recorded = await _record(services, caller, examples, catalog, batch=batch)
-    except Conflict:
-        # The tenant was switched to another embedding space meanwhile.
-        services.directory.invalidate()
-        _, caller = await authenticate(request)
-        async with services.turns.turn(caller.tenant_id):
-            recorded = await _record(services, caller, examples, catalog, batch=batch)
+    async with paying(services, caller, len(raw)) as paid:
+        try:
+            async with services.turns.turn(caller.tenant_id):
+                recorded = await _record(services, caller, examples, catalog, paid, batch=batch)
+        except Conflict:
+            # The tenant was switched to another embedding space meanwhile.
+            services.directory.invalidate()
+            _, caller = await authenticate(request)
+            async with services.turns.turn(caller.tenant_id):
+                recorded = await _record(services, caller, examples, catalog, paid, batch=batch)
     different = len({memory_id for memory_id, _ in recorded})
     created = sum(created for _, created in recorded)
     taught: Taught = {
@@ -66,11 +69,18 @@ async def rank(request: Request) -> Response:
 
 
 async def _record(
-    services: Services, caller: Caller, examples: Sequence[ExampleIn], catalog: Catalog, *, batch: bool
+    services: Services,
+    caller: Caller,
+    examples: Sequence[ExampleIn],
+    catalog: Catalog,
+    paid: Paid | None,
+    *,
+    batch: bool,
 ) -> list[tuple[int, bool]]:
     try:
         space = await services.spaces.of(caller, wait=True)
-        embedded = await examples_of(examples, catalog, space.embedder, batch=batch)
+        rules = text_rules(services, caller)
+        embedded = await examples_of(examples, catalog, space.embedder, rules, batch=batch, paid=paid)
     except EmbeddingFailed as error:
         raise DatabaseUnavailable(f"Nothing was taught: the prompts could not be embedded: {error}.") from None
     db = services.db.background
@@ -85,8 +95,9 @@ routes = [
         Operation(
             summary="Teach how good models' answers to prompts were; either the whole batch or nothing.",
             tag="teaching",
+            scope="teach",
             responses={200: Taught},
-            errors=(409, 429),
+            errors=(404, 409, 429),
             body=ExampleIn | ExamplesIn,
         ),
     )

@@ -16,6 +16,7 @@ from ..errors import BadRequest
 from ..http.responses import answer
 from ..operations.timespans import past, since
 from ..store import usage as stored_usage
+from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query
 
@@ -106,7 +107,7 @@ async def usage(request: Request) -> Response:
     """Return requests, tokens and USD from `since` until `until`, grouped by the columns in `by`."""
     services, caller = await authenticate(request)
     period = period_of(request)
-    async with services.turns.turn(caller.tenant_id):
+    async with counted(services, caller):
         rows = await stored_usage.usage(services.db.background, caller.tenant_id, *period)
     return answer(report(period, rows, period.by))
 
@@ -119,6 +120,7 @@ routes = [
         Operation(
             summary="Requests, tokens and cost, compared with the cost of the default models.",
             tag="decisions",
+            scope="manage",
             responses={200: UsageReport},
             errors=(429,),
             query=UsageQuery,

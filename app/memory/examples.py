@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -10,15 +11,39 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ..catalog import Catalog
 from ..dialects import prompt
 from ..dialects.chat import validate_messages
-from ..errors import BadRequest
+from ..dialects.markers import Markers
+from ..dialects.request_text import request_text
+from ..entities import Policy
+from ..errors import BadRequest, NotFound
 from ..http.fields import Score, Tag, Text, Tokens, check_storable
 from ..store.memories import Example
-from .embedders import CachedEmbedder
+from .embedders import CachedEmbedder, Paid
 
 #: Maximum examples of one request.
 MAX_EXAMPLES = 1000
 #: Maximum models that one example may score, as in the table.
 MAX_MODELS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """How the text to embed is derived from messages: the wrappers in force, and the tenant's policies by name."""
+
+    markers: Markers
+    policies: Mapping[str, Policy]
+
+    def granularity(self, policy: str | None = None, param: str = "policy") -> str:
+        """Return the granularity of a policy; None: of `auto`, or the one that all policies have.
+
+        Raises `NotFound` naming `param` if there is no such policy.
+        """
+        if policy is not None and policy not in self.policies:
+            raise NotFound(f"There is no policy {policy!r}.", param=param, code="model_not_found")
+        found = self.policies.get(policy or "auto")
+        if found is not None:
+            return found.granularity
+        all_of_them = {each.granularity for each in self.policies.values()}
+        return all_of_them.pop() if len(all_of_them) == 1 else "conversation"
 
 
 class PromptIn(BaseModel):
@@ -35,12 +60,16 @@ class PromptIn(BaseModel):
             raise ValueError("give either `prompt` or `messages`")
         return self
 
-    def text(self, param: str = "", granularity: str = "conversation") -> str:
-        """Return the text to embed. Raises `BadRequest` if the messages have none; `param` prefixes its path."""
+    def text(self, rules: TextRules, policy: str | None = None, param: str = "") -> str:
+        """Return the text to embed, as a request with this prompt or these messages has it for a policy.
+
+        Raises `BadRequest` if the messages have none, and `NotFound` for an unknown policy; `param` prefixes its path.
+        """
+        granularity = rules.granularity(policy, f"{param}policy")
         if self.prompt is not None:
-            return self.prompt.strip()
+            return request_text([{"role": "user", "content": self.prompt}], granularity, rules.markers)
         try:
-            text = prompt.task_signal(validate_messages(self.messages, "messages"), granularity)
+            text = request_text(validate_messages(self.messages, "messages"), granularity, rules.markers)
             if not text:
                 raise BadRequest("The messages contain no text of a user.", param="messages")
             check_storable(text)
@@ -91,6 +120,9 @@ class ExampleIn(PromptIn):
             _human_if_unknown, json_schema_input_type=Literal["human", "judge", "import", "feedback", ""] | None
         ),
     ] = "human"
+    policy: Annotated[
+        str | None, Field(description="The policy whose granularity picks the text of `messages`; null: `auto`.")
+    ] = None
 
 
 class ExamplesIn(BaseModel):
@@ -102,16 +134,23 @@ class ExamplesIn(BaseModel):
 
 
 async def examples_of(
-    examples: Sequence[ExampleIn], catalog: Catalog, embedder: CachedEmbedder, *, batch: bool
+    examples: Sequence[ExampleIn],
+    catalog: Catalog,
+    embedder: CachedEmbedder,
+    rules: TextRules,
+    *,
+    batch: bool,
+    paid: Paid | None = None,
 ) -> list[Example]:
     """Look up the models and embed the prompts of `examples`.
 
-    Raises `BadRequest` naming the field, with the prefix `examples[i].` in a `batch`, and `EmbeddingFailed`.
+    Raises `BadRequest` naming the field, with the prefix `examples[i].` in a `batch`, `NotFound` for an unknown policy,
+    and `EmbeddingFailed`. `paid` is called with the tokens of calls that cost money.
     """
     prefixes = [f"examples[{position}]." if batch else "" for position in range(len(examples))]
-    texts = [example.text(prefix) for example, prefix in zip(examples, prefixes, strict=True)]
+    texts = [example.text(rules, example.policy, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
     labels = [labels_of(example, catalog, prefix) for example, prefix in zip(examples, prefixes, strict=True)]
-    vectors = await embedder.embed_many(texts)
+    vectors = await embedder.embed_many(texts, paid)
     found = []
     for example, prefix, text, (scores, tokens), vector in zip(examples, prefixes, texts, labels, vectors, strict=True):
         if vector is None:

@@ -14,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from ..catalog import Catalog
-from ..errors import BadRequest
-from ..memory.embedders import CachedEmbedder, EmbeddingFailed
-from ..memory.examples import ExampleIn, examples_of, labels_of
+from ..errors import BadRequest, NotFound
+from ..memory.embedders import CachedEmbedder, EmbeddingFailed, Paid
+from ..memory.examples import ExampleIn, TextRules, examples_of, labels_of
 from ..store.memories import Example
 from .example_file import BadLine, ExampleFile
 
@@ -108,7 +108,12 @@ class Contents:
 
 
 async def check(
-    file: ExampleFile, catalog: Catalog, embedding: CachedEmbedder, advance: Advance, summary: Summary | None = None
+    file: ExampleFile,
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    rules: TextRules,
+    advance: Advance,
+    summary: Summary | None = None,
 ) -> Contents:
     """Check a file by reading it once; `advance` is called with the bytes read. Takes 8 bytes of memory an example.
 
@@ -128,7 +133,7 @@ async def check(
                 try:
                     if isinstance(example, BadRequest):
                         raise example
-                    text = await _checked(file, line, example, catalog, embedding, unknown)
+                    text = await _checked(file, line, example, catalog, embedding, rules, unknown)
                 except BadRequest as error:
                     if summary is None:
                         raise
@@ -152,12 +157,14 @@ async def stage(
     skip: int,
     catalog: Catalog,
     embedding: CachedEmbedder,
+    rules: TextRules,
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
+    paid: Paid | None = None,
 ) -> None:
     """Embed all but the first `skip` examples of a checked file, and `add` them in order, in batches.
 
-    The next batch is embedded while one is added. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
+    The next batch is embedded while one is added. `paid`: as of `examples_of`. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
     """
     adding: asyncio.Task[None] | None = None
 
@@ -169,7 +176,7 @@ async def stage(
         with closing(iter(file)) as found:
             batches = _batches(found, skip)
             while batch := await _in_thread(lambda: next(batches, None)):
-                examples = await _embedded(file, batch, catalog, embedding)
+                examples = await _embedded(file, batch, catalog, embedding, rules, paid)
                 if adding is not None:
                     await adding
                 adding = asyncio.create_task(added(examples))
@@ -207,6 +214,7 @@ async def _checked(
     example: ExampleIn,
     catalog: Catalog,
     embedding: CachedEmbedder,
+    rules: TextRules,
     unknown: dict[str, tuple[int, int]],
 ) -> str:
     """Return the text of an example. Adds names of unknown models to `unknown`, with their labels and first line."""
@@ -218,11 +226,11 @@ async def _checked(
         for name in missing:
             labels, first = unknown.get(name, (0, line))
             unknown[name] = (labels + 1, first)
-        text = example.text()
+        text = example.text(rules, example.policy)
         # Only a text without letters and digits may have no embedding; embedding every text here would take too long.
         if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
             raise BadRequest("the prompt contains nothing to embed.", param="prompt")
-    except BadRequest as error:
+    except (BadRequest, NotFound) as error:
         raise BadLine(file.at(line, error.message), line=line, param=error.param) from None
     return text
 
@@ -246,10 +254,15 @@ def _left_out(file: ExampleFile) -> str:
 
 
 async def _embedded(
-    file: ExampleFile, batch: list[tuple[int, ExampleIn]], catalog: Catalog, embedding: CachedEmbedder
+    file: ExampleFile,
+    batch: list[tuple[int, ExampleIn]],
+    catalog: Catalog,
+    embedding: CachedEmbedder,
+    rules: TextRules,
+    paid: Paid | None,
 ) -> list[Example]:
     try:
-        return await examples_of([example for _, example in batch], catalog, embedding, batch=True)
+        return await examples_of([example for _, example in batch], catalog, embedding, rules, batch=True, paid=paid)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..api_keys import hash_of, hint_of, make_key
 from ..errors import BadRequest, NotFound
+from ..key_scopes import SCOPES
 from ..store import keys as stored_keys
 from ..store.database import Database
 from .timespans import moment
@@ -19,12 +20,22 @@ async def new_key(
     name: str = "",
     expires_at: datetime | None = None,
     models: Sequence[str] | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Create a key, which is in the returned row only; `models`: the models it may use, None: all."""
+    """Create a key, which is in the returned row only; `models`: the models it may use, None: all.
+
+    `scopes`: what it may do, None: everything, or with `models` all but `manage`.
+    """
     key = make_key()
-    key_id = await stored_keys.create_key(db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None)
+    key_id = await stored_keys.create_key(
+        db, tenant_id, hash_of(key), hint_of(key), name, expires_at, models or None, scopes or None
+    )
     made: dict[str, Any] = {"key_id": key_id, "api_key": key, "name": name, "expires_at": expires_at}
-    return made if not models else {**made, "models": list(models)}
+    if models:
+        made["models"] = list(models)
+    if scopes:
+        made["scopes"] = [scope for scope in SCOPES if scope in scopes]
+    return made
 
 
 async def rotate(db: Database, tenant_id: int, key_id: int, until: datetime | None = None) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from ..dialects.markers import Markers
+from ..dialects.request_text import request_text
 from ..entities import Tenant
 from ..errors import BadRequest, Conflict
 from ..memory.embedders import CachedEmbedder
@@ -67,11 +69,19 @@ class Reembedding:
     """
 
     def __init__(
-        self, db: Database, embedding: CachedEmbedder, space_id: int, *, yes: bool, dialogue: Dialogue
+        self,
+        db: Database,
+        embedding: CachedEmbedder,
+        space_id: int,
+        markers: Markers,
+        *,
+        yes: bool,
+        dialogue: Dialogue,
     ) -> None:
         self._db = db
         self._embedding = embedding
         self._to = space_id
+        self._markers = markers
         self._yes = yes
         self._dialogue = dialogue
         self._switched: deque[tuple[float, int, int, bool]] = deque()
@@ -176,6 +186,8 @@ class Reembedding:
         return await spaces.reembed(self._db, tenant.tenant_id, old, self._to, made) if made else 0
 
     async def _embed(self, texts: list[str]) -> list[Any]:
+        # Prompts that were taught with wrappers, before these were taken out.
+        texts = [request_text([{"role": "user", "content": text}], "conversation", self._markers) for text in texts]
         size = -(-len(texts) // PARALLEL) or 1
         parts = [texts[start : start + size] for start in range(0, len(texts), size)]
         return [vector for part in await asyncio.gather(*map(self._embedding.embed_many, parts)) for vector in part]

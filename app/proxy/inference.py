@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -18,11 +20,12 @@ from ..catalog import Catalog
 from ..dialects import Dialect
 from ..dialects.model_request import ModelRequest
 from ..entities import Caller, Model
-from ..errors import BadRequest, LimitsUnchecked, RouterError, UpstreamUnavailable
+from ..errors import BadRequest, BudgetSpent, LimitsUnchecked, RateLimited, RouterError, UpstreamUnavailable
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from ..http.requests import bearer, read_body
 from ..http.responses import as_router_error
 from ..http.validation import parse_object
+from ..key_scopes import require_scope
 from ..off_loop import off_loop
 from ..routing.options import RoutingOptions
 from ..routing.plan import Plan
@@ -30,10 +33,10 @@ from ..upstream.answer import Answer
 from ..upstream.failover import Failover
 from . import outcome
 from .exchange import Exchange
-from .one_model import require_one_model
+from .one_model import repeats, require_one_model
 from .paths import INFERENCE
 from .sender import Sender
-from .stored_answers import unknown_response
+from .stored_answers import REFERRING, conversation_in, holder_of
 
 
 class Inference:
@@ -66,6 +69,7 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     services, dialect, record = exchange.services, exchange.dialect, exchange.record
     exchange.caller = caller = await services.directory.caller(bearer(exchange.headers))
     record.tenant = caller.tenant
+    require_scope(caller, "ask")
     exchange.raw = await read_body(
         exchange.scope, receive, exchange.headers, services.settings.max_body, services.bodies
     )
@@ -78,7 +82,7 @@ async def prepare(exchange: Exchange, receive: Receive) -> None:
     catalog = await services.directory.catalog()
     holder = await _holder(exchange, request, caller, catalog)
     plan = await services.router.plan(request, caller, catalog, exchange.options, holder=holder)
-    _adopt(exchange, request, plan)
+    _adopt(exchange, request, caller, plan)
     if caller.metered and dialect.billed:
         await reserve(exchange, request, caller, plan)
 
@@ -91,18 +95,27 @@ def _model_request(dialect: Dialect, raw: bytes) -> ModelRequest:
 
 
 async def _holder(exchange: Exchange, request: ModelRequest, caller: Caller, catalog: Catalog) -> Model | None:
-    """Return the model whose provider keeps the answer that the request continues; None: unknown, or it has none."""
-    previous = request.body.get("previous_response_id") if request.dialect.name == "responses" else None
-    if not isinstance(previous, str) or not previous:
+    """Return the model whose provider keeps what the request continues; None: unknown, or it continues nothing."""
+    if request.dialect.name != "responses":
         return None
-    affinity = exchange.services.affinity
-    found = await affinity.find(caller.tenant_id, previous)
-    if found is None and affinity.is_foreign(caller.tenant_id, previous):
-        raise unknown_response(previous)
+    named = [name for name in request.body if name.lower() in REFERRING]
+    if not named:
+        return None
+    await _require_one_reading(exchange.raw, request.body, named)
+    found = await holder_of(exchange.services.affinity, caller, request.body)
     return None if found is None else catalog.by_id.get(found)
 
 
-def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
+async def _require_one_reading(raw: bytes, body: Mapping[str, Any], named: Sequence[str]) -> None:
+    """Raise `BadRequest` if a provider could read another id than `body` has, in the members `named`."""
+    unclear = any(name not in REFERRING for name in named) or await repeats(raw, REFERRING)
+    if isinstance(body.get("conversation"), dict):
+        unclear = unclear or await repeats(raw, ("id",), nested=True)
+    if unclear:
+        raise BadRequest("The body names what it continues twice, or in another spelling.", param=named[0])
+
+
+def _adopt(exchange: Exchange, request: ModelRequest, caller: Caller, plan: Plan) -> None:
     """Put the plan into the exchange and its record, and make ready to call the plan's models."""
     services, record = exchange.services, exchange.record
     exchange.plan, exchange.models = plan, plan.models
@@ -128,7 +141,13 @@ def _adopt(exchange: Exchange, request: ModelRequest, plan: Plan) -> None:
         with_usage=exchange.adds_usage,
     )
     exchange.failover = Failover(
-        services.breakers, services.retry_policy, sender.send, record.arrived, routed=plan.routed
+        services.breakers.of(
+            caller.tenant_id, partial(services.upstream.sends_access, exchange.raw_headers, exchange.query)
+        ),
+        services.retry_policy,
+        sender.send,
+        record.arrived,
+        routed=plan.routed,
     )
     record.attempts = exchange.failover.attempts
 
@@ -153,6 +172,9 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
             reservation.tokens(plan, parsed, prompt),
             reservation.costs(plan, parsed, prompt, hedged=hedged),
         )
+    except (RateLimited, BudgetSpent):
+        services.embedding_costs.refused(caller)
+        raise
     except LimitsUnchecked as error:
         # The row in the ledger releases what may be reserved.
         exchange.reserved = error.uncertain
@@ -184,6 +206,8 @@ async def serve(exchange: Exchange) -> int:
     assert answer.reply is not None
     exchange.answer = answer
     record.answered, record.relayed = answer.attempt, True
+    if exchange.dialect.name == "responses" and answer.reply.status < 400:
+        await _claim_conversation(exchange, answer)
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
     try:
         async with asyncio.timeout(within):
@@ -195,6 +219,15 @@ async def serve(exchange: Exchange) -> int:
     finally:
         answer.close()
     return answer.reply.status
+
+
+async def _claim_conversation(exchange: Exchange, answer: Answer) -> None:
+    """Store that the conversation which a provider has accepted is the tenant's."""
+    assert exchange.request is not None
+    assert exchange.caller is not None
+    conversation = conversation_in(exchange.request.body)
+    if conversation is not None:
+        await exchange.services.affinity.claim(exchange.caller.tenant_id, conversation, answer.attempt.model.model_id)
 
 
 routes = [Route(f"/v1{dialect.path}", Inference(dialect), methods=["POST"]) for dialect in INFERENCE]

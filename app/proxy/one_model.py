@@ -29,11 +29,7 @@ async def require_one_model(raw: bytes, body: dict[str, Any], query: bytes) -> N
     for name in names[len(body) :]:
         if _folded(name) in _OTHERS:
             raise _refused(f"the query parameter {name[:50]!r} may name one")
-    # Escapes aside, a key that is there twice is there twice in the bytes.
-    if raw.count(b'"model"') == 1 and b"\\u00" not in raw:
-        return
-    twice = _repeats(raw) if len(raw) <= LARGE else await asyncio.to_thread(_repeats, raw)
-    if twice:
+    if await repeats(raw, ("model",)):
         raise _refused("the body has two members `model`")
 
 
@@ -48,17 +44,28 @@ def _folded(name: str) -> str:
     return "".join(letter for letter in text if letter.isalnum())
 
 
-def _repeats(raw: bytes) -> bool:
-    """Return whether the outermost object of `raw` has more than one member `model`."""
-    last: list[bool] = [False]
+def _repeats(raw: bytes, names: tuple[str, ...] = ("model",), *, nested: bool = False) -> bool:
+    """Return whether the outermost object of `raw`, or with `nested` any, has two members of one of these names."""
+    repeated: list[bool] = []
 
     def pairs(members: Iterable[tuple[str, Any]]) -> None:
-        # The outermost object ends last.
-        last[0] = sum(name == "model" for name, _ in members) > 1
+        found = [name for name, _ in members if name in names]
+        repeated.append(len(found) > len(set(found)))
 
     try:
         json.loads(raw.decode("utf-8-sig", "surrogatepass"), object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         # Too deep for this parser, or JSON that only the other one accepts: it cannot be shown to name one model.
         return True
-    return last[0]
+    # The outermost object ends last.
+    return any(repeated) if nested else repeated[-1:] == [True]
+
+
+async def repeats(raw: bytes, names: tuple[str, ...], *, nested: bool = False) -> bool:
+    """Return whether a JSON object may have two members of one of these names, for which readers differ."""
+    # Escapes aside, a key that is there twice is there twice in the bytes.
+    if b"\\u00" not in raw and all(raw.count(b'"%s"' % name.encode()) <= 1 for name in names):
+        return False
+    if len(raw) <= LARGE:
+        return _repeats(raw, names, nested=nested)
+    return await asyncio.to_thread(_repeats, raw, names, nested=nested)

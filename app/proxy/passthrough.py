@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 
+import orjson
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -16,15 +18,20 @@ from ..errors import Forbidden, NotFound, RouterError
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
 from ..http.requests import bearer
 from ..http.responses import as_router_error
+from ..key_scopes import require_scope
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
+from ..upstream.client import Reply
 from .downstream import Downstream
 from .families import Effect
 from .paths import forwarded
+from .stored_answers import holder_of_path
 from .upload import Upload
 
 _OWN = re.compile(r"/v1/router(/|$)")
-_RESPONSE = re.compile(r"/v1/responses/([^/]+)")
+#: The path that creates a conversation, and the bytes of its answer in which the id is looked for.
+_CONVERSATIONS = "/v1/conversations"
+_HEAD = 8192
 
 
 class Passthrough:
@@ -54,6 +61,7 @@ async def _pass_through(
     headers = dict(scope["headers"])
     caller = await services.directory.caller(bearer(headers))
     record.tenant = caller.tenant
+    require_scope(caller, "ask")
     path, effect = forwarded(scope)
     if not services.settings.other_paths:
         raise NotFound(f"{scope['method']} {scope['path']} is not served here.", code="unknown_url")
@@ -63,6 +71,7 @@ async def _pass_through(
     if caller.metered:
         limits = await _admit(services, caller, scope, effect)
     provider = await _provider(services, caller, scope["path"], await services.directory.catalog())
+    creates = scope["method"] == "POST" and scope["path"] == _CONVERSATIONS
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
     reply = await services.upstream.send(
@@ -73,13 +82,22 @@ async def _pass_through(
         None if bodiless else upload.chunks(),
         method=scope["method"],
         extra=() if length is None else (("content-length", length.decode("latin-1")),),
-        plain=False,
+        plain=creates,
     )
     record.relayed = True
     try:
+        if creates and reply.status < 400:
+            await _claim_created(services, caller, reply)
         await downstream.relay_uncaptured(reply, limits)
     finally:
         reply.close()
+
+
+async def _claim_created(services: Services, caller: Caller, reply: Reply) -> None:
+    """Store that the conversation which a provider has created is the tenant's."""
+    with suppress(ValueError, KeyError, TypeError):
+        conversation = orjson.loads(await reply.peek(_HEAD))["id"]
+        await services.affinity.claim(caller.tenant_id, str(conversation), None)
 
 
 async def _admit(services: Services, caller: Caller, scope: Scope, effect: Effect) -> dict[str, str]:
@@ -100,13 +118,9 @@ async def _admit(services: Services, caller: Caller, scope: Scope, effect: Effec
 
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
     """Return the provider for a path that names no model. Raises `NotFound` if there is no default."""
-    response = _RESPONSE.match(path)
-    if response is not None:
-        holder = await services.affinity.find(caller.tenant_id, response[1])
-        if holder is None and services.affinity.is_foreign(caller.tenant_id, response[1]):
-            raise NotFound(f"Response with id {response[1][:200]!r} not found.")
-        if holder is not None and holder in catalog.by_id:
-            return catalog.by_id[holder].provider
+    holder = await holder_of_path(services.affinity, caller, path)
+    if holder is not None and holder in catalog.by_id:
+        return catalog.by_id[holder].provider
     named = catalog.providers.get(caller.default_provider or "")
     auto = caller.policies.get("auto")
     default = catalog.by_id.get(auto.default_model) if auto is not None else None

@@ -1,4 +1,4 @@
-"""Finds the model of a stored response, so that a request that continues it goes to the same model."""
+"""Finds the owner and the model of a stored response or conversation, which no other tenant may continue."""
 
 from __future__ import annotations
 
@@ -15,27 +15,33 @@ CAPACITY = 50_000
 
 
 def key_of(response_id: str) -> bytes:
-    """Return a hash of 16 bytes for the id of a response."""
+    """Return a hash of 16 bytes for the id of a response or conversation."""
     return blake2b(response_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class ResponseAffinity:
-    """A cache of the models of responses, with the ledger behind it."""
+    """A cache of the owners and models of responses and conversations, with the database behind it."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known = LRU[tuple[int, bytes], int](CAPACITY)
-        # The tenant of each response, to refuse it to others: their rows of the ledger cannot be read.
+        # The tenant of each, to refuse it to others: their rows cannot be read.
         self._tenants = LRU[bytes, int](CAPACITY)
 
-    def keep(self, tenant_id: int, key: bytes, model_id: int) -> None:
-        """Cache the model of a response. The ledger records it with the request."""
-        self._known.put((tenant_id, key), model_id)
+    def keep(self, tenant_id: int, key: bytes, model_id: int | None) -> None:
+        """Cache the model of a response; None: the default provider has it. The ledger records it with the request."""
+        if model_id is not None:
+            self._known.put((tenant_id, key), model_id)
         self._tenants.put(key, tenant_id)
 
-    def is_foreign(self, tenant_id: int, response_id: str) -> bool:
-        """Return whether a response is known in this process to be another tenant's."""
-        return self._tenants.get(key_of(response_id), tenant_id) != tenant_id
+    async def claim(self, tenant_id: int, conversation: str, model_id: int | None) -> None:
+        """Store that a conversation is the tenant's. If Postgres cannot be reached, this process alone knows it."""
+        key = key_of(conversation)
+        if self._tenants.get(key, None) == tenant_id:
+            return
+        self.keep(tenant_id, key, model_id)
+        with suppress(DatabaseUnavailable):
+            await ledger.keep_response(self._db, tenant_id, key, model_id)
 
     async def find(self, tenant_id: int, response_id: str) -> int | None:
         """Return the `model_id` of a response; None if it is unknown or Postgres cannot be reached."""
@@ -48,3 +54,15 @@ class ResponseAffinity:
         if known is not None:
             self.keep(tenant_id, key, known)
         return known
+
+    async def is_foreign(self, tenant_id: int, response_id: str) -> bool:
+        """Return whether a response that `find` does not know is another tenant's.
+
+        Raises `DatabaseUnavailable` if that cannot be checked: all tenants share the router's account at a provider,
+        which would continue another tenant's conversation.
+        """
+        key = key_of(response_id)
+        owner = self._tenants.get(key, None)
+        if owner is not None:
+            return owner != tenant_id
+        return await ledger.is_foreign(self._db, tenant_id, key)

@@ -90,6 +90,11 @@ class Directory:
                 raise
         return self._catalog
 
+    @property
+    def known_catalog(self) -> Catalog | None:
+        """The catalog as it was loaded last, however old; None: it has not been loaded."""
+        return self._catalog
+
     def invalidate(self) -> None:
         """Mark all entries as stale."""
         self._generation += 1

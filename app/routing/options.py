@@ -7,19 +7,23 @@ from dataclasses import dataclass
 
 from ..errors import BadRequest
 
+#: Headers in which clients send the id of their session: Claude Code; Codex, in two spellings; OpenRouter's; xAI's.
+SESSION_HEADERS = (b"x-claude-code-session-id", b"session_id", b"session-id", b"x-session-id", b"x-grok-conv-id")
+
 
 @dataclass(frozen=True, slots=True)
 class RoutingOptions:
     """The options of one request; None: the header is absent.
 
     `routed` False: the default model serves; `conversation` and `task`: the client's own names for them; `alpha`:
-    replaces the policy's.
+    replaces the policy's; `session`: the id of the client's session.
     """
 
     routed: bool = True
     conversation: str | None = None
     task: str | None = None
     alpha: float | None = None
+    session: str | None = None
 
     @classmethod
     def of(cls, headers: Mapping[bytes, bytes]) -> RoutingOptions:
@@ -33,10 +37,19 @@ class RoutingOptions:
             conversation=_text(headers, b"x-router-conversation", "X-Router-Conversation", 1000),
             task=_text(headers, b"x-router-task", "X-Router-Task", 100),
             alpha=None if alpha is None else _alpha(alpha),
+            session=_session(headers),
         )
 
 
 NO_OPTIONS = RoutingOptions()
+
+
+def _session(headers: Mapping[bytes, bytes]) -> str | None:
+    for name in SESSION_HEADERS:
+        value = headers.get(name)
+        if value:
+            return value.decode("latin-1")
+    return None
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes, shown: str, longest: int) -> str | None:

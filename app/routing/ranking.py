@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pgvector import HalfVector
 
 from ..entities import Caller, Policy
-from ..memory.embedders import EmbeddingFailed
+from ..memory.embedders import CachedEmbedder, EmbeddingFailed, Paid
 from ..memory.spaces import Spaces
 from ..store.database import Database
 from ..store.decisions import Ask, Question
@@ -20,14 +20,25 @@ from .plan import Timings
 REMEMBERED = 1_000_000
 
 
+class Costs(Protocol):
+    """Books the costs of embeddings, as `app.accounting.embedding_costs` does."""
+
+    def payer(self, caller: Caller, embedder: CachedEmbedder) -> Paid | None:
+        """Return what is called with the tokens of an embedding; None: it is not booked."""
+
+    def paused(self, caller: Caller) -> bool:
+        """Return whether the caller's requests are refused, so that an embedding would cost in vain."""
+
+
 class Ranking:
     """Ranks candidates by what the tenant's memory holds."""
 
-    def __init__(self, db: Database, spaces: Spaces, *, deadline: float) -> None:
-        """`deadline`: seconds for Postgres to answer."""
+    def __init__(self, db: Database, spaces: Spaces, *, deadline: float, costs: Costs | None = None) -> None:
+        """`deadline`: seconds for Postgres to answer; `costs`: books embeddings that cost money."""
         self._db = db
         self._spaces = spaces
         self._deadline = deadline
+        self._costs = costs
         # (tenant, policy) whose memory had too few examples at the last request.
         self._cold: set[tuple[int, int]] = set()
 
@@ -56,7 +67,12 @@ class Ranking:
             began = time.perf_counter()
             try:
                 space = await self._spaces.of(caller)
-                embedding = await space.embedder.embed_one(text)
+                if space.embedder.model is None or self._costs is None:
+                    embedding = await space.embedder.embed_one(text)
+                elif self._costs.paused(caller):
+                    raise EmbeddingFailed("the caller's limits have refused a request just now")
+                else:
+                    embedding = await space.embedder.embed_one(text, self._costs.payer(caller, space.embedder))
             except EmbeddingFailed:
                 failed = True
                 metrics.fail_opens.labels("embedding", "embedder").inc()

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from ..catalog import Catalog
-from ..dialects import prompt
+from ..dialects.conversation import continues, conversation_of
+from ..dialects.markers import Markers
 from ..dialects.model_request import ModelRequest
+from ..dialects.request_text import request_text
 from ..dialects.tokens import Tokenizers
 from ..entities import Caller, Model, Policy
 from ..errors import BadRequest, DatabaseUnavailable, Forbidden
@@ -26,14 +28,18 @@ from .ranking import Ranking
 
 log = logging.getLogger("pgrouter.router")
 
+#: The time of reading the text of a body full of tags, in that of other work on as many bytes.
+TEXT_COST = 8
+
 
 class Router:
     """Plans requests. If a step is uncertain, the default model serves, and the plan gives the reason."""
 
-    def __init__(self, ranking: Ranking, tokenizers: Tokenizers, *, enabled: bool) -> None:
+    def __init__(self, ranking: Ranking, tokenizers: Tokenizers, markers: Markers, *, enabled: bool) -> None:
         """`enabled` False: every request of a policy goes to its default model."""
         self._ranking = ranking
         self._tokenizers = tokenizers
+        self._markers = markers
         self._enabled = enabled
         self._unpriced: set[tuple[int, int]] = set()
 
@@ -103,8 +109,9 @@ class Router:
             return planned((holder, *(model for model in fit if model is not holder)), "sticky")
         # The policy's default model, if it can serve the request, comes first.
         default = fit[0]
-        messages = request.parsed.messages
-        keyed = partial(prompt.conversation_key, messages, options.conversation, options.task)
+        text, conversation = await off_loop(
+            TEXT_COST * request.size, partial(self._read, request, options, policy.granularity)
+        )
         question = Question(
             tenant_id=caller.tenant_id,
             policy_id=policy.policy_id,
@@ -114,13 +121,12 @@ class Router:
             default_model=default.model_id,
             models=None if found.complete and len(fit) == len(found.models) else [model.model_id for model in fit],
             alpha=options.alpha,
-            conversation=await off_loop(request.size, keyed),
-            continues=prompt.continues(messages),
+            conversation=conversation,
+            continues=continues(request.parsed),
             random=1.0 if explained is not None else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
         timings = Timings()
         try:
-            text = prompt.task_signal(messages, policy.granularity)
             ask = decisions.decide if explained is None else partial(decisions.explain, dials=explained)
             rows, reason = await self._ranking.rank(caller, policy, text, question, ask, timings)
         except DatabaseUnavailable as error:
@@ -137,6 +143,14 @@ class Router:
             conversation=question.conversation,
             timings=timings,
         )
+
+    def _read(self, request: ModelRequest, options: RoutingOptions, granularity: str) -> tuple[str, bytes]:
+        """Return the text to embed and the key of the conversation."""
+        parsed = request.parsed
+        text = request_text(parsed.messages, granularity, self._markers)
+        opening = text if granularity == "conversation" else None
+        named = options.conversation, options.session, options.task
+        return text, conversation_of(parsed, self._markers, *named, opening).key
 
     def _log_unpriced(self, policy: Policy, rows: Sequence[Mapping[str, Any]], catalog: Catalog) -> None:
         """Log which candidates have no price, once for each policy and model."""

@@ -9,7 +9,20 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from .variables import Kind, Variable, choice, folder, header_names, origins, seconds, secret, switch, text, whole
+from .variables import (
+    Kind,
+    Variable,
+    choice,
+    element_names,
+    folder,
+    header_names,
+    origins,
+    seconds,
+    secret,
+    switch,
+    text,
+    whole,
+)
 
 MEBIBYTE = 1024 * 1024
 #: Least length of the master key: it gives access to everything, so it must not be guessable.
@@ -75,6 +88,16 @@ class Settings:
         float,
         Variable("ROUTER_EMBEDDING_DEADLINE", "time for an embedding; then the default model serves", seconds()),
     ] = 1.0
+    markers: Annotated[
+        tuple[str, ...],
+        Variable(
+            "ROUTER_PROMPT_MARKERS",
+            "changes to the elements that are taken out of a prompt before it is embedded, separated by commas: `name` "
+            "removes an element, `+name` only its tags, `-name` leaves it as it is, `-*` leaves all",
+            element_names(),
+            "",
+        ),
+    ] = ()
     connect_timeout: Annotated[
         float, Variable("ROUTER_CONNECT_TIMEOUT", "time for connecting to a provider, of each attempt", seconds())
     ] = 5.0

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ConfigurationError
 
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]+\*?|\*")
+_MARKER = re.compile(r"[+-]?[A-Za-z][A-Za-z0-9_.-]{0,63}|-\*")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*,]+")
 
 
@@ -96,6 +97,19 @@ def origins() -> Kind:
         return found
 
     return Kind(read, "origins or `*`")
+
+
+def element_names() -> Kind:
+    """Names of elements, separated by commas, with `+` or `-` in front of some; or `-*`."""
+
+    def read(name: str, given: str) -> tuple[str, ...]:
+        found = _listed(given)
+        for each in found:
+            if not _MARKER.fullmatch(each):
+                raise ConfigurationError(f"{name}: {each!r} is no name of an element: write name, +name, -name or -*.")
+        return found
+
+    return Kind(read, "names of elements")
 
 
 def _listed(given: str) -> tuple[str, ...]:

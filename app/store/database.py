@@ -16,7 +16,7 @@ import asyncpg
 from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
 from . import servers
 from .connections import Connections
-from .errors import NO_PRIMARY, REFUSALS, translate_errors
+from .errors import NO_PRIMARY, READ_ONLY, REFUSALS, translate_errors
 from .pool import Pool, Rows, prepare
 from .servers import Servers
 
@@ -36,10 +36,10 @@ PRIMARY_TIMEOUT = 1.0
 log = logging.getLogger("pgrouter.store")
 
 #: What a host may set for a role or database, and correct answers need: read back at the start. Each statement is a
-#: transaction that sees the rows committed before it, may write, and is ended by its caller's timeout alone.
+#: transaction that sees the rows committed before it, and is ended by its caller's timeout alone. Not
+#: default_transaction_read_only: a host sets it when the disk is full, and writing on would stop the server.
 PINNED = {
     "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -84,6 +84,7 @@ class Database:
         self.dsn = dsn
         self.role = role
         self._in_background = False
+        self._apart = False
         several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
             Pool,
@@ -112,6 +113,18 @@ class Database:
         """The same database for calls that no routed request waits for: they use half of the connections at most."""
         found = copy(self)
         found._in_background = True
+        return found
+
+    @property
+    def measuring(self) -> Database:
+        """The same database for backtests, which take up to minutes: `background`, unless that is one connection.
+
+        Then each call has a connection of its own, beside those of the pool, so that teaching need not wait for it.
+        """
+        if self.shared > 1:
+            return self.background
+        found = copy(self)
+        found._apart = True
         return found
 
     @property
@@ -176,6 +189,12 @@ class Database:
             if not pool.available:
                 continue
             rows = await pool.fetch("select n, current_setting(n, true) from unnest($1::text[]) as n", list(pinned))
+            if (
+                pool is self._writes
+                and not self.replicated
+                and (await pool.fetch("show transaction_read_only"))[0][0] == "on"
+            ):
+                log.warning("%s Callers with limits get 503.", READ_ONLY)
             for name, found in rows:
                 if found != pinned[name]:
                     raise ConfigurationError(
@@ -220,6 +239,8 @@ class Database:
         return await self._of(retry)(statement, *arguments, timeout=left)
 
     def _of(self, pool: Pool) -> Callable[..., Rows]:
+        if self._apart:
+            return pool.fetch_apart
         return pool.fetch_in_background if self._in_background else pool.fetch
 
     async def check_revision(self) -> None:

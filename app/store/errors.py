@@ -30,6 +30,11 @@ NO_PRIMARY = (
     "or another server is promoted."
 )
 
+READ_ONLY = (
+    "The database accepts no writes: it is a standby, or its host has set default_transaction_read_only, for example "
+    "because the disk is full. Until it does, nothing can be taught, changed or recorded."
+)
+
 #: Errors that `sql/` raises, by SQLSTATE.
 REFUSALS: dict[str, type[RouterError]] = {
     "RT001": NotFound,  # no such tenant
@@ -44,6 +49,7 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT011": Conflict,  # a price that is still needed
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
+    "RT014": BadRequest,  # no such scope of keys
 }
 
 log = logging.getLogger("pgrouter.store")
@@ -67,6 +73,10 @@ CONSTRAINTS = {
         "The provider still serves models, perhaps disabled ones: move them to another provider first."
     ),
 }
+
+
+class NoWritableServer(ConnectionError):
+    """None of several servers accepts writes, but one answers."""
 
 
 #: Errors of a call that say nothing against its statement: it may succeed later.
@@ -108,6 +118,8 @@ def cause_of(error: BaseException, *, connected: bool) -> Cause:
         return cause if connected or state[:2] == "08" else "connect"
     if isinstance(error, TimeoutError):
         return "timeout" if connected else "connect"
+    if isinstance(error, NoWritableServer):
+        return "read_only"
     if isinstance(error.__cause__, asyncpg.PostgresError):
         # One of several servers answered.
         return "connect"
@@ -116,6 +128,8 @@ def cause_of(error: BaseException, *, connected: bool) -> Cause:
 
 def unavailable(error: BaseException, cause: Cause, message: str) -> DatabaseUnavailable:
     """Return the error for the caller: `message`, or if the server aborted the call, why."""
+    if cause == "read_only" and message == NO_SERVER:
+        message = READ_ONLY
     if isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization", "aborted"):
         message = f"The routing memory aborted the call ({error.message}): try again."
     return DatabaseUnavailable(message, cause=cause)
@@ -161,7 +175,7 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except asyncpg.ReadOnlySQLTransactionError as error:
-        raise DatabaseUnavailable(NO_PRIMARY, cause="read_only") from error
+        raise DatabaseUnavailable(READ_ONLY, cause="read_only") from error
     except UNAVAILABLE as error:
         if isinstance(error, ValueError):
             raise

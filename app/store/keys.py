@@ -20,10 +20,21 @@ async def create_key(
     name: str = "",
     expires_at: datetime | None = None,
     models: Sequence[str] | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> int:
-    """Store the SHA-256 of a new key; return its number. `models`: the models it may use, None: all."""
+    """Store the SHA-256 of a new key; return its number. `models`: the models it may use, None: all.
+
+    `scopes`: what it may do, None: everything, or with `models` all but `manage`.
+    """
     rows = await db.fetch(
-        "select router.create_key($1, $2, $3, $4, $5, $6)", tenant_id, key_hash, hint, name, expires_at, models
+        "select router.create_key($1, $2, $3, $4, $5, $6, $7)",
+        tenant_id,
+        key_hash,
+        hint,
+        name,
+        expires_at,
+        models,
+        scopes,
     )
     return int(rows[0][0])
 
@@ -36,14 +47,18 @@ async def change_key(
     name: str | None = None,
     expires_at: datetime | Literal["infinity"] | None = None,
     models: Sequence[str] | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> bool:
     """Change the values that are not None; return False if there is no such key.
 
-    `expires_at` "infinity": never; empty `models`: all. Raises `BadRequest` for an unknown model.
+    `expires_at` "infinity": never; empty `models`: all; empty `scopes`: those of a key without scopes of its own.
+    Raises `BadRequest` for an unknown model or scope.
     """
     # asyncpg encodes datetime.max as infinity.
     until = datetime.max.replace(tzinfo=UTC) if expires_at == "infinity" else expires_at
-    rows = await db.fetch("select router.change_key($1, $2, $3, $4, $5)", tenant_id, key_id, name, until, models)
+    rows = await db.fetch(
+        "select router.change_key($1, $2, $3, $4, $5, $6)", tenant_id, key_id, name, until, models, scopes
+    )
     return bool(rows[0][0])
 
 
@@ -87,4 +102,5 @@ async def authenticate(db: Database, key_hash: bytes) -> Caller | None:
         default_provider=row["default_provider"],
         allowed_models=None if row["allowed_models"] is None else frozenset(row["allowed_models"]),
         metered=row["metered"],
+        scopes=frozenset(row["scopes"]),
     )

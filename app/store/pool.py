@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -12,7 +14,16 @@ from pgvector.asyncpg import register_vector
 
 from ..errors import Cause, DatabaseUnavailable, RouterError
 from .connections import Connections, QueueTimeout
-from .errors import NO_SERVER, UNAVAILABLE, cause_of, translate, unavailable
+from .errors import (
+    NO_SERVER,
+    READ_ONLY,
+    UNAVAILABLE,
+    NoWritableServer,
+    cause_of,
+    translate,
+    translate_errors,
+    unavailable,
+)
 from .servers import Servers
 
 #: Timeout of the check whether the server answers, after a call that timed out, seconds.
@@ -21,11 +32,16 @@ PROBE_TIMEOUT = 2.0
 PAUSE = 0.5
 #: Timeout of a connection attempt, unless the call has a shorter one, seconds.
 CONNECT_TIMEOUT = 10.0
+#: Seconds for which the connections to a server that accepts no writes are kept.
+READ_ONLY_PAUSE = 1.0
+#: Timeout for the end of a connection outside of the pool, seconds.
+CLOSE_TIMEOUT = 1.0
 #: Interval of checks for a better server, if the DSN names several, seconds.
 POLL_INTERVAL = 15.0
 
 BUSY = "The routing memory is busy: every connection of this process is in use. Try again."
 
+log = logging.getLogger("pgrouter.store")
 
 Rows = Coroutine[Any, Any, list[asyncpg.Record]]
 
@@ -60,6 +76,8 @@ class Pool:
         self._retry_at = 0.0
         self._away: Cause = "unreachable"
         self._reached_at = 0.0
+        # While the server accepts no writes: until when its connections are kept.
+        self._read_only_until = 0.0
         self._probing: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
@@ -80,8 +98,8 @@ class Pool:
             self._polling = asyncio.create_task(self._poll(self._servers), name="servers")
         try:
             self.connections.give(await self.connections.wait(CONNECT_TIMEOUT))
-        except OSError:
-            self._retry_at = time.monotonic() + PAUSE
+        except OSError as error:
+            self._away, self._retry_at = cause_of(error, connected=False), time.monotonic() + PAUSE
             raise
 
     async def close(self, within: float) -> None:
@@ -99,6 +117,24 @@ class Pool:
     def fetch_in_background(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
         """Return rows as `fetch` does, within the share of connections that such calls have."""
         return self._run(statement, arguments, timeout, background=True)
+
+    async def fetch_apart(
+        self,
+        statement: str,
+        *arguments: Any,
+        timeout: float = 5.0,  # noqa: ASYNC109
+    ) -> list[asyncpg.Record]:
+        """Return rows as `fetch` does, on a connection beside those of the pool, which ends with the call."""
+        connection = await self.connect()
+        try:
+            with translate_errors():
+                await prepare(connection)
+                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=timeout)
+                return rows
+        finally:
+            # Cancels a statement that still runs.
+            with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+                await connection.close(timeout=CLOSE_TIMEOUT)
 
     async def _run(
         self,
@@ -194,15 +230,19 @@ class Pool:
             elif self._reached_at <= since and (self._probing is None or self._probing.done()):
                 # A slow statement, or a server that does not answer any more.
                 self._probing = asyncio.create_task(self._probe(), name="probe")
-        elif cause in ("unreachable", "connect"):
+        elif cause in ("unreachable", "connect") or isinstance(error, NoWritableServer):
             self._away, self._retry_at = cause, now + PAUSE
         elif cause == "lost":
             # Another server may execute the next call at once; one that is gone refuses its connection.
             self._retry_at = 0.0
         else:
             self._reached()
-            if cause == "read_only":
-                # The server is no longer the primary; a new connection finds the one that is.
+            if cause == "read_only" and now >= self._read_only_until:
+                # The server is no longer the primary, and a new connection finds the one that is; or its host has
+                # made it read-only, and a new connection may find that this has ended.
+                if now - self._read_only_until > READ_ONLY_PAUSE:
+                    log.warning("%s", READ_ONLY)
+                self._read_only_until = now + READ_ONLY_PAUSE
                 self.connections.expire()
 
     async def _probe(self) -> None:

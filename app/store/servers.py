@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 
+from .errors import NoWritableServer
+
 #: Timeout for connecting to one server, seconds.
 CONNECT_TIMEOUT = 5.0
 #: Seconds after which an attempt that its caller cancels counts as a failure of the server.
@@ -89,6 +91,8 @@ class Servers:
                     self.latest = dsn
                     return connection
         listing = "; ".join(f"{_host(dsn)}: {reason}" for dsn, reason in reasons.items())
+        if answered is None and any(reason.startswith("not ") for reason in reasons.values()):
+            raise NoWritableServer(listing)
         raise ConnectionError(listing) from answered
 
     def suspect(self) -> None:

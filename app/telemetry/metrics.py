@@ -113,7 +113,7 @@ embedding_cache = _gauge(
 )
 breaker_state = _gauge(
     "pgrouter_breaker_state",
-    "State of a model's circuit breaker, the maximum of all workers: 0 closed, 1 half-open, 2 open.",
+    "State of a model's circuit breaker, the maximum of all workers and tenants: 0 closed, 1 half-open, 2 open.",
     "provider",
     "model",
     multiprocess_mode="livemax",

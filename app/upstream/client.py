@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 
@@ -22,6 +23,8 @@ ERROR_BYTES = 16 * 1024
 #: Bytes from which on a body is written in pieces.
 LARGE = 1024 * 1024
 
+#: A parameter of a query string that may be a credential, as Gemini's `key`.
+_KEY_IN_QUERY = re.compile(rb"(?:key|token|auth|secret|sig)[^=&]*=", re.IGNORECASE)
 #: Headers of a request whose body is sent unpacked and whose answer has to be uncompressed: the router writes its own.
 _OF_CODINGS = (b"accept-encoding", b"content-encoding")
 #: A complete body, or one that is forwarded as it arrives.
@@ -227,6 +230,15 @@ class Upstream:
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return reply
+
+    def sends_access(self, headers: RawHeaders, query: bytes) -> bool:
+        """Return whether a request sends on something of the client's that may grant or deny access.
+
+        That is a key in the query string, or a header that the settings alone forward.
+        """
+        return _KEY_IN_QUERY.search(query) is not None or any(
+            self._forwarding.may_grant(name.decode("latin-1")) for name, _ in headers
+        )
 
     def _forwarded(self, headers: RawHeaders, plain: bool) -> list[tuple[str, str]]:
         names, sent = self._plain_names if plain else self._names, []

@@ -12,7 +12,7 @@ from ..errors import UpstreamUnavailable
 from .answer import Answer, read_if_short
 from .attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from .backoff import backoff, retry_after
-from .breaker import Breakers
+from .breaker import TenantBreakers
 from .client import Reply
 
 #: Statuses that count as a failure of the model, whatever the request.
@@ -42,7 +42,7 @@ class Failover:
     """The attempts of one request, the earliest first."""
 
     def __init__(
-        self, breakers: Breakers, retry_policy: RetryPolicy, send: Send, arrived: float, *, routed: bool
+        self, breakers: TenantBreakers, retry_policy: RetryPolicy, send: Send, arrived: float, *, routed: bool
     ) -> None:
         """`arrived`: the request's arrival by `time.perf_counter`; `routed`: whether another model may serve."""
         self._breakers = breakers
@@ -152,9 +152,12 @@ class Failover:
             raise
         attempt.end(str(reply.status))
         if reply.status in _UNHEALTHY:
-            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)))
-        else:
+            self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)), reply.status)
+        elif reply.status < 400:
             self._breakers.record_success(provider, model.name)
+        else:
+            # The request is faulty, as the provider states: that tells nothing of the model.
+            self._breakers.record_nothing(provider, model.name)
         return Answer(attempt, reply, whole)
 
     async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:

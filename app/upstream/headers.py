@@ -68,6 +68,10 @@ class Forwarding:
             return False
         return name in self._more or (name in self._allowed and name not in self._account)
 
+    def may_grant(self, name: str) -> bool:
+        """Return whether a header of this name, which the settings alone forward, may grant or deny access."""
+        return name not in self._allowed and self.allows(name)
+
 
 class _Names:
     """A set of header names and of prefixes, which end with `*`."""

@@ -136,7 +136,10 @@ create table router.api_keys (
     created_at timestamptz not null default now(),
     expires_at timestamptz,
     revoked_at timestamptz,
-    allowed_models smallint[]
+    allowed_models smallint[],
+    scopes text[] constraint api_keys_scopes_check check (
+        cardinality(scopes) > 0 and scopes <@ '{ask,teach,manage}' and array_position(scopes, null) is null
+    )
 );
 create index api_keys_tenant on router.api_keys (tenant_id);
 comment on table router.api_keys is 'API keys of tenants, as SHA-256 only; the key itself is shown once, at its creation.';
@@ -149,6 +152,7 @@ comment on column router.api_keys.created_at is 'When the key was created.';
 comment on column router.api_keys.expires_at is 'From then on the key is refused; NULL: it never expires.';
 comment on column router.api_keys.revoked_at is 'When the key was revoked; NULL: it is not revoked.';
 comment on column router.api_keys.allowed_models is 'The models that may serve the key; NULL: all.';
+comment on column router.api_keys.scopes is 'What the key may do: ask models, teach the memory, manage memory and account; NULL: all, without manage if it is for some models.';
 
 create table router.models (
     model_id smallint generated always as identity constraint models_pkey primary key,
@@ -219,7 +223,7 @@ comment on column router.policies.tenant_id is 'The tenant it belongs to.';
 comment on column router.policies.name is 'The value of `model` in requests; `auto` is created with every tenant.';
 comment on column router.policies.backend is 'How it ranks candidates: knn learns from the memory; the other backends need no labels.';
 comment on column router.policies.default_model is 'Serves when a decision is declined.';
-comment on column router.policies.granularity is 'Embed the first user message (conversation) or the latest (step).';
+comment on column router.policies.granularity is 'Embed the user messages before the first answer (conversation), or the latest one (step).';
 comment on column router.policies.alpha is 'Weight of cost: points of quality given up to save the cost of the dearest candidate for an average prompt; 0 ignores cost.';
 comment on column router.policies.k is 'Neighbours used.';
 comment on column router.policies.tau is 'Width of the kernel: a neighbour weighs exp((similarity - 1) / tau); infinity: all weigh 1.';
@@ -297,7 +301,7 @@ grant select on router.reader_grants to router_reader;
 grant select on router.spaces, router.tenants, router.providers, router.models, router.policies,
     router.policy_models, router.tenant_prices to router_app, router_reader;
 -- Without key_hash, which readers do not need.
-grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at, allowed_models) on router.api_keys to router_reader;
+grant select (key_id, tenant_id, hint, name, created_at, expires_at, revoked_at, allowed_models, scopes) on router.api_keys to router_reader;
 grant insert on router.spaces to router_app;
 """
 
@@ -333,6 +337,8 @@ def upgrade() -> None:
     install("list_policies", 1)
     install("put_policy", 1)
     install("delete_policy", 1)
+    install("_scopes", 1)
+    install("_stored_scopes", 1)
     install("list_keys", 1)
     install("_model_ids", 1)
     install("create_key", 1)
@@ -347,7 +353,7 @@ def downgrade() -> None:
     # The version table stays; alembic writes there that no revision is left.
     drop(
         "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
-        "list_keys", "delete_policy", "put_policy", "list_policies", "drop_price", "put_price", "prices", "_prices",
+        "list_keys", "_stored_scopes", "_scopes", "delete_policy", "put_policy", "list_policies", "drop_price", "put_price", "prices", "_prices",
         "create_tenant", "fill_model", "put_model", "list_models", "delete_provider", "put_provider", "list_providers",
         "candidates", "catalogue", "revision", "_enter",
     )  # fmt: skip

@@ -173,18 +173,19 @@ grant insert on router.decisions to router_app;
 create table router.responses (
     tenant_id int not null constraint responses_tenant_fkey references router.tenants on delete cascade,
     response bytea not null constraint responses_response_check check (octet_length(response) = 16),
-    model_id smallint not null constraint responses_model_fkey references router.models,
+    model_id smallint constraint responses_model_fkey references router.models,
     expires_at timestamptz not null,
     constraint responses_pkey primary key (tenant_id, response)
 );
 create index responses_expires on router.responses (expires_at);
-comment on table router.responses is 'The model of each response that its provider stores, so that a request that continues it is sent there.';
+create index responses_response on router.responses (response);
+comment on table router.responses is 'The model of each response and conversation that its provider stores, so that a request that continues it is sent there, and never for another tenant.';
 comment on column router.responses.tenant_id is 'The tenant it belongs to.';
-comment on column router.responses.response is 'Hash of the response''s id.';
-comment on column router.responses.model_id is 'The model that gave it; its provider stores it.';
+comment on column router.responses.response is 'Hash of the id of the response or conversation.';
+comment on column router.responses.model_id is 'The model that gave it; its provider stores it. NULL: the default provider stores it.';
 comment on column router.responses.expires_at is 'From then on no provider stores it.';
 grant select on router.responses to router_app, router_reader;
-grant insert on router.responses to router_app;
+grant insert, update on router.responses to router_app;
 """
 
 LIMITS = """
@@ -292,6 +293,8 @@ def upgrade() -> None:
     install("list_decisions", 1, to=BOTH)
     install("reasons", 1, to=BOTH)
     install("holder", 1, to=APP)
+    install("is_foreign", 1, to=APP)
+    install("keep_response", 1, to=APP)
     install("put_limits", 1)
     install("usage", 1, to=BOTH)
     install("usages", 1)
@@ -320,7 +323,7 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
+        "keep_response", "is_foreign", "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
         "_bucket_level", "_update_speeds", "_cost", "_open_day",
     )  # fmt: skip
     execute("""

@@ -2,7 +2,8 @@ create function router.authenticate(p_key_hash bytea, p_now timestamptz default 
 returns table (
     tenant_id int, tenant text, key_id int, expires_at timestamptz, route_explicit boolean,
     space_id smallint, space text, next_space_id smallint, next_space text,
-    default_provider text, allowed_models smallint[], metered boolean
+    default_provider text, allowed_models smallint[], metered boolean,
+    scopes text[]
 )
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -12,7 +13,8 @@ begin atomic
         exists(
             select 1 from router.limits as l
             where l.tenant_id = k.tenant_id and (l.key_id is null or l.key_id = k.key_id)
-        )
+        ),
+        router_internal._scopes(k.scopes, k.allowed_models)
     from router.api_keys as k
     inner join router.tenants as t on t.tenant_id = k.tenant_id
     left join router.spaces as s on s.space_id = t.space_id
@@ -26,5 +28,6 @@ end;
 
 comment on function router.authenticate is
 'Return the caller for the SHA-256 of a valid key; no row if there is none.
-allowed_models: the models that may serve it; NULL: all. metered: the key or its tenant has limits. Runs as its owner,
+allowed_models: the models that may serve it; NULL: all. metered: the key or its tenant has limits.
+scopes: what it may do: ask, teach, manage. Runs as its owner,
 because it finds the tenant and so cannot have entered it.';

@@ -5,7 +5,8 @@ create function router.list_keys(p_tenant int) returns table (
     created_at timestamptz,
     expires_at timestamptz,
     revoked_at timestamptz,
-    models text[]
+    models text[],
+    scopes text[]
 )
 language plpgsql stable
 as $$
@@ -16,7 +17,8 @@ begin
         k.key_id, k.hint, k.name, k.created_at, k.expires_at, k.revoked_at,
         case when k.allowed_models is not null then array(
             select m.name from router.models as m where m.model_id = any(k.allowed_models) order by m.name
-        ) end
+        ) end,
+        router_internal._scopes(k.scopes, k.allowed_models)
     from router.api_keys as k
     where k.tenant_id = p_tenant
     order by k.key_id;
@@ -25,4 +27,4 @@ $$;
 
 comment on function router.list_keys is
 'List the keys of a tenant in the order of their creation, also revoked and expired ones, never their hashes.
-models: those that may serve the key; NULL: all.';
+models: those that may serve the key; NULL: all. scopes: what it may do.';

@@ -12,8 +12,8 @@ declare
     v_key int;
 begin
     perform router_internal._enter(p_tenant);
-    insert into router.api_keys (tenant_id, key_hash, hint, name, expires_at, allowed_models)
-    select k.tenant_id, p_key_hash, p_hint, k.name, k.expires_at, k.allowed_models
+    insert into router.api_keys (tenant_id, key_hash, hint, name, expires_at, allowed_models, scopes)
+    select k.tenant_id, p_key_hash, p_hint, k.name, k.expires_at, k.allowed_models, k.scopes
     from router.api_keys as k
     where
         k.tenant_id = p_tenant and k.key_id = p_key
@@ -44,5 +44,5 @@ $$;
 
 comment on function router.rotate_key is
 'Replace a valid key by a new one and return the new key''s number; NULL if the tenant has no such valid key.
-The new key takes over name, expiry, models and limits, with what was spent of them. The old key is refused from
+The new key takes over name, expiry, models, scopes and limits, with what was spent of them. The old key is refused from
 p_until on; NULL: at once.';

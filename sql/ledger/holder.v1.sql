@@ -12,4 +12,5 @@ end;
 $$;
 
 comment on function router.holder is
-'Return the model that gave a stored response, by 16 bytes of the response''s id; NULL: unknown or expired.';
+'Return the model that gave a stored response, by 16 bytes of the response''s id; NULL: unknown or expired.
+NULL too for a conversation that the default provider stores.';

@@ -234,3 +234,41 @@ async def test_other_paths_count_as_requests_and_end_with_the_budget(proxy: Prox
     assert statuses == [200, 200, 429]
     assert len(upstream.log()) == 2
     assert await proxy.admin.fetch("select * from router.reservations") == []
+
+
+async def test_teaching_explaining_and_listing_count_as_requests(proxy: Proxy, upstream: Running) -> None:
+    await proxy.rank(lessons(20))
+    await limit(proxy, requests=8)
+    calls: list[tuple[str, str, Any]] = [
+        ("POST", "/preferences/rank", {"examples": lessons(5)}),
+        ("POST", "/explain", {"model": "auto", "prompt": "hi"}),
+        ("GET", "/memories", None),
+        ("DELETE", "/memories/1", None),
+        ("GET", "/status", None),
+        ("GET", "/usage", None),
+        ("GET", "/savings", None),
+        ("POST", "/backtest", {}),
+    ]
+    async with proxy.http() as http:
+        for position, (method, path, body) in enumerate(calls, 1):
+            async with http.request(method, f"/v1/router{path}", json=body) as response:
+                assert response.status != 429, path
+            assert 8 - position - 1 < (await meter(proxy))["requests_left"] < 8 - position + 1, path
+        for method, path, body in calls:
+            async with http.request(method, f"/v1/router{path}", json=body) as response:
+                assert response.status == 429, path
+                assert (await response.json())["error"]["code"] == "rate_limit_exceeded"
+                assert int(response.headers["retry-after"]) >= 1
+        async with http.post("/v1/chat/completions", json={"model": CHEAP, "messages": ASKED}) as response:
+            assert response.status == 429
+    assert upstream.log() == []
+
+
+async def test_a_spent_budget_does_not_stop_what_costs_nothing(proxy: Proxy) -> None:
+    await limit(proxy, day=0.0, month=0.0)
+    async with proxy.http() as http:
+        async with http.post("/v1/router/preferences/rank", json={"examples": lessons(5)}) as response:
+            assert response.status == 200
+        async with http.get("/v1/router/memories") as response:
+            assert response.status == 200
+    assert await proxy.admin.fetch("select * from router.reservations") == []

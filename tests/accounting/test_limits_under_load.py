@@ -14,10 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.store import models
+from app.errors import DatabaseUnavailable
+from app.settings import Settings
+from app.store import limits, models
 from scripts.fake_provider.server import Running
 from tests.support.databases import Databases
-from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory, running_proxy
+from tests.support.proxy import CHEAP, STRONG, Proxy, ProxyFactory, running_proxy, serving
 from tests.support.separable_prompts import easy, lessons
 
 #: Tokens of an answer of the fake provider. Only these have a price, so a reservation is what is paid in the end.
@@ -27,7 +29,6 @@ ASK = {"model": STRONG, "messages": [{"role": "user", "content": "hi"}], "max_to
 #: What a managed host may set for a role or database.
 HOSTS = {
     "default_transaction_isolation": "serializable",
-    "default_transaction_read_only": "on",
     "default_transaction_deferrable": "on",
     "statement_timeout": "1ms",
     "lock_timeout": "1ms",
@@ -48,6 +49,22 @@ async def limit(proxy: Proxy) -> None:
     await proxy.admin.fetch("select router.put_limits($1, null, null, null, $2, null)", proxy.tenant_id, BUDGET)
     while not (await proxy.services.directory.caller(proxy.key)).metered:
         await asyncio.sleep(0.01)
+
+
+async def spend_nothing(proxy: Proxy) -> None:
+    """Empty the meters once the ledger has settled."""
+    async with asyncio.timeout(10):
+        while proxy.services.ledger.queued or await proxy.admin.fetch("select from router.reservations"):
+            await asyncio.sleep(0.02)
+    await proxy.admin.fetch("update router.meters set day_usd = 0, month_usd = 0, reserved_usd = 0")
+
+
+async def routed(proxy: Proxy) -> tuple[int, str | None, str | None]:
+    """Ask a routed request; return status, model and reason."""
+    body: Any = {"model": "auto", "messages": [{"role": "user", "content": easy(1)}]}
+    async with proxy.http() as http, http.post("/v1/chat/completions", json=body) as response:
+        await response.read()
+        return response.status, response.headers.get("x-router-model"), response.headers.get("x-router-reason")
 
 
 async def burst(proxy: Proxy, size: int) -> Counter[int]:
@@ -123,9 +140,6 @@ async def limited_server(databases: Databases, dsn: str, upstream: Running) -> A
     """A proxy whose login may have three connections, one of which listens; its pool may have eight."""
     async with running_proxy(dsn, upstream.url) as owner:
         with login(databases, dsn, "connection limit 3") as limited:
-            from app.settings import Settings
-            from tests.support.proxy import serving
-
             settings = Settings(database_url=limited, pool_size=8, maintain_seconds=0)
             async with serving(settings) as (url, services):
                 yield Proxy(url, owner.key, owner.tenant_id, owner.key_id, owner.admin, services)
@@ -144,29 +158,85 @@ async def test_a_server_that_admits_fewer_connections_than_the_pool_has_is_not_a
         assert len(refused) == 1
 
 
+@pytest.mark.parametrize("target", ["role", "database"])
 async def test_settings_of_the_host_do_not_reach_the_proxy(
+    databases: Databases, database: str, upstream: Running, target: str
+) -> None:
+    async with running_proxy(database, upstream.url) as owner:
+        free_id, free = await owner.new_tenant("free")
+        await owner.rank(lessons(120), free)
+        await limit(owner)
+        with login(databases, database, "") as dsn:
+            name = dsn.partition("//")[2].partition(":")[0] if target == "role" else database.rpartition("/")[2]
+            # Each alone, then all of them.
+            for settings in (*({setting: value} for setting, value in HOSTS.items()), HOSTS):
+                for setting, value in settings.items():
+                    databases.execute(f"alter {target} {name} set {setting} = '{value}'")
+                await spend_nothing(owner)
+                async with serving(Settings(database_url=dsn, pool_size=4, maintain_seconds=0)) as (url, services):
+                    proxy = Proxy(url, owner.key, owner.tenant_id, owner.key_id, owner.admin, services)
+                    assert await burst(proxy, 30) == {200: 9, 402: 21}, settings
+                    others = Proxy(url, free, free_id, 0, owner.admin, services)
+                    assert await routed(others) == (200, CHEAP, "learned"), settings
+                    await others.rank(lessons(3))
+                databases.execute(f"alter {target} {name} reset all")
+
+
+@pytest.mark.parametrize("target", ["role", "database"])
+async def test_a_host_that_makes_the_database_read_only_closes_limits_and_not_routing(
+    databases: Databases, database: str, upstream: Running, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_proxy(database, upstream.url) as owner:
+        await owner.rank(lessons(120))
+        free_id, free = await owner.new_tenant("free")
+        await owner.rank(lessons(120), free)
+        await limit(owner)
+        with login(databases, database, "") as dsn:
+            name = dsn.partition("//")[2].partition(":")[0] if target == "role" else database.rpartition("/")[2]
+            databases.execute(f"alter {target} {name} set default_transaction_read_only = on")
+            settings = Settings(database_url=dsn, pool_size=4, maintain_seconds=0, admission_deadline=0.5)
+            async with serving(settings) as (url, services):
+                proxy = Proxy(url, owner.key, owner.tenant_id, owner.key_id, owner.admin, services)
+                assert any("accepts no writes" in record.message for record in caplog.records)
+                assert await burst(proxy, 30) == {503: 30}, "closed, not open"
+                others = Proxy(url, free, free_id, 0, owner.admin, services)
+                for _ in range(10):
+                    assert await routed(others) == (200, CHEAP, "learned")
+                async with others.http() as http:
+                    async with http.post("/v1/router/preferences/rank", json={"examples": lessons(4)}) as response:
+                        body = await response.json()
+                        assert response.status == 503
+                        assert "accepts no writes" in body["error"]["message"]
+                    async with http.get("/v1/router/memories?limit=5") as response:
+                        assert response.status == 200
+                assert services.db.available
+                databases.execute(f"alter {target} {name} reset default_transaction_read_only")
+                async with asyncio.timeout(10):
+                    while (await burst(proxy, 1)) != {200: 1}:
+                        await asyncio.sleep(0.2)
+                await others.ledger(11)
+
+
+async def test_servers_that_accept_no_writes_close_limits_too(
     databases: Databases, database: str, upstream: Running
 ) -> None:
     async with running_proxy(database, upstream.url) as owner:
+        await owner.rank(lessons(120))
+        await limit(owner)
         with login(databases, database, "") as dsn:
             name = dsn.partition("//")[2].partition(":")[0]
-            for setting, value in HOSTS.items():
-                databases.execute(f"alter role {name} set {setting} = '{value}'")
-            from app.settings import Settings
-            from tests.support.proxy import serving
-
-            async with serving(Settings(database_url=dsn, pool_size=4, maintain_seconds=0)) as (url, services):
+            databases.execute(f"alter role {name} set default_transaction_read_only = on")
+            host = dsn.rpartition("@")[2].partition("/")[0]
+            settings = Settings(
+                database_url=dsn.replace(host, f"{host},127.0.0.1:1"),
+                pool_size=4,
+                maintain_seconds=0,
+                admission_deadline=0.5,
+            )
+            async with serving(settings) as (url, services):
                 proxy = Proxy(url, owner.key, owner.tenant_id, owner.key_id, owner.admin, services)
-                await proxy.rank(lessons(120))
-                async with proxy.http() as http:
-                    body: Any = {"model": "auto", "messages": [{"role": "user", "content": easy(1)}]}
-                    async with http.post("/v1/chat/completions", json=body) as response:
-                        assert (response.headers["x-router-model"], response.headers["x-router-reason"]) == (
-                            CHEAP,
-                            "learned",
-                        )
-                await limit(proxy)
-                assert await burst(proxy, 100) == {200: 9, 402: 91}
+                assert await burst(proxy, 10) == {503: 10}
+                assert services.db.available
 
 
 async def test_a_meter_that_is_locked_makes_callers_wait_and_then_refuses_them(proxies: ProxyFactory) -> None:
@@ -184,3 +254,26 @@ async def test_a_meter_that_is_locked_makes_callers_wait_and_then_refuses_them(p
         with contextlib.suppress(asyncio.CancelledError):
             assert (await waiting)[200] == 9
         assert proxy.services.db.available
+
+
+async def test_an_uncertain_reservation_of_a_comparison_is_released(
+    proxies: ProxyFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with proxies(admission_deadline=0.3, maintain_seconds=0) as proxy:
+        await limit(proxy)
+        asked = limits.admit
+
+        async def lost(*arguments: Any, **options: Any) -> Any:
+            # The statement is executed, and its answer does not arrive.
+            await asked(*arguments, **options)
+            raise DatabaseUnavailable("lost", cause="lost")
+
+        monkeypatch.setattr(limits, "admit", lost)
+        body = {"prompt": "hi", "models": [CHEAP, STRONG], "max_tokens": ANSWER}
+        async with proxy.http() as http, http.post("/v1/router/preferences/compare", json=body) as response:
+            answers = (await response.json())["answers"]
+            assert [each["error"]["status"] for each in answers] == [503, 503]
+        await proxy.ledger(2)
+        assert await proxy.admin.fetch("select from router.reservations") == []
+        (meter,) = await proxy.admin.fetch("select * from router.meters")
+        assert (meter["reserved_usd"], meter["day_usd"]) == (0, 0)

@@ -89,3 +89,25 @@ def test_a_rotated_key_is_replaced(acme: Command, database: str) -> None:
 def test_a_key_for_a_model_that_is_not_there_is_not_made(acme: Command) -> None:
     assert "there is no model nothing" in complaint(acme("key", "create", "acme", "--model", "nothing", code=1))
     assert len(printed(acme("key", "list", "acme", "--json"))) == 1
+
+
+def test_scopes_are_given_changed_and_listed(acme: Command, database: str) -> None:
+    made = printed(acme("key", "create", "acme", "--scope", "teach", "--scope", "ask", "--json"))
+    assert made["scopes"] == ["ask", "teach"]
+    number = str(made["key_id"])
+
+    def listed() -> list[str]:
+        return next(
+            key["scopes"] for key in printed(acme("key", "list", "acme", "--json")) if key["key_id"] == int(number)
+        )
+
+    assert listed() == ["ask", "teach"]
+    acme("key", "change", "acme", number, "--scope", "manage")
+    assert listed() == ["manage"]
+    caller = caller_of(database, made["api_key"])
+    assert caller is not None
+    assert caller.scopes == {"manage"}
+    acme("key", "change", "acme", number, "--default-scopes", "--name", "all")
+    assert listed() == ["ask", "teach", "manage"]
+    assert "the scopes are ask, teach and manage" in complaint(acme("key", "create", "acme", "--scope", "root", code=1))
+    assert "has no key" in complaint(acme("key", "change", "acme", "999", "--name", "x", code=1))

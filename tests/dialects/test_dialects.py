@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from app.accounting.reservation import ANSWER, tokens
 from app.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Dialect, ParsedRequest, prompt
 from app.dialects.base import text_of
+from app.dialects.conversation import continues, conversation_of
+from app.dialects.markers import markers_of
+from app.dialects.request_text import request_text
 from app.errors import BadRequest, NotFound, RouterError, Unauthorized
 from app.routing.candidates import MARGIN, can_serve
 from app.routing.plan import Plan
@@ -25,6 +28,7 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "responses": {"input": "hi"},
     "messages": {"messages": HI},
 }
+MARKERS = markers_of()
 ALL = [CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS]
 FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 FLAT = {"type": "function", "name": "f", "parameters": {"type": "object"}}
@@ -197,6 +201,10 @@ def test_a_request_that_cannot_be_read_gets_an_error_naming_the_field(
     assert refused.value.param == param
 
 
+def key_of(request: ParsedRequest) -> bytes:
+    return conversation_of(request, MARKERS, None, None, None).key
+
+
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
     | st.sampled_from(["user", "assistant", "function", "message", "image_url", "tool_use", "json_schema", "x_output"]),
@@ -208,7 +216,8 @@ json = st.recursive(
 FIELDS = (
     "messages", "input", "prompt", "tools", "functions", "response_format", "modalities", "n", "max_tokens", "text",
     "max_output_tokens", "reasoning", "reasoning_effort", "thinking", "output_config", "system", "instructions",
-    "previous_response_id", "conversation", "stream", "parallel_tool_calls", "max_completion_tokens",
+    "previous_response_id", "conversation", "metadata", "user", "stream", "parallel_tool_calls",
+    "max_completion_tokens",
 )  # fmt: skip
 
 
@@ -218,8 +227,9 @@ def test_no_body_is_too_odd_to_be_read_or_refused(dialect: Dialect, body: dict[s
     with suppress(BadRequest):
         reading = dialect.read(body)
         assert prompt.prompt_tokens(reading) > 0
-        assert isinstance(prompt.task_signal(reading.messages, "conversation"), str)
-        assert len(prompt.conversation_key(reading.messages, None, None)) == 16
+        assert isinstance(request_text(reading.messages, "conversation", MARKERS), str)
+        assert isinstance(request_text(reading.messages, "step", MARKERS), str)
+        assert len(key_of(reading)) == 16
         assert isinstance(can_serve(model(context_window=10, tools=False), dialect, reading, 5), bool)
 
 
@@ -262,22 +272,20 @@ def test_instructions_are_the_system_prompt_and_items_become_messages() -> None:
 )
 def test_what_the_model_did_before_is_an_answer_to_go_on_from(done: dict[str, Any]) -> None:
     question = {"role": "user", "content": "What is the weather in Lyon?"}
-    first = RESPONSES.read({"input": [question]}).messages
-    later = RESPONSES.read(
-        {"input": [question, done, {"type": "message", "role": "user", "content": "Go on"}]}
-    ).messages
-    assert not prompt.continues(first)
-    assert prompt.continues(later)
-    assert prompt.conversation_key(later, None, None) == prompt.conversation_key(first, None, None)
-    assert prompt.task_signal(later, "conversation") == question["content"]
-    assert prompt.task_signal(later, "step") == "Go on"
+    first = RESPONSES.read({"input": [question]})
+    later = RESPONSES.read({"input": [question, done, {"type": "message", "role": "user", "content": "Go on"}]})
+    assert not continues(first)
+    assert continues(later)
+    assert key_of(later) == key_of(first)
+    assert request_text(later.messages, "conversation", MARKERS) == question["content"]
+    assert request_text(later.messages, "step", MARKERS) == f"Go on\n{question['content']}"
 
 
 def test_a_tools_output_is_no_question_and_counts_as_tokens() -> None:
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "c", "output": "sunny and warm " * 20}
     reading = RESPONSES.read({"input": [*HI, call, output]})
-    assert prompt.task_signal(reading.messages, "step") == "hi"
+    assert request_text(reading.messages, "step", MARKERS) == "hi"
     assert prompt.prompt_tokens(reading) > prompt.prompt_tokens(RESPONSES.read({"input": [*HI, call]})) + 40
     screenshot = {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}}
     assert RESPONSES.read({"input": [*HI, call, screenshot]}).messages[-1]["role"] == "tool"
@@ -292,7 +300,7 @@ def test_a_conversation_that_the_provider_keeps_is_gone_on_from_too(kept: dict[s
 
 def test_the_same_question_is_the_same_conversation_in_every_api() -> None:
     readings = [ROUTED[api].read(MINIMAL[api]) for api in ROUTED]
-    assert len({prompt.conversation_key(reading.messages, None, None) for reading in readings}) == 1
+    assert len({key_of(reading) for reading in readings}) == 1
 
 
 # ---- errors

@@ -1,4 +1,4 @@
-"""The text of a request by which it is routed."""
+"""The tokens of a prompt, and what a request needs."""
 
 from __future__ import annotations
 
@@ -14,47 +14,6 @@ from tests.support.models import model
 
 def user(content: Any) -> dict[str, Any]:
     return {"role": "user", "content": content}
-
-
-SYSTEM = {"role": "system", "content": "Be brief."}
-ANSWER = {"role": "assistant", "content": "Yes."}
-
-
-def test_the_signal_is_the_first_user_message_or_the_latest() -> None:
-    messages = [SYSTEM, user("first"), ANSWER, user("last")]
-    assert prompt.task_signal(messages, "conversation") == "first"
-    assert prompt.task_signal(messages, "step") == "last"
-
-
-def test_only_text_parts_are_a_signal() -> None:
-    parts = [
-        {"type": "text", "text": "a"},
-        {"type": "image_url", "image_url": {"url": "data:"}},
-        {"type": "text", "text": "b"},
-    ]
-    assert prompt.task_signal([user(parts)], "conversation") == "a\nb"
-    assert prompt.task_signal([user(parts[1:2])], "conversation") == ""
-    assert prompt.task_signal([SYSTEM], "conversation") == ""
-
-
-def test_a_conversation_keeps_its_key_as_it_grows() -> None:
-    opening = [SYSTEM, user("hello")]
-    key = prompt.conversation_key(opening, None, None)
-    assert len(key) == 16
-    assert prompt.conversation_key([*opening, ANSWER, user("more")], None, None) == key
-    assert prompt.conversation_key([SYSTEM, user("hello!")], None, None) != key
-
-
-def test_a_named_conversation_is_its_name_and_tasks_are_kept_apart() -> None:
-    one, two = [user("a")], [user("b")]
-    assert prompt.conversation_key(one, "c-1", None) == prompt.conversation_key(two, "c-1", None)
-    assert prompt.conversation_key(one, "c-1", None) != prompt.conversation_key(one, "c-2", None)
-    assert prompt.conversation_key(one, "c-1", "sql") != prompt.conversation_key(one, "c-1", None)
-
-
-def test_only_an_answer_makes_a_request_go_on() -> None:
-    assert not prompt.continues([SYSTEM, user("a"), user("b")])
-    assert prompt.continues([user("a"), ANSWER, user("b")])
 
 
 def met(known: dict[str, Any], tokens: int = 10, **body: Any) -> bool:

@@ -118,7 +118,7 @@ async def test_the_stream_sends_each_decision_of_the_tenant_once(proxy: Proxy) -
         await asyncio.sleep(0.3)
         theirs, mine = await ask(proxy, other), await ask(proxy)
         await proxy.ledger(3)
-        found = []
+        found: list[str] = []
         async with asyncio.timeout(10):
             while not found:
                 line = await lines.readline()

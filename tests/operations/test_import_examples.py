@@ -27,6 +27,7 @@ from tests.support.hasty_embedder import hasty
 from tests.support.random_examples import random_lessons
 from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import WIDTH, Taught, World
+from tests.support.text_rules import RULES
 
 BATCH = 1000
 
@@ -236,9 +237,9 @@ async def test_a_checked_file_is_staged_in_its_order(tmp_path: Path, catalog: Ca
         await asyncio.sleep(random.random() / 100)
         added.extend(example.prompt for example in examples)
 
-    contents = await check(file, catalog, hasty(), advanced.append)
+    contents = await check(file, catalog, hasty(), RULES, advanced.append)
     assert (contents.examples, contents.memories, sum(advanced)) == (len(prompts), len(prompts), file.size)
-    await stage(file, 3, catalog, hasty(), add, lambda _: None)
+    await stage(file, 3, catalog, hasty(), RULES, add, lambda _: None)
     assert added == prompts[3:]
 
 
@@ -251,9 +252,9 @@ async def test_a_prompt_that_cannot_be_embedded_is_named_by_its_lines(tmp_path: 
 
     file = file_of(tmp_path / "a.jsonl", [*prompts, "fail"])
     with pytest.raises(EmbeddingFailed, match="lines 1001 to 1006: "):
-        await stage(file, 0, catalog, hasty(), add, lambda _: None)
+        await stage(file, 0, catalog, hasty(), RULES, add, lambda _: None)
     with pytest.raises(BadRequest, match="line 2: the prompt contains nothing to embed"):
-        await check(file_of(tmp_path / "b.jsonl", ["a", "!"]), catalog, hasty(), lambda _: None)
+        await check(file_of(tmp_path / "b.jsonl", ["a", "!"]), catalog, hasty(), RULES, lambda _: None)
 
 
 @pytest.mark.parametrize("labels", [{"scores": {"small": 1, "fake/small": 0}}, {"completion_tokens": {"tiny": 1}}])
@@ -262,7 +263,7 @@ async def test_a_model_named_twice_or_unknown_is_refused_before_anything_is_embe
 ) -> None:
     file = file_of(tmp_path / "a.jsonl", ["p"], **labels)
     with pytest.raises(BadRequest, match=r"a.jsonl line 1: "):
-        await check(file, catalog, hasty(), lambda _: None)
+        await check(file, catalog, hasty(), RULES, lambda _: None)
 
 
 def test_what_fits_is_counted_in_memories_and_not_in_lines() -> None:
@@ -281,7 +282,7 @@ async def test_what_the_real_embedder_makes_arrives_unchanged(
     tenant = await world.tenant()
     async with staging(db) as staged:
         file = file_of(tmp_path / "a.jsonl", ["Prove it.", "Bake it."])
-        await stage(file, 0, catalog, embedding, staged.add, lambda _: None)
+        await stage(file, 0, catalog, embedding, RULES, staged.add, lambda _: None)
         await staged.teach(tenant, space, lambda _: None)
     for prompt in ("Prove it.", "Bake it."):
         nearest = await world.owner.fetchval(

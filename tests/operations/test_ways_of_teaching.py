@@ -19,6 +19,7 @@ from scripts.support.connection import connect
 from tests.support.hasty_embedder import hasty
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import post
+from tests.support.text_rules import RULES
 
 RETIRED, PROVIDER = "retired", "fake"
 MANY = 100_000
@@ -97,7 +98,9 @@ async def test_a_disabled_model_can_be_labelled_and_not_asked(proxy: Proxy) -> N
 async def refused_of_file(proxy: Proxy, path: Path, text: str) -> str | None:
     path.write_text(text, encoding="utf-8")
     try:
-        await check(ExampleFile(path, "import"), await proxy.services.directory.catalog(), hasty(), lambda _: None)
+        await check(
+            ExampleFile(path, "import"), await proxy.services.directory.catalog(), hasty(), RULES, lambda _: None
+        )
     except BadRequest as error:
         return error.message
     return None
@@ -135,7 +138,7 @@ async def refused_by_sql(proxy: Proxy, database: str, example: dict[str, Any]) -
 def as_csv(example: dict[str, Any]) -> str:
     scores: dict[str, Any] = {f"q:{name}": value for name, value in example["scores"].items()} or {f"q:{CHEAP}": None}
     tokens = {f"t:{name}": value for name, value in example.get("completion_tokens", {}).items()}
-    others = {name: example[name] for name in ("prompt", "task", "source") if name in example}
+    others: dict[str, Any] = {name: example[name] for name in ("prompt", "task", "source") if name in example}
     row: dict[str, Any] = {**others, **scores, **tokens}
     text = io.StringIO()
     writer = csv.writer(text)

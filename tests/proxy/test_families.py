@@ -9,8 +9,7 @@ from app.proxy.families import Effect
 from app.proxy.paths import forwarded
 from app.store import limits
 from scripts.fake_provider.server import Running
-from tests.proxy.test_one_model import some_models
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, key_for_cheap
 from tests.support.raw_http import Asked, exchange
 from tests.support.raw_provider import call
 
@@ -96,7 +95,7 @@ async def test_paths_that_lead_past_the_router_are_closed(proxy: Proxy, upstream
 
 
 async def test_a_key_for_some_models_opens_none_of_them(proxy: Proxy, upstream: Running) -> None:
-    key = await some_models(proxy)
+    key = await key_for_cheap(proxy)
     found = await statuses(proxy, [*PAID, *BULK, *FREE, *CLOSED], key)
     assert set(found.values()) <= {400, 403, 404}
     assert upstream.log() == []

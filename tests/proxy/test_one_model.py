@@ -6,10 +6,8 @@ import base64
 
 import pytest
 
-from app.api_keys import hash_of, hint_of, make_key
-from app.store import keys
 from scripts.fake_provider.server import Running
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, key_for_cheap
 
 MESSAGES = '"messages":[{"role":"user","content":"the \\"model\\" is model"}]'
 REFUSED = [
@@ -39,12 +37,6 @@ PASSES = [
 ]
 
 
-async def some_models(proxy: Proxy) -> str:
-    key = make_key()
-    await keys.create_key(proxy.admin, proxy.tenant_id, hash_of(key), hint_of(key), "", None, ["cheap"])
-    return key
-
-
 async def asked(proxy: Proxy, key: str, body: str, query: str = "") -> int:
     data = (body % MESSAGES).encode()
     async with proxy.http(key) as http, http.post(f"/v1/chat/completions{query}", data=data) as response:
@@ -53,7 +45,7 @@ async def asked(proxy: Proxy, key: str, body: str, query: str = "") -> int:
 
 @pytest.mark.parametrize("body", REFUSED)
 async def test_what_a_provider_could_read_differently_is_refused(proxy: Proxy, upstream: Running, body: str) -> None:
-    key = await some_models(proxy)
+    key = await key_for_cheap(proxy)
     assert await asked(proxy, key, body) == 403
     assert upstream.log() == []
     assert await asked(proxy, proxy.key, body) != 403, "a key for all models may send it"
@@ -61,12 +53,12 @@ async def test_what_a_provider_could_read_differently_is_refused(proxy: Proxy, u
 
 @pytest.mark.parametrize("body", PASSES)
 async def test_one_model_is_served(proxy: Proxy, upstream: Running, body: str) -> None:
-    assert await asked(proxy, await some_models(proxy), body) == 200
+    assert await asked(proxy, await key_for_cheap(proxy), body) == 200
     assert b'"cheap"' in base64.b64decode(upstream.log()[0]["body"])
 
 
 async def test_a_model_in_the_query_is_refused(proxy: Proxy, upstream: Running) -> None:
-    key = await some_models(proxy)
+    key = await key_for_cheap(proxy)
     for query in ("?model=strong", "?Model=", "?a=b&models=x", "?deployment-id=x"):
         assert await asked(proxy, key, PASSES[0], query) == 403
     assert upstream.log() == []

@@ -10,6 +10,8 @@ import pytest
 
 from app.accounting import turns
 from app.errors import Busy
+from app.store import backtests as stored_backtests
+from app.store.database import Database
 from tests.support.proxy import Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
 
@@ -89,3 +91,40 @@ async def test_a_turn_comes_in_order_and_is_not_lost_to_a_call_that_left(monkeyp
     await call(7)
     assert order[-1] == 7
     assert (bounded._running, bounded._waiting) == ({}, {})
+
+
+@pytest.mark.parametrize("pool_size", [1, 2, 3, 4])
+async def test_a_long_backtest_leaves_others_their_teaching_and_decisions(
+    proxies: ProxyFactory, pool_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with proxies(pool_size=pool_size, maintain_seconds=0) as proxy:
+        _, other = await proxy.new_tenant("other")
+        await proxy.rank(lessons(120))
+        await proxy.rank(lessons(120), other)
+
+        async def slow(db: Database, *_: object, **__: object) -> list[object]:
+            return await db.read("select pg_sleep(30)", timeout=60)
+
+        monkeypatch.setattr(stored_backtests, "backtest", slow)
+        async with proxy.http() as http, proxy.http(other) as others:
+            backtest = asyncio.create_task(http.post("/v1/router/backtest", json={}))
+            await asyncio.sleep(0.3)
+            async with http.post("/v1/router/backtest", json={}) as response:
+                assert response.status == 429, "one of each tenant"
+            began = asyncio.get_running_loop().time()
+            assert await rank(others) == 200
+            assert await routed(proxy, other, 10) == {"learned": 10}
+            assert asyncio.get_running_loop().time() - began < 5
+            assert not backtest.done()
+            backtest.cancel()
+            await asyncio.gather(backtest, return_exceptions=True)
+        running = (
+            "select count(*) from pg_stat_activity where query like '%pg_sleep(30)%' and state = 'active'"
+            " and pid <> pg_backend_pid()"
+        )
+        for _ in range(60):
+            if (await proxy.admin.fetch(running))[0][0] == 0:
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise AssertionError("the statement of a client that left still runs")

@@ -13,12 +13,22 @@ WRITERS = {
     "_settle", "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
     "create_key", "create_tenant", "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price",
     "drop_space", "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
-    "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record", "record_staged",
-    "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn", "shrink", "stage",
-    "sweep", "switch_space",
+    "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider",
+    "record", "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key",
+    "settle_churn", "shrink", "stage", "sweep", "switch_space",
 }  # fmt: skip
 # SECURITY DEFINER; sql/README.md has the reason of each.
-AS_OWNER = {"_open_day", "authenticate", "chores", "drop_day", "expire_conversations", "graduate", "shrink", "sweep"}
+AS_OWNER = {
+    "_open_day",
+    "authenticate",
+    "chores",
+    "drop_day",
+    "expire_conversations",
+    "graduate",
+    "is_foreign",
+    "shrink",
+    "sweep",
+}
 #: Functions with settings of their own, for their plans.
 PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
@@ -67,7 +77,7 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
         "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_check_examples", "_cost",
-        "_explanation", "_prior", "_refusal", "_static_blend", "_with_lengths",
+        "_explanation", "_prior", "_refusal", "_scopes", "_static_blend", "_with_lengths",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]

@@ -29,9 +29,7 @@ class Front:
         """Clear the log of requests and close the breakers."""
         self.upstream.clear()
         if self.proxy is not None:
-            breakers = self.proxy.services.breakers
-            for provider, model, _ in list(breakers.states()):
-                breakers.record_success(provider, model)
+            self.proxy.services.breakers.reset()
 
     def model(self, name: str) -> str:
         """Return `name`; a provider without a proxy has no policies, so for `auto` return a model."""

@@ -62,7 +62,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.breakers = self.breakers or Breakers(lambda: self.now)
-        self.failover = Failover(self.breakers, self.patience, self.send, time.perf_counter(), routed=self.routed)
+        self.failover = Failover(self.breakers.of(0), self.patience, self.send, time.perf_counter(), routed=self.routed)
 
     async def send(self, asked: Model, within: float) -> Reply:
         self.asked.append(asked.name)

@@ -111,6 +111,17 @@ BODIES: dict[str, Callable[[int], bytes]] = {
         size,
         30_000,
     ),
+    "reminders never closed": lambda size: _text(b"<system-reminder>", size),
+    "reminders": lambda size: _text(b"<system-reminder></system-reminder>", size),
+    "short elements": lambda size: _text(b"<skill></skill>", size),
+    "less than": lambda size: _text(b"<", size),
+    "reminders in messages": lambda size: _filled(
+        b'{"model":"auto","messages":[{"role":"user","content":"a"}',
+        b',{"role":"user","content":"<system-reminder>hello</system-reminder>"}',
+        b"]}",
+        size,
+        30_000,
+    ),
     "not JSON": lambda size: b"[" * size,
     "not JSON: open quotes": lambda size: b'{"model":"auto",' + b'"' * (size - 16),
 }  # fmt: skip

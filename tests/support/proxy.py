@@ -105,6 +105,13 @@ async def make_tenant(admin: Database, name: str, **policy: Any) -> tuple[int, s
     return tenant_id, key
 
 
+async def key_for_cheap(proxy: Proxy) -> str:
+    """Make a key of the proxy's tenant that may use the cheap model alone."""
+    key = make_key()
+    await keys.create_key(proxy.admin, proxy.tenant_id, hash_of(key), hint_of(key), "", None, [CHEAP])
+    return key
+
+
 @asynccontextmanager
 async def running_proxy(dsn: str, upstream_url: str, *, name: str = "acme", **options: Any) -> AsyncIterator[Proxy]:
     """Run a proxy on `dsn`; `options` are fields of `Settings`, or of the tenant's policy under `policy`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, Breakers
+from app.upstream.breaker import CLOSED, FAILURES, HALF_OPEN, OPEN, PAUSE, TENANTS, Breakers
 from app.upstream.breaker import LONGEST as LONGEST_PAUSE
 from app.upstream.failover import RetryPolicy
 from tests.support.failover_world import LATE, LOST, A, B, status, world
@@ -133,3 +133,103 @@ async def test_a_model_that_fails_repeatedly_is_skipped(ill: Any) -> None:
         it = world(patience=RetryPolicy(retries=0), breakers=breakers, a=[ill], b=[200])
         await it.answer(A, B)
     assert state(breakers) == OPEN
+
+
+# ---- breakers of several tenants
+
+
+def fail(breakers: Breakers, tenant: int, times: int, **how: Any) -> None:
+    for _ in range(times):
+        breakers.of(tenant).record_failure("p", "a", **how)
+
+
+def test_one_tenants_failures_close_a_model_for_that_tenant_alone() -> None:
+    breakers = Breakers(Clock())
+    fail(breakers, 1, 10 * FAILURES)
+    fail(breakers, 1, 1, retry_after=60)
+    assert not breakers.of(1).allows("p", "a")
+    assert breakers.of(2).allows("p", "a")
+    assert state(breakers) == OPEN, "an operator sees it"
+
+
+def test_failures_of_several_tenants_close_a_model_for_all() -> None:
+    for counts in ((FAILURES, 2), (3, 2), (2, 2, 1), (1, 1, 1, 1, 1)):
+        breakers = Breakers(Clock())
+        for tenant, times in enumerate(counts):
+            assert breakers.of(99).allows("p", "a"), counts
+            fail(breakers, tenant, times)
+        assert not breakers.of(99).allows("p", "a"), counts
+
+
+def test_an_answer_for_anybody_shows_that_it_is_not_the_model() -> None:
+    breakers = Breakers(Clock())
+    for _ in range(20):
+        fail(breakers, 1, 2)
+        breakers.of(2).record_failure("p", "a")
+        breakers.of(3).record_success("p", "a")
+    assert breakers.of(3).allows("p", "a")
+    assert not breakers.of(1).allows("p", "a"), "its own requests fail all the same"
+
+
+def test_two_tenants_that_are_asked_to_wait_close_a_model_for_all_until_then() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    fail(breakers, 1, 1, retry_after=30)
+    assert breakers.of(3).allows("p", "a")
+    fail(breakers, 2, 1, retry_after=30)
+    clock.now += 29
+    assert not breakers.of(3).allows("p", "a")
+    clock.now += 1
+    assert breakers.of(3).allows("p", "a")
+
+
+def test_a_tenant_whose_probes_fail_does_not_keep_others_from_probing() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    fail(breakers, 1, FAILURES)
+    fail(breakers, 2, FAILURES)
+    clock.now += PAUSE
+    assert breakers.of(1).allows("p", "a")
+    fail(breakers, 1, 1)
+    assert [breakers.of(3).allows("p", "a") for _ in range(3)] == [True, False, False], "a probe of its own"
+    breakers.of(3).record_success("p", "a")
+    assert [breakers.of(tenant).allows("p", "a") for tenant in (1, 2, 3, 3)] == [True] * 4, "closed for all"
+
+
+def test_a_faulty_request_is_no_success_either() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.of(0).record_nothing("p", "a")
+    assert state(breakers) == HALF_OPEN
+    assert breakers.allows("p", "a"), "the next request probes"
+
+
+def test_denied_access_counts_only_if_nothing_of_the_callers_went_up() -> None:
+    for denied in (401, 403):
+        breakers = Breakers(Clock())
+        for _ in range(3 * FAILURES):
+            breakers.of(1, lambda: True).record_failure("p", "a", None, denied)
+        assert breakers.of(1).allows("p", "a")
+        for _ in range(FAILURES):
+            breakers.of(1, lambda: False).record_failure("p", "a", None, denied)
+        assert not breakers.of(1).allows("p", "a")
+
+
+def test_failures_of_many_tenants_take_bounded_memory() -> None:
+    breakers = Breakers(Clock())
+    for tenant in range(3 * TENANTS):
+        fail(breakers, tenant, 1)
+    (known,) = breakers._models.values()
+    assert len(known.tenants) == TENANTS
+
+
+async def test_a_request_says_nothing_of_a_model_by_its_own_fault() -> None:
+    breakers = Breakers(Clock())
+    for fault in (400, 402, 404, 413, 415, 422):
+        fail(breakers, 0, FAILURES - 1)
+        await world(breakers=breakers, a=[fault]).answer(A)
+        fail(breakers, 0, 1)
+        assert not breakers.of(0).allows("p", "a"), fault
+        breakers.reset()

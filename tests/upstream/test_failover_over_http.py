@@ -95,3 +95,31 @@ async def test_the_requests_time_ends_a_body_that_stalls(proxies: ProxyFactory, 
         response = await ask(proxy, CHEAP, **{"x-fake": "hang-after=5"})
         assert response.status == 504
         upstream.clear()
+
+
+async def test_one_tenants_requests_close_no_model_for_another(proxy: Proxy, upstream: Running) -> None:
+    _, other = await proxy.new_tenant("other")
+    body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+    async with proxy.http() as http, proxy.http(other) as others:
+        for fault in ("status=401", "status=503;retry-after=60", "status=500"):
+            for _ in range(2 * FAILURES):
+                async with http.post("/v1/chat/completions", json=body, headers={"x-fake": fault}) as response:
+                    await response.read()
+            async with others.post("/v1/chat/completions", json=body) as response:
+                await response.read()
+                assert response.headers["x-router-model"] == STRONG, fault
+                assert response.headers["x-router-reason"] != "fallback"
+
+
+async def test_a_header_of_the_caller_that_is_denied_closes_nothing_for_its_own_tenant(proxy: Proxy) -> None:
+    for _ in range(2 * FAILURES):
+        assert (await ask(proxy, STRONG, **{"x-fake": "status=401"})).status == 401
+    response = await ask(proxy, "auto")
+    assert (response.headers["x-router-model"], response.headers["x-router-reason"]) == (STRONG, "cold")
+
+
+async def test_the_routers_own_key_that_is_denied_closes_the_model(proxy: Proxy, upstream: Running) -> None:
+    upstream.script(STRONG, "status=401")
+    for _ in range(FAILURES):
+        assert (await ask(proxy, "auto")).headers["x-router-model"] == CHEAP
+    assert (await ask(proxy, "auto")).headers["x-router-attempts"].startswith(f"{STRONG};why=chosen;status=open;")

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from ...errors import NotFound
 from ...http.fields import Text
 from ...http.responses import answer
+from ...key_scopes import Scope
 from ...operations.keys import new_key, rotate, until
 from ...store import keys as stored_keys
 from ...store.database import Database
@@ -26,9 +27,11 @@ from .route import admin_route
 Moment = Annotated[str, Field(min_length=2, max_length=40, examples=["30d", "2027-01-31"])]
 Label = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Models = Annotated[list[Text], Field(max_length=1000)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=10)]
 
 _EXPIRY = "A span from now such as 30d, or a date; null: never."
 _MODELS = "The models that the key may use; null: all."
+_SCOPES = "What the key may do; null: everything, or if the key is for some models all but `manage`."
 
 
 class NewKey(AdminRequest):
@@ -37,6 +40,7 @@ class NewKey(AdminRequest):
     name: Label = Field("", description="What the key is for.")
     expires_at: Moment | None = Field(None, description=_EXPIRY)
     models: Models | None = Field(None, description=_MODELS)
+    scopes: Scopes | None = Field(None, description=_SCOPES)
 
 
 class KeyChange(AdminRequest):
@@ -45,6 +49,7 @@ class KeyChange(AdminRequest):
     name: Label | None = Field(None, description="What the key is for.")
     expires_at: Moment | None = Field(None, description=_EXPIRY)
     models: Models | None = Field(None, description=_MODELS)
+    scopes: Scopes | None = Field(None, description=_SCOPES)
 
 
 class Rotation(AdminRequest):
@@ -64,6 +69,7 @@ class KeyEntry(TypedDict):
     expires_at: datetime | None
     revoked_at: datetime | None
     models: Annotated[list[str] | None, Field(description=_MODELS)]
+    scopes: Annotated[list[Scope], Field(description="What the key may do.")]
 
 
 class CreatedKey(KeyEntry):
@@ -90,17 +96,17 @@ async def create_key(request: Request, db: Database) -> Response:
     tenant = await tenant_in(request, db)
     wanted = await parse_body(request, NewKey)
     expires_at = None if wanted.expires_at is None else until(wanted.expires_at, datetime.now(UTC), "expires_at")
-    created = await new_key(db, tenant.tenant_id, wanted.name, expires_at, wanted.models)
+    created = await new_key(db, tenant.tenant_id, wanted.name, expires_at, wanted.models, wanted.scopes)
     entry = await _find(db, tenant.tenant_id, created["key_id"])
     response: CreatedKey = {**entry, "api_key": created["api_key"]}
     return answer(response, 201)
 
 
 async def change_key(request: Request, db: Database) -> Response:
-    """Change name, expiry or models of a key."""
+    """Change name, expiry, models or scopes of a key."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
     body = await parse_body(request, KeyChange)
-    changes = changes_in(body, nullable={"expires_at": "infinity", "models": []})
+    changes = changes_in(body, nullable={"expires_at": "infinity", "models": [], "scopes": []})
     if changes.get("expires_at", "infinity") != "infinity":
         changes["expires_at"] = until(changes["expires_at"], datetime.now(UTC), "expires_at")
     await stored_keys.change_key(db, tenant.tenant_id, key_id, **changes)
@@ -108,7 +114,7 @@ async def change_key(request: Request, db: Database) -> Response:
 
 
 async def rotate_key(request: Request, db: Database) -> Response:
-    """Create a key with name, expiry, models and limits of the key that it replaces."""
+    """Create a key with name, expiry, models, scopes and limits of the key that it replaces."""
     tenant, key_id = await tenant_in(request, db), number_in(request, "key_id")
     wanted = await parse_body(request, Rotation, optional=True)
     works_until = None if wanted.grace is None else until(wanted.grace, datetime.now(UTC), "grace")

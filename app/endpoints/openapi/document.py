@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from ... import __version__
 from .errors import AnthropicError, Error
-from .operation import JSON, DocumentedPath, Schema
+from .operation import JSON, DocumentedPath, Operation, Schema
 from .paths import documented_paths
 from .schemas import REF, Mode, query_parameters, schemas_of
 
@@ -89,7 +89,7 @@ def _operation(documented: DocumentedPath, schemas: _Schemas) -> Schema:
         "operationId": operation_id(documented.method, documented.path),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "security": _SECURITY[operation.key],
+        "security": _security(operation),
         "responses": responses,
     }
     parameters = [*_path_parameters(documented), *operation.parameters]
@@ -101,6 +101,12 @@ def _operation(documented: DocumentedPath, schemas: _Schemas) -> Schema:
         content = _content(operation.body, "validation", schemas)
         made["requestBody"] = {"required": operation.body_required, "content": content}
     return made
+
+
+def _security(operation: Operation) -> list[Schema]:
+    """The keys that an operation accepts, with the scope that they need."""
+    needed = [] if operation.scope in (None, "any") else [operation.scope]
+    return [dict.fromkeys(each, needed) for each in _SECURITY[operation.key]]
 
 
 def _path_parameters(documented: DocumentedPath) -> list[Schema]:

@@ -96,6 +96,7 @@ def _path(
     operation = Operation(
         summary=summary,
         tag=tag,
+        scope="ask",
         responses={200: content},
         errors=ERRORS,
         parameters=_HEADERS,

@@ -9,12 +9,17 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from ...key_scopes import Needed
 
 Schema = dict[str, Any]
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+#: The key of an ASGI scope under which its operation is.
+OPERATION = "pgrouter.operation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class Operation:
     body_required: bool = True
     #: The API key that the operation needs; None: it needs no key.
     key: Literal["tenant", "master"] | None = "tenant"
+    #: The scope that a tenant's key needs; None: not decided, and the operation refuses every key.
+    scope: Needed | None = None
     #: Whether the operation fails with 503 if Postgres cannot be reached.
     database: bool = True
     #: Whether a provider's response, of any status and type, may be returned.
@@ -52,6 +59,8 @@ class Operation:
         found = set(self.errors)
         if self.key is not None:
             found.add(401)
+        if self.key == "tenant" and self.scope != "any":
+            found.add(403)
         if self.database:
             found.add(503)
         if self.body is not None:
@@ -85,6 +94,13 @@ class DocumentedRoute(Route):
     ) -> None:
         super().__init__(path, endpoint, methods=[method], name=name)
         self.operation = operation
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return how a request matches, as `Route.matches` does, and put the operation into its scope."""
+        match, child = super().matches(scope)
+        if match is Match.FULL:
+            child[OPERATION] = self.operation
+        return match, child
 
 
 def parameter(

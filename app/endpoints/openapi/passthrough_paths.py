@@ -43,6 +43,7 @@ def _forwarded(method: str, path: str, body: dict[str, Schema] | None, summary: 
     operation = Operation(
         summary=summary,
         tag="passed through",
+        scope="ask",
         responses={200: _ANY},
         errors=ERRORS,
         body=body,

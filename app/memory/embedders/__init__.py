@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from ...errors import ConfigurationError
 from ...settings import Settings
-from .base import MINILM_SPACE, STATIC_SPACE, Embedder, EmbeddingFailed
+from .base import MINILM_SPACE, STATIC_SPACE, Embedder, EmbeddingFailed, Paid
 from .cache import CachedEmbedder
 
-__all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "create", "create_for", "setting_of"]
+__all__ = ["CachedEmbedder", "Embedder", "EmbeddingFailed", "Paid", "create", "create_for", "setting_of"]
 
 
 def create(settings: Settings, dimensions: int) -> CachedEmbedder:

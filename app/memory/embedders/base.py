@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,10 @@ STATIC_SPACE = "wordllama-surface-354"
 MINILM_SPACE = "minilm-l6-v2-int8-384"
 QUICK_CHARS = 2048
 """Characters that a quick embedder reads without yielding to the event loop: about 0.5 ms, 5 ms at worst."""
+
+
+#: Called with the tokens of a call of an embedder that costs money.
+Paid = Callable[[int], None]
 
 
 class EmbeddingFailed(Exception):
@@ -41,6 +45,17 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Release threads and connections. The embedder cannot be used afterwards."""
+
+
+class BilledEmbedder(Embedder, Protocol):
+    """An embedder whose calls cost money."""
+
+    @property
+    def model(self) -> str:
+        """The provider's name of the model."""
+
+    async def embed_billed(self, texts: Sequence[str], paid: Paid | None) -> NDArray[np.float32]:
+        """Return vectors as `embed` does, and call `paid` with the tokens once the provider has answered."""
 
 
 def head_and_tail(text: str, size: int, joint: str = "\n") -> str:

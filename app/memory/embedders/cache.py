@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
 from ...caching import LRU, SingleFlight
-from .base import QUICK_CHARS, Embedder, EmbeddingFailed
+from .base import QUICK_CHARS, BilledEmbedder, Embedder, EmbeddingFailed, Paid
 
 #: Texts per call of the embedder in `embed_many`.
 CHUNK = 64
@@ -31,14 +32,18 @@ class CachedEmbedder:
         self.hits = 0
         self.misses = 0
         self._embedder = embedder
+        self._billed = cast(BilledEmbedder, embedder) if hasattr(embedder, "embed_billed") else None
+        #: The provider's name of the model, if its calls cost money.
+        self.model = None if self._billed is None else self._billed.model
         self._deadline = deadline
         self._vectors = LRU[bytes, HalfVector | None](capacity)
         self._running = SingleFlight[bytes, HalfVector | None]()
 
-    async def embed_one(self, text: str) -> HalfVector | None:
+    async def embed_one(self, text: str, paid: Paid | None = None) -> HalfVector | None:
         """Return the vector of `text`, which callers share and must not change; None if it has nothing to embed.
 
-        Raises `EmbeddingFailed` with the reason, also after the deadline.
+        `paid` is called with the tokens if this call costs money. Raises `EmbeddingFailed` with the reason, also after
+        the deadline.
         """
         key = _digest(text)
         if key in self._vectors:
@@ -48,11 +53,11 @@ class CachedEmbedder:
         if not text or text.isspace():
             return None
         if self._embedder.quick and len(text) <= QUICK_CHARS:
-            return await self._compute(key, text)
+            return await self._compute(key, text, paid)
         # Requests with the same text share one computation, which continues if one of their clients disconnects.
-        return await self._running.run(key, lambda: self._compute_in_time(key, text))
+        return await self._running.run(key, lambda: self._compute_in_time(key, text, paid))
 
-    async def embed_many(self, texts: Sequence[str]) -> list[HalfVector | None]:
+    async def embed_many(self, texts: Sequence[str], paid: Paid | None = None) -> list[HalfVector | None]:
         """Return the vectors of `texts`, in order; None for a text with nothing to embed. There is no deadline.
 
         Reads the cache but adds nothing to it, because a bulk load would evict the entries of requests. Raises
@@ -71,7 +76,7 @@ class CachedEmbedder:
             if not missing:
                 continue
             try:
-                rows = await self._embedder.embed([texts[position] for position in missing])
+                rows = await self._embed([texts[position] for position in missing], paid)
             except EmbeddingFailed as error:
                 raise EmbeddingFailed(f"texts {missing[0]} to {missing[-1]} of {len(texts)}: {error}") from None
             for position, row in zip(missing, rows, strict=True):
@@ -83,16 +88,21 @@ class CachedEmbedder:
         await self._running.close()
         await self._embedder.close()
 
-    async def _compute(self, key: bytes, text: str) -> HalfVector | None:
-        rows = await self._embedder.embed([text])
+    async def _embed(self, texts: Sequence[str], paid: Paid | None) -> NDArray[np.float32]:
+        if self._billed is None or paid is None:
+            return await self._embedder.embed(texts)
+        return await self._billed.embed_billed(texts, paid)
+
+    async def _compute(self, key: bytes, text: str, paid: Paid | None) -> HalfVector | None:
+        rows = await self._embed([text], paid)
         vector = self._pad(rows[0])
         self._vectors.put(key, vector)
         return vector
 
-    async def _compute_in_time(self, key: bytes, text: str) -> HalfVector | None:
+    async def _compute_in_time(self, key: bytes, text: str, paid: Paid | None) -> HalfVector | None:
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._compute(key, text)
+                return await self._compute(key, text, paid)
         except TimeoutError:
             raise EmbeddingFailed(f"{self.space} did not answer within {self._deadline:g} s") from None
 

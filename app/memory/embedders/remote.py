@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, BadRequestError, OpenAIError
+from openai.types import CreateEmbeddingResponse
 
 from ...errors import ConfigurationError
-from .base import EmbeddingFailed, replace_surrogates
+from .base import EmbeddingFailed, Paid, replace_surrogates
 
 NATIVE = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 # Models trained so that a prefix of a vector is a vector too; the endpoint's `dimensions` truncates in the same way.
@@ -39,7 +40,7 @@ class RemoteEmbedder:
             )
         self.dimensions = min(NATIVE.get(model, width), width)
         self.name = f"openai:{model}@{self.dimensions}"
-        self._model = model
+        self.model = model
         self._width = width
         self._sends_dimensions = True
         # The client requires a key, even for a local server that needs none.
@@ -49,10 +50,21 @@ class RemoteEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), dimensions), padded with zeros. Raises `EmbeddingFailed`."""
+        return await self.embed_billed(texts, None)
+
+    async def embed_billed(self, texts: Sequence[str], paid: Paid | None) -> NDArray[np.float32]:
+        """Return vectors as `embed` does, and call `paid` with the tokens that the endpoint reports.
+
+        If it reports none, four bytes count as a token.
+        """
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         try:
-            vectors = await self._request([_truncate(text) for text in texts])
+            sent = [_truncate(text) for text in texts]
+            reply = await self._request(sent)
+            if paid is not None:
+                paid(_tokens(reply) or sum(len(text.encode()) for text in sent) // 4)
+            vectors = [item.embedding for item in sorted(reply.data, key=lambda item: item.index)]
         except APITimeoutError:
             raise EmbeddingFailed(f"{self.name}: no answer from {self._host} within {TIMEOUT:g} s") from None
         except APIConnectionError as error:
@@ -72,24 +84,23 @@ class RemoteEmbedder:
         """Close the client's connections."""
         await self._client.close()
 
-    async def _request(self, texts: list[str]) -> list[list[float]]:
+    async def _request(self, texts: list[str]) -> CreateEmbeddingResponse:
         if self._sends_dimensions:
             try:
-                reply = await self._embeddings.create(model=self._model, input=texts, dimensions=self.dimensions)
-                return [item.embedding for item in sorted(reply.data, key=lambda item: item.index)]
+                return await self._embeddings.create(model=self.model, input=texts, dimensions=self.dimensions)
             except BadRequestError:
                 # Some servers reject the parameter. If the request has another fault, it fails again below.
                 pass
-        reply = await self._embeddings.create(model=self._model, input=texts)
+        reply = await self._embeddings.create(model=self.model, input=texts)
         self._sends_dimensions = False
-        return [item.embedding for item in sorted(reply.data, key=lambda item: item.index)]
+        return reply
 
     def _to_unit_vector(self, values: list[float]) -> NDArray[np.float32]:
         vector = np.asarray(values, np.float32)
         if vector.ndim != 1 or not np.isfinite(vector).all():
             raise EmbeddingFailed(f"{self.name}: {self._host} sent a vector that is not a list of finite numbers")
         if len(vector) > self.dimensions:
-            if not self._model.startswith(MATRYOSHKA):
+            if not self.model.startswith(MATRYOSHKA):
                 raise EmbeddingFailed(
                     f"{self.name}: its vectors have {len(vector)} dimensions and cannot be shortened; "
                     f"the database's column holds {self._width}"
@@ -103,6 +114,12 @@ class RemoteEmbedder:
     @property
     def _host(self) -> str:
         return self._client.base_url.host
+
+
+def _tokens(reply: CreateEmbeddingResponse) -> int:
+    """Return the tokens that an endpoint reports; 0: it reports none."""
+    reported = getattr(reply.usage, "prompt_tokens", None)
+    return reported if isinstance(reported, int) and reported > 0 else 0
 
 
 def _truncate(text: str) -> str:

@@ -31,7 +31,7 @@ async def test_listing_keys_shows_no_secret(admin: Operator) -> None:
     listed = await admin("GET", "/tenants/acme/keys")
     assert made["api_key"] not in str(listed)
     assert set(listed["data"][1]) == {
-        "object", "id", "hint", "name", "created_at", "expires_at", "revoked_at", "models"
+        "object", "id", "hint", "name", "created_at", "expires_at", "revoked_at", "models", "scopes"
     }  # fmt: skip
 
 

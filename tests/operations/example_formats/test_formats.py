@@ -16,6 +16,7 @@ from app.operations.example_formats.formats import BY_NAME
 from app.operations.example_formats.scales import scale_of
 from app.operations.example_formats.traces import traces_by_id
 from tests.support.commands import lines
+from tests.support.text_rules import RULES
 
 FILES = Path(__file__).parent / "files"
 STARS = Options(scale=scale_of("1..5"))
@@ -26,7 +27,7 @@ def traced(name: str, **more: Any) -> Options:
 
 
 def taught(path: Path, options: Options | None = None) -> list[tuple[str, dict[str, float]]]:
-    return [(example.text(), example.scores) for _, example in ExampleFile(path, "import", options)]
+    return [(example.text(RULES), example.scores) for _, example in ExampleFile(path, "import", options)]
 
 
 A, B = "gpt-4o", "gpt-4o-mini"
@@ -86,14 +87,14 @@ def test_a_file_is_recognised_and_its_labels_are_taught(
     name: str, format_name: str, options: Options, expected: list[tuple[str, dict[str, float]]], tmp_path: Path
 ) -> None:
     file = ExampleFile(FILES / name, "import", options)
-    found = [(example.text(), example.scores) for _, example in file]
+    found = [(example.text(RULES), example.scores) for _, example in file]
     assert file.format is BY_NAME[format_name]
     assert found == expected
     # The name of a file says nothing, and a second reading finds the same.
     other = tmp_path / "labels"
     other.write_bytes((FILES / name).read_bytes())
     again = ExampleFile(other, "import", replace(options, format=format_name))
-    assert [(e.text(), e.scores) for _, e in again] == [(e.text(), e.scores) for _, e in again] == expected
+    assert [(e.text(RULES), e.scores) for _, e in again] == [(e.text(RULES), e.scores) for _, e in again] == expected
 
 
 def test_tasks_and_answer_lengths_are_taught_where_a_format_has_them() -> None:
