@@ -164,7 +164,9 @@ async def stage(
 ) -> None:
     """Embed all but the first `skip` examples of a checked file, and `add` them in order, in batches.
 
-    The next batch is embedded while one is added. `paid`: as of `examples_of`. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
+    The next batch is embedded while one is added. `paid`: as of `examples_of`.
+
+    Raises `BadRequest` and `EmbeddingFailed` naming the lines.
     """
     adding: asyncio.Task[None] | None = None
 

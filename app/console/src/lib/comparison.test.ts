@@ -33,6 +33,7 @@ describe("a blind comparison", () => {
     const after = applied(
       before,
       event("end", {
+        prompt: "p",
         answers: [
           { label: "A", model: "x", finish_reason: null, error: { message: "x is away" }, ...cost },
           { label: "B", model: "y", finish_reason: "stop", error: null, ...cost },

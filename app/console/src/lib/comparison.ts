@@ -24,9 +24,11 @@ export interface Comparison {
   answers: ShownAnswer[];
   /** Whether all answers and their models are there. */
   ended: boolean;
+  /** The text that is taught, as the server derives it from the prompt; null: not known yet. */
+  prompt: string | null;
 }
 
-export const EMPTY: Comparison = { answers: [], ended: false };
+export const EMPTY: Comparison = { answers: [], ended: false, prompt: null };
 
 interface Done extends Partial<Cost> {
   label: string;
@@ -53,12 +55,12 @@ export function applied(before: Comparison, event: ServerEvent): Comparison {
       return changed(before, done.label, (each) => finished(each, done));
     }
     case "end": {
-      const { answers } = data() as { answers: Done[] };
+      const { answers, prompt } = data() as { answers: Done[]; prompt: string };
       const after = answers.reduce(
         (now, done) => changed(now, done.label, (each) => finished(each, done)),
         before,
       );
-      return { ...after, ended: true };
+      return { ...after, ended: true, prompt };
     }
     default:
       return before;

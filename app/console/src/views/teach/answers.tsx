@@ -33,7 +33,9 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
   const [order, setOrder] = useState<string[]>([]);
   const [taught, setTaught] = useState(false);
   const [error, setError] = useState<ApiError | null>(null);
-  const earlier = useEarlier(asked.prompt);
+  // The memory has the text that the server derives from the prompt.
+  const text = comparison.prompt ?? asked.prompt.trim();
+  const earlier = useEarlier(text);
   const suggested = useSuggestions(asked.prompt, comparison, sample, recorded.value ? "" : judge);
   const root = useRef<HTMLDivElement>(null);
   // Two keys may come before the next render.
@@ -86,7 +88,7 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
   };
   const submit = async () => {
     if (taught || !comparison.ended || scored.length === 0) return;
-    const example: Example = { prompt: asked.prompt.trim(), scores: {}, completion_tokens: {} };
+    const example: Example = { prompt: text, scores: {}, completion_tokens: {} };
     if (asked.task !== "") example.task = asked.task;
     for (const { label, model, cost } of scored) {
       const value = scores[label];
@@ -107,7 +109,7 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
   const undoLast = () => {
     const last = lessons.value.at(-1);
     if (last === undefined || last.memoryId === null || last.earlier === undefined) return;
-    if (last.prompt === asked.prompt.trim()) setTaught(false);
+    if (last.prompt === text) setTaught(false);
     undo(last)
       .then(() => announce("Undone."))
       .catch((caught: unknown) => toast(caught instanceof ApiError ? caught.message : String(caught)));
@@ -145,7 +147,7 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
       sql={
         tenant === undefined
           ? undefined
-          : `-- What is taught about this prompt.\nselect * from router.recall(${tenantId(tenant)}, ${literal(asked.prompt.trim())});`
+          : `-- What is taught about this prompt.\nselect * from router.recall(${tenantId(tenant)}, ${literal(text)});`
       }
       actions={
         labels.length > 1 && (
@@ -159,6 +161,9 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
         )
       }
     >
+      {asked.blind && !taught && (
+        <p class="muted">Each model, its cost and its time are shown once you have taught the scores.</p>
+      )}
       {running.error && <ErrorNote error={running.error} />}
       {earlier.known !== null && !taught && (
         <p class="note">You have taught this prompt before; teaching it again replaces the scores of then.</p>

@@ -46,13 +46,12 @@ export function AnswerCard(props: Props) {
         {answer.done && answer.text === "" && answer.error === null && <p class="muted">(no text)</p>}
       </div>
       {answer.finishReason === "length" && <p class="badge warn cut">cut off at its length limit</p>}
-      <p class="answer-cost muted">
-        {revealed && answer.cost !== null
-          ? `${usd(answer.cost.cost_usd)} · ${duration(answer.cost.latency_ms)} · ${answer.cost.completion_tokens ?? "?"} tokens`
-          : answer.done
-            ? "Model, cost and time are shown after teaching."
-            : "…"}
-      </p>
+      {revealed && answer.cost !== null && (
+        <p class="answer-cost muted">
+          {usd(answer.cost.cost_usd)} · {duration(answer.cost.latency_ms)} ·{" "}
+          {answer.cost.completion_tokens ?? "?"} tokens
+        </p>
+      )}
       {answer.error === null && (
         <div class={`scoring ${score === undefined ? "unset" : ""}`}>
           <label for={id}>Score</label>
