@@ -25,7 +25,9 @@ async def ask(demo: Demo, prompt: str = "Fix the grammar: we was there", **field
         return reply.headers["x-router-decision"]
 
 
-NEEDS_SCHEMA: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}}
+NEEDS_SCHEMA: dict[str, Any] = {
+    "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+}
 
 
 async def test_a_decision_arrives_and_is_opened(open_tab: OpenTab, demo: Demo) -> None:

@@ -11,7 +11,7 @@ import { useShortcuts } from "../../ui/shortcuts";
 import { ErrorNote } from "../../ui/states";
 import { announce, toast } from "../../ui/toasts";
 import { AnswerCard } from "./card";
-import { bodyOf, type Question } from "./question";
+import { bodyOf, toPrompt, type Question } from "./question";
 import type { Running } from "./stream";
 import { useSuggestions } from "./suggestions";
 import { earlierLabels, lessons, teach, undo, type Example } from "./taught";
@@ -132,7 +132,7 @@ export function Answers({ asked, judge, running, sample, onJudge, onNext }: Prop
     },
     { key: "u", what: "Undo the last", run: undoLast },
     { key: "n", what: "The next sample", run: onNext },
-    { key: "/", what: "To the prompt", run: () => document.getElementById("prompt")?.focus() },
+    { key: "/", what: "To the prompt", run: toPrompt },
   ]);
 
   const sort = (by: Order) => setOrder(ordered(labels, by, scores, Math.random));

@@ -9,11 +9,12 @@ import { curl, overviewSql } from "../../lib/sql";
 import { place } from "../../location";
 import { tenantKey } from "../../session";
 import { Panel } from "../../ui/panel";
+import { useShortcuts } from "../../ui/shortcuts";
 import { Warmth } from "../../ui/warmth";
 import { Answers } from "./answers";
 import { Asking } from "./asking";
 import { Files } from "./files";
-import { bodyOf, questionOfAddress, showInAddress, type Question } from "./question";
+import { bodyOf, questionOfAddress, showInAddress, toPrompt, type Question } from "./question";
 import { useComparison } from "./stream";
 import { lessons } from "./taught";
 import { TaughtList } from "./taught-list";
@@ -84,6 +85,7 @@ export default function TeachView() {
           onAsk={ask}
           onSample={takeSample}
         />
+        {asked === null && <Keys onNext={takeSample} />}
         <div ref={answers} tabIndex={-1} class="answers-place">
           {asked !== null && (
             <Answers
@@ -117,9 +119,19 @@ export default function TeachView() {
   );
 }
 
+/** The keys while there are no answers. */
+function Keys({ onNext }: { onNext: () => void }) {
+  useShortcuts([
+    { key: "/", what: "To the prompt; Enter there gets the answers", run: toPrompt },
+    { key: "n", what: "The next sample", run: onNext },
+  ]);
+  return null;
+}
+
 /** What keeps the policy from deciding, beyond the number of memories. */
 function Missing({ policy }: { policy: NonNullable<(typeof currentPolicy)["value"]> }) {
-  const known = policy.missing.filter((each) => each !== policy.next_step);
+  // The number of examples is beside the bar, and models without a score have a line of their own.
+  const known = policy.missing.filter((each) => !/^(\d+ more examples|no labels of )/.test(each));
   if (known.length === 0 && policy.unlabelled.length === 0) return null;
   return (
     <ul class="missing muted">

@@ -41,3 +41,8 @@ export function showInAddress(question: Question): void {
 export function bodyOf(question: Question, models: readonly string[]) {
   return { prompt: question.prompt.trim(), models, blind: question.blind, stream: true };
 }
+
+/** Give the prompt the focus. */
+export function toPrompt(): void {
+  document.getElementById("prompt")?.focus();
+}
