@@ -39,7 +39,7 @@ from .upstream.client import Upstream
 from .upstream.failover import RetryPolicy
 
 #: Time limit for writing the last entries of the ledger at the end, seconds.
-FLUSH = 2.0
+FLUSH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await db.open()
         stack.push_async_callback(db.close)
         await db.check_revision()
+        await db.check_schema()
         width = await stored_spaces.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
@@ -120,7 +121,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         )
         await upstream.open()
         stack.push_async_callback(upstream.close)
-        ledger = Ledger(db.background, size=settings.ledger_queue)
+        ledger = Ledger(db.background, size=settings.ledger_queue, folder=settings.home / "ledger")
+        stack.push_async_callback(_cancel, asyncio.create_task(ledger.take_up(), name="ledger files"))
         writer = asyncio.create_task(ledger.run(), name="ledger")
         stack.push_async_callback(ledger.close, writer, FLUSH)
         directory = Directory(db)

@@ -3,12 +3,57 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from alembic import context, op
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 SQL = Path(__file__).parents[1] / "sql"
+
+#: Creates the roles, which belong to the server and not to the database, unless it has them.
+ROLES = """
+do $$
+declare
+    v_role text;
+begin
+    foreach v_role in array array['router_app', 'router_reader'] loop
+        if not exists (select from pg_roles where rolname = v_role) then
+            begin
+                execute format('create role %I nologin', v_role);
+                -- Without this, a login that is no superuser could not use the role that it created.
+                execute format('grant %I to current_user', v_role);
+            exception
+                when duplicate_object or unique_violation then null;  -- another database's migration created it
+                when insufficient_privilege then
+                    raise exception 'role % is missing and % may not create it', v_role, current_user
+                        using hint = format('Ask an administrator for: create role %I nologin; grant %I to %I;',
+                                            v_role, v_role, current_user);
+            end;
+        end if;
+        if not pg_has_role(current_user, v_role, 'member') then
+            begin
+                execute format('grant %I to current_user', v_role);
+            exception
+                when insufficient_privilege then
+                    raise warning 'an administrator has to run: grant % to %;', v_role, current_user;
+            end;
+        end if;
+    end loop;
+end
+$$;
+"""
+#: Records what the schemas consist of; nothing is left to record after a downgrade to `base`.
+RECORD = """
+do $$
+begin
+    if to_regprocedure('router_internal._record_schema()') is not null then
+        perform router_internal._record_schema();
+    end if;
+end
+$$;
+"""
 
 
 def execute(statements: str) -> None:
@@ -20,16 +65,19 @@ def execute(statements: str) -> None:
     if context.is_offline_mode():
         context.get_context().impl.static_output(statements.strip())
         return
-    # SQLAlchemy begins its transaction with the first statement of its own; the driver's call alone would run outside.
-    op.get_bind().exec_driver_sql("select 1")
-    op.run_async(_on_driver, statements)
+    execute_on(op.get_bind())(statements)
 
 
-async def _on_driver(connection: AsyncConnection, statements: str) -> None:
-    raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
-    assert driver is not None
-    await driver.execute(statements)
+def execute_on(connection: Connection) -> Callable[[str], None]:
+    """Return a function that runs SQL statements as they stand on `connection`, in its transaction."""
+
+    def run(statements: str) -> None:
+        # SQLAlchemy begins its transaction with the first statement of its own; the driver's alone would run outside.
+        connection.exec_driver_sql("select 1")
+        driver: Any = connection.connection.dbapi_connection
+        driver.run_async(lambda raw: raw.execute(statements))
+
+    return run
 
 
 def qualified(name: str) -> str:

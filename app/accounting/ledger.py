@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from ..store.database import Database
 from ..telemetry import metrics
 from ..telemetry.request_record import RequestRecord
 from ..upstream.attempt import Attempt
+from . import ledger_file
 
 BATCH = 500
 #: Time for which entries are gathered before they are written, seconds.
@@ -111,9 +113,10 @@ def _places(names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]
 class Ledger:
     """A bounded queue of entries, and the task (`run`) that writes them."""
 
-    def __init__(self, db: Database, *, size: int) -> None:
-        """`size`: the most entries that may wait."""
+    def __init__(self, db: Database, *, size: int, folder: Path | None = None) -> None:
+        """`size`: the most entries that may wait; `folder`: where they are kept if the database is away at the end."""
         self._db = db
+        self._folder = folder
         self._size = size
         self._queue: deque[Entry] = deque()
         self._filled = asyncio.Event()
@@ -155,14 +158,29 @@ class Ledger:
                 await asyncio.sleep(RETRY)
 
     async def close(self, task: asyncio.Task[None], within: float) -> None:
-        """Let `task`, which runs `run`, write what is queued, for `within` seconds at most; log how many are lost."""
+        """Let `task`, which runs `run`, write what is queued, for `within` seconds at most; keep the rest in a file."""
         self._closing = True
         self._filled.set()
         _, pending = await asyncio.wait({task}, timeout=within)
         if pending:
             task.cancel()
             await asyncio.wait({task})
-            log.error("the database is away; %d ledger entries are lost", len(self._queue))
+            self._save()
+
+    async def take_up(self) -> None:
+        """Write what earlier processes kept in files."""
+        if self._folder is not None:
+            await ledger_file.take_up(self._folder, self._write)
+
+    def _save(self) -> None:
+        try:
+            if self._folder is None:
+                raise FileNotFoundError("there is no folder for them")
+            path = ledger_file.save(self._folder, [entry.composite() for entry in self._queue])
+        except (OSError, TypeError) as error:
+            log.error("the database is away, and %d ledger entries are lost: %s", len(self._queue), error)
+        else:
+            log.warning("the database is away; %d ledger entries are kept in %s", len(self._queue), path)
 
     async def _write_batch(self) -> None:
         batch = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
@@ -170,7 +188,7 @@ class Ledger:
         for _ in batch:
             self._queue.popleft()
 
-    async def _write(self, rows: list[tuple[object, ...]]) -> None:
+    async def _write(self, rows: list[tuple[Any, ...]]) -> None:
         try:
             metrics.ledger_written.inc(await ledger.log_decisions(self._db, rows))
         except (DatabaseError, ValueError) as error:

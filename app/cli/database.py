@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
 
 import typer
 
 from .. import embedded
 from ..errors import ConfigurationError
 from ..store import servers
+from ..store.dsn import parse
 from .common import dsn
 from .migrate import migrate
 
@@ -61,9 +62,6 @@ def _psql() -> Path:
 
 def _without_password(url: str) -> tuple[str, dict[str, str]]:
     """The DSN without its password, which the process list would show, and an environment with the password."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    user, colon, password = login.partition(":")
-    if not at or not colon:
-        return url, dict(os.environ)
-    return parts._replace(netloc=f"{user}@{host}").geturl(), {**os.environ, "PGPASSWORD": unquote(password)}
+    found = parse(url)
+    environment = dict(os.environ) if found.password is None else {**os.environ, "PGPASSWORD": found.password}
+    return replace(found, password=None).for_libpq(), environment

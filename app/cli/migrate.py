@@ -29,7 +29,7 @@ def migrate(
             config.output_buffer = sys.stdout
             command.upgrade(config, revision, sql=True)
             return
-        before, after = migrations.migrate(dsn(), revision)
+        before, after = migrations.migrate(dsn(), revision, report=typer.echo)
     except CommandError as error:
         raise ConfigurationError(f"{error}.") from None
     except SQLAlchemyError as error:

@@ -91,6 +91,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     from ..embedded import EmbeddedPostgres
+    from ..embedded.watch import Watch
 
     wanted = settings.workers * (settings.pool_size + 2) + SPARE
     more = {"max_connections": str(wanted)} if settings.workers > 1 and wanted > CONNECTIONS else None
@@ -100,7 +101,8 @@ def _database(settings: Settings) -> Iterator[Settings]:
         before, after = migrate(postgres.dsn)
         if before != after:
             _report(f"The database is at schema revision {after}.")
-        yield replace(settings, database_url=postgres.dsn, demo=True)
+        with Watch(postgres):
+            yield replace(settings, database_url=postgres.dsn, demo=True)
     finally:
         # A second Ctrl-C must not stop the shutdown of Postgres.
         for stop in STOPS:

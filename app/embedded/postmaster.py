@@ -14,6 +14,8 @@ from pathlib import Path
 from .account import Account
 
 _POLL = 0.02
+#: Time in which a server begins to shut down, and those for an immediate shutdown and a kill, seconds.
+_REACTION, _QUIT_TIMEOUT, _KILL_TIMEOUT = 1.0, 0.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Postmaster:
     def alive(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
+        # An adopted server is a child if this process took in orphans, as the first process of a container does.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
         return _serves(self.pid, self.data)
 
     @property
@@ -90,16 +95,38 @@ class Postmaster:
     def stop(self, timeout: float) -> None:
         """Stop it and wait: a fast shutdown for `timeout` seconds, then an immediate one, then a kill.
 
-        No commit is lost in any case. After an immediate shutdown or a kill, the next start replays the log.
+        A server that does not react to the first signal hangs and is killed at once. No commit is lost in any case.
+        After an immediate shutdown or a kill, the next start replays the log.
         """
-        for number, seconds in ((signal.SIGINT, timeout), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0)):
-            if not self.alive:
-                return
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-            deadline = time.monotonic() + seconds
-            while self.alive and time.monotonic() < deadline:
-                time.sleep(_POLL)
+        if self._signal(signal.SIGINT, timeout, reacts=True) or self._signal(signal.SIGQUIT, _QUIT_TIMEOUT):
+            return
+        # Its processes end with it, except for those that hang: they would keep the memory of the cluster in use.
+        children = _children(self.pid)
+        self._signal(signal.SIGKILL, _KILL_TIMEOUT)
+        for child in children:
+            if _name(child) != b"postgres":
+                continue  # It has ended.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals, timeout: float, *, reacts: bool = False) -> bool:
+        """Send a signal and wait; return whether the server has ended. `reacts`: give up early if it hangs."""
+        if not self.alive:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        began = time.monotonic()
+        while self.alive and (waited := time.monotonic() - began) < timeout:
+            if reacts and waited > _REACTION and not self.stopping:
+                return False
+            time.sleep(_POLL)
+        return not self.alive
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has begun to shut down."""
+        file = PidFile.read(self.data)
+        return file is None or file.pid != self.pid or file.status == "stopping"
 
 
 def _arguments(data: Path, options: Sequence[str]) -> list[str]:
@@ -127,6 +154,20 @@ def _serves(pid: int, data: Path) -> bool:
     """Whether process `pid` is a server on `data`: not a zombie, and not another process with a reused id."""
     program, found, _ = f"{_command_line(pid)} ".partition(f" -D {data} ")
     return bool(found) and program.endswith("postgres")
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process; none if the system does not list them."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+    return []
+
+
+def _name(pid: int) -> bytes:
+    """Return the name of a process; empty if it has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
+        return file.read().strip()
+    return b""
 
 
 def _command_line(pid: int) -> str:

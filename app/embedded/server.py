@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import TracebackType
 
 from ..errors import ConfigurationError
 from . import cluster, place, ports, programs
-from .account import Account, environment
+from .account import Account, account_for, environment
 from .home import DATABASE, SUPERUSER, Home
 from .postmaster import PidFile, Postmaster
 
@@ -42,6 +43,7 @@ class EmbeddedPostgres:
         self._report = report
         self._postmaster: Postmaster | None = None
         self._port: int | None = None
+        self._abandoned = threading.Event()
 
     @property
     def dsn(self) -> str:
@@ -70,7 +72,7 @@ class EmbeddedPostgres:
             program = programs.reachable_binaries(account, self._report) / "postgres"
             cluster.check(data, program, account)
             if not self._adopt(data, program):
-                self._launch(data, program, account)
+                self._launch(data, program, account, self._fixed_port)
             self._create_database()
         except OSError as error:
             self.stop()
@@ -82,10 +84,38 @@ class EmbeddedPostgres:
             self.stop()
             raise
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def restart(self) -> None:
+        """Start the server again on its port, after it ended; the home stays locked.
+
+        Raises `ConfigurationError` or `OSError` if that fails; it may be called again.
+        """
+        if self._port is None:
+            raise RuntimeError("EmbeddedPostgres.restart comes after start()")
+        data = place.data_of(self._home.path)
+        account = account_for(data)
+        found = Postmaster.find(data)
+        if found is not None and found.port == self._port:
+            # Started by hand meanwhile.
+            self._postmaster = found
+            self._wait_until_ready()
+            return
+        program = programs.reachable_binaries(account, self._report) / "postgres"
+        cluster.check(data, program, account)
+        self._launch(data, program, account, self._port)
+
+    def abandon_start(self) -> None:
+        """Make a `restart` that another thread waits for fail; `start` and `restart` cannot be used afterwards."""
+        self._abandoned.set()
+
+    @property
+    def last_message(self) -> str:
+        """The last line of the server's log."""
+        return self._home.log_tail(lines=1)
+
+    def stop(self, timeout: float = 3.0) -> None:
         """Stop the server, wait until it has ended, and unlock the home. May be called at any time, also repeatedly.
 
-        After `timeout` seconds, the server is stopped immediately, which takes about two seconds and loses no commit.
+        After `timeout` seconds, or one if it hangs, the server is stopped immediately; no commit is lost.
         """
         if self._postmaster is not None:
             self._postmaster.stop(timeout)
@@ -118,10 +148,10 @@ class EmbeddedPostgres:
         self._postmaster, self._port = orphan, port
         return self._wait_until_ready()
 
-    def _launch(self, data: Path, program: Path, account: Account) -> None:
+    def _launch(self, data: Path, program: Path, account: Account, fixed: int | None) -> None:
         deadline = time.monotonic() + _ORPHANS_TIMEOUT
         waiting = False
-        for port in ports.choices(self._home, self._fixed_port, self._report):
+        for port in ports.choices(self._home, fixed, self._report):
             while True:
                 offset = self._home.log_size()
                 options = self._options(port)
@@ -137,7 +167,7 @@ class EmbeddedPostgres:
                 waiting = True
                 time.sleep(0.2)
             # If another program took the port after the check, try the next one.
-            if self._fixed_port is not None or ports.is_free(port):
+            if fixed is not None or ports.is_free(port):
                 raise ConfigurationError(f"Postgres does not start. The end of {self._home.log}:\n{output}")
 
     def _wait_until_ready(self) -> bool:
@@ -147,6 +177,8 @@ class EmbeddedPostgres:
         while not self._postmaster.ready:
             if not self._postmaster.alive:
                 return False
+            if self._abandoned.is_set():
+                raise ConfigurationError("The start of Postgres was abandoned.")
             now = time.monotonic()
             if now - reported >= _PROGRESS:
                 reported = now

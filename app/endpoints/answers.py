@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from ..accounting import reservation
 from ..accounting.ledger import Entry, decision_id
 from ..dialects import CHAT
-from ..dialects.answer_capture import AnswerCapture
+from ..dialects.answer_capture import AnswerCapture, is_parsed_soon
 from ..dialects.base import object_at
 from ..dialects.model_request import ModelRequest
 from ..dialects.prompt import prompt_tokens
@@ -245,6 +245,8 @@ async def _reserve(
 
 def _parsed(raw: bytes, status: int) -> tuple[str | None, str | None, AnswerError | None]:
     """Return text and finish reason of a chat completion, or the error."""
+    if not is_parsed_soon(raw):
+        return None, None, {"message": "The provider's response has too many values.", "status": status}
     try:
         body = orjson.loads(raw)
         if status < 400:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .. import __version__
-from ..errors import ConfigurationError, DatabaseUnavailable
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from ..http.responses import answer
 from ..services import services_of
 from ..telemetry import metrics
@@ -46,10 +46,12 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Return 200 if the database is reachable with a schema that this version supports, else 503 with the reason."""
+    """Return 200 if the database is reachable with the whole schema of this version, else 503 with the reason."""
     try:
-        await services_of(request.scope).db.check_revision()
-    except (ConfigurationError, DatabaseUnavailable) as error:
+        db = services_of(request.scope).db
+        await db.check_revision()
+        await db.check_schema()
+    except (ConfigurationError, DatabaseUnavailable, DatabaseError) as error:
         not_ready: NotReady = {"status": "not ready", "reason": str(error)}
         return answer(not_ready, 503)
     ready: Ready = {"status": "ready"}
@@ -75,7 +77,7 @@ routes = [
         "/readyz",
         readyz,
         Operation(
-            summary="Readiness: the database is reachable with a schema that this version supports.",
+            summary="Readiness: the database is reachable with the whole schema of this version.",
             tag="process",
             responses={200: Ready, 503: NotReady},
             key=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,12 +13,16 @@ from ..api_keys import is_key
 from ..errors import Overloaded, TooLarge, Unauthorized
 from .content_coding import codings, unpack
 from .disconnect import ClientDisconnected
+from .repeated_warnings import RepeatedWarnings
 
 Headers = Mapping[bytes, bytes]
 T = TypeVar("T")
 
 #: Bytes of a body that are not counted: it is the large ones that fill the memory.
 UNCOUNTED = 64 * 1024
+#: Bytes of a piece of a body from which on it is kept as it is; smaller ones are gathered, because an object of its own
+#: takes some 50 bytes, even for one byte.
+PIECE = 4 * 1024
 #: The key of a scope under which the bytes that its request holds are counted.
 HELD = "pgrouter.held"
 
@@ -28,10 +33,15 @@ class Bodies:
     def __init__(self, most: int) -> None:
         self.most = most
         self.held = 0
+        self._warnings = RepeatedWarnings(logging.getLogger("pgrouter.server"))
 
     def hold(self, scope: Scope, size: int) -> None:
         """Count `size` more bytes of the request of `scope`. Raises `Overloaded` if they are too many."""
         if self.held + size > self.most:
+            self._warnings.warn(
+                f"Request bodies of ROUTER_BODY_MEMORY_BYTES = {self.most} bytes are held, as many as may be: "
+                "more get 503"
+            )
             raise Overloaded("The server holds as many request bodies as it may; try again.")
         self.held += size
         (_, before) = scope.get(HELD, (self, 0))
@@ -69,22 +79,30 @@ async def _read(scope: Scope, receive: Receive, headers: Headers, limit: int, bo
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The request body is over {limit} bytes.")
-    chunks: list[bytes] = []
+    chunks: list[bytes | bytearray] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"The request body is over {limit} bytes.")
         if size > UNCOUNTED:
             # With its first bytes over the limit, the body's others count too.
             bodies.hold(scope, size if size - len(chunk) <= UNCOUNTED else len(chunk))
-        chunks.append(chunk)
         if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if not chunks:
+                return chunk
+            chunks.append(chunk)
+            return b"".join(chunks)
+        if len(chunk) >= PIECE or not chunks:
+            chunks.append(chunk)
+        elif isinstance(chunks[-1], bytearray) and len(chunks[-1]) < UNCOUNTED:
+            chunks[-1] += chunk
+        else:
+            chunks.append(bytearray(chunk))
 
 
 def bearer(headers: Headers) -> str:

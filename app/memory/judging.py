@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-#: Characters of a reason.
-LONGEST_REASON = 400
+#: Characters of a reason, and of a reply.
+LONGEST_REASON, LONGEST_REPLY = 400, 100_000
+#: Braces at which an object is looked for, so that a reply of braces takes no time.
+MOST_BRACES = 200
 
 _SYSTEM = """\
 You grade how useful answers to a request are. You are given one request and {count} answers to it, which are numbered
@@ -68,6 +70,8 @@ def shuffled(labels: Sequence[str]) -> list[str]:
 
 def judgements(reply: str, count: int) -> list[Judgement]:
     """Return the judgement of each of `count` answers. Raises `UnreadableJudgement`; no score is made up."""
+    if len(reply) > LONGEST_REPLY:
+        raise UnreadableJudgement(f"it has more than {LONGEST_REPLY} characters")
     problem = "it contains no JSON object with scores"
     # A model that thinks aloud gives its final object last.
     for found in reversed(list(_objects(reply))):
@@ -82,8 +86,9 @@ def judgements(reply: str, count: int) -> list[Judgement]:
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield the outermost JSON objects in a text, with or without a fence around them."""
     for part in (*_FENCE.findall(text), text):
-        decoder, at = json.JSONDecoder(), part.find("{")
-        while at >= 0:
+        decoder, at, tried = json.JSONDecoder(), part.find("{"), 0
+        while at >= 0 and tried < MOST_BRACES:
+            tried += 1
             try:
                 found, end = decoder.raw_decode(part, at)
             except (ValueError, RecursionError):

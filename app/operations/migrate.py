@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -12,18 +14,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ConfigurationError
 from ..store import schema
+from ..store.dsn import connect
 from ..store.errors import configuration_errors
 
+log = logging.getLogger("pgrouter.migrate")
 
-def migrate(url: str, revision: str = "head") -> tuple[str | None, str | None]:
+
+def migrate(
+    url: str, revision: str = "head", *, report: Callable[[str], None] = log.warning
+) -> tuple[str | None, str | None]:
     """Migrate the database of `url` up, or down for an earlier `revision`; return its revision before and after.
 
-    The migration is one transaction, on the primary if `url` names several servers. Raises `ConfigurationError` if the
+    The migration is one transaction, on the primary if `url` names several servers. If the schema was changed since the
+    last one, by a restore for example, it is repaired first, and `report` is called with each repair. Raises
+    `ConfigurationError` if the
     database cannot be reached or its login lacks a privilege. Must not be called in a running event loop.
     """
     url = asyncio.run(schema.primary_of(url))
     before = asyncio.run(schema.revision_of(url))
     config = configuration(url)
+    config.attributes["report"] = report
     try:
         with configuration_errors("The database could not be migrated"):
             _run(config, revision, before)
@@ -44,6 +54,7 @@ def configuration(url: str | None = None) -> Config:
     ):
         config.set_main_option(option, value.replace("%", "%%"))
     config.attributes["url"] = url
+    config.attributes["connect"] = connect
     return config
 
 

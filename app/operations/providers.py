@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from ..errors import NotFound
+from ..errors import BadRequest, NotFound
 from ..store import providers as stored_providers
 from ..store.database import Database
 
@@ -17,6 +18,13 @@ APIS: tuple[str, ...] = get_args(Api)
 
 #: Hosts that differ from OpenAI: the APIs that a new provider there supports, and the header of its key.
 _HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {"api.anthropic.com": (("messages", "chat"), "x-api-key")}
+
+
+#: Beginnings of variables that hold secrets of the host, of the database, or of pgrouter itself.
+NOT_OURS = ("AWS", "DATABASE", "GOOGLE_APPLICATION", "KUBERNETES", "LD_", "PG", "ROUTER", "SSH")
+#: Ends of variables that hold keys for signing or encrypting, which are sent to nobody.
+_OTHER_KEYS = ("ACCESS_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SECRET_KEY", "SIGNING_KEY")
+_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*(KEY|TOKEN)")
 
 
 async def put(
@@ -40,6 +48,12 @@ async def put(
     elif key_variable is None:
         key_variable = known["key_variable"]
     variable = (key_variable or "").strip() or None
+    if variable is not None and not is_key_variable(variable):
+        raise BadRequest(
+            f"{variable!r} is no name of an environment variable for a provider's key: such names end in KEY or TOKEN, "
+            f"as in {name.upper().replace('-', '_')}_API_KEY, and begin with none of {', '.join(NOT_OURS)}.",
+            param="key_variable",
+        )
     await stored_providers.put_provider(db, name, base_url, variable, speaks=speaks, key_header=key_header)
 
 
@@ -54,6 +68,15 @@ async def remove(db: Database, name: str) -> None:
 async def find(db: Database, name: str) -> Mapping[str, Any] | None:
     """The provider of this name as a row of `router.list_providers`, or None."""
     return next((row for row in await stored_providers.list_providers(db) if row["name"] == name), None)
+
+
+def is_key_variable(name: str) -> bool:
+    """Whether an environment variable of this name may be sent to a provider as its key.
+
+    A provider's address is anybody's server: PATH, AWS_* or DATABASE_URL must never be sent there.
+    """
+    upper = name.upper()
+    return _KEY_NAME.fullmatch(upper) is not None and not upper.startswith(NOT_OURS) and not upper.endswith(_OTHER_KEYS)
 
 
 def _host(base_url: str) -> str:

@@ -11,15 +11,20 @@ import orjson
 from starlette.types import Send
 
 from ..dialects import Dialect
-from ..dialects.answer_capture import AnswerCapture
+from ..dialects.answer_capture import WHOLE, AnswerCapture
 from ..dialects.base import NOT_BEGUN
 from ..dialects.sse import EventSplitter
 from ..dialects.stream_options import without_usage
 from ..errors import RouterError
 from ..http.responses import send_bytes, send_error
+from ..off_loop import LARGE
 from ..upstream.answer import Answer
 from ..upstream.client import Reply
 from .keepalive import KEEP_ALIVE, Comments, paced
+
+#: Bytes of a stream that are split into events at a time.
+PIECE = 16 * 1024
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -163,20 +168,25 @@ class Downstream:
                 capture.feed(chunk)
                 if comments is not None:
                     comments.feed(chunk)
-                out = b"".join(map(without_usage, events.feed(chunk)))
-                if out:
-                    await self._body(out)
+                for start in range(0, len(chunk), PIECE):
+                    if start:
+                        # A piece may be thousands of tiny events: other requests run in between.
+                        await asyncio.sleep(0)
+                    out = b"".join(map(without_usage, events.feed(chunk[start : start + PIECE])))
+                    if out:
+                        await self._body(out)
         rest = without_usage(events.rest())
         if rest:
             await self._body(rest)
 
     async def _as_event(self, reply: Reply, whole: bytes | None) -> None:
         """Send an answer that is no stream as one event, because the head of a stream is out already."""
-        body = await reply.read() if whole is None else whole
+        body = await reply.read_within(WHOLE) if whole is None else whole
         assert self.capture is not None
         self.capture.feed(body)
         try:
-            text = orjson.dumps(orjson.loads(body))
+            # The line ends of JSON are blanks. A large answer is not parsed, because that stops the event loop.
+            text = orjson.dumps(orjson.loads(body)) if len(body) < LARGE else body.translate(_ONE_LINE)
         except orjson.JSONDecodeError:
             text = orjson.dumps({"error": {"message": body.decode("utf-8", "replace"), "type": "upstream_error"}})
         name = b"event: error\n" if self._dialect.name in ("messages", "responses") and reply.status >= 400 else b""

@@ -187,9 +187,9 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
 
 
 def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
-    """Whether the usage of the answer is there because the router asked for it."""
+    """Whether the provider of the answer has accepted the router's request for usage."""
     refusing = exchange.services.upstream.without_stream_options
-    return exchange.adds_usage and answer.attempt.model.provider.name not in refusing
+    return answer.attempt.model.provider.name not in refusing
 
 
 async def serve(exchange: Exchange) -> int:
@@ -206,14 +206,13 @@ async def serve(exchange: Exchange) -> int:
     assert answer.reply is not None
     exchange.answer = answer
     record.answered, record.relayed = answer.attempt, True
+    drop_usage = exchange.adds_usage and _drops_usage(exchange, answer)
     if exchange.dialect.name == "responses" and answer.reply.status < 400:
         await _claim_conversation(exchange, answer)
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
     try:
         async with asyncio.timeout(within):
-            await downstream.relay(
-                answer, exchange.headers_of_answer(), drop_usage=_drops_usage(exchange, answer), keepalive=keepalive
-            )
+            await downstream.relay(answer, exchange.headers_of_answer(), drop_usage=drop_usage, keepalive=keepalive)
     except TimeoutError:
         raise UpstreamUnavailable("The answer took longer than a request may.", timed_out=True) from None
     finally:

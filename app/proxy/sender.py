@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import partial
 
 from ..dialects.json_splice import with_model
@@ -55,16 +56,16 @@ class Sender:
             headers.append((TRACEPARENT, self._trace.attempt(sent)))
         began = time.perf_counter()
         reply = await self._send_body(model, headers, body, within)
-        if self._adds_usage(model) and await reply.refuses_stream_options():
+        if self._with_usage and self._accepts_options(model) and await reply.refuses_stream_options():
             self._upstream.without_stream_options.add(model.provider.name)
             reply.close()
             body = await off_loop(request.size, partial(self._written, model))
             reply = await self._send_body(model, headers, body, max(0.001, within + began - time.perf_counter()))
         return reply
 
-    async def _send_body(self, model: Model, headers: RawHeaders, body: bytes, within: float) -> Reply:
+    def _send_body(self, model: Model, headers: RawHeaders, body: bytes, within: float) -> Coroutine[None, None, Reply]:
         request = self._request
-        return await self._upstream.send(
+        return self._upstream.send(
             model.provider,
             request.dialect.path,
             self._query,
@@ -74,14 +75,14 @@ class Sender:
             streamed=request.dialect.routed and request.streamed,
         )
 
-    def _adds_usage(self, model: Model) -> bool:
-        return self._with_usage and model.provider.name not in self._upstream.without_stream_options
+    def _accepts_options(self, model: Model) -> bool:
+        return model.provider.name not in self._upstream.without_stream_options
 
     def _written(self, model: Model) -> bytes:
         """Return the body for a model."""
         body, request = self._body, self._request
         if model.upstream_name != request.model:
             body = with_model(body, model.upstream_name)
-        if self._adds_usage(model):
+        if self._with_usage and self._accepts_options(model):
             body = with_usage(body, request.body)
         return body

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import httptools
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..http.disconnect import DISCONNECT, Disconnect
+from ..http.repeated_warnings import RepeatedWarnings
+from .http10 import Unchunked
+from .joined_transport import JoinedTransport
 
-#: Maximum size of a first chunk of a body that is joined with the head into one write, bytes.
-COPIED = 64 * 1024
 #: Maximum size of a request's head, bytes.
 HEAD = 256 * 1024
 
@@ -24,9 +23,8 @@ HEAD = 256 * 1024
 SLICE_OF_HEADS = 4 * 1024
 SLICE_OF_BODY = 16 * 1024
 PIPELINED = 16
-#: Seconds between two looks at the time limits of connections, and between two lines about the same fault.
+#: Seconds between two looks at the time limits of connections.
 SWEEP = 1.0
-SELDOM = 10.0
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -41,7 +39,7 @@ _FULL = (
 _UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
 
-log = logging.getLogger("pgrouter.server")
+_warnings = RepeatedWarnings(logging.getLogger("pgrouter.server"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +52,6 @@ class Limits:
     body: float = 60.0
     #: Connections at a time.
     connections: int = 1_000_000
-
-
-class _Seldom:
-    """Logs the same fault once in `SELDOM` seconds, with the number of those between."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[float, int]] = {}
-
-    def warn(self, message: str) -> None:
-        now = time.monotonic()
-        last, between = self._last.get(message, (-SELDOM, 0))
-        if now - last < SELDOM:
-            self._last[message] = (last, between + 1)
-            return
-        self._last[message] = (now, 0)
-        log.warning("%s%s", message, f" ({between} more since the last such line)" if between else "")
-
-
-_seldom = _Seldom()
 
 
 class Protocol(HttpToolsProtocol):
@@ -93,13 +72,13 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the transport of a new connection."""
-        super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(JoinedTransport(transport, self.loop))  # type: ignore[arg-type]
         self._head_since = self._heard = self.loop.time()
         state = self.server_state
         if getattr(state, "sweep", None) is None:
             state.sweep = self.loop.call_later(SWEEP, _sweep, state, self.loop)  # type: ignore[attr-defined]
         if len(self.connections) > self._limits.connections:
-            _seldom.warn(f"{self._limits.connections} connections are open, as many as may be: more get 503")
+            _warnings.warn(f"{self._limits.connections} connections are open, as many as may be: more get 503")
             self.transport.write(_FULL)
             self.transport.close()
 
@@ -111,13 +90,23 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, in slices; what follows `PIPELINED` waiting requests is kept."""
         self._heard = self.loop.time()
+        # Nearly every request is alone on its connection, and fits into one slice.
+        if (
+            len(data) <= (SLICE_OF_HEADS if self._in_head else SLICE_OF_BODY)
+            and not self._waiting
+            and not self.pipeline
+            and not self._feeding
+        ):
+            self._parse(data)
+            return
         self._waiting.append(memoryview(data))
         self._feed()
 
     def on_response_complete(self) -> None:
         """Go on with the requests that follow."""
         super().on_response_complete()
-        self._head_since = self.loop.time()
+        if self._begun or self._waiting:
+            self._head_since = self.loop.time()
         if self._waiting and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self.flow.pause_reading()
@@ -146,7 +135,7 @@ class Protocol(HttpToolsProtocol):
         elif self.flow.read_paused and not self.pipeline and self.cycle is not None and self.cycle.response_complete:
             self.flow.resume_reading()
 
-    def _parse(self, data: memoryview) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         if self._in_head:
             if not self._head_size:
                 self._head_since = self._heard
@@ -162,7 +151,7 @@ class Protocol(HttpToolsProtocol):
                     if not self._ignore_upgrade():
                         return
         except httptools.HttpParserError:
-            _seldom.warn("Invalid HTTP request received.")
+            _warnings.warn("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
         if self._in_head and self._head_size > HEAD and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
@@ -201,7 +190,7 @@ class Protocol(HttpToolsProtocol):
             # they would replace them, `Authorization` too (RFC 9110, 6.5.1).
             self.headers = []
             if self.scope["http_version"] == "1.0":
-                self.cycle.send = _Unchunked(self.cycle).send  # type: ignore[method-assign]
+                self.cycle.send = Unchunked(self.cycle).send  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:
         """Finish the request, unless the head is parsed once more without its upgrade."""
@@ -239,70 +228,3 @@ def _sweep(state: Any, loop: asyncio.AbstractEventLoop) -> None:
         if isinstance(connection, Protocol):
             connection.end_if_late(now)
     state.sweep = loop.call_later(SWEEP, _sweep, state, loop) if state.connections else None
-
-
-class _Unchunked:
-    """Sends the answer to a client of HTTP/1.0, which has no chunks: an unknown length ends with the connection.
-
-    RFC 9112, 6.1. Such connections are always closed after the answer.
-    """
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._send = cycle.send
-        self._unbounded = False
-
-    async def send(self, message: ASGISendEvent) -> None:
-        cycle = self._cycle
-        if message["type"] == "http.response.start" and not cycle.response_started:
-            self._unbounded = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
-            if self._unbounded:
-                cycle.chunked_encoding = False
-        elif message["type"] == "http.response.body" and self._unbounded:
-            # uvicorn compares the bytes sent with the length announced.
-            cycle.expected_content_length = len(message.get("body", b""))
-        await self._send(message)
-
-
-class _Joined:
-    """A transport that holds a head back until the next write, or until the next turn of the event loop.
-
-    Each write is a system call and wakes the client up, so that head and body are written together.
-    """
-
-    __slots__ = ("_head", "_loop", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._head = b""
-        self._loop = loop
-        self._transport = transport
-        self.get_extra_info = transport.get_extra_info
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            if len(data) <= COPIED:
-                data = head + data
-            else:
-                self._transport.write(head)
-        elif data.startswith(b"HTTP/1.1 "):
-            # A chunk of a body that begins like this is delayed by one turn, too.
-            self._head = data
-            self._loop.call_soon(self._flush)
-            return
-        self._transport.write(data)
-
-    def _flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)

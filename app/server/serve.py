@@ -25,6 +25,10 @@ from .warm_up import warm_up
 #: Signals that end the process.
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BACKLOG = 2048
+#: Descriptors that no connection of a client or to a provider may take: the database, files, sockets that listen.
+OTHER_DESCRIPTORS = 64
+#: Connections of clients that are served however few descriptors there are.
+MIN_CONNECTIONS = 16
 
 log = logging.getLogger("pgrouter")
 
@@ -43,7 +47,7 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
-    limits = Limits(settings.head_timeout, settings.body_timeout, _raise_descriptors() * 3 // 4)
+    limits = Limits(settings.head_timeout, settings.body_timeout, _connections(_raise_descriptors()))
     async with running(settings) as services:
         await warm_up(services)
         config = uvicorn.Config(
@@ -74,10 +78,7 @@ async def serve(
 
 
 def _raise_descriptors() -> int:
-    """Raise the limit of open files to the most that the system allows, and return it.
-
-    Connections of clients may take three quarters of them: the others are for providers and the database.
-    """
+    """Raise the limit of open files to the most that the system allows, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return 1_000_000 if soft == resource.RLIM_INFINITY else soft
@@ -88,6 +89,11 @@ def _raise_descriptors() -> int:
         return soft
     log.info("limit of open files raised from %d to %d", soft, hard)
     return 1_000_000 if hard == resource.RLIM_INFINITY else hard
+
+
+def _connections(descriptors: int) -> int:
+    """Return how many connections clients may have: each request needs one to a provider, too."""
+    return max(MIN_CONNECTIONS, (descriptors - OTHER_DESCRIPTORS) // 2)
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: `STABLE` seconds of its start.
 PAUSE, LONGEST, STABLE = 0.1, 30.0, 10.0
 #: Seconds after the drain until workers that have not ended are killed: time to write the ledger and close connections.
-CLOSING = 8.0
+CLOSING = 3.5
 
 log = logging.getLogger("pgrouter.workers")
 

@@ -46,7 +46,12 @@ class Settings:
         Variable("DATABASE_URL", "database, or several servers of it; unset: an embedded one", text()),
     ] = field(default=None, repr=False)
     home: Annotated[
-        Path, Variable("PGROUTER_HOME", "folder of the embedded database, its log and its key", folder())
+        Path,
+        Variable(
+            "PGROUTER_HOME",
+            "folder of the embedded database, its log, its key, and ledger entries while a database is away",
+            folder(),
+        ),
     ] = Path(".pgrouter")
     #: Whether the demo tenant and its provider are served; set by `pgrouter serve`, not by the environment.
     demo: bool = False

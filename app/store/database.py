@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound, PermissionDenied
 from . import servers
 from .connections import Connections
 from .errors import NO_PRIMARY, READ_ONLY, REFUSALS, translate_errors
@@ -23,14 +23,20 @@ from .servers import Servers
 #: The schema revision of this version, the last one of `migrations/`.
 REVISION = "0105"
 APP_ROLE = "router_app"
+#: The encoding that a database must have.
+ENCODING = "UTF8"
 #: SQLSTATEs of a missing function and a missing schema.
 NO_SCHEMA = {"42883", "3F000"}
 #: search_path. With other schemas, a user who may create functions there could have our statements call them.
 PATH = "pg_catalog, pg_temp"
 #: Timeout for closing the connections, seconds.
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 0.5
 #: Timeout of `read_newest` for the primary, if there are standbys, seconds.
 PRIMARY_TIMEOUT = 1.0
+#: Differences of the schema that an error shows.
+SHOWN = 3
+#: Time for which the result of `check_schema` counts, seconds.
+SCHEMA_SECONDS = 2.0
 
 
 log = logging.getLogger("pgrouter.store")
@@ -84,6 +90,8 @@ class Database:
         self.dsn = dsn
         self.role = role
         self._in_background = False
+        self._schema_due = 0.0
+        self._schema_problems: list[str] = []
         self._apart = False
         several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
@@ -201,9 +209,15 @@ class Database:
                         f"The database's sessions have {name} = {found}, but need {pinned[name]}: "
                         "if a pooler is in between, it must pass on the parameters that a session starts with."
                     )
+            encoding = (await pool.fetch("select current_setting('server_encoding')"))[0][0]
+            if encoding != ENCODING:
+                raise ConfigurationError(
+                    f"The database's encoding is {encoding}, which cannot store every prompt and name: create a "
+                    f"database with encoding '{ENCODING}' template template0, and set DATABASE_URL to it."
+                )
 
     async def close(self) -> None:
-        """Close the connections; after two seconds, terminate the rest."""
+        """Close the connections; after half a second, terminate the rest."""
         await asyncio.gather(*(pool.close(CLOSE_TIMEOUT) for pool in {self._writes, self._reads}))
 
     def fetch(self, statement: str, *arguments: Any, timeout: float = 5.0) -> Rows:
@@ -247,6 +261,11 @@ class Database:
         """Raise `ConfigurationError` naming the command to run, unless the schema has the revision of this version."""
         try:
             found = (await self.read("select router.revision()"))[0][0]
+        except PermissionDenied as error:
+            raise ConfigurationError(
+                f"{self.role or 'The login'} may not use the schema ({error.reported}): run `pgrouter migrate` as the "
+                "owner of the database."
+            ) from error
         except DatabaseError as error:
             if error.sqlstate not in NO_SCHEMA:
                 raise
@@ -255,6 +274,28 @@ class Database:
             state = "has no schema `router`" if found is None else f"is at schema revision {found}"
             hint = "upgrade pgrouter" if found is not None and found > REVISION else "run `pgrouter migrate`"
             raise ConfigurationError(f"The database {state}, but this version needs {REVISION}: {hint}.")
+
+    async def check_schema(self) -> None:
+        """Raise `ConfigurationError` unless the schema is the one that the last migration made.
+
+        A restore may change owners, lose grants and policies, or leave out functions, and then keys are refused or
+        tenants not separated. The error names what differs and the command that repairs it. The result counts for
+        `SCHEMA_SECONDS`, because anybody may ask whether the process is ready.
+        """
+        now = time.monotonic()
+        if now >= self._schema_due:
+            try:
+                self._schema_problems = [row[0] for row in await self.read("select problem from router.check_schema()")]
+            except DatabaseError as error:
+                self._schema_problems = [error.reported]
+            self._schema_due = now + SCHEMA_SECONDS
+        if problems := self._schema_problems:
+            listing = "; ".join(problems[:SHOWN])
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            raise ConfigurationError(
+                f"The database's schema is not as `pgrouter migrate` left it ({listing}{more}): "
+                "run `pgrouter migrate` as the owner of the database."
+            )
 
     @asynccontextmanager
     async def listen(self, channel: str, on_notify: Callable[[], None]) -> AsyncIterator[asyncio.Event]:

@@ -52,6 +52,9 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT014": BadRequest,  # no such scope of keys
 }
 
+#: Classes of SQLSTATEs that concern the server's files, configuration or memory, and not the statement.
+INTERNAL = ("53", "58", "F0", "XX")
+
 log = logging.getLogger("pgrouter.store")
 
 #: Messages for violated constraints, by name.
@@ -67,6 +70,9 @@ CONSTRAINTS = {
     "policies_tenant_fkey": "The tenant no longer exists.",
     "providers_name_check": "The provider's name is empty: a provider needs a name.",
     "providers_base_url_check": "A base URL begins with http:// or https:// and ends before /chat/completions.",
+    "providers_key_variable_check": (
+        "A provider's key variable is an environment variable with a name like NAME_API_KEY."
+    ),
     "models_name_check": "A model's name has 1 to 200 characters, no control characters and no surrounding spaces.",
     "models_upstream_name_check": "The model's upstream name is empty: a model needs an upstream name.",
     "models_provider_fkey": (
@@ -130,7 +136,12 @@ def unavailable(error: BaseException, cause: Cause, message: str) -> DatabaseUna
     """Return the error for the caller: `message`, or if the server aborted the call, why."""
     if cause == "read_only" and message == NO_SERVER:
         message = READ_ONLY
-    if isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization", "aborted"):
+    if cause == "aborted" and isinstance(error, asyncpg.PostgresError):
+        # Postgres's own message has the path of a file; only the log has it.
+        log.error("Postgres lacks resources: SQLSTATE %s: %s", error.sqlstate, error)
+        reason = "its disk is full" if isinstance(error, asyncpg.DiskFullError) else "it lacks resources"
+        message = f"The routing memory aborted the call ({reason}): try again later."
+    elif isinstance(error, asyncpg.PostgresError) and cause in ("timeout", "lock", "serialization"):
         message = f"The routing memory aborted the call ({error.message}): try again."
     return DatabaseUnavailable(message, cause=cause)
 
@@ -149,6 +160,11 @@ def translate(error: asyncpg.PostgresError) -> DatabaseError:
         kind = InvalidValue
     if isinstance(error, asyncpg.IntegrityConstraintViolationError) and error.constraint_name:
         return kind(CONSTRAINTS.get(error.constraint_name, f"{reported}."), state, reported)
+    if state[:2] in INTERNAL:
+        # These messages have paths of files and names of hosts.
+        log.error("Postgres failed: SQLSTATE %s: %s", state, reported)
+        reported = f"an internal error with SQLSTATE {state}"
+        return kind(f"Postgres: {reported}; the log has the details.", state, reported)
     return kind(f"Postgres: {' '.join(str(error).split())}.", state, reported)
 
 

@@ -14,6 +14,7 @@ from pgvector.asyncpg import register_vector
 
 from ..errors import Cause, DatabaseUnavailable, RouterError
 from .connections import Connections, QueueTimeout
+from .dsn import connect
 from .errors import (
     NO_SERVER,
     READ_ONLY,
@@ -182,9 +183,9 @@ class Pool:
 
     async def connect(self) -> asyncpg.Connection:
         """Return a connection outside of the pool, which the caller closes. Raises `DatabaseUnavailable`."""
-        connect = self._servers.connect if self._servers else asyncpg.connect
+        to_server = self._servers.connect if self._servers else connect
         try:
-            connection = await connect(self._dsn, timeout=5, server_settings=self._session)
+            connection = await to_server(self._dsn, timeout=5, server_settings=self._session)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable(self._message, cause=cause_of(error, connected=False)) from error
         self._reached()
@@ -204,8 +205,8 @@ class Pool:
         return rows
 
     async def _connect(self) -> asyncpg.Connection:
-        connect = self._servers.connect if self._servers else asyncpg.connect
-        connection = await connect(self._dsn, timeout=CONNECT_TIMEOUT, server_settings=self._session)
+        to_server = self._servers.connect if self._servers else connect
+        connection = await to_server(self._dsn, timeout=CONNECT_TIMEOUT, server_settings=self._session)
         try:
             await prepare(connection)
         except BaseException:
@@ -251,7 +252,7 @@ class Pool:
         dsn = self._servers.latest or self._dsn if self._servers else self._dsn
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                connection = await asyncpg.connect(dsn, server_settings=self._session)
+                connection = await connect(dsn, server_settings=self._session)
                 try:
                     await connection.execute("select 1")
                 finally:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncpg
-
 from ..errors import ConfigurationError
 from . import servers
+from .dsn import connect
 from .errors import configuration_errors
 
 #: Timeout of a connection attempt, seconds.
@@ -27,7 +26,7 @@ async def revision_of(url: str) -> str | None:
     problem = "The database of DATABASE_URL cannot be used"
     try:
         with configuration_errors(problem):
-            connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
+            connection = await connect(url, timeout=CONNECT_TIMEOUT)
             try:
                 if await connection.fetchval("select to_regclass('router.alembic_version')") is None:
                     return None

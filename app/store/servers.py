@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 
+from . import dsn
 from .errors import NoWritableServer
 
 #: Timeout for connecting to one server, seconds.
@@ -41,8 +41,8 @@ class Servers:
     `CONNECT_TIMEOUT` seconds, because a machine that is gone does not refuse a connection.
     """
 
-    def __init__(self, dsn: str, attributes: Sequence[str]) -> None:
-        self._dsns = split_dsn(dsn)
+    def __init__(self, text: str, attributes: Sequence[str]) -> None:
+        self._dsns = split_dsn(text)
         self._attributes = attributes
         self._failed: dict[str, float] = {}
         self.latest: str | None = None
@@ -68,29 +68,29 @@ class Servers:
         reasons: dict[str, str] = {}
         answered: asyncpg.PostgresError | None = None
         for attribute in attributes:
-            for dsn in list(self._order(avoiding=attribute != attributes[-1])):
+            for server in list(self._order(avoiding=attribute != attributes[-1])):
                 began = time.monotonic()
                 chosen = {**options, "target_session_attrs": attribute, "timeout": CONNECT_TIMEOUT}
                 try:
-                    connection = await asyncpg.connect(dsn, **chosen)
+                    connection = await dsn.connect(server, **chosen)
                 except asyncpg.TargetServerAttributeNotMatched:
-                    reasons[dsn] = f"not {attribute}"
+                    reasons[server] = f"not {attribute}"
                 except asyncio.CancelledError:
                     if time.monotonic() - began > SLOW:
-                        self._failed[dsn] = time.monotonic()
+                        self._failed[server] = time.monotonic()
                     raise
                 except _NEXT as error:
-                    self._failed[dsn] = time.monotonic()
-                    reasons[dsn] = str(error) or "no answer in time"
+                    self._failed[server] = time.monotonic()
+                    reasons[server] = str(error) or "no answer in time"
                     if isinstance(error, asyncpg.PostgresError) and not isinstance(
                         error, asyncpg.PostgresConnectionError
                     ):
                         answered = error
                 else:
-                    self._failed.pop(dsn, None)
-                    self.latest = dsn
+                    self._failed.pop(server, None)
+                    self.latest = server
                     return connection
-        listing = "; ".join(f"{_host(dsn)}: {reason}" for dsn, reason in reasons.items())
+        listing = "; ".join(f"{_host(server)}: {reason}" for server, reason in reasons.items())
         if answered is None and any(reason.startswith("not ") for reason in reasons.values()):
             raise NoWritableServer(listing)
         raise ConnectionError(listing) from answered
@@ -102,60 +102,36 @@ class Servers:
 
     def _order(self, *, avoiding: bool) -> Iterator[str]:
         since = time.monotonic() - AVOID_SECONDS
-        for dsn in sorted(self._dsns, key=lambda dsn: self._failed.get(dsn, 0.0)):
-            if not avoiding or dsn not in self._failed or self._failed[dsn] < since:
-                yield dsn
+        for server in sorted(self._dsns, key=lambda each: self._failed.get(each, 0.0)):
+            if not avoiding or server not in self._failed or self._failed[server] < since:
+                yield server
 
 
-def split_dsn(dsn: str) -> list[str]:
-    """Return a DSN for each server that `dsn` names: `h1:1,h2:2` before the path, or `?host=h1,h2&port=1,2`.
-
-    An invalid DSN is returned as it is; asyncpg reports the error.
-    """
-    try:
-        parts = urlsplit(dsn)
-    except ValueError:
-        return [dsn]
-    login, at, hosts = parts.netloc.rpartition("@")
-    if "," in hosts:
-        return [parts._replace(netloc=f"{login}{at}{host}").geturl() for host in hosts.split(",")]
-    query = parse_qs(parts.query, keep_blank_values=True)
-    names = query.get("host", [""])[-1].split(",")
-    if hosts or len(names) == 1:
-        return [dsn]
-    ports = query.pop("port", [""])[-1].split(",")
-    ports *= len(names) if len(ports) == 1 else 1
-    if len(ports) != len(names):
-        return [dsn]
-    address = dsn.partition("?")[0]
-    return [
-        f"{address}?{urlencode({**query, 'host': [name], **({'port': [port]} if port else {})}, doseq=True)}"
-        for name, port in zip(names, ports, strict=True)
-    ]
+def split_dsn(text: str) -> list[str]:
+    """Return a DSN for each server that `text` names: `h1:1,h2:2` before the path, or `?host=h1,h2&port=1,2`."""
+    found = dsn.parse(text).split()
+    return [text] if len(found) == 1 else [each.text() for each in found]
 
 
-def readers(dsn: str) -> Sequence[str]:
+def readers(text: str) -> Sequence[str]:
     """Return the suitable servers for reads, by the DSN's `target_session_attrs`; default: prefer a standby."""
-    given = parse_qs(urlsplit(dsn).query).get("target_session_attrs", ["prefer-standby"])[-1]
+    given = dsn.parse(text).parameters.get("target_session_attrs", "prefer-standby")
     if given == "primary":
         return PRIMARY
     return READERS if given == "prefer-standby" else (given,)
 
 
-async def primary_of(dsn: str) -> str:
-    """Return the DSN of the primary among the servers of `dsn`; `dsn` itself, without a check, if it names one."""
-    if len(split_dsn(dsn)) == 1:
-        return dsn
-    servers = Servers(dsn, PRIMARY)
+async def primary_of(text: str) -> str:
+    """Return the DSN of the primary among the servers of `text`; `text` itself, without a check, if it names one."""
+    if len(split_dsn(text)) == 1:
+        return text
+    servers = Servers(text, PRIMARY)
     connection = await servers.connect()
     await connection.close()
     assert servers.latest is not None
     return servers.latest
 
 
-def _host(dsn: str) -> str:
+def _host(text: str) -> str:
     """Return the server of a DSN for messages, without login."""
-    parts = urlsplit(dsn)
-    return parts.netloc.rpartition("@")[2] or ":".join(
-        parse_qs(parts.query).get(name, [""])[-1] for name in ("host", "port")
-    ).strip(":")
+    return ",".join(f"{name}:{port}".rstrip(":") for name, port in dsn.parse(text).hosts)

@@ -49,6 +49,8 @@ _NOT_RELAYED = frozenset(name.encode() for name in HOP_BY_HOP | _OF_THE_HOST)
 _CROSS_ORIGIN = b"access-control-"
 #: Values of `Connection` that name no header.
 _PLAIN_CONNECTION = (b"keep-alive", b"close")
+#: Names of answers' headers as providers spell them, in lower case; None: not relayed. Looked up once.
+_spelled: dict[bytes, bytes | None] = {}
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -97,11 +99,21 @@ def relayed(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     kept = []
     hop = b""
     for name, value in raw:
-        name = name.lower()
-        if name in _NOT_RELAYED:
-            if name == b"connection":
-                hop = hop + b"," + value if hop else value
-        elif not name.startswith(_CROSS_ORIGIN):
-            kept.append((name, value))
+        try:
+            spelled = _spelled[name]
+        except KeyError:
+            spelled = _lower_if_relayed(name)
+        if spelled is not None:
+            kept.append((spelled, value))
+        elif value not in _PLAIN_CONNECTION and name.lower() == b"connection":
+            hop = hop + b"," + value if hop else value
     dropped = named_in_connection(hop) if hop else None
     return [each for each in kept if each[0] not in dropped] if dropped else kept
+
+
+def _lower_if_relayed(name: bytes) -> bytes | None:
+    lower = name.lower()
+    spelled = None if lower in _NOT_RELAYED or lower.startswith(_CROSS_ORIGIN) else lower
+    if len(_spelled) < 1000:
+        _spelled[name] = spelled
+    return spelled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrations.install import drop, execute, install, isolate, width
+from migrations.install import ROLES, drop, execute, install, isolate, width
 
 revision = "0101"
 down_revision = None
@@ -12,36 +12,7 @@ depends_on = None
 APP = "router_app"
 BOTH = "router_app, router_reader"
 
-ROLES = """
-do $$
-declare
-    v_role text;
-begin
-    foreach v_role in array array['router_app', 'router_reader'] loop
-        if not exists (select from pg_roles where rolname = v_role) then
-            begin
-                execute format('create role %I nologin', v_role);
-                -- Without this, a login that is no superuser could not use the role that it created.
-                execute format('grant %I to current_user', v_role);
-            exception
-                when duplicate_object or unique_violation then null;  -- another database's migration created it
-                when insufficient_privilege then
-                    raise exception 'role % is missing and % may not create it', v_role, current_user
-                        using hint = format('Ask an administrator for: create role %I nologin; grant %I to %I;',
-                                            v_role, v_role, current_user);
-            end;
-        end if;
-        if not pg_has_role(current_user, v_role, 'member') then
-            begin
-                execute format('grant %I to current_user', v_role);
-            exception
-                when insufficient_privilege then
-                    raise warning 'an administrator has to run: grant % to %;', v_role, current_user;
-            end;
-        end if;
-    end loop;
-end
-$$;
+SCHEMAS = """
 create schema router_internal;
 grant usage on schema router, router_internal to router_app, router_reader;
 comment on schema router_internal is 'Helpers of the functions of schema router, by names that begin with an underscore; not an interface.';
@@ -68,7 +39,11 @@ create table router.providers (
     provider_id smallint generated always as identity constraint providers_pkey primary key,
     name text not null constraint providers_name_key unique constraint providers_name_check check (name <> ''),
     base_url text not null constraint providers_base_url_check check (base_url ~ '^https?://'),
-    key_variable text,
+    key_variable text constraint providers_key_variable_check check (
+        key_variable ~* '^[a-z][a-z0-9_]*(key|token)$'
+        and key_variable !~* '^(aws|database|google_application|kubernetes|ld_|pg|router|ssh)'
+        and key_variable !~* '(access|encryption|private|secret|signing)_key$'
+    ),
     speaks text[] not null default '{chat,responses,completions,embeddings}'
         constraint providers_speaks_check check (
             cardinality(speaks) > 0 and speaks <@ '{chat,responses,messages,completions,embeddings}'
@@ -281,6 +256,38 @@ create type router.policy_settings as (
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL: unchanged.';
 
+create table router.tenant_locks (
+    tenant_id int not null constraint tenant_locks_tenant_fkey references router.tenants on delete cascade,
+    purpose text not null constraint tenant_locks_purpose_check check (purpose in ('memory', 'limits')),
+    constraint tenant_locks_pkey primary key (tenant_id, purpose)
+);
+comment on table router.tenant_locks is 'Rows that are locked and never changed: advisory locks could be taken by any login.';
+comment on column router.tenant_locks.tenant_id is 'The tenant.';
+comment on column router.tenant_locks.purpose is 'The lock: memory (one call that teaches or forgets), limits (one that admits or settles, or adds limits).';
+-- A lock of a row needs the right to update it.
+grant select, update on router.tenant_locks to router_app;
+
+create table router_internal.job_locks (
+    job text constraint job_locks_pkey primary key
+);
+insert into router_internal.job_locks (job) values ('open_day'), ('sweep'), ('move');
+comment on table router_internal.job_locks is 'Rows that are locked and never changed, for maintenance jobs of which one may run.';
+comment on column router_internal.job_locks.job is 'The job: open_day, sweep, or move (of memories between tiers).';
+
+create table router_internal.schema_facts (
+    kind text not null,
+    name text not null,
+    detail text not null,
+    definition text,
+    constraint schema_facts_pkey primary key (kind, name)
+);
+comment on table router_internal.schema_facts is 'What the schemas consisted of after the last migration; check_schema compares.';
+comment on column router_internal.schema_facts.kind is 'extension, table, view, sequence, index, type, constraint, row security, policy, trigger, function or grant.';
+comment on column router_internal.schema_facts.name is 'The qualified name, or what is granted to whom.';
+comment on column router_internal.schema_facts.detail is 'Properties that are compared.';
+comment on column router_internal.schema_facts.definition is 'The statement that makes it, if it can be repaired; $OWNER stands for the owner of the tables.';
+grant select on router_internal.schema_facts to router_app;
+
 create table router.reader_grants (
     role regrole not null,
     tenant_id int constraint reader_grants_tenant_fkey references router.tenants on delete cascade,
@@ -310,10 +317,16 @@ ANNOUNCED = ("tenants", "api_keys", "providers", "models", "policies", "policy_m
 
 def upgrade() -> None:
     execute(ROLES)
+    execute(SCHEMAS)
     execute(TABLES.replace("$WIDTH", str(width())))
     install("_granted_tenants", 1, to="router_reader")
-    isolate("tenants", "api_keys", "policies", "policy_models", "tenant_prices")
+    isolate("tenants", "api_keys", "policies", "policy_models", "tenant_prices", "tenant_locks")
     install("_enter", 1, to=BOTH)
+    install("_add_locks", 1)
+    execute("""
+        create trigger tenants_add_locks after insert on router.tenants
+            for each row execute function router_internal._add_locks();
+    """)
     install("_notify_change", 1)
     for table in ANNOUNCED:
         execute(f"""
@@ -321,6 +334,9 @@ def upgrade() -> None:
                 for each statement execute function router_internal._notify_change();
         """)
     install("revision", 1, to=BOTH)
+    install("_schema_facts", 1, to=APP)
+    install("_record_schema", 1)
+    install("check_schema", 1, to=APP)
     install("catalogue", 1, to=BOTH)
     install("candidates", 1, to=APP)
     install("list_providers", 1, to=APP)
@@ -355,14 +371,14 @@ def downgrade() -> None:
         "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
         "list_keys", "_stored_scopes", "_scopes", "delete_policy", "put_policy", "list_policies", "drop_price", "put_price", "prices", "_prices",
         "create_tenant", "fill_model", "put_model", "list_models", "delete_provider", "put_provider", "list_providers",
-        "candidates", "catalogue", "revision", "_enter",
+        "candidates", "catalogue", "check_schema", "_record_schema", "_schema_facts", "revision", "_enter",
     )  # fmt: skip
     execute("""
         alter table router.reader_grants drop constraint reader_grants_tenant_fkey;
-        drop table router.tenant_prices, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
+        drop table router_internal.schema_facts, router_internal.job_locks, router.tenant_locks, router.tenant_prices, router.policy_models, router.policies, router.models, router.api_keys, router.tenants,
             router.spaces, router.providers;
     """)
-    drop("_notify_change", "_granted_tenants")
+    drop("_notify_change", "_add_locks", "_granted_tenants")
     execute("""
         drop table router.reader_grants;
         drop type router.policy_settings, router.reason, router.backend, router.granularity;

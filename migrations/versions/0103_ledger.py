@@ -282,6 +282,7 @@ def upgrade() -> None:
     install("_cost", 1, to=APP)
     install("_update_speeds", 1, to=APP)
     install("_bucket_level", 1, to=BOTH)
+    install("_lock_limits", 1, to=APP)
     install("_meters_now", 1, to=APP)
     install("_open_meter", 1)
     install("_refusal", 1, to=APP)
@@ -323,8 +324,9 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "keep_response", "is_foreign", "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal", "_open_meter", "_meters_now",
-        "_bucket_level", "_update_speeds", "_cost", "_open_day",
+        "keep_response", "is_foreign", "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions",
+        "_settle", "admit", "_refusal", "_open_meter", "_meters_now", "_lock_limits", "_bucket_level", "_update_speeds",
+        "_cost", "_open_day",
     )  # fmt: skip
     execute("""
         drop type router_internal.meter_now, router_internal.request_usage, router.decision_entry;

@@ -17,7 +17,7 @@ begin
         d.tenant_id = new.tenant_id and d.decided_at >= v_month and d.decided_at < v_recent
         and (new.key_id is null or d.key_id = new.key_id);
     -- With the lock, every admission or settlement of this tenant has ended, or will find the meter.
-    perform pg_advisory_xact_lock(hashtextextended('router.limits', new.tenant_id));
+    perform router_internal._lock_limits(new.tenant_id);
     update router.meters as m set
         day_usd = m.day_usd + s.day_usd,
         month_usd = m.month_usd + s.month_usd,

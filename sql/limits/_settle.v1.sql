@@ -8,7 +8,7 @@ declare
     v_keys int[];
     v_meters router_internal.meter_now[];
 begin
-    perform pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
+    perform router_internal._lock_limits(p_tenant);
     select array_agg(u.decision_id), array_agg(u.key_id) into v_decisions, v_keys from unnest(p_usages) as u;
     v_meters := array(select s from router_internal._meters_now(p_tenant, v_keys, p_now) as s);
     if v_meters = '{}' then

@@ -31,7 +31,7 @@ begin
     perform
         router_internal._enter(p_tenant),
         set_config('synchronous_commit', 'off', true),
-        pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
+        router_internal._lock_limits(p_tenant);
     v_meters := array(select s from router_internal._meters_now(p_tenant, array[p_key], p_now) as s);
     admitted := true;
     -- Loops instead of queries: for two meters and a few candidates they take a third of the time.

@@ -2,7 +2,8 @@ create function router_internal._begin_move(p_tenant int) returns void
 language plpgsql volatile
 as $$
 begin
-    if not pg_try_advisory_xact_lock(hashtextextended('router.upkeep', 0)) then
+    perform from router_internal.job_locks as l where l.job = 'move' for no key update skip locked;
+    if not found then
         raise exception 'another session is moving memories' using errcode = 'RT006',
             hint = 'One tenant is moved at a time; try again when that is done.';
     end if;

@@ -7,8 +7,8 @@ begin
     if to_regclass('router.' || v_name) is not null then
         return;
     end if;
-    perform pg_advisory_xact_lock(hashtextextended('router_internal._open_day', 0));
-    -- A query, because to_regclass may answer from the session's cache, which an advisory lock does not refresh.
+    perform from router_internal.job_locks as l where l.job = 'open_day' for no key update;
+    -- A query, because to_regclass may answer from the session's cache, which a row lock does not refresh.
     if not exists (
         select from pg_class as c where c.relnamespace = 'router'::regnamespace and c.relname = v_name
     ) then

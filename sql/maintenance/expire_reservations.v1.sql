@@ -5,7 +5,7 @@ declare
     v_before timestamptz := p_now - interval '1 hour';
     v_gone int;
 begin
-    perform router_internal._enter(p_tenant), pg_advisory_xact_lock_shared(hashtextextended('router.limits', p_tenant));
+    perform router_internal._enter(p_tenant), router_internal._lock_limits(p_tenant);
     perform from router_internal._meters_now(
         p_tenant,
         array(select r.key_id from router.reservations as r where r.tenant_id = p_tenant and r.reserved_at <= v_before),

@@ -9,7 +9,7 @@ begin
     perform router_internal._enter(p_tenant);
     -- DROP waits for all readers, and new readers would wait behind it.
     perform set_config('lock_timeout', '50ms', true);
-    perform pg_advisory_xact_lock(hashtextextended('router.sweep', 0));
+    perform from router_internal.job_locks as l where l.job = 'sweep' for no key update;
     perform router_internal._lock_memory(p_tenant);
     if
         to_regclass(v_leaf) is null

@@ -4,8 +4,9 @@ as $$
 begin
     perform router_internal._enter(p_tenant);
     perform router_internal._lock_memory(p_tenant);
-    -- In the order in which the ledger locks them: the tenant, its meters, its reservations.
+    -- In the order in which the ledger locks them: the tenant, its limits, its meters, its reservations.
     perform from router.tenants where tenant_id = p_tenant for update;
+    perform router_internal._lock_limits(p_tenant);
     delete from router.limits where tenant_id = p_tenant;
     delete from router.reservations where tenant_id = p_tenant;
     delete from router.decisions where tenant_id = p_tenant;

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
-from app.accounting.ledger import Entry, Ledger, decision_id
-from app.entities import Caller
-from app.routing.plan import Plan
+from app.accounting.ledger import Ledger, decision_id
 from app.store import ledger as ledger_store
-from app.telemetry.request_record import RequestRecord
-from tests.support.models import model
+from tests.support.ledger_entries import entry
 from tests.support.proxy import Proxy
-
-
-def entry(proxy: Proxy, *, model_id: int = 1, **fields: Any) -> Entry:
-    """A request that passed through to a model; `fields` are the record's."""
-    served = model("cheap", model_id=model_id)
-    caller = Caller(proxy.tenant_id, "acme", proxy.key_id, None, False, {})
-    known = {"decision_id": decision_id(), "requested": "cheap", "reason": "off", "status": 200}
-    return Entry(RequestRecord(**{**known, **fields}), caller, Plan((served,), "off"), served)
 
 
 def test_a_decisions_id_is_a_uuid7_of_now_and_ids_differ() -> None:

@@ -102,5 +102,8 @@ async def _as_operator(admin: Operator) -> None:
     await admin("PUT", "/models/third", {"provider": "fake", "input_price": 1, "output_price": 1})
     await admin("GET", "/models/third")
     await admin("GET", "/models")
+    admin.proxy.services.breakers.record_failure("fake", CHEAP)
+    await admin("GET", "/breakers")
+    admin.proxy.services.breakers.reset()
     await admin("POST", "/models/refresh")
     await admin("DELETE", "/tenants/beta?confirm=beta")

@@ -49,3 +49,18 @@ async def test_small_bodies_are_not_counted() -> None:
 async def test_one_piece_over_the_limit_is_refused() -> None:
     with pytest.raises(Overloaded):
         await read(Bodies(UNCOUNTED), [b"x" * (UNCOUNTED + 1)])
+
+
+async def test_a_body_in_tiny_pieces_is_whole() -> None:
+    body = bytes(range(256)) * 1200
+    pieces = [body[:7], *(body[at : at + 1] for at in range(7, 200_000)), body[200_000:290_000], body[290_000:]]
+    assert (await read(Bodies(10**9), pieces))[1] == body
+
+
+async def test_a_refused_body_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    bodies = Bodies(UNCOUNTED)
+    for _ in range(5):
+        with pytest.raises(Overloaded):
+            await read(bodies, [b"x" * (UNCOUNTED + 1)])
+    assert len(caplog.records) == 1
+    assert "ROUTER_BODY_MEMORY_BYTES" in caplog.text

@@ -46,6 +46,8 @@ def test_shapes_that_models_write(reply: str) -> None:
         ('{"scores": "1.0"}', "no list"),
         ('{"scores": {"one": 1, "two": 0}}', "do not name the answers"),
         ("{" * 5000, "no JSON object"),
+        ('{"a":' * 15_000, "no JSON object"),
+        ("x" * 200_000, "more than 100000 characters"),
     ],
 )
 def test_a_reply_without_usable_scores_is_refused(reply: str, said: str) -> None:

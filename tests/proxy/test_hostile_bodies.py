@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.hostile import BODIES, SIZE, watched_loop
+from scripts.proxy.hostile_bodies import BODIES, SIZE
+from tests.support.loop_watch import watched_loop
 from tests.support.proxy import Proxy
 
 #: Longest stop in seconds. 0.05 is the aim, and `pytest -s` prints what it is; shared machines

@@ -10,7 +10,7 @@ import pytest
 
 from app.server import protocol
 from app.server.protocol import PIPELINED, Limits
-from tests.support.hostile import watched_loop
+from tests.support.loop_watch import watched_loop
 from tests.support.protocol import GET, answering, connected, read_answer, served
 
 UPGRADE = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"

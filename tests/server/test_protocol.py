@@ -10,7 +10,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.server.protocol import COPIED, HEAD, Protocol
+from app.server.joined_transport import COPIED
+from app.server.protocol import HEAD, Protocol
 from tests.support.protocol import GET, Endpoint, answering, config, connected, read_answer, served
 
 

@@ -8,11 +8,12 @@ from tests.support.tenancy import FUNCTIONS, inhabit
 
 #: Functions that write, and must be declared volatile.
 WRITERS = {
-    "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up", "_count_memories", "_enter",
-    "_evict", "_index_partition", "_lock_memory", "_meters_now", "_notify_change", "_open_day", "_open_meter",
-    "_settle", "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
-    "create_key", "create_tenant", "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price",
-    "drop_space", "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
+    "_add_locks", "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up",
+    "_count_memories", "_enter", "_evict", "_index_partition", "_lock_limits", "_lock_memory", "_meters_now",
+    "_notify_change", "_open_day", "_open_meter", "_record_schema", "_settle", "_trim_copies", "_update_speeds",
+    "admit", "build_space", "calibrate", "change_key", "change_tenant", "create_key", "create_tenant",
+    "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price", "drop_space",
+    "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
     "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider",
     "record", "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key",
     "settle_churn", "shrink", "stage", "sweep", "switch_space",
@@ -33,6 +34,8 @@ AS_OWNER = {
 PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
     "_curve": ["enable_nestloop=off"],
+    # Names in definitions are qualified by schemas that are not in the path.
+    "_schema_facts": ["search_path=pg_catalog, pg_temp"],
 }
 
 

@@ -57,7 +57,7 @@ async def test_a_new_limit_waits_for_what_is_being_admitted(world: World) -> Non
     tenant = await world.tenant()
     key = await key_of(world, tenant)
     await limit(world, tenant, key, day=1)
-    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    waiting = "select count(*) from pg_locks where locktype in ('transactionid', 'tuple') and not granted"
     watcher = await connect(world.dsn, None)
     try:
         async with world.app.transaction():
@@ -114,10 +114,9 @@ async def test_a_tenant_is_deleted_while_its_requests_are_settled(world: World) 
     watcher = await connect(world.dsn, None)
     try:
         async with world.app.transaction():
-            # An admission begins like this: it locks the meters.
-            await world.app.fetch(
-                "select count(*) from router_internal._enter($1), router_internal._meters_now($1, '{}', now())", tenant
-            )
+            # An admission begins like this: it locks the limits, then the meters.
+            for call in ("_enter($1)", "_lock_limits($1)", "_meters_now($1, '{}', now())"):
+                await world.app.fetch(f"select count(*) from router_internal.{call}", tenant)
             deleting = asyncio.create_task(world.owner.fetchval("select router.delete_tenant($1)", tenant))
             while not deleting.done() and not await watcher.fetchval(waiting):
                 await asyncio.sleep(0.01)

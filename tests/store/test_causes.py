@@ -16,6 +16,7 @@ from app.errors import ConfigurationError, DatabaseUnavailable
 from app.store import connections, database, pool
 from app.store.connections import Connections
 from app.store.database import Database
+from app.store.errors import cause_of, translate, unavailable
 from app.store.pool import Pool
 from tests.support.databases import Databases
 
@@ -186,3 +187,11 @@ async def test_a_setting_that_does_not_reach_the_session_is_reported_at_the_star
     monkeypatch.setitem(database.PINNED, "lock_timeout", "7ms")
     with pytest.raises(ConfigurationError, match=r"lock_timeout = 0, but need 7ms"):
         await db.open()
+
+
+@pytest.mark.parametrize("state", ["53100", "53200", "53400", "58030", "58P01", "XX000", "XX001", "F0000"])
+def test_no_error_shows_a_file_of_the_server(state: str) -> None:
+    error = asyncpg.PostgresError.new({"C": state, "M": 'could not extend file "base/16384/2619": No space left'})
+    cause = cause_of(error, connected=True)
+    for shown in (str(unavailable(error, cause, "away")), str(translate(error)), translate(error).reported):
+        assert "base" not in shown

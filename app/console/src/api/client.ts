@@ -26,6 +26,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Use the admin key instead of the tenant's. */
   admin?: boolean;
+  /** Use this key instead, which is not that of the session yet. */
+  key?: string;
 }
 
 /** False from a call that did not reach the server, or found its database away, until one that did. */
@@ -36,7 +38,7 @@ export const outage = signal("");
 /** Send a request and return the response. Raises `ApiError` for every status that is not a success. */
 export async function call(path: string, options: CallOptions = {}): Promise<Response> {
   const headers = new Headers(options.headers);
-  const key = options.admin === true ? adminKey.value : tenantKey.value;
+  const key = options.key ?? (options.admin === true ? adminKey.value : tenantKey.value);
   if (key !== null) headers.set("authorization", `Bearer ${key}`);
   if (options.json !== undefined) headers.set("content-type", "application/json");
   let response: Response;

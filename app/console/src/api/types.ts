@@ -25,6 +25,7 @@ export type PolicyEntry = Schemas["PolicyEntry"];
 export type ModelEntry = Schemas["ModelEntry"];
 export type ProviderEntry = Schemas["ProviderEntry"];
 export type LimitEntry = Schemas["LimitEntry"];
+export type BreakerEntry = Schemas["BreakerEntry"];
 export type Memory = Schemas["Memory"];
 export type Taught = Schemas["Taught"];
 export type Judged = Schemas["Judged"];

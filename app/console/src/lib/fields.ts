@@ -18,7 +18,9 @@ export interface Field {
 export function toText(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    return String(value);
+  return JSON.stringify(value);
 }
 
 /** The JSON value of a field's text; empty is null. A number that is none is sent as text, so that the server says so. */

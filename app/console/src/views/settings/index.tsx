@@ -60,13 +60,10 @@ function AdminSignIn() {
   const [key, setKey] = useState("");
   const [error, setError] = useState<ApiError | null>(null);
   const open = async () => {
-    const before = adminKey.value;
     try {
-      adminKey.value = key.trim();
-      await json("/v1/router/admin/tenants", { admin: true });
+      await json("/v1/router/admin/tenants", { key: key.trim() });
       signInAsAdmin(key.trim());
     } catch (caught) {
-      adminKey.value = before;
       setError(caught instanceof ApiError ? caught : new ApiError(String(caught), 0));
     }
   };

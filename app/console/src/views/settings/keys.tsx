@@ -13,6 +13,7 @@ import { ADMIN, Delete, EntityTable, useList } from "./table";
 const FIELDS: Field[] = [
   { name: "name", kind: "text", help: "its purpose" },
   { name: "expires_at", kind: "text", help: "a date and time such as 2027-01-31T00:00:00Z; empty: never" },
+  { name: "scopes", kind: "list", help: "of ask, teach and manage; empty: what its models allow" },
   { name: "models", kind: "list", help: "the only models that may serve it; empty: all" },
 ];
 
@@ -49,6 +50,7 @@ export function Keys({ tenant }: { tenant: string }) {
           { title: "name", cell: (row) => row.name },
           { title: "created", cell: (row) => time(row.created_at) },
           { title: "expires", cell: (row) => (row.expires_at === null ? "never" : time(row.expires_at)) },
+          { title: "scopes", cell: (row) => row.scopes.join(", ") },
           { title: "models", cell: (row) => row.models?.join(", ") ?? "all" },
           {
             title: "state",

@@ -1,6 +1,6 @@
 /** The tab for providers. */
 import { json } from "../../api/client";
-import type { ProviderEntry } from "../../api/types";
+import type { BreakerEntry, ProviderEntry } from "../../api/types";
 import type { Field } from "../../lib/fields";
 import { Form } from "../../ui/form";
 import { toast } from "../../ui/toasts";
@@ -22,6 +22,7 @@ const FIELDS: Field[] = [
 export function Providers() {
   const path = `${ADMIN}/providers`;
   const list = useList<ProviderEntry>(path);
+  const breakers = useList<BreakerEntry>(`${ADMIN}/breakers`);
   return (
     <EntityTable
       title="Providers"
@@ -36,6 +37,12 @@ export function Providers() {
         { title: "base URL", cell: (row) => <code>{row.base_url}</code> },
         { title: "key variable", cell: (row) => row.key_variable ?? "–" },
         { title: "APIs", cell: (row) => row.speaks.join(", ") },
+        {
+          title: "breakers (of this process)",
+          cell: (row) => (
+            <BreakerStates states={(breakers.data ?? []).filter((each) => each.provider === row.name)} />
+          ),
+        },
         { title: "models", number: true, cell: (row) => row.models },
       ]}
       edit={(row, close) => (
@@ -68,5 +75,22 @@ export function Providers() {
         </>
       )}
     />
+  );
+}
+
+/** The models of a provider that recent requests failed on; without any, every breaker is closed. */
+function BreakerStates({ states }: { states: readonly BreakerEntry[] }) {
+  if (states.length === 0) return <span class="muted">all closed</span>;
+  return (
+    <>
+      {states.map((each) => (
+        <span
+          key={each.model}
+          class={`badge ${each.state === "open" ? "bad" : each.state === "closed" ? "" : "warn"}`}
+        >
+          {each.model}: {each.state.replace("_", " ")}
+        </span>
+      ))}
+    </>
   );
 }

@@ -1,50 +1,11 @@
-"""Bodies that cost much more than their bytes, and a watch that measures how long an event loop stands still."""
+"""Request bodies that cost a server much more than their bytes."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 #: Bytes of a hostile body: just below the default of ROUTER_MAX_BODY_BYTES.
 SIZE = 20 * 1024 * 1024 - 4096
-
-
-class LoopWatch:
-    """The longest time between two turns of an event loop, in seconds."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-
-    async def run(self) -> None:
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0)
-            now = time.perf_counter()
-            self.longest = max(self.longest, now - last)
-            await asyncio.sleep(0.001)
-            last = time.perf_counter()
-            self.longest = max(self.longest, last - now - 0.001)
-
-
-@asynccontextmanager
-async def watched_loop() -> AsyncIterator[LoopWatch]:
-    """Measure the running event loop's longest stop within the context."""
-    watch = LoopWatch()
-    # As in `serve`: a full collection of all that the tests have loaded takes longer than what is measured.
-    gc.collect()
-    gc.freeze()
-    task = asyncio.create_task(watch.run())
-    await asyncio.sleep(0.01)
-    watch.longest = 0.0
-    try:
-        yield watch
-    finally:
-        await asyncio.sleep(0.01)
-        task.cancel()
-        gc.unfreeze()
 
 
 def _filled(head: bytes, unit: bytes, tail: bytes, size: int, most: int | None = None) -> bytes:
