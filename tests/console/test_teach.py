@@ -37,7 +37,8 @@ class Fresh:
             return reply.json()
 
     async def memories(self) -> list[Any]:
-        return (await self.call("/v1/router/memories"))["data"]
+        found: list[Any] = (await self.call("/v1/router/memories"))["data"]
+        return found
 
 
 @pytest.fixture
