@@ -28,14 +28,15 @@ FOR_THE_APP = {
     "_prices", "_refusal", "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit",
     "authenticate", "candidates", "catalogue", "check_schema", "chores", "decide", "decision", "drop_day",
     "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain", "export",
-    "forget", "graduate", "holder", "is_foreign", "keep_response", "list_providers", "log_decisions", "neighbours",
-    "prices", "recall", "record", "record_staged", "register_space", "revision", "room", "shrink", "spaces_of", "stage",
-    "status", "sweep", "usage",
+    "forget", "graduate", "holder", "is_foreign", "keep_response", "list_decisions", "list_providers",
+    "log_decisions", "neighbours", "prices", "reasons", "recall", "record", "record_staged", "register_space",
+    "revision", "room", "samples", "shrink", "spaces_of", "stage", "status", "sweep", "usage",
 } | WORTH | PARTS  # fmt: skip
 FOR_READERS = {
     "_add_known", "_base_sums", "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
     "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain",
-    "export", "neighbours", "prices", "recall", "revision", "spaces_of", "status", "usage",
+    "export", "list_decisions", "neighbours", "prices", "reasons", "recall", "revision", "samples", "spaces_of",
+    "status", "usage",
 } | WORTH | PARTS  # fmt: skip
 
 
