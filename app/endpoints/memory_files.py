@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -19,8 +20,11 @@ from starlette.responses import Response
 from ..catalog import Catalog
 from ..entities import Caller
 from ..errors import BadRequest, Conflict, DatabaseUnavailable, RouterError
+from ..http.content_coding import unpack
 from ..http.pieces import LINES, PiecesResponse
+from ..http.validation import check_size
 from ..memory.embedders import EmbeddingFailed, Paid
+from ..off_loop import LARGE, off_loop
 from ..operations.example_file import BadLine, Content, ExampleFile
 from ..operations.example_formats.base import Options
 from ..operations.example_formats.scales import SCALES, scale_of
@@ -34,6 +38,8 @@ from .requests import authenticate, parse_query, raw_body, text_rules
 
 #: Seconds between two lines of progress, and of silence after which an empty line is sent.
 LOOK, KEEPALIVE = 0.2, 15.0
+#: The first bytes of compressed files.
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 #: Bytes of an export that are sent at once.
 PIECE = 64 * 1024
 
@@ -101,7 +107,8 @@ async def import_memories(request: Request) -> Response:
     raw = await raw_body(request)
     if not raw:
         raise BadRequest("The request has no body: send the file as it is.")
-    examples = ExampleFile(Content(query.name, raw), query.source, options)
+    content = await off_loop(len(raw), partial(_plain, raw, services.settings.max_body))
+    examples = ExampleFile(Content(query.name, content), query.source, options)
     return PiecesResponse(_import_lines(services, caller, catalog, examples, query), LINES)
 
 
@@ -114,6 +121,21 @@ async def export_memories(request: Request) -> Response:
     first = await anext(pieces, b"")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", caller.tenant).strip("-.") or "memory"
     return PiecesResponse(_after(first, pieces), LINES, {"content-disposition": f'attachment; filename="{name}.jsonl"'})
+
+
+def _plain(raw: bytes, limit: int) -> bytes:
+    """Return a file unpacked. Raises `TooLarge` over `limit` bytes, and for a line that takes too long to parse."""
+    for start, name in _PACKED.items():
+        if raw.startswith(start):
+            raw = unpack(raw, [name], limit)
+    at = 0
+    while len(raw) - at >= LARGE:
+        end = raw.find(b"\n", at)
+        end = len(raw) if end < 0 else end
+        if end - at >= LARGE and raw[at : at + 1] in (b"{", b"["):
+            check_size(raw[at:end], "A line of the file")
+        at = end + 1
+    return raw
 
 
 async def _export_pieces(services: Services, caller: Caller) -> AsyncGenerator[bytes, None]:

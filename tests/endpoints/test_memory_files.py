@@ -127,6 +127,14 @@ async def test_a_bad_import_is_refused_before_it_begins(
         assert orjson.loads(await reply.read())["error"]["param"] == param
 
 
+async def test_a_line_that_would_be_parsed_for_too_long_is_refused(proxy: Proxy) -> None:
+    line = b'{"prompt": "x", "scores": {"a": [' + b"[]," * 250_000 + b"[]]}}"
+    for content in (line, gzip.compress(line)):
+        async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
+            assert reply.status == 413
+            assert "A line of the file" in await reply.text()
+
+
 async def test_an_import_that_is_left_teaches_nothing(proxy: Proxy) -> None:
     content = jsonl(lessons(3000))
     async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
