@@ -135,6 +135,7 @@ async def test_teaching_needs_no_mouse(open_tab: OpenTab, fresh: Fresh) -> None:
     await tab.page.wait_for_selector("dialog .keys")
     assert "Choose answer B" in await tab.page.inner_text("dialog")
     await tab.page.keyboard.press("Escape")
+    await tab.page.wait_for_selector("dialog", state="detached")
     await tab.page.keyboard.press("Enter")
     await tab.page.wait_for_selector(".taught-note")
     await tab.page.wait_for_selector(".lessons li:not(.pending)")
