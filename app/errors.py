@@ -180,17 +180,26 @@ class RateLimited(RouterError):
 
 
 class UpstreamUnavailable(RouterError):
-    """No provider answered. After a timeout (`timed_out`) the status is 504."""
+    """No provider answered. After a timeout (`timed_out`) the status is 504.
+
+    `invalid`: the provider sent what is no answer of its API, and would send it again.
+    """
 
     status = 502
     type = "upstream_error"
     default_code = "upstream_unavailable"
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, timed_out: bool = False, invalid: bool = False) -> None:
         super().__init__(message, code="upstream_timeout" if timed_out else None)
         self.timed_out = timed_out
+        self.invalid = invalid
         if timed_out:
             self.status = 504
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the attempt that ended so: a label of metrics."""
+        return "timeout" if self.timed_out else "invalid" if self.invalid else "unreachable"
 
 
 #: Why Postgres did not serve a call: a value of `DatabaseUnavailable.cause`.

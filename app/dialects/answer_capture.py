@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -45,9 +46,15 @@ _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 class AnswerCapture:
     """Keeps the bytes of an answer, by reference and not by copy; parses them only when asked, after the last chunk."""
 
-    __slots__ = ("_chunks", "_dialect", "_encoding", "_head", "_limit", "_size", "_streamed", "_total", "_truncated")
+    __slots__ = (
+        "_chunks", "_dialect", "_encoding", "_head", "_limit", "_parsed", "_size", "_streamed", "_total", "_truncated",
+    )  # fmt: skip
 
-    def __init__(self, *, streamed: bool, encoding: str | None, dialect: Dialect = CHAT) -> None:
+    def __init__(
+        self, *, streamed: bool, encoding: str | None, dialect: Dialect = CHAT, parsed: dict[str, Any] | None = None
+    ) -> None:
+        """`parsed`: an answer that is no stream, if it was parsed before."""
+        self._parsed = parsed
         self._streamed = streamed
         self._encoding = encoding
         self._dialect = dialect
@@ -72,6 +79,8 @@ class AnswerCapture:
 
     def usage(self) -> TokenUsage:
         """Return the reported usage; `UNKNOWN` if there is none, or if the body cannot be decompressed."""
+        if self._parsed is not None:
+            return self._dialect.read_usage(self._dialect.report(self._parsed))
         body = self._body()
         report = self._report_of_stream(body) if self._streamed else self._report_in(body)
         return self._dialect.read_usage(report)
@@ -121,11 +130,11 @@ class AnswerCapture:
     def response_id(self) -> str | None:
         """Return the `id` of the answer, which a later request to the Responses API may refer to; None if absent."""
         if not self._streamed:
-            body = self._body()
+            body = b"" if self._parsed is not None else self._body()
             if not is_parsed_soon(body):
                 match = _ID.search(body, 0, HEAD)
                 return match[1].decode("utf-8", "replace") if match and not self._truncated else None
-            answer = _parse_object(body)
+            answer = self._parsed if self._parsed is not None else _parse_object(body)
         else:
             start = self._head if self._encoding is None else self._body()
             data = next(filter(None, map(data_of, split_events(start))), b"")
@@ -137,6 +146,11 @@ class AnswerCapture:
             answer = object_at(answer, "response") or answer
         found = answer.get("id")
         return found if isinstance(found, str) else None
+
+    def ends(self, marks: Iterable[bytes]) -> bool:
+        """Return whether one of `marks` is near the end of what came."""
+        end = b"".join(self._chunks)[-HEAD:]
+        return any(mark in end for mark in marks)
 
     def begun(self) -> Begun:
         """Return what an uncompressed stream of the Responses API has sent, for an event that ends it early."""

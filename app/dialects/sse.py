@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 #: An empty line ends an event; CR LF, LF or CR ends a line (HTML standard, 9.2.5).
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+#: The ends of events, to find the last one by.
+ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n", b"\r\n\n")
 #: Bytes at the end of a chunk that may be the start of an event's end.
 _OVERLAP = 3
 
@@ -66,6 +68,58 @@ class EventSplitter:
         self._held.clear()
         self._size = 0
         return event
+
+
+class WholeEvents:
+    """Holds the bytes of a stream that do not end an event, and returns all others at once, unchanged.
+
+    A chunk that ends with an event, as most do, costs one comparison. Of an event of more than `LONGEST` bytes the
+    pieces are returned.
+    """
+
+    __slots__ = ("_held", "_overlap", "_size", "split")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._size = 0
+        self._overlap = b""
+        #: Whether a piece of an event was returned that has not ended yet.
+        self.split = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Add a chunk; return the bytes up to the last end of an event, with those held before."""
+        looked = self._overlap + chunk if self._overlap else chunk
+        if looked.endswith(ENDS):
+            self._overlap = b""
+            self.split = False
+            return self._taken(chunk)
+        end = max(looked.rfind(each) + len(each) if each in looked else 0 for each in ENDS) - len(self._overlap)
+        out = b""
+        if end > 0:
+            self.split = False
+            out, chunk = self._taken(chunk[:end]), chunk[end:]
+            looked = chunk
+        self._overlap = looked[-_OVERLAP:]
+        if chunk:
+            self._held.append(chunk)
+            self._size += len(chunk)
+        if self._size > LONGEST:
+            self.split = True
+            out += self._taken(b"")
+        return out
+
+    def rest(self) -> bytes:
+        """Return the incomplete event at the end of the stream."""
+        self._overlap = b""
+        return self._taken(b"")
+
+    def _taken(self, end: bytes) -> bytes:
+        if not self._held:
+            return end
+        out = b"".join((*self._held, end))
+        self._held.clear()
+        self._size = 0
+        return out
 
 
 def split_events(body: bytes) -> list[bytes]:

@@ -34,6 +34,8 @@ from ..upstream.client import Reply
 LONGEST = 8 * 1024 * 1024
 #: Characters of a provider's error message.
 LONGEST_MESSAGE = 2000
+#: What a stream of events begins with (HTML standard, 9.2.5).
+_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _NO_CHAT = "The provider's response is not a chat completion."
 _JSON = ((b"content-type", b"application/json"),)
 
@@ -151,11 +153,11 @@ class Asking:
         body["stream"] = True
         with_usage = model.provider.name not in upstream.without_stream_options
         sent = orjson.dumps(body | ({"stream_options": {"include_usage": True}} if with_usage else {}))
-        reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, sent, streamed=True)
+        reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, sent, begin=_begin)
         if with_usage and await reply.refuses_stream_options():
             upstream.without_stream_options.add(model.provider.name)
             reply.close()
-            reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body), streamed=True)
+            reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body), begin=_begin)
         return reply
 
     async def _read_whole(self, reply: Reply) -> None:
@@ -230,6 +232,13 @@ class Asking:
                 found = found._replace(prompt_tokens=prompt, completion_tokens=produced)
                 entry.usage_estimated = True
         entry.usage = found
+
+
+async def _begin(reply: Reply) -> None:
+    """Wait for the first bytes of a stream, which is recognised by them under any content type."""
+    await reply.begin()
+    if reply.status == HTTPStatus.OK and reply.begun.lstrip().startswith(_EVENTS):
+        reply.treat_as_events()
 
 
 async def _reserve(

@@ -77,7 +77,7 @@ class Decision(TypedDict):
     spent_usd: Annotated[float | None, Field(description="The cost of the request.")]
     default_usd: Annotated[float | None, Field(description="The cost of the same tokens on the default model.")]
     overhead_ms: Annotated[float | None, Field(description="The time in pgrouter before the provider was called.")]
-    first_token_ms: Annotated[float | None, Field(description="The time until the provider's first byte.")]
+    first_token_ms: Annotated[float | None, Field(description="The time until the provider's answer began.")]
     duration_ms: Annotated[float | None, Field(description="The time from the request to the last byte.")]
     api: Annotated[str | None, Field(description="The API: chat, responses, messages, completions or embeddings.")]
     usage_estimated: Annotated[bool | None, Field(description="Whether tokens are estimates, not the provider's.")]
@@ -89,7 +89,7 @@ class Decision(TypedDict):
     tried_why: Annotated[list[str | None] | None, Field(description="Why each was: chosen, fallback, retry or hedge.")]
     tried_outcome: Annotated[
         list[str | None] | None,
-        Field(description="An HTTP status, timeout, unreachable, open, over_budget or cancelled."),
+        Field(description="An HTTP status, timeout, unreachable, invalid, cut, open, over_budget or cancelled."),
     ]
     tried_ms: Annotated[
         list[float | None] | None, Field(description="Time until the first byte of each, or its failure.")

@@ -13,9 +13,10 @@ from starlette.types import Send
 from ..dialects import Dialect
 from ..dialects.answer_capture import WHOLE, AnswerCapture
 from ..dialects.base import NOT_BEGUN
-from ..dialects.sse import EventSplitter
-from ..dialects.stream_options import without_usage
-from ..errors import RouterError
+from ..dialects.beginning import parsed_or_none
+from ..dialects.sse import ENDS, EventSplitter, WholeEvents, data_of
+from ..dialects.stream_options import UsageFilter
+from ..errors import RouterError, UpstreamUnavailable
 from ..http.responses import send_bytes, send_error
 from ..off_loop import LARGE
 from ..upstream.answer import Answer
@@ -27,6 +28,12 @@ PIECE = 16 * 1024
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+#: What the end of a complete stream has, by API.
+_LAST_MARKS = {
+    "chat": (b"[DONE]", b'"finish_reason":"', b'"finish_reason": "'),
+    "messages": (b"message_stop",),
+    "responses": (b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled"),
+}
 
 Headers = Mapping[str, str]
 
@@ -34,8 +41,8 @@ Headers = Mapping[str, str]
 class Downstream:
     """Sends one answer to the client.
 
-    `started`: the head is sent; `streamed`: the answer is a stream of events; `capture`: the end of the provider's
-    answer, to read its usage from, or the number of its last event.
+    `started`: the head is sent; `streamed`: the answer is a stream of events; `incomplete`: it ended early, which HTTP
+    did not show; `capture`: the end of the provider's answer, to read its usage from, or the number of its last event.
     """
 
     def __init__(self, send: Send, dialect: Dialect) -> None:
@@ -43,6 +50,7 @@ class Downstream:
         self._dialect = dialect
         self.started = False
         self.streamed = False
+        self.incomplete = False
         self.capture: AnswerCapture | None = None
         # Whether the last bytes sent ended an event, and whether the body is uncompressed: else no event can follow.
         self._event_ended = self._uncompressed = True
@@ -67,17 +75,23 @@ class Downstream:
             raise
         return task.result()
 
-    async def relay(self, answer: Answer, headers: Headers, *, drop_usage: bool, keepalive: float) -> None:
+    async def relay(
+        self, answer: Answer, headers: Headers, *, routed: bool, drop_usage: bool, keepalive: float
+    ) -> None:
         """Send an answer on, capturing it.
 
-        `headers`: the router's own; `drop_usage`: remove the usage that the client did not ask for; `keepalive`:
-        seconds between comments in a silent stream, 0: none.
+        `headers`: the router's own; `routed`: its bytes may differ from the provider's; `drop_usage`: remove the usage
+        that the client did not ask for; `keepalive`: seconds between comments in a silent stream, 0: none. Raises
+        `UpstreamUnavailable` if the answer breaks off.
         """
         reply = answer.reply
         assert reply is not None
         encoding = reply.header(b"content-encoding")
         self.capture = AnswerCapture(
-            streamed=reply.streamed, encoding=encoding.decode("latin-1") if encoding else None, dialect=self._dialect
+            streamed=reply.streamed,
+            encoding=encoding.decode("latin-1") if encoding else None,
+            dialect=self._dialect,
+            parsed=reply.parsed,
         )
         if self.started and not reply.streamed:
             await self._as_event(reply, answer.whole)
@@ -103,9 +117,14 @@ class Downstream:
             await self._start(reply.status, raw)
         chunks = reply.chunks() if answer.whole is None else _one(answer.whole)
         if drop_usage:
-            await self._relay_events(chunks, self.capture, keepalive)
+            rest = await self._relay_events(chunks, self.capture, keepalive)
+        elif editable:
+            rest = await self._relay_whole_events(chunks, self.capture, keepalive)
         else:
-            await self._relay_bytes(chunks, self.capture, keepalive)
+            await self._relay_bytes(chunks, self.capture)
+            rest = b""
+        if editable:
+            await self._end(rest, reply, routed=routed)
         await self._send({"type": "http.response.body", "body": b""})
 
     async def relay_uncaptured(self, reply: Reply, headers: Headers) -> None:
@@ -138,8 +157,35 @@ class Downstream:
             await self._body(event if self._event_ended else b"\n\n" + event)
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def _relay_bytes(self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float) -> None:
+    async def _end(self, rest: bytes, reply: Reply, *, routed: bool) -> None:
+        """Send `rest`, with which a stream ended; raise `UpstreamUnavailable` if it was cut within an event.
+
+        If the end of the connection is all that ends the body, its last event has to be that of a complete answer.
+        """
+        assert self.capture is not None
+        if rest.strip() and not _is_complete(rest):
+            self.incomplete = True
+        elif not reply.delimited and reply.status == 200:
+            marks = _LAST_MARKS.get(self._dialect.name)
+            self.incomplete = marks is not None and not self.capture.ends(marks)
+        if self.incomplete and routed:
+            raise UpstreamUnavailable("The provider ended its answer early.")
+        if rest:
+            await self._body(rest)
+
+    async def _relay_bytes(self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture) -> None:
         feed, send = capture.feed, self._send
+        async with aclosing(chunks) as pieces:
+            async for chunk in pieces:
+                feed(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def _relay_whole_events(
+        self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float
+    ) -> bytes:
+        """Send the bytes on unchanged, but hold those that do not end an event; return what was held at the end."""
+        feed, send = capture.feed, self._send
+        events = WholeEvents()
         comments = Comments() if keepalive else None
         async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
@@ -150,19 +196,23 @@ class Downstream:
                 feed(chunk)
                 if comments is not None:
                     comments.feed(chunk)
-                self._event_ended = chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                out = events.feed(chunk)
+                self._event_ended = not events.split
+                if out:
+                    await send({"type": "http.response.body", "body": out, "more_body": True})
+        return events.rest()
 
     async def _relay_events(
         self, chunks: AsyncGenerator[bytes, None], capture: AnswerCapture, keepalive: float
-    ) -> None:
-        """Send the events on one by one, without the usage that only the router asked for."""
+    ) -> bytes:
+        """Send the events on one by one, without the usage that only the router asked for; return what ends none."""
         events = EventSplitter()
+        kept = UsageFilter().feed
         comments = Comments() if keepalive else None
         async with aclosing(paced(chunks, keepalive) if keepalive else chunks) as pieces:
             async for chunk in pieces:
                 if chunk is None:
-                    if comments is not None:
+                    if self._event_ended and comments is not None:
                         await self._body(comments.next)
                     continue
                 capture.feed(chunk)
@@ -172,12 +222,11 @@ class Downstream:
                     if start:
                         # A piece may be thousands of tiny events: other requests run in between.
                         await asyncio.sleep(0)
-                    out = b"".join(map(without_usage, events.feed(chunk[start : start + PIECE])))
+                    out = b"".join(map(kept, events.feed(chunk[start : start + PIECE])))
                     if out:
+                        self._event_ended = out.endswith(ENDS)
                         await self._body(out)
-        rest = without_usage(events.rest())
-        if rest:
-            await self._body(rest)
+        return kept(events.rest())
 
     async def _as_event(self, reply: Reply, whole: bytes | None) -> None:
         """Send an answer that is no stream as one event, because the head of a stream is out already."""
@@ -209,6 +258,15 @@ def _replaced(theirs: Iterable[tuple[bytes, bytes]], own: list[tuple[bytes, byte
     """Return a provider's headers with the router's own in place of those of the same name."""
     names = {name for name, _ in own}
     return [*(each for each in theirs if each[0] not in names), *own]
+
+
+def _is_complete(rest: bytes) -> bool:
+    """Return whether the last lines of a stream are an event that only lacks the empty line behind it, or none."""
+    data = data_of(rest)
+    if not data:
+        # A comment, or a field without data.
+        return b"data" not in rest
+    return data.strip() == b"[DONE]" or parsed_or_none(data) is not None
 
 
 async def _one(body: bytes) -> AsyncGenerator[bytes, None]:

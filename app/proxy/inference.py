@@ -19,6 +19,7 @@ from ..accounting.ledger import decision_id
 from ..catalog import Catalog
 from ..dialects import Dialect
 from ..dialects.model_request import ModelRequest
+from ..dialects.stream_options import asks_for_usage
 from ..entities import Caller, Model
 from ..errors import BadRequest, BudgetSpent, LimitsUnchecked, RateLimited, RouterError, UpstreamUnavailable
 from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_disconnect
@@ -54,6 +55,8 @@ class Inference:
             status = await until_disconnect(receive, serve(exchange), scope)
         except ClientDisconnected:
             status = CLIENT_CLOSED_REQUEST
+            if exchange.failover is not None:
+                exchange.failover.abandoned(exchange.answer)
         except (RouterError, asyncio.CancelledError) as caught:
             error = as_router_error(caught)
             status, code = error.status, error.code
@@ -126,10 +129,10 @@ def _adopt(exchange: Exchange, request: ModelRequest, caller: Caller, plan: Plan
     if plan.routed and request.dialect.name == "chat" and request.streamed:
         options = request.body.get("stream_options")
         # Options that are no object are left for the provider to reject.
-        wants = request.body.get("usage")
-        # The client may ask for it as OpenRouter's clients do.
-        exchange.adds_usage = not (isinstance(wants, dict) and wants.get("include") is True) and (
-            options is None or (isinstance(options, dict) and options.get("include_usage") is not True)
+        exchange.adds_usage = (
+            services.settings.stream_usage
+            and (options is None or isinstance(options, dict))
+            and not asks_for_usage(request.body)
         )
     sender = Sender(
         services.upstream,
@@ -212,8 +215,19 @@ async def serve(exchange: Exchange) -> int:
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
     try:
         async with asyncio.timeout(within):
-            await downstream.relay(answer, exchange.headers_of_answer(), drop_usage=drop_usage, keepalive=keepalive)
+            await downstream.relay(
+                answer,
+                exchange.headers_of_answer(),
+                routed=record.routed,
+                drop_usage=drop_usage,
+                keepalive=keepalive,
+            )
+        (failover.cut if downstream.incomplete else failover.ended)(answer)
+    except UpstreamUnavailable:
+        failover.cut(answer)
+        raise
     except TimeoutError:
+        failover.abandoned(answer)
         raise UpstreamUnavailable("The answer took longer than a request may.", timed_out=True) from None
     finally:
         answer.close()

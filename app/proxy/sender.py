@@ -15,6 +15,7 @@ from ..telemetry.otel import TRACEPARENT
 from ..telemetry.request_record import RequestRecord, Trace
 from ..upstream.client import Reply, Upstream
 from ..upstream.headers import RawHeaders
+from .beginning import begin_named, begin_routed, complete
 
 
 class Sender:
@@ -61,7 +62,20 @@ class Sender:
             reply.close()
             body = await off_loop(request.size, partial(self._written, model))
             reply = await self._send_body(model, headers, body, max(0.001, within + began - time.perf_counter()))
+        if record.routed and not reply.streamed and reply.whole is None:
+            try:
+                await complete(reply, request.dialect, began + within)
+            except BaseException:
+                reply.close()
+                raise
         return reply
+
+    async def _begin(self, reply: Reply) -> None:
+        request = self._request
+        if self._record.routed:
+            await begin_routed(reply, request.dialect, streamed=request.streamed)
+        else:
+            await begin_named(reply, streamed=request.dialect.routed and request.streamed)
 
     def _send_body(self, model: Model, headers: RawHeaders, body: bytes, within: float) -> Coroutine[None, None, Reply]:
         request = self._request
@@ -72,7 +86,7 @@ class Sender:
             headers,
             body,
             within=within,
-            streamed=request.dialect.routed and request.streamed,
+            begin=self._begin,
         )
 
     def _accepts_options(self, model: Model) -> bool:

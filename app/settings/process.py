@@ -107,7 +107,7 @@ class Settings:
         float, Variable("ROUTER_CONNECT_TIMEOUT", "time for connecting to a provider, of each attempt", seconds())
     ] = 5.0
     first_byte_timeout: Annotated[
-        float, Variable("ROUTER_FIRST_BYTE_TIMEOUT", "time until the first byte, of each attempt", seconds())
+        float, Variable("ROUTER_FIRST_BYTE_TIMEOUT", "time until the answer begins, of each attempt", seconds())
     ] = 600.0
     idle_timeout: Annotated[
         float, Variable("ROUTER_IDLE_TIMEOUT", "time between two reads of an answer", seconds())
@@ -120,13 +120,21 @@ class Settings:
     hedge: Annotated[
         float,
         Variable(
-            "ROUTER_HEDGE_SECONDS", "time without a first byte until another model is tried too; 0: off", seconds(0)
+            "ROUTER_HEDGE_SECONDS", "time until another model is tried too, if no answer has begun; 0: off", seconds(0)
         ),
     ] = 0.0
     keepalive: Annotated[
         float,
         Variable("ROUTER_KEEPALIVE_SECONDS", "pause of a stream after which a comment is sent; 0: off", seconds(0)),
     ] = 0.0
+    stream_usage: Annotated[
+        bool,
+        Variable(
+            "ROUTER_STREAM_USAGE",
+            "ask for the usage of routed chat streams (`include_usage`); 0: it is estimated if none comes",
+            switch(),
+        ),
+    ] = True
     other_paths: Annotated[
         bool, Variable("ROUTER_OTHER_PATHS", "passthrough of other paths; 0: they are answered with 404", switch())
     ] = True

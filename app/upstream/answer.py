@@ -17,15 +17,16 @@ WHOLE = 1024 * 1024
 
 @dataclass(slots=True)
 class Answer:
-    """The result of an attempt: `reply`, whose first byte is there, or `error`.
+    """The result of an attempt: `reply`, which has begun, or `error`.
 
-    `whole`: the body of a short reply.
+    `whole`: the body of a short reply; `began`: the beginning of any other, by the clock of the breakers.
     """
 
     attempt: Attempt
     reply: Reply | None = None
     whole: bytes | None = None
     error: UpstreamUnavailable | None = None
+    began: float | None = None
 
     def close(self) -> None:
         """Give up the reply, if there is one."""
@@ -38,10 +39,11 @@ class Answer:
         They are the `Retry-After` of the reply, else `backoff`.
         """
         if self.reply is None:
-            return None if self.error is not None and self.error.timed_out else backoff
-        if self.reply.status not in RETRYABLE:
+            return None if self.error is not None and (self.error.timed_out or self.error.invalid) else backoff
+        headers = dict(self.reply.headers)
+        if self.reply.status not in RETRYABLE or headers.get(b"x-should-retry", b"").lower() == b"false":
             return None
-        asked = retry_after(dict(self.reply.headers))
+        asked = retry_after(headers)
         return backoff if asked is None else asked
 
 
@@ -51,6 +53,8 @@ async def read_if_short(reply: Reply, deadline: float) -> bytes | None:
     While nothing is sent on, another model can still serve if the body breaks off, or does not end before `deadline`
     (by `time.perf_counter`). Raises `UpstreamUnavailable` then.
     """
+    if reply.whole is not None:
+        return reply.whole
     length = reply.header(b"content-length")
     if length is None or not length.isdigit() or int(length) > WHOLE:
         return None

@@ -9,10 +9,11 @@ from ..entities import Model
 
 #: Statuses of transient failures: the same provider may succeed at a retry.
 RETRYABLE = frozenset((408, 409, 429, *range(500, 600)))
-#: Statuses that are the provider's fault and not the request's: another model may succeed.
-PROVIDERS_FAULT = RETRYABLE | {401, 403, 404}
+#: Statuses that are due to the provider, the router's account there or the model, not to the request: another model may
+#: succeed.
+PROVIDERS_FAULT = RETRYABLE | {401, 402, 403, 404, 405, 410}
 
-_FAILURES = frozenset(("timeout", "unreachable", *map(str, PROVIDERS_FAULT)))
+_FAILURES = frozenset(("timeout", "unreachable", "invalid", "cut", *map(str, PROVIDERS_FAULT)))
 
 
 @dataclass(slots=True)
@@ -29,7 +30,8 @@ class Attempt:
     began: float = field(default_factory=time.perf_counter)
     #: Seconds until the answer began, or until the call failed.
     seconds: float = 0.0
-    #: The HTTP status, or `timeout`, `unreachable`, `open` (its circuit breaker), `over_budget`, `cancelled`.
+    #: The HTTP status, or `timeout`, `unreachable`, `invalid` (no answer of the API), `cut` (after its beginning),
+    #: `open` (its circuit breaker), `over_budget`, `cancelled`.
     outcome: str = "cancelled"
 
     def end(self, outcome: str) -> None:

@@ -19,6 +19,8 @@ OF_ONE_TENANT = 3
 #: Seconds that a breaker stays open at first, and at most; the time doubles with each probe that fails.
 PAUSE = 10.0
 LONGEST = 120.0
+#: Seconds that a client has to wait in vain before its disconnect counts as a failure of the model.
+WAIT = 0.25
 #: Tenants whose failures of a model are remembered.
 TENANTS = 1000
 
@@ -39,6 +41,10 @@ class _State:
     pause: float = PAUSE
     until: float = 0.0
     probing: bool = False
+    #: When another probe may be sent, because the answer of this one has begun but goes on.
+    probe_until: float = float("inf")
+    #: Those of the failures that are clients that left while they waited.
+    waited: int = 0
 
 
 @dataclass(slots=True)
@@ -48,6 +54,8 @@ class _Model:
     until: float = 0.0
     #: Increases with every answer.
     era: int = 0
+    #: Time of the last failure.
+    failed: float = 0.0
     tenants: dict[int, _State] = field(default_factory=dict)
 
 
@@ -58,6 +66,8 @@ class Breakers:
     probe, is let through; its success closes the breaker, its failure opens it for twice as long. (M. Nygard, Release
     It!, 2007.) After the pause of a breaker of all tenants each tenant has a probe of its own, so that none can keep it
     open; the first success closes it for all.
+
+    An answer that is sent on while it arrives counts when it has ended: as a success, or as a failure if it was cut.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,17 +94,30 @@ class Breakers:
                 return False
             state = self._state(known, tenant)
             state.until = known.until
-        elif state.probing or self._clock() < state.until:
+        elif self._clock() < (state.probe_until if state.probing else state.until):
             return False
-        state.probing = True
+        state.probing, state.probe_until = True, float("inf")
         return True
 
-    def record_success(self, provider: str, model: str, tenant: int = 0) -> None:
-        """Record an answer."""
+    def record_begin(self, provider: str, model: str, tenant: int = 0) -> float:
+        """Record an answer that has begun and goes on; return the time, for `record_success` at its end."""
+        now = self._clock()
+        known = self._models.get((provider, model)) if self._models else None
+        state = known.tenants.get(tenant) if known is not None else None
+        if state is not None:
+            # The model does not hang. If this is a probe, it may take minutes, and others need not wait for its end.
+            state.failures, state.recent = state.failures - state.waited, max(0, state.recent - state.waited)
+            state.waited = 0
+            if state.probing:
+                state.probe_until = now + PAUSE
+        return now
+
+    def record_success(self, provider: str, model: str, tenant: int = 0, began: float | None = None) -> None:
+        """Record an answer. If the model has failed since it `began`, it says nothing of how the model is now."""
         if not self._models:
             return
         known = self._models.get((provider, model))
-        if known is None:
+        if known is None or (began is not None and began < known.failed):
             return
         known.tenants.pop(tenant, None)
         known.era += 1
@@ -106,6 +129,7 @@ class Breakers:
         """Record a failure. If the answer has `Retry-After`, open for `retry_after` seconds, `LONGEST` at most."""
         known = self._models.setdefault((provider, model), _Model())
         state = self._state(known, tenant)
+        known.failed = self._clock()
         waits = retry_after is not None and retry_after >= 1
         state.failures += 1
         if state.era != known.era:
@@ -135,6 +159,13 @@ class Breakers:
     def reset(self) -> None:
         """Close all breakers."""
         self._models.clear()
+
+    def record_waiting(self, provider: str, model: str, tenant: int = 0) -> None:
+        """Record that a client left after `WAIT` seconds or more, while no answer had begun."""
+        self.record_failure(provider, model, tenant=tenant)
+        known = self._models.get((provider, model))
+        if known is not None:
+            self._state(known, tenant).waited += 1
 
     def states(self) -> Iterator[tuple[str, str, int]]:
         """Yield provider, model and `CLOSED`, `HALF_OPEN` or `OPEN` of each model whose last request failed.
@@ -186,9 +217,17 @@ class TenantBreakers:
         """Return as `Breakers.allows` does."""
         return self._breakers.allows(provider, model, self._tenant)
 
-    def record_success(self, provider: str, model: str) -> None:
-        """Record an answer."""
-        self._breakers.record_success(provider, model, self._tenant)
+    def record_begin(self, provider: str, model: str) -> float:
+        """Record an answer that has begun and goes on, as `Breakers.record_begin` does."""
+        return self._breakers.record_begin(provider, model, self._tenant)
+
+    def record_success(self, provider: str, model: str, began: float | None = None) -> None:
+        """Record an answer, as `Breakers.record_success` does."""
+        self._breakers.record_success(provider, model, self._tenant, began)
+
+    def record_waiting(self, provider: str, model: str) -> None:
+        """Record a client that left while it waited, as `Breakers.record_waiting` does."""
+        self._breakers.record_waiting(provider, model, self._tenant)
 
     def record_failure(
         self, provider: str, model: str, retry_after: float | None = None, status: int | None = None

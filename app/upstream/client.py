@@ -6,18 +6,19 @@ import asyncio
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from ..entities import Provider
 from ..errors import UpstreamUnavailable
+from .connector import Connector, reused
 from .headers import Forwarding, RawHeaders, named_in_connection, relayed
 
-#: What a stream of events begins with (HTML standard, 9.2.5).
-_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 #: Bytes of an error in which the name of the field that is refused is looked for.
 ERROR_BYTES = 16 * 1024
 #: Bytes from which on a body is written in pieces.
@@ -27,21 +28,32 @@ LARGE = 1024 * 1024
 _KEY_IN_QUERY = re.compile(rb"(?:key|token|auth|secret|sig)[^=&]*=", re.IGNORECASE)
 #: Headers of a request whose body is sent unpacked and whose answer has to be uncompressed: the router writes its own.
 _OF_CODINGS = (b"accept-encoding", b"content-encoding")
+#: Longest line and most lines in the head of an answer, so that proxies and gateways on the way may add theirs.
+LONGEST_LINE, MOST_LINES = 64 * 1024, 1000
+#: Seconds within which a provider's close crosses a request on a reused connection; later, it had received the request.
+STALE = 1.0
 #: A complete body, or one that is forwarded as it arrives.
 Body = bytes | AsyncIterator[bytes] | None
 
 
 class Reply:
-    """A provider's answer whose first byte has arrived; must be closed, whether it was read or not."""
+    """A provider's answer that has begun; must be closed, whether it was read or not."""
 
-    __slots__ = ("_begun", "_events", "_response", "headers", "status")
+    __slots__ = ("_begun", "_events", "_response", "faulty", "headers", "parsed", "status", "whole")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._begun = b""
         self._events = False
+        #: The HTTP status; of an error that came under status 200, the one that it stands for.
         self.status = response.status
         self.headers = relayed(response.raw_headers)
+        #: The whole body, if it was read before any of it goes on.
+        self.whole: bytes | None = None
+        #: The same, parsed.
+        self.parsed: dict[str, Any] | None = None
+        #: Whether it is an error that came under status 200.
+        self.faulty = False
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header `name` (lower case), else None."""
@@ -53,30 +65,63 @@ class Reply:
         return self._events or (self.header(b"content-type") or b"").startswith(b"text/event-stream")
 
     @property
+    def delimited(self) -> bool:
+        """Whether HTTP marks the end of the body; else the end of the connection is all there is."""
+        headers = self._response.headers
+        return "content-length" in headers or "transfer-encoding" in headers
+
+    @property
     def arrived(self) -> bool:
         """Whether the whole body has arrived."""
         return self._response.content.is_eof()
 
     async def begin(self) -> None:
         """Wait for the first bytes of the body. Raises `UpstreamUnavailable` if the provider aborts the answer."""
+        self._begun += await self._next()
+
+    async def begin_until(self, decides: Callable[[bytes], bool], most: int) -> bool:
+        """Read the body until `decides` returns True for a chunk; return whether it did, before the end.
+
+        The same after `most` bytes. What was read is returned again by `chunks` and `read`.
+        """
+        pieces, size = [self._begun] if self._begun else [], len(self._begun)
         try:
-            self._begun = await self._response.content.readany()
+            while chunk := await self._next():
+                pieces.append(chunk)
+                size += len(chunk)
+                if decides(chunk) or size > most:
+                    return True
+            return False
+        finally:
+            self._begun = b"".join(pieces)
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of the body that were read so far, before any of it goes on."""
+        return self._begun
+
+    def treat_as_events(self) -> None:
+        """Treat the answer as a stream of events, whatever its content type is."""
+        self._events = True
+
+    def become(self, status: int, body: bytes) -> None:
+        """Replace the answer by an error of that status and body, which came in its place."""
+        self.status, self.whole, self.faulty, self._events = status, body, True, False
+        dropped = (b"content-type", b"content-length", b"content-encoding", b"cache-control")
+        self.headers = [each for each in self.headers if each[0] not in dropped]
+        self.headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._response.content.readany()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
-
-    async def recognise_events(self) -> None:
-        """Treat the answer as a stream of events if it begins as one, whatever its content type is."""
-        await self.begin()
-        self._events = self._begun.lstrip().startswith(_EVENTS)
 
     async def peek(self, most: int) -> bytes:
         """Return up to about `most` bytes of the body; they are returned again by `chunks` and `read`."""
-        content = self._response.content
-        try:
-            while len(self._begun) < most and not content.at_eof():
-                self._begun += await content.readany()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise UpstreamUnavailable("The provider aborted its answer.", timed_out=_timed_out(error)) from error
+        if len(self._begun) < most and not self._response.content.at_eof():
+            size = len(self._begun)
+            await self.begin_until(lambda _: False, max(size, most - 1))
         return self._begun
 
     async def refuses_stream_options(self) -> bool:
@@ -144,6 +189,8 @@ class Upstream:
         self._idle_timeout = idle_timeout
         self._environ = environ
         self._session: aiohttp.ClientSession | None = None
+        # Opens a connection for each request, and closes it.
+        self._fresh: aiohttp.ClientSession | None = None
         self._urls: dict[tuple[str, str, bytes], URL] = {}
         self._forwarding = Forwarding(forwarded_headers)
         # Header names of clients, decoded once; None: not forwarded. Requests for plain answers have a table of theirs.
@@ -154,18 +201,26 @@ class Upstream:
 
     async def open(self) -> None:
         """Create the connection pool."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
+        self._session = self._new_session(Connector(limit=0, keepalive_timeout=30, ttl_dns_cache=60))
+        self._fresh = self._new_session(aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=60))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
+
+    def _new_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=self._idle_timeout),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+            max_headers=MOST_LINES,
         )
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
 
     async def send(
         self,
@@ -179,57 +234,65 @@ class Upstream:
         within: float = float("inf"),
         extra: Iterable[tuple[str, str]] = (),
         plain: bool = True,
-        streamed: bool = False,
+        begin: Callable[[Reply], Awaitable[None]] | None = None,
     ) -> Reply:
         """Send a request to a provider at `path` below its base URL, and return the answer once it has begun.
 
         Those of the client's `headers` that `Forwarding` allows are forwarded; `extra` headers are added. `plain`: the
-        body is uncompressed, and the answer has to be, because it will be parsed. `streamed`: the request asks for a
-        stream, so that one is recognised under any content type. `within`: seconds until the answer begins, if less
-        than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count from its last
-        piece. Raises `UpstreamUnavailable`.
+        body is uncompressed, and the answer has to be, because it will be parsed. `begin`: reads the answer until it
+        has begun; by default that is its head, and of a plain stream the first bytes too. `within`: seconds until then,
+        if less than the client's `first_byte_timeout`; for a body that is forwarded as it arrives they count from its
+        last piece. If a reused connection ends just when the request is sent, a new one is tried. Raises
+        `UpstreamUnavailable`.
         """
         assert self._session is not None, "open() comes first"
         sent = self._forwarded(headers, plain)
         sent += extra
         sent += credentials(provider.key_variable, provider.key_header, self._environ)
-        if isinstance(body, bytes):
-            # A large body is written in pieces, so that other requests run in between.
-            data: object = body if len(body) <= LARGE else io.BytesIO(body)
-        else:
-            data = body
         longest = min(self._first_byte_timeout, within)
         response: aiohttp.ClientResponse | None = None
         try:
             async with asyncio.timeout(longest) as timer:
-                if isinstance(body, AsyncIterator):
-                    data = _restart_timeout(body, timer, longest)
-                response = await self._session.request(
-                    method,
-                    self._url(provider.base_url, path, query),
-                    data=data,
-                    headers=sent,
-                    allow_redirects=False,
-                )
+                given = _restart_timeout(body, timer, longest) if isinstance(body, AsyncIterator) else body
+                response = await self._request(method, self._url(provider.base_url, path, query), given, sent)
                 reply = Reply(response)
-                if plain and reply.streamed:
+                if begin is not None:
+                    await begin(reply)
+                elif plain and reply.streamed:
                     # If the provider fails before the first event, another model can still serve the request.
                     await reply.begin()
-                elif streamed and reply.status == 200 and reply.header(b"content-encoding") is None:
-                    await reply.recognise_events()
         except BaseException as error:
             if response is not None:
                 response.close()
             if not isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
                 raise
-            timed_out = _timed_out(error)
-            failure = "did not answer in time" if timed_out else "cannot be reached"
-            raise UpstreamUnavailable(f"The provider {provider.name!r} {failure}.", timed_out=timed_out) from error
+            timed_out, invalid = _timed_out(error), isinstance(error, aiohttp.ClientResponseError)
+            failure = "sent no valid HTTP answer" if invalid else "cannot be reached"
+            failure = "did not answer in time" if timed_out else failure
+            raise UpstreamUnavailable(
+                f"The provider {provider.name!r} {failure}.", timed_out=timed_out, invalid=invalid
+            ) from error
         if not 200 <= response.status < 600:
             # 1xx switches protocols, which no client requested; 600 and over is no HTTP status.
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return reply
+
+    async def _request(
+        self, method: str, url: URL, body: Body, headers: list[tuple[str, str]]
+    ) -> aiohttp.ClientResponse:
+        """Send a request; if a reused connection was just closed and nothing came, send it once more on a new one."""
+        assert self._session is not None
+        reused.set(False)
+        began = time.monotonic()
+        try:
+            return await self._session.request(method, url, data=_data(body), headers=headers, allow_redirects=False)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
+            # A body that is forwarded as it arrives is gone.
+            if not reused.get() or isinstance(body, AsyncIterator) or time.monotonic() - began > STALE:
+                raise
+        assert self._fresh is not None
+        return await self._fresh.request(method, url, data=_data(body), headers=headers, allow_redirects=False)
 
     def sends_access(self, headers: RawHeaders, query: bytes) -> bool:
         """Return whether a request sends on something of the client's that may grant or deny access.
@@ -274,6 +337,11 @@ class Upstream:
             if len(self._urls) < 1000:
                 self._urls[base, path, query] = url
         return url
+
+
+def _data(body: Body) -> object:
+    """Return a body for aiohttp: a large one is written in pieces, so that other requests run in between."""
+    return body if not isinstance(body, bytes) or len(body) <= LARGE else io.BytesIO(body)
 
 
 async def _restart_timeout(body: AsyncIterator[bytes], timer: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:

@@ -12,11 +12,12 @@ from ..errors import UpstreamUnavailable
 from .answer import Answer, read_if_short
 from .attempt import PROVIDERS_FAULT, RETRYABLE, Attempt
 from .backoff import backoff, retry_after
-from .breaker import TenantBreakers
+from .breaker import WAIT, TenantBreakers
 from .client import Reply
+from .rejection import may_hold_more, other_model_may_serve, too_long
 
 #: Statuses that count as a failure of the model, whatever the request.
-_UNHEALTHY = frozenset((401, 408, 429, *range(500, 600)))
+_UNHEALTHY = frozenset((401, 408, 410, 429, *range(500, 600)))
 #: Models that are due for a retry within so many seconds of the first are retried together.
 TOGETHER = 0.05
 
@@ -94,6 +95,8 @@ class Failover:
                         if self._good(answer):
                             return answer
                         wait = answer.retry_delay(delay)
+                        if self._routed and too_long(answer):
+                            queue = [each for each in queue if may_hold_more(each, answer.attempt.model)]
                         if wait is not None:
                             retries.append((time.perf_counter() + wait, answer.attempt.model))
                 assert failed is not None
@@ -118,6 +121,28 @@ class Failover:
             # Its traceback refers to this frame, which must not refer back: that would be a cycle.
             del error
 
+    def ended(self, answer: Answer) -> None:
+        """Record that an answer has come to its regular end."""
+        if answer.began is not None:
+            model = answer.attempt.model
+            self._breakers.record_success(model.provider.name, model.name, answer.began)
+
+    def cut(self, answer: Answer) -> None:
+        """Record that an answer that had begun broke off."""
+        if answer.began is not None:
+            model = answer.attempt.model
+            answer.attempt.outcome = "cut"
+            self._breakers.record_failure(model.provider.name, model.name)
+
+    def abandoned(self, answer: Answer | None) -> None:
+        """Record that the client has left: before an answer had begun, that is a mark against those it waited for."""
+        if answer is not None:
+            self._breakers.record_abort(answer.attempt.model.provider.name, answer.attempt.model.name)
+            return
+        for attempt in self.attempts:
+            if attempt.outcome == "cancelled" and attempt.seconds >= WAIT:
+                self._breakers.record_waiting(attempt.model.provider.name, attempt.model.name)
+
     def skip_over_budget(self, models: Sequence[Model]) -> None:
         """Record models of the plan that the caller's budget does not cover."""
         for model in models:
@@ -132,8 +157,10 @@ class Failover:
         self.attempts.append(attempt)
 
     def _good(self, answer: Answer) -> bool:
-        bad = PROVIDERS_FAULT if self._routed else RETRYABLE
-        return answer.reply is not None and answer.reply.status not in bad
+        reply = answer.reply
+        if reply is None or not self._routed:
+            return reply is not None and reply.status not in RETRYABLE
+        return not (reply.faulty or reply.status in PROVIDERS_FAULT or other_model_may_serve(answer))
 
     async def _try(self, model: Model, why: str) -> Answer:
         attempt = Attempt(model, why, self._arrived)
@@ -143,7 +170,7 @@ class Failover:
             reply = await self._send(model, max(0.001, self.deadline - time.perf_counter()))
             whole = await read_if_short(reply, self.deadline)
         except UpstreamUnavailable as error:
-            attempt.end("timeout" if error.timed_out else "unreachable")
+            attempt.end(error.outcome)
             self._breakers.record_failure(provider, model.name)
             return Answer(attempt, error=error)
         except BaseException:
@@ -153,11 +180,13 @@ class Failover:
         attempt.end(str(reply.status))
         if reply.status in _UNHEALTHY:
             self._breakers.record_failure(provider, model.name, retry_after(dict(reply.headers)), reply.status)
-        elif reply.status < 400:
-            self._breakers.record_success(provider, model.name)
-        else:
+        elif reply.status >= 400:
             # The request is faulty, as the provider states: that tells nothing of the model.
             self._breakers.record_nothing(provider, model.name)
+        elif whole is None:
+            return Answer(attempt, reply, began=self._breakers.record_begin(provider, model.name))
+        else:
+            self._breakers.record_success(provider, model.name)
         return Answer(attempt, reply, whole)
 
     async def _hedged(self, model: Model, second: Model, why: str) -> tuple[list[Answer], bool]:
@@ -185,3 +214,5 @@ class Failover:
             for late in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(late, Answer) and not any(late is each for each in kept):
                     late.close()
+                    if late.began is not None:
+                        self.abandoned(late)

@@ -148,7 +148,7 @@ comment on column router.decisions.duration_ms is 'Time from the request''s arri
 comment on column router.decisions.api is 'API of the request: chat, responses, messages, completions, embeddings; NULL: chat.';
 comment on column router.decisions.tried is 'The models that were called or skipped, in order; NULL: model_id was called once, with the result in status.';
 comment on column router.decisions.tried_why is 'Why each was called or skipped: chosen, fallback, retry, hedge.';
-comment on column router.decisions.tried_outcome is 'The outcome of each: an HTTP status, timeout, unreachable, open (skipped, because it failed too often), over_budget, cancelled.';
+comment on column router.decisions.tried_outcome is 'The outcome of each: an HTTP status, timeout, unreachable, invalid (no answer of its API), cut (after its beginning), open (skipped, because it failed too often), over_budget, cancelled.';
 comment on column router.decisions.tried_ms is 'Time until each began its answer or failed.';
 comment on column router.decisions.usage_estimated is 'True: the provider reported no usage, or not all of it, and the token counts are estimates.';
 comment on column router.decisions.usage_unexplained is 'Why the provider''s usage fits no known convention: shape (unknown names), invalid (a count is no whole number), partial (a count is missing), total (the counts do not add up to it), zero (nothing was counted). The token counts are then the dearer reading. NULL: it fits, or there is none.';

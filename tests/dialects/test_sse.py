@@ -113,6 +113,8 @@ def test_exactly_the_usage_goes(fields: dict[str, Any], used: Any, chance: rando
         ('{"id":"a","choices":[{"x":1.50}],"usage":null}', '{"id":"a","choices":[{"x":1.50}]}'),
         ('{"choices":[{}], "usage": null,"obfuscation":"x"}', '{"choices":[{}],"obfuscation":"x"}'),
         ('{ "usage" :null , "choices":[1.0] }', '{ "choices":[1.0] }'),
+        ('{"choices":[],"usage":{"a":{"usage":1}} ,"big":123456789012345678901234567890}',
+         '{"choices":[] ,"big":123456789012345678901234567890}'),
         ('{"choices":[],"usage":{"a":{"usage":1}} ,"x":{"big":123456789012345678901234567890}}',
          '{"choices":[] ,"x":{"big":123456789012345678901234567890}}'),
         ('{"choices":[],"usage":{"prompt_tokens":1},"timings":{"predicted_ms":1.50}}',

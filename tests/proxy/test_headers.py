@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.upstream.headers import Forwarding, relayed
 from tests.support.proxy import STRONG, Proxy, ProxyFactory
 from tests.support.raw_http import Asked, exchange
-from tests.support.raw_provider import OK, provider, served_by
+from tests.support.raw_provider import COMPLETION, OK, provider, served_by
 
 #: Method and path of a routed, an explicit and a passthrough request.
 WAYS = [("POST", "/v1/chat/completions", "auto"), ("POST", "/v1/chat/completions", STRONG), ("GET", "/v1/files", "")]
@@ -110,7 +110,7 @@ async def test_headers_of_the_providers_host_and_hop_stay_with_it(
     proxy: Proxy, method: str, path: str, model: str
 ) -> None:
     more = b"\r\n".join([*OF_THE_HOST, b"X-RateLimit-Remaining-Tokens: 5", b"CF-Ray: abc", b"X-Request-Id: theirs"])
-    async with listened(proxy, OK.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n\r\n")):
+    async with listened(proxy, COMPLETION.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n\r\n")):
         came = await exchange(proxy.url, proxy.key, request(method, path, model, ()))
     got = {name for name, _ in came.headers}
     assert got & {line.partition(b":")[0].lower() for line in OF_THE_HOST} == set()

@@ -32,7 +32,7 @@ async def until(found: Callable[[], Any], what: str) -> Any:
 async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
     proxy: Proxy, upstream: Running, api: str, model: str
 ) -> None:
-    _, body = await stream(proxy, api, "die-after=4;gap=0.01", model)
+    _, body = await stream(proxy, api, "die-after=6;gap=0.01", model)
     *events, last = cut(body)
     assert len(events) >= 3
     said = orjson.loads(data_of(last))
@@ -58,7 +58,7 @@ async def test_a_stream_that_dies_ends_with_an_error_event_of_its_api(
 
 async def test_a_stream_that_dies_within_an_event_does_not_join_the_error_to_it(proxy: Proxy) -> None:
     async def says(writer: asyncio.StreamWriter) -> None:
-        half = b'data: {"choices":[]}\n\ndata: {"choi'
+        half = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choi'
         writer.write(b"%x\r\n%b\r\n" % (len(half), half))
         await writer.drain()
 
@@ -66,7 +66,9 @@ async def test_a_stream_that_dies_within_an_event_does_not_join_the_error_to_it(
         await redirected(proxy, url)
         for model in (STRONG, "auto"):
             _, body = await stream(proxy, model=model)
-            assert orjson.loads(data_of(cut(body)[-1]))["error"]["code"] == "upstream_unavailable", model
+            first, last = cut(body)
+            assert first.endswith(b'"a"}}]}\n\n'), "the half event is not sent"
+            assert orjson.loads(data_of(last))["error"]["code"] == "upstream_unavailable", model
 
 
 async def test_the_end_of_a_stream_is_kept(proxy: Proxy) -> None:

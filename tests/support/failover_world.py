@@ -25,6 +25,8 @@ class Said:
     def __init__(self, status: int, *, stalls: bool = False, **headers: Any) -> None:
         self.status, self.stalls, self.closed = status, stalls, False
         self.arrived = not stalls
+        self.whole: bytes | None = None
+        self.faulty = False
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.headers = [(b"content-length", b"2"), *((n.encode(), v.encode()) for n, v in named.items())]
 

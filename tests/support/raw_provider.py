@@ -11,6 +11,8 @@ from app.store import providers
 from tests.support.proxy import Proxy
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+#: A chat completion, for routed requests.
+COMPLETION = b'HTTP/1.1 200 OK\r\ncontent-length: 44\r\n\r\n{"choices":[{"message":{"content":"Yes."}}]}'
 Serve = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

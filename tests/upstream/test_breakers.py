@@ -233,3 +233,66 @@ async def test_a_request_says_nothing_of_a_model_by_its_own_fault() -> None:
         fail(breakers, 0, 1)
         assert not breakers.of(0).allows("p", "a"), fault
         breakers.reset()
+
+
+# ---- answers that go on, and clients that leave
+
+
+def test_answers_that_are_cut_open_the_breaker_although_each_had_begun() -> None:
+    breakers = Breakers(Clock())
+    for _ in range(FAILURES):
+        assert breakers.allows("p", "a")
+        breakers.record_begin("p", "a")
+        breakers.record_failure("p", "a")
+    assert state(breakers) == OPEN
+
+
+def test_the_end_of_an_answer_that_began_before_a_failure_closes_nothing() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    began = breakers.record_begin("p", "a")
+    clock.now += 1
+    for _ in range(FAILURES):
+        breakers.record_failure("p", "a")
+    breakers.record_success("p", "a", began=began)
+    assert state(breakers) == OPEN
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.record_success("p", "a", began=breakers.record_begin("p", "a"))
+    assert state(breakers) == CLOSED
+
+
+def test_a_probe_whose_answer_goes_on_holds_up_others_for_one_pause() -> None:
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+    breakers.record_begin("p", "a")
+    assert not breakers.allows("p", "a")
+    clock.now += PAUSE
+    assert breakers.allows("p", "a")
+
+
+def test_clients_that_wait_in_vain_are_marks_for_their_own_tenant() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    for _ in range(FAILURES):
+        breakers.record_waiting("p", "a", 7)
+    assert not breakers.allows("p", "a", 7)
+    assert breakers.allows("p", "a", 8)
+    assert breakers.allows("p", "a")
+    clock.now += PAUSE
+    assert [breakers.allows("p", "a", 7) for _ in range(2)] == [True, False]
+    breakers.record_begin("p", "a", 7)
+    assert state(breakers) == HALF_OPEN
+    breakers.record_success("p", "a", 7)
+    assert breakers.allows("p", "a", 7)
+
+
+def test_an_answer_ends_the_count_of_marks() -> None:
+    breakers = Breakers(Clock())
+    for _ in range(3):
+        for _ in range(FAILURES - 1):
+            breakers.record_waiting("p", "a", 7)
+        breakers.record_success("p", "a", 7)
+    assert breakers.allows("p", "a", 7)
