@@ -16,6 +16,7 @@ from ..accounting.ledger import Entry, decision_id
 from ..dialects import CHAT
 from ..dialects.answer_capture import AnswerCapture, is_parsed_soon
 from ..dialects.base import object_at
+from ..dialects.beginning import FIELDS
 from ..dialects.model_request import ModelRequest
 from ..dialects.prompt import prompt_tokens
 from ..dialects.sse import EventSplitter, data_of
@@ -34,8 +35,6 @@ from ..upstream.client import Reply
 LONGEST = 8 * 1024 * 1024
 #: Characters of a provider's error message.
 LONGEST_MESSAGE = 2000
-#: What a stream of events begins with (HTML standard, 9.2.5).
-_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _NO_CHAT = "The provider's response is not a chat completion."
 _JSON = ((b"content-type", b"application/json"),)
 
@@ -237,7 +236,7 @@ class Asking:
 async def _begin(reply: Reply) -> None:
     """Wait for the first bytes of a stream, which is recognised by them under any content type."""
     await reply.begin()
-    if reply.status == HTTPStatus.OK and reply.begun.lstrip().startswith(_EVENTS):
+    if reply.status == HTTPStatus.OK and reply.begun.lstrip().startswith(FIELDS):
         reply.treat_as_events()
 
 
