@@ -72,6 +72,8 @@ async def _as_tenant(admin: Operator) -> None:
         await call("GET", "/v1/router/savings")
         await call("POST", "/v1/router/backtest", {"settings": {"n0": 3}, "seconds": 2})
         memories = await call("GET", "/v1/router/memories?limit=1")
+        await call("GET", "/v1/router/memories/graph")
+        await call("GET", "/v1/router/memories/graph/edges")
         await call("DELETE", f"/v1/router/memories/{memories['data'][0]['id']}")
         await call("DELETE", "/v1/router/memories?all=true")
 

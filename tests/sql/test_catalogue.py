@@ -33,6 +33,8 @@ AS_OWNER = {
 #: Functions with settings of their own, for their plans.
 PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
+    "_edges": ["plan_cache_mode=force_custom_plan"],
+    "memory_nodes": ["plan_cache_mode=force_custom_plan"],
     "_curve": ["enable_nestloop=off"],
     # Names in definitions are qualified by schemas that are not in the path.
     "_schema_facts": ["search_path=pg_catalog, pg_temp"],

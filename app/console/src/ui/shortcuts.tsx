@@ -9,6 +9,8 @@ export interface Shortcut {
   /** For the list; default: `key`. */
   shown?: string;
   what: string;
+  /** The key is left to the browser while this is false. */
+  when?: () => boolean;
   run: (event: KeyboardEvent) => void;
 }
 
@@ -32,7 +34,7 @@ export function useShortcuts(shortcuts: Shortcut[]): void {
     listed.value = shortcuts;
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || taken(event)) return;
-      const found = shortcuts.find((each) => each.key === event.key);
+      const found = shortcuts.find((each) => each.key === event.key && each.when?.() !== false);
       if (!found) return;
       event.preventDefault();
       found.run(event);

@@ -2,14 +2,7 @@
 import type { Neighbour } from "../../api/types";
 import { colourOf } from "../../lib/models";
 import { radial } from "../../lib/radial";
-
-/** A score from which an answer counts as good. */
-const GOOD = 0.75;
-
-/** The first of `models`, cheapest first, whose answer was good. */
-export function sufficient(neighbour: Neighbour, models: readonly string[]): string | null {
-  return models.find((model) => (neighbour.scores[model] ?? 0) >= GOOD) ?? null;
-}
+import { sufficient } from "../../lib/sufficient";
 
 interface Props {
   neighbours: readonly Neighbour[];
