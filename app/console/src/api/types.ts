@@ -32,6 +32,4 @@ export type ModelEntry = Schemas["ModelEntry"];
 export type ProviderEntry = Schemas["ProviderEntry"];
 export type LimitEntry = Schemas["LimitEntry"];
 export type BreakerEntry = Schemas["BreakerEntry"];
-export type Memory = Schemas["Memory"];
-export type Taught = Schemas["Taught"];
 export type Judged = Schemas["Judged"];
