@@ -14,6 +14,8 @@ from tests.support.separable_prompts import easy, lessons
 
 #: Not a success, because the database is away.
 AWAY = Promise("GET", "/readyz", 503)
+#: Needs a provider that judges, as that of test_judge.py.
+JUDGED = Promise("POST", "/v1/router/preferences/judge", 200)
 
 
 def test_a_response_that_does_not_fit_is_detected() -> None:
@@ -30,7 +32,7 @@ async def test_every_operation_returns_what_its_model_declares(admin: Operator) 
     contract.compared.clear()
     await _as_tenant(admin)
     await _as_operator(admin)
-    assert set(MODELS) - contract.compared == {AWAY}
+    assert set(MODELS) - contract.compared == {AWAY, JUDGED}
 
 
 async def _as_tenant(admin: Operator) -> None:

@@ -40,3 +40,4 @@ export type ModelEntry = Schemas["ModelEntry"];
 export type ProviderEntry = Schemas["ProviderEntry"];
 export type LimitEntry = Schemas["LimitEntry"];
 export type BreakerEntry = Schemas["BreakerEntry"];
+export type Judged = Schemas["Judged"];

@@ -11,6 +11,11 @@ export function tenantId(name: string): string {
   return `(select tenant_id from router.tenants where name = ${literal(name)})`;
 }
 
+/** The row of a policy in the overview: its settings and the size of its memory. */
+export function overviewSql(tenant: string, policy: string): string {
+  return `select * from router.overview where tenant = ${literal(tenant)} and policy = ${literal(policy)};`;
+}
+
 /** A word of a POSIX shell. */
 export function shellWord(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;

@@ -17,11 +17,15 @@ export interface Shortcut {
 const listed = signal<Shortcut[]>([]);
 const open = signal(false);
 
-function writing(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    target.closest("input, textarea, select, [contenteditable], dialog") !== null
-  );
+/** Keys that a slider reacts to itself. */
+const OF_SLIDERS = /^(Arrow.*|Home|End|PageUp|PageDown)$/;
+
+/** Whether the element that has the focus reacts to the key itself. */
+function taken({ target, key }: KeyboardEvent): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.matches("input[type=range]")) return OF_SLIDERS.test(key);
+  if (target.closest("input, textarea, select, [contenteditable], dialog") !== null) return true;
+  return key === "Enter" && target.closest("button, a, summary") !== null;
 }
 
 /** React to keys while the component is shown, except in a field. */
@@ -29,7 +33,7 @@ export function useShortcuts(shortcuts: Shortcut[]): void {
   useEffect(() => {
     listed.value = shortcuts;
     const press = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || writing(event.target)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || taken(event)) return;
       const found = shortcuts.find((each) => each.key === event.key && each.when?.() !== false);
       if (!found) return;
       event.preventDefault();
@@ -46,7 +50,7 @@ export function showShortcuts(): void {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.key === "?" && !writing(event.target)) open.value = true;
+  if (event.key === "?" && !taken(event)) open.value = true;
 });
 
 export function ShortcutList() {
