@@ -206,5 +206,6 @@ comment on function router.calibrate is
 'Choose the settings with which a policy keeps p_target of its default model''s quality at the least cost.
 Chooses alpha, and with p_tune also k, tau, n0 and n0_task. The bootstrap bound of the quality ratio on p_sample
 held-out memories must exceed the target at p_confidence. p_write: update the policy, and add a row to calibrations and
-to policy_changes (p_by: admin, cli or psql; p_key: the tenant''s key); otherwise the settings are only returned. Raises RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if
-the memory does not support the target, with the best target that it supports.';
+to policy_changes (p_by: admin, cli or psql; p_key: the tenant''s key); otherwise the settings are only returned. Raises
+RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if the memory does not support the target, with the
+best target that it supports.';

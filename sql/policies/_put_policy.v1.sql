@@ -76,4 +76,4 @@ end;
 $$;
 
 comment on function router_internal._put_policy is
-'Add or change a policy as put_policy does, without an entry in policy_changes.';
+'Add or change a policy as put_policy does, without an entry in policy_changes. Raises RT003 and RT004 as it does.';

@@ -29,8 +29,6 @@ TABLE = {
     "GET /v1/router/memories/export": "teach",
     "GET /v1/router/status": "teach",
     "GET /v1/router/memories": "teach",
-    "GET /v1/router/memories/graph": "teach",
-    "GET /v1/router/memories/graph/edges": "teach",
     "DELETE /v1/router/memories": "manage",
     "DELETE /v1/router/memories/{memory_id}": "manage",
     "POST /v1/router/explain": "teach",
