@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS ?= embedded,dev
+# The console is built by the machine's Node.js if it is 20.19 or newer and has npm, else by one from PyPI.
+NODE := $(shell npm --version >/dev/null 2>&1 && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' >/dev/null 2>&1 && echo found)
+EXTRAS ?= embedded,dev$(if $(NODE),,,node)
 # Each worker has a Postgres of its own, unless TEST_DATABASE_URL names one; a file's tests share a database.
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -12,7 +14,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fmt docs migrate bench lock clean
+.PHONY: help run page test fuzz check fmt docs migrate bench lock clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,20 +27,24 @@ $(STAMP): pyproject.toml scripts/constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
-run: $(STAMP) ## set everything up and serve: Postgres, demo memory, proxy (PORT, HOST, PGROUTER_HOME, DATABASE_URL)
+run: page ## set everything up and serve: Postgres, demo memory, proxy (PORT, HOST, PGROUTER_HOME, DATABASE_URL)
 	@exec $(BIN)/pgrouter serve
 
-test: $(STAMP) ## set everything up and run the tests on a real Postgres (WORKERS)
+test: page ## set everything up and run the tests on a real Postgres (WORKERS)
 	$(PYTEST)
 
 fuzz: $(STAMP) ## run the property tests with fresh random examples (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SEED=$(FUZZ_SEED) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) -m property --hypothesis-seed=$(FUZZ_SEED)
 
-check: $(STAMP) ## lint, types, SQL lint, tests: what CI runs
+page: $(STAMP) ## build the console's page if its sources have changed; the proxy runs without it
+	-@$(BIN)/python -m scripts.console build
+
+check: $(STAMP) ## lint, types, SQL lint, page, tests: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/python -m scripts.console check
 	$(PYTEST)
 
 fmt: $(STAMP) ## format Python and SQL

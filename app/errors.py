@@ -5,6 +5,7 @@ RouterError
 ├── Unauthorized          401  the key is missing, malformed, unknown, revoked or expired
 ├── BudgetSpent           402  the budget of the key or its tenant has too little left for this request
 ├── Forbidden             403  the key may not use that model, or the database's login may not administer
+│   └── OperatorOnly      403  the key's tenant may not do this, an operator may
 ├── NotFound              404  no such model, policy, memory or decision for this tenant
 ├── Conflict              409  the data of the call changed in the meantime; nothing was done
 ├── TooLarge              413  the body is over the limit
@@ -83,6 +84,12 @@ class Forbidden(RouterError):
     status = 403
     type = "invalid_request_error"
     default_code = "model_not_allowed"
+
+
+class OperatorOnly(Forbidden):
+    """The key's tenant may not do this; whoever administers the router may."""
+
+    default_code = "operator_only"
 
 
 class NotFound(RouterError):

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from .accounting.admission import Admission
 from .accounting.embedding_costs import EmbeddingCosts
 from .accounting.ledger import Ledger
-from .accounting.turns import Measuring, Turns
+from .accounting.turns import Measuring, Transfers, Turns
 from .dialects.markers import markers_of
 from .dialects.tokens import Tokenizers
 from .errors import ConfigurationError, DatabaseUnavailable
@@ -76,6 +76,8 @@ class Services:
     observer: Observer
     #: Calls of tenants beside their requests.
     turns: Turns
+    #: Bounds the imports and exports that tenants run.
+    transfers: Transfers
     #: The backtests that run.
     measuring: Measuring
     #: The bytes of large request bodies that the process holds.
@@ -163,6 +165,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             # Of the connections for such calls, one tenant may hold half, and backtests leave one. If there is
             # only one, a backtest has a connection of its own.
             turns=Turns(max(1, db.shared // 2)),
+            transfers=Transfers(max(1, db.shared - 1)),
             measuring=Measuring(max(1, db.shared - 1)),
             bodies=Bodies(settings.body_memory),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from ..errors import Busy
 
@@ -76,25 +76,47 @@ class Turns:
             self._waiting.pop(tenant, None)
 
 
-class Measuring:
-    """The backtests under way: one of each tenant, and up to `most` of the process."""
+class _Exclusive:
+    """Work of which a tenant may have one piece under way, and a process up to `most`."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, what: str) -> None:
         self._most = most
+        self._what = what
         self._tenants: set[int] = set()
 
     @asynccontextmanager
-    async def backtest(self, tenant: int) -> AsyncIterator[None]:
-        """Hold one of the backtests. Raises `Busy` if the tenant has one, or the process too many."""
+    async def _held(self, tenant: int) -> AsyncIterator[None]:
         if tenant in self._tenants:
-            raise Busy("Another backtest of this account is running: try again when it has ended.", seconds=RETRY)
+            raise Busy(f"Another {self._what} of this account is running: try again when it has ended.", seconds=RETRY)
         if len(self._tenants) >= self._most:
-            raise Busy("Other backtests are running: try again when one has ended.", seconds=RETRY)
+            raise Busy(f"Other {self._what}s are running: try again when one has ended.", seconds=RETRY)
         self._tenants.add(tenant)
         try:
             yield
         finally:
             self._tenants.discard(tenant)
+
+
+class Measuring(_Exclusive):
+    """The backtests under way: one of each tenant, and up to `most` of the process."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, "backtest")
+
+    def backtest(self, tenant: int) -> AbstractAsyncContextManager[None]:
+        """Hold one of the backtests. Raises `Busy` if the tenant has one, or the process too many."""
+        return self._held(tenant)
+
+
+class Transfers(_Exclusive):
+    """The imports and exports under way, each on a connection of its own: one of each tenant, some of the process."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, "import or export")
+
+    def transfer(self, tenant: int) -> AbstractAsyncContextManager[None]:
+        """Hold one of the transfers. Raises `Busy` if the tenant has one, or the process too many."""
+        return self._held(tenant)
 
 
 def _busy() -> Busy:

@@ -10,6 +10,7 @@ from . import (
     backtest,
     calibrate,
     database,
+    embed,
     explain,
     import_export,
     keys,
@@ -63,6 +64,7 @@ main.add_typer(limits.group, name="limit")
 import_export.add_to(main)
 status.add_to(main)
 explain.add_to(main)
+embed.add_to(main)
 backtest.add_to(main)
 calibrate.add_to(main)
 usage.add_to(main)

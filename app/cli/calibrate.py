@@ -64,6 +64,7 @@ def calibrate(
             seconds=seconds,
             tune=tune,
             write=not dry_run,
+            by="cli",
         )
         return row.tenant_id, before, after
 

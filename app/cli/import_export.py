@@ -7,27 +7,26 @@ import gzip
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
-import orjson
 import typer
 
 from ..catalog import Catalog
 from ..entities import Tenant
 from ..errors import BadRequest, Conflict
 from ..memory.embedders import setting_of
+from ..operations.export_lines import line_of
 from ..settings import Settings
 from ..store import models as stored_models
 from ..store import policies as stored_policies
 from ..store import spaces as stored_spaces
 from ..store.database import Database
 from ..store.memory_files import FETCH_SIZE, export, staging
-from ..store.reals import short
 from .common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
 from .import_summary import dry_run_of, note_recognised, show_dry_run, show_taught
 
@@ -184,9 +183,9 @@ def export_file(
             async with aclosing(export(db, row.tenant_id)) as memories:
                 async for found in memories:
                     seen += 1
-                    line = _line(found)
-                    if line["prompt"] is not None and line["scores"]:
-                        file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+                    line = line_of(found)
+                    if line is not None:
+                        file.write(line)
                         written += 1
                     if seen % FETCH_SIZE == 0:
                         advance(FETCH_SIZE)
@@ -266,24 +265,6 @@ def _interruption(result: str) -> Iterator[None]:
     except (asyncio.CancelledError, KeyboardInterrupt):
         note(f"Interrupted: {result}.")
         raise
-
-
-def _line(row: Mapping[str, Any]) -> dict[str, Any]:
-    models = row["models"] or ()
-    tokens = {
-        model: round(count)
-        for model, count in zip(models, row["completion_tokens"] or (), strict=True)
-        if count is not None
-    }
-    return {
-        "prompt": row["prompt"],
-        "scores": {
-            model: short(score) for model, score in zip(models, row["scores"] or (), strict=True) if score is not None
-        },
-        **({"completion_tokens": tokens} if tokens else {}),
-        **({"task": row["task"]} if row["task"] is not None else {}),
-        "source": row["source"],
-    }
 
 
 @contextmanager

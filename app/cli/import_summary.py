@@ -50,7 +50,7 @@ def dry_run_of(file: ExampleFile, contents: Contents, summary: Summary, tenant: 
         "skipped_labels": dict(sorted(file.skipped.items())),
         "ignored_columns": list(file.unread),
         "failed": summary.failed,
-        "errors": summary.errors,
+        "errors": [error.message for error in summary.errors],
     }
 
 

@@ -1,4 +1,4 @@
-"""`pgrouter policy`: adds, changes, lists and deletes policies."""
+"""`pgrouter policy`: adds, changes, lists and deletes policies, and undoes changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ..operations import policies
 from ..operations.policy_defaults import names_in
 from ..settings import Backend
 from ..store import policies as stored_policies
+from ..store import policy_changes as stored_changes
 from ..store.database import Database
+from .backtest import policy_of
 from .common import AsJson, note, options, show, tenant_of, with_database
 from .setting_options import with_settings
 from .tenants import TenantArgument
@@ -71,6 +73,7 @@ def put_policy(
             models=wanted,
             weights=shares,
             settings=settings,
+            by="cli",
         )
 
     with options("weights"):
@@ -113,6 +116,57 @@ def delete_policy(tenant: TenantArgument, name: PolicyArgument) -> None:
 
     with_database(work)
     typer.echo(f"Deleted policy {name} of {tenant}.")
+
+
+@group.command("changes")
+def list_changes(
+    tenant: TenantArgument,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Policy. Default: every policy.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most changes.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the changes of a tenant's policies, newest first, with the settings before and after."""
+
+    async def work(db: Database) -> list[dict[str, Any]]:
+        row = await tenant_of(db, tenant)
+        policy_id = None if name is None else (await policy_of(db, row, name))["policy_id"]
+        return await stored_changes.list_policy_changes(db, row.tenant_id, policy_id, limit=limit)
+
+    found = with_database(work)
+    if as_json:
+        show(found, as_json=True)
+        return
+    show([_shown(change) for change in found], as_json=False)
+
+
+@group.command("undo")
+def undo_change(
+    tenant: TenantArgument,
+    change: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="Number of the change, as `changes` lists it.")],
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Undo it although the policy has changed since; other settings stay as they are."),
+    ] = False,
+) -> None:
+    """Undo a change of a policy: the settings that it changed get their values from before."""
+
+    async def work(db: Database) -> int:
+        row = await tenant_of(db, tenant)
+        return await stored_changes.undo_policy_change(db, row.tenant_id, None, change, force=force, by="cli")
+
+    undone = with_database(work)
+    typer.echo(f"Undid change {change} of {tenant}, as change {undone}.")
+
+
+def _shown(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a change as a line of a table."""
+    before, after = change["old_settings"], change["new_settings"]
+    settings = "added" if before is None else ", ".join(f"{each} {before[each]} -> {after[each]}" for each in after)
+    who = f"key {change['key_id']}" if change["changed_by"] == "key" else change["changed_by"]
+    return {
+        "change": change["change_id"], "policy": change["policy"], "at": f"{change['changed_at']:%Y-%m-%d %H:%M}",
+        "by": who, "cause": change["cause"], "settings": settings,
+    }  # fmt: skip
 
 
 def _weights(text: str) -> list[float]:

@@ -131,4 +131,4 @@ def _announce(url: str, key: str | None) -> None:
     _report(f"base_url = {url}/v1")
     if key is not None:
         _report(f"api_key = {key}")
-    _report(f"console = {url}/console")
+    _report(f"console = {url}/console" + ("" if key is None else f"#key={key}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
@@ -15,12 +15,14 @@ from typing_extensions import TypedDict
 from ..entities import Caller
 from ..errors import BadRequest, DatabaseUnavailable
 from ..http.disconnect import until_disconnect
+from ..http.pieces import EVENTS, PiecesResponse
 from ..http.responses import answer
 from ..memory.examples import PromptIn
 from ..services import Services
 from ..store.prices import prices
-from .answers import Answer, AnswerError, ask
-from .openapi.operation import DocumentedRoute, Operation
+from .answers import Answer, AnswerError, OnText, ask
+from .comparison_events import events_of
+from .openapi.operation import JSON, DocumentedRoute, Operation
 from .requests import authenticate, parse_body, text_rules
 
 
@@ -30,6 +32,7 @@ class Comparison(PromptIn):
     models: list[str] = Field(min_length=2, max_length=8)
     max_tokens: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
     blind: bool = Field(False, description="Shuffle the answers and leave out what identifies the model of each.")
+    stream: bool = Field(False, description="Return server-sent events: each answer as it comes.")
 
 
 class BlindAnswer(TypedDict):
@@ -71,28 +74,31 @@ async def compare(request: Request) -> Response:
     }
     if comparison.max_tokens is not None:
         question["max_tokens"] = comparison.max_tokens
-    price_of = await _prices(services, caller)
-    found = await until_disconnect(
-        request.receive,
-        asyncio.gather(*(ask(services, caller, model, question, price_of.get(model.name)) for model in models)),
-    )
-    order = list(range(len(models)))
+    price_of = await prices_of(services, caller)
     if comparison.blind:
-        order.sort(key=lambda i: _shuffle(prompt, models[i].name))
-    labels = {chr(ord("A") + place): models[i].name for place, i in enumerate(order)}
-    labelled = [(label, models[i].name, found[i]) for label, i in zip(labels, order, strict=True)]
+        models.sort(key=lambda model: _shuffle(prompt, model.name))
+    labels = {chr(ord("A") + place): model for place, model in enumerate(models)}
+
+    def asked(label: str, on_text: OnText | None = None) -> Coroutine[Any, Any, Answer]:
+        return ask(services, caller, labels[label], question, price_of.get(labels[label].name), on_text)
+
+    names = {label: model.name for label, model in labels.items()}
+    if comparison.stream:
+        return PiecesResponse(events_of(prompt, names, asked, blind=comparison.blind), EVENTS)
+    found = await until_disconnect(request.receive, asyncio.gather(*map(asked, labels)))
+    labelled = zip(labels, found, strict=True)
     compared: Compared = {
         "object": "router.comparison",
         "prompt": prompt,
-        "answers": [_blind(label, each) for label, _, each in labelled]
+        "answers": [_blind(label, each) for label, each in labelled]
         if comparison.blind
-        else [_named(label, model, each) for label, model, each in labelled],
-        "labels": labels,
+        else [_named(label, names[label], each) for label, each in labelled],
+        "labels": names,
     }
     return answer(compared)
 
 
-async def _prices(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
+async def prices_of(services: Services, caller: Caller) -> dict[str, Mapping[str, Any]]:
     """Return the tenant's prices by model; without the database none, as the answers are useful without their cost."""
     try:
         return {row["model"]: row for row in await prices(services.db.background, caller.tenant_id)}
@@ -127,7 +133,7 @@ routes = [
             summary="Several models' answers to the same prompt, side by side.",
             tag="teaching",
             scope="ask",
-            responses={200: Compared},
+            responses={200: {JSON: Compared, EVENTS: {"type": "string"}}},
             body=Comparison,
         ),
     )

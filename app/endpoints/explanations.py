@@ -30,9 +30,19 @@ class Question(PromptIn):
     """A prompt to be routed without sending it to a model."""
 
     model: str = Field("auto", description="The policy.")
+    fields: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further fields of a chat request that the decision depends on, such as tools or response_format.",
+    )
     task: Tag | None = Field(None, description="The task tag, as in X-Router-Task.")
     alpha: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
         None, description="The price of cost in quality; null: the policy's."
+    )
+    k: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
+        None, description="Neighbours consulted; null: the policy's."
+    )
+    tau: Annotated[float, Field(ge=1e-4, allow_inf_nan=False)] | None = Field(
+        None, description="The width of the kernel; null: the policy's."
     )
     neighbours: int = Field(10, ge=0, le=1000, description="The largest number of memories returned.")
 
@@ -92,6 +102,8 @@ class Explanation(TypedDict):
     confidence: float | None
     alpha: Annotated[float | None, Field(description="The price of cost in quality.")]
     unit_usd: Annotated[float | None, Field(description="What the dearest candidate costs for an average prompt.")]
+    k: Annotated[int | None, Field(description="The largest number of neighbours consulted.")]
+    tau: Annotated[float | None, Field(description="The width of the kernel.")]
     candidates: Annotated[list[ExplainedCandidate], Field(description="Best first; empty: nothing was ranked.")]
     neighbours: Annotated[list[Neighbour], Field(description="The memories nearest to the prompt, nearest first.")]
 
@@ -104,11 +116,12 @@ async def explain(request: Request) -> Response:
     catalog = await services.directory.catalog()
     text = question.text(text_rules(services, caller), policy.name)
     messages = question.messages or [{"role": "user", "content": (question.prompt or "").strip()}]
+    dials = stored_decisions.Dials(question.k, question.tau)
     options = RoutingOptions(task=question.task, alpha=question.alpha)
-    wanted = ModelRequest(CHAT, {"model": question.model, "messages": messages})
+    wanted = ModelRequest(CHAT, {**question.fields, "model": question.model, "messages": messages})
     neighbours: list[Any] = []
     async with counted(services, caller):
-        plan = await services.router.plan(wanted, caller, catalog, options, explained=True)
+        plan = await services.router.plan(wanted, caller, catalog, options, explained=dials)
         try:
             space = await services.spaces.of(caller)
             paid = services.embedding_costs.payer(caller, space.embedder)
@@ -117,7 +130,13 @@ async def explain(request: Request) -> Response:
             vector = None
         if vector is not None and question.neighbours:
             neighbours = await stored_decisions.evidence(
-                services.db.background, caller.tenant_id, policy.policy_id, space.space_id, vector, question.neighbours
+                services.db.background,
+                caller.tenant_id,
+                policy.policy_id,
+                space.space_id,
+                vector,
+                question.neighbours,
+                dials,
             )
     found: Explanation = {
         "object": "router.explanation",
@@ -129,6 +148,8 @@ async def explain(request: Request) -> Response:
         "confidence": plan.confidence,
         "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
         "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
+        "k": plan.ranking[0]["k"] if plan.ranking else None,
+        "tau": plan.ranking[0]["tau"] if plan.ranking else None,
         "candidates": [select(ExplainedCandidate, row) for row in plan.ranking],
         "neighbours": [_neighbour(row) for row in neighbours],
     }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,17 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from ..accounting.ledger import decision_id
 from ..catalog import Catalog
 from ..entities import Caller
-from ..errors import BudgetSpent, Conflict, DatabaseUnavailable, LimitsUnchecked, RateLimited
+from ..errors import Conflict, DatabaseUnavailable
 from ..http.responses import answer
 from ..http.validation import parsed_object, validated
 from ..memory.embedders import EmbeddingFailed, Paid
 from ..memory.examples import ExampleIn, ExamplesIn, examples_of
 from ..services import Services
 from ..store import memories as stored_memories
-from .calls import count
+from .calls import paying
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, raw_body, text_rules
 
@@ -47,7 +45,7 @@ async def rank(request: Request) -> Response:
     batch = "examples" in body
     examples = validated(ExamplesIn, body).examples if batch else [validated(ExampleIn, body)]
     catalog = await services.directory.catalog()
-    async with _paying(services, caller, len(raw)) as paid:
+    async with paying(services, caller, len(raw)) as paid:
         try:
             async with services.turns.turn(caller.tenant_id):
                 recorded = await _record(services, caller, examples, catalog, paid, batch=batch)
@@ -68,45 +66,6 @@ async def rank(request: Request) -> Response:
         "memory_ids": [memory_id for memory_id, _ in recorded],
     }
     return answer(taught)
-
-
-@asynccontextmanager
-async def _paying(services: Services, caller: Caller, size: int) -> AsyncIterator[Paid | None]:
-    """Count a call of `size` bytes against the caller's limits, and book what its embeddings cost.
-
-    Raises `RateLimited`, `BudgetSpent` and `LimitsUnchecked`.
-    """
-    costs = services.embedding_costs
-    try:
-        model = costs.model_of((await services.spaces.of(caller, wait=True)).embedder)
-    except EmbeddingFailed:
-        model = None
-    if model is None:
-        await count(services, caller)
-        yield None
-        return
-    decision, spent, reserved = decision_id(), 0, False
-
-    def paid(tokens: int) -> None:
-        nonlocal spent
-        spent += tokens
-
-    try:
-        if caller.metered:
-            # Four bytes are a token; the scores count too, as nothing is known of the texts yet.
-            cost = costs.cost(model, size // 4)
-            reserved = True
-            reserved = (await services.admission.admit(caller, decision, 0, (cost,))).counted
-        yield paid
-    except (RateLimited, BudgetSpent):
-        reserved = False
-        raise
-    except LimitsUnchecked as error:
-        reserved = error.uncertain
-        raise
-    finally:
-        if spent or reserved:
-            costs.book(caller, model, spent, decision)
 
 
 async def _record(

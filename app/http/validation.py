@@ -34,7 +34,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     Raises `BadRequest` if it is none, and `TooLarge` if it is large and has more values than a parser reads in time.
     """
     if len(raw) >= LARGE:
-        _check_size(raw)
+        check_size(raw)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -49,14 +49,15 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _check_size(raw: bytes) -> None:
+def check_size(raw: bytes, what: str = "The request body") -> None:
+    """Raise `BadRequest` or `TooLarge` if a parser would read `raw`, a JSON value, for too long."""
     found = outline(raw)
     if found.depth > DEEPEST:
-        raise BadRequest(f"The request body is nested {found.depth} deep: at most {DEEPEST} are allowed.")
+        raise BadRequest(f"{what} is nested {found.depth} deep: at most {DEEPEST} are allowed.")
     if found.containers + found.commas > MOST_VALUES:
-        raise TooLarge(f"The request body has more than {MOST_VALUES} values.")
+        raise TooLarge(f"{what} has more than {MOST_VALUES} values.")
     if found.containers + found.members > MOST_PARTS:
-        raise TooLarge(f"The request body has more than {MOST_PARTS} objects, lists and members.")
+        raise TooLarge(f"{what} has more than {MOST_PARTS} objects, lists and members.")
 
 
 def validated(model: type[M], body: dict[str, Any]) -> M:

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import zstandard
 
@@ -32,6 +32,29 @@ from .example_formats.table import Table
 Outcome = tuple[int, dict[str, Any] | BadRequest]
 
 
+class BadLine(BadRequest):
+    """A line of a file cannot be taught; the message names the file and the line."""
+
+    def __init__(self, message: str, *, line: int, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.line = line
+
+
+class Content:
+    """A file whose bytes are in memory, with its name for messages."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name = name
+        self.content = content
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self, _mode: Literal["rb"]) -> IO[bytes]:
+        """Open it for reading from its start."""
+        return io.BytesIO(self.content)
+
+
 class ExampleFile:
     """A file of examples that can be iterated repeatedly, with one record in memory at a time.
 
@@ -41,14 +64,19 @@ class ExampleFile:
     the labels are held in memory, without the prompts.
     """
 
-    def __init__(self, path: Path, source: str, options: Options | None = None) -> None:
+    def __init__(self, path: Path | Content, source: str, options: Options | None = None) -> None:
         """Raise `ConfigurationError` if the file cannot be read twice."""
-        self.path = path
+        self.path: Path | Content = path
         self.source = source
         self.options = options or Options()
-        if path.exists() and not path.is_file():
-            raise ConfigurationError(f"{path} is not a regular file: it is read twice, to check it and to teach it.")
-        self.size = path.stat().st_size
+        if isinstance(path, Content):
+            self.size = len(path.content)
+        else:
+            if path.exists() and not path.is_file():
+                raise ConfigurationError(
+                    f"{path} is not a regular file: it is read twice, to check it and to teach it."
+                )
+            self.size = path.stat().st_size
         #: The format; known once the first record has been read.
         self.format: Format | None = None
         #: Ignored columns of a table of this program's format; known once the header has been read.
@@ -102,7 +130,7 @@ class ExampleFile:
             message = error.message
             if self.options.scale is None and (error.param or "").startswith("scores.") and "than or equal" in message:
                 message += f" (if the scores have another scale, name it: --scale {SCALES})"
-            return BadRequest(self.at(line, message), param=error.param)
+            return BadLine(self.at(line, message), line=line, param=error.param)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -116,7 +144,8 @@ class ExampleFile:
                     f"not {error.encoding.upper()}, {error.reason}; if the text has another encoding, name it, as in "
                     "--encoding cp1252, or convert it to UTF-8."
                 )
-            raise BadRequest(f"{self.path} cannot be read after line {self._line}: {reason}") from None
+            message = f"{self.path} cannot be read after line {self._line}: {reason}"
+            raise BadLine(message, line=max(self._line, 1)) from None
 
     def _put_together(self) -> Merged:
         try:
@@ -142,7 +171,8 @@ class ExampleFile:
                 with opened(raw, self.options.encoding) as file:
                     yield from self._converted(file)
             except BadRequest as error:
-                raise BadRequest(self.at(max(self._line, 1), error.message), param=error.param) from None
+                line = max(self._line, 1)
+                raise BadLine(self.at(line, error.message), line=line, param=error.param) from None
 
     def _converted(self, file: io.BufferedReader) -> Iterator[Outcome]:
         start = file.peek(PEEK).lstrip()

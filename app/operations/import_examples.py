@@ -8,18 +8,22 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from ..catalog import Catalog
 from ..errors import BadRequest, NotFound
-from ..memory.embedders import CachedEmbedder, EmbeddingFailed
+from ..memory.embedders import CachedEmbedder, EmbeddingFailed, Paid
 from ..memory.examples import ExampleIn, TextRules, examples_of, labels_of
 from ..store.memories import Example
-from .example_file import ExampleFile
+from .example_file import BadLine, ExampleFile
 
 #: Greatest number of examples in a batch, and of characters in their prompts.
 BATCH, CHARACTERS = 1000, 8 * 1024 * 1024
+#: Examples that are read at once before they are checked.
+READ = 250
 
 #: Errors, and names of unknown models, that are shown.
 SHOWN = 20
@@ -29,6 +33,7 @@ _HELP = (
 )
 
 Advance = Callable[[int], None]
+T = TypeVar("T")
 
 
 class ModelNames:
@@ -56,8 +61,8 @@ class Summary:
     scores: dict[str, tuple[int, float]] = field(default_factory=dict)
     #: Examples of each task; None: without a task.
     tasks: Counter[str | None] = field(default_factory=Counter)
-    #: The first errors, each with its line.
-    errors: list[str] = field(default_factory=list)
+    #: The first errors; a `BadLine` has its line.
+    errors: list[BadRequest] = field(default_factory=list)
     #: Number of all errors.
     failed: int = 0
 
@@ -68,11 +73,11 @@ class Summary:
             self.scores[model] = (count + 1, total + score)
         self.tasks[example.task and example.task.strip()] += 1
 
-    def add_error(self, message: str) -> None:
+    def add_error(self, error: BadRequest) -> None:
         """Count an error."""
         self.failed += 1
         if len(self.errors) < SHOWN:
-            self.errors.append(message)
+            self.errors.append(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +124,26 @@ async def check(
     position = 0
     unknown: dict[str, tuple[int, int]] = {}
     with closing(file.outcomes()) as outcomes:
-        for line, example in outcomes:
-            try:
-                if isinstance(example, BadRequest):
+        # Read in a thread, so that a server goes on meanwhile.
+        while found := await _in_thread(lambda: _read(outcomes)):
+            for line, example in found:
+                if line is None:
+                    assert isinstance(example, BadRequest)
                     raise example
-                text = await _checked(file, line, example, catalog, embedding, rules, unknown)
-            except BadRequest as error:
-                if summary is None:
-                    raise
-                summary.add_error(error.message)
-                continue
-            if summary is not None:
-                summary.add(example)
-            contents.keys.append(hash((text, example.source)))
-            if contents.examples % BATCH == 0:
-                advance(file.position - position)
-                position = file.position
-                await asyncio.sleep(0)
+                try:
+                    if isinstance(example, BadRequest):
+                        raise example
+                    text = await _checked(file, line, example, catalog, embedding, rules, unknown)
+                except BadRequest as error:
+                    if summary is None:
+                        raise
+                    summary.add_error(error)
+                    continue
+                if summary is not None:
+                    summary.add(example)
+                contents.keys.append(hash((text, example.source)))
+            advance(file.position - position)
+            position = file.position
     advance(file.size - position)
     if unknown:
         _refuse_unknown(file, unknown, summary)
@@ -152,10 +160,13 @@ async def stage(
     rules: TextRules,
     add: Callable[[list[Example]], Awaitable[None]],
     advance: Advance,
+    paid: Paid | None = None,
 ) -> None:
     """Embed all but the first `skip` examples of a checked file, and `add` them in order, in batches.
 
-    The next batch is embedded while one is added. Raises `BadRequest` and `EmbeddingFailed` naming the lines.
+    The next batch is embedded while one is added. `paid`: as of `examples_of`.
+
+    Raises `BadRequest` and `EmbeddingFailed` naming the lines.
     """
     adding: asyncio.Task[None] | None = None
 
@@ -165,8 +176,9 @@ async def stage(
 
     try:
         with closing(iter(file)) as found:
-            for batch in _batches(found, skip):
-                examples = await _embedded(file, batch, catalog, embedding, rules)
+            batches = _batches(found, skip)
+            while batch := await _in_thread(lambda: next(batches, None)):
+                examples = await _embedded(file, batch, catalog, embedding, rules, paid)
                 if adding is not None:
                     await adding
                 adding = asyncio.create_task(added(examples))
@@ -176,6 +188,26 @@ async def stage(
         if adding is not None:
             adding.cancel()
             await asyncio.gather(adding, return_exceptions=True)
+
+
+def _read(outcomes: Iterator[tuple[int, ExampleIn | BadRequest]]) -> list[tuple[int | None, ExampleIn | BadRequest]]:
+    """Return the next outcomes; the error that ends the file comes last, without a line."""
+    found: list[tuple[int | None, ExampleIn | BadRequest]] = []
+    try:
+        found.extend(islice(outcomes, READ))
+    except BadRequest as error:
+        found.append((None, error))
+    return found
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Return what `work` returns. If cancelled, end only after `work` has: nobody else may read the file meanwhile."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 async def _checked(
@@ -201,7 +233,7 @@ async def _checked(
         if not any(map(str.isalnum, text)) and (await embedding.embed_many([text]))[0] is None:
             raise BadRequest("the prompt contains nothing to embed.", param="prompt")
     except (BadRequest, NotFound) as error:
-        raise BadRequest(file.at(line, error.message), param=error.param) from None
+        raise BadLine(file.at(line, error.message), line=line, param=error.param) from None
     return text
 
 
@@ -211,10 +243,10 @@ def _refuse_unknown(file: ExampleFile, unknown: Mapping[str, tuple[int, int]], s
     names = sorted(unknown, key=lambda name: (-unknown[name][0], name))
     shown = ", ".join(f"{name!r} ({unknown[name][0]} labels)" for name in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    message = file.at(first, f"there is no model {shown}{more}. {_HELP}")
+    error = BadLine(file.at(first, f"there is no model {shown}{more}. {_HELP}"), line=first, param="scores")
     if summary is None:
-        raise BadRequest(message, param="scores")
-    summary.add_error(message)
+        raise error
+    summary.add_error(error)
 
 
 def _left_out(file: ExampleFile) -> str:
@@ -229,9 +261,10 @@ async def _embedded(
     catalog: Catalog,
     embedding: CachedEmbedder,
     rules: TextRules,
+    paid: Paid | None,
 ) -> list[Example]:
     try:
-        return await examples_of([example for _, example in batch], catalog, embedding, rules, batch=True)
+        return await examples_of([example for _, example in batch], catalog, embedding, rules, batch=True, paid=paid)
     except (BadRequest, EmbeddingFailed) as error:
         where = f"{file.path} lines {batch[0][0]} to {batch[-1][0]}"
         if isinstance(error, EmbeddingFailed):

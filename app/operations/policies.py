@@ -9,6 +9,7 @@ from ..errors import BadRequest, ConfigurationError
 from ..store import models as stored_models
 from ..store import policies as stored_policies
 from ..store.database import Database
+from ..store.policy_changes import ChangedBy
 from .policy_defaults import choose, policy_defaults
 
 
@@ -22,6 +23,7 @@ async def put(
     models: Sequence[str] | None = None,
     weights: Sequence[float] | None = None,
     settings: Mapping[str, Any],
+    by: ChangedBy = "cli",
 ) -> list[str]:
     """Add a policy, or change one: None keeps a value, or for a new policy takes it from ROUTER_* and the prices.
 
@@ -54,5 +56,5 @@ async def put(
     if put["weights"] is not None and len(put["weights"]) != len(put["models"]):
         count, models_of = len(put["weights"]), ", ".join(put["models"])
         raise BadRequest(f"{count} weights, but {len(put['models'])} models: {models_of}", param="weights")
-    await stored_policies.put_policy(db, tenant_id, name, **put)
+    await stored_policies.put_policy(db, tenant_id, name, by=by, **put)
     return notes

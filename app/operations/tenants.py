@@ -11,6 +11,7 @@ from ..store import models as stored_models
 from ..store import policies as stored_policies
 from ..store import tenants as stored_tenants
 from ..store.database import Database
+from ..store.policy_changes import ChangedBy
 from .keys import new_key
 from .policy_defaults import choose, policy_defaults
 
@@ -33,6 +34,7 @@ async def create(
     candidates: Sequence[str] = (),
     default: str | None = None,
     with_key: bool = True,
+    by: ChangedBy = "cli",
 ) -> dict[str, Any]:
     """Create a tenant with a key, and with policy `auto` if a model has a price; if one part fails, nothing is created.
 
@@ -56,6 +58,7 @@ async def create(
                 models=chosen[0],
                 default=chosen[1],
                 settings=defaults.settings,
+                by=by,
             )
         key = await new_key(db, tenant_id, "made with the tenant") if with_key else None
     except BaseException:

@@ -17,9 +17,6 @@ from ..upstream.client import Reply, Upstream
 from ..upstream.headers import RawHeaders
 from .beginning import begin_named, begin_routed, complete
 
-#: Bytes of an error in which the name of the field that is refused is looked for.
-ERROR_BYTES = 16 * 1024
-
 
 class Sender:
     """Sends one request to providers. Only the bytes that have to differ for a provider are changed."""
@@ -60,7 +57,7 @@ class Sender:
             headers.append((TRACEPARENT, self._trace.attempt(sent)))
         began = time.perf_counter()
         reply = await self._send_body(model, headers, body, within)
-        if self._with_usage and self._accepts_options(model) and await _refuses_options(reply):
+        if self._with_usage and self._accepts_options(model) and await reply.refuses_stream_options():
             self._upstream.without_stream_options.add(model.provider.name)
             reply.close()
             body = await off_loop(request.size, partial(self._written, model))
@@ -103,15 +100,3 @@ class Sender:
         if self._with_usage and self._accepts_options(model):
             body = with_usage(body, request.body)
         return body
-
-
-async def _refuses_options(reply: Reply) -> bool:
-    """Whether a provider rejects the request because of the field that the router has added."""
-    if reply.status not in (400, 422):
-        return False
-    try:
-        error = await reply.peek(ERROR_BYTES)
-    except BaseException:
-        reply.close()
-        raise
-    return b"stream_options" in error or b"include_usage" in error

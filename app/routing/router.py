@@ -18,7 +18,7 @@ from ..entities import Caller, Model, Policy
 from ..errors import BadRequest, DatabaseUnavailable, Forbidden
 from ..off_loop import off_loop
 from ..store import decisions
-from ..store.decisions import Question
+from ..store.decisions import Dials, Question
 from ..telemetry import metrics
 from . import candidates
 from .candidates import Candidates
@@ -51,13 +51,14 @@ class Router:
         options: RoutingOptions,
         *,
         holder: Model | None = None,
-        explained: bool = False,
+        explained: Dials | None = None,
     ) -> Plan:
         """Plan a request.
 
         `holder`: the model that gave the answer which the request continues; `explained`: the ranking has the rows of
-        `router.explain`, and none is explored. Raises `NotFound` for an unknown model, `Forbidden` for one that the key
-        does not allow, and `BadRequest` if the request is malformed or no candidate's provider supports its API.
+        `router.explain` with these settings, and none is explored. Raises `NotFound` for an unknown model, `Forbidden`
+        for one that the key does not allow, and `BadRequest` if the request is malformed or no candidate's provider
+        supports its API.
         """
         name, dialect = request.model, request.dialect
         policy = caller.policies.get(name) if dialect.routed else None
@@ -91,7 +92,7 @@ class Router:
         options: RoutingOptions,
         found: Candidates,
         *,
-        explained: bool,
+        explained: Dials | None,
     ) -> Plan:
         policy, holder = found.policy, found.holder
         count = self._tokenizers.of(model.upstream_name for model in found.models)
@@ -122,11 +123,11 @@ class Router:
             alpha=options.alpha,
             conversation=conversation,
             continues=continues(request.parsed),
-            random=1.0 if explained else random.random(),  # noqa: S311  (a share of traffic, not a secret)
+            random=1.0 if explained is not None else random.random(),  # noqa: S311  (a share of traffic, not a secret)
         )
         timings = Timings()
         try:
-            ask = decisions.explain if explained else decisions.decide
+            ask = decisions.decide if explained is None else partial(decisions.explain, dials=explained)
             rows, reason = await self._ranking.rank(caller, policy, text, question, ask, timings)
         except DatabaseUnavailable as error:
             metrics.fail_opens.labels("memory", error.cause).inc()

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..policy_settings import POLICY_SETTINGS
 from .database import Database
+from .policy_changes import ChangedBy, changed_by
 
 #: Seconds of a call's timeout beyond those for measuring: for reading at its start and computing at its end.
 SLACK = 30.0
@@ -57,14 +58,16 @@ async def calibrate(
     seconds: float,
     tune: bool,
     write: bool,
+    by: ChangedBy | int,
 ) -> Mapping[str, Any]:
     """Return the settings that keep `target` of the default model's quality at the lowest cost.
 
-    The result is the row of `router.calibrate`; with `write` the policy is changed. Requires the owner's rights. Raises
-    `NotFound` for an unknown policy, `InsufficientMemory` for too few memories or too high a target.
+    The result is the row of `router.calibrate`; with `write` the policy is changed. `by`: who changes it, a number is
+    that of a tenant's key. Raises `NotFound` for an unknown policy, `InsufficientMemory` for too few memories or too
+    high a target.
     """
     rows = await db.fetch(
-        "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9, p_by => $10, p_key => $11)",
         tenant_id,
         policy_id,
         space_id,
@@ -74,6 +77,7 @@ async def calibrate(
         seconds,
         tune,
         write,
+        *changed_by(by),
         timeout=seconds + SLACK,
     )
     row: Mapping[str, Any] = rows[0]

@@ -18,7 +18,7 @@ from .errors import or_unavailable
 
 log = logging.getLogger("pgrouter.store")
 
-_EXPLAIN = f"select * from router.explain{ARGUMENTS}"
+_EXPLAIN = f"select * from router.explain{ARGUMENTS[:-1]}, p_k => $13, p_tau => $14)"
 
 _batchers: WeakKeyDictionary[Database, DecisionBatcher] = WeakKeyDictionary()
 
@@ -58,6 +58,17 @@ class Question:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """Settings that replace a policy's in one explanation; None: the policy's."""
+
+    k: int | None = None
+    tau: float | None = None
+
+
+NO_DIALS = Dials()
+
+
 async def decide(
     db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
 ) -> list[Mapping[str, Any]]:
@@ -78,10 +89,11 @@ async def decide_alone(db: Database, question: Question, embedding: HalfVector |
 
 
 async def explain(
-    db: Database, question: Question, embedding: HalfVector | None, *, deadline: float
+    db: Database, question: Question, embedding: HalfVector | None, *, deadline: float, dials: Dials = NO_DIALS
 ) -> list[Mapping[str, Any]]:
     """Make the same decision and return all its numbers, as rows of `router.explain`; raises as `decide` does."""
-    return await _decided(db.background.read(_EXPLAIN, *question.arguments(embedding), timeout=deadline))
+    arguments = (*question.arguments(embedding), dials.k, dials.tau)
+    return await _decided(db.background.read(_EXPLAIN, *arguments, timeout=deadline))
 
 
 async def _decided(answer: Coroutine[Any, Any, list[Any]]) -> list[Mapping[str, Any]]:
@@ -101,12 +113,19 @@ class Ask(Protocol):
 
 
 async def evidence(
-    db: Database, tenant_id: int, policy_id: int, space_id: int, embedding: HalfVector, limit: int
+    db: Database,
+    tenant_id: int,
+    policy_id: int,
+    space_id: int,
+    embedding: HalfVector,
+    limit: int,
+    dials: Dials = NO_DIALS,
 ) -> list[Mapping[str, Any]]:
     """Return the memories nearest to an embedding with their labels, as rows of `router.evidence`."""
     return await db.read(
-        "select * from router.evidence($1, $2, $3, $4, $5)", tenant_id, policy_id, space_id, embedding, limit
-    )
+        "select * from router.evidence($1, $2, $3, $4, $5, $6, $7)",
+        tenant_id, policy_id, space_id, embedding, limit, dials.k, dials.tau,
+    )  # fmt: skip
 
 
 async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[str, Any] | None:

@@ -19,6 +19,7 @@ from ..errors import (
     InsufficientMemory,
     InvalidValue,
     NotFound,
+    OperatorOnly,
     PermissionDenied,
     RouterError,
     RowConflict,
@@ -50,6 +51,9 @@ REFUSALS: dict[str, type[RouterError]] = {
     "RT012": BadRequest,  # a tenant that shares no memory
     "RT013": NotFound,  # no such key of the tenant
     "RT014": BadRequest,  # no such scope of keys
+    "RT015": NotFound,  # no such change of a policy
+    "RT016": Conflict,  # a change of a policy that cannot be undone, for instance because the policy changed since
+    "RT017": OperatorOnly,  # a change of a policy that a tenant may not undo
 }
 
 #: Classes of SQLSTATEs that concern the server's files, configuration or memory, and not the statement.

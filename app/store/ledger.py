@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from .database import Database
 from .errors import or_unavailable
@@ -32,3 +34,29 @@ async def log_decisions(db: Database, entries: Sequence[tuple[Any, ...]]) -> int
     """Write ledger entries (tuples in the order of the type `decision_entry`); return how many were new."""
     rows = await db.fetch("select router.log_decisions($1)", entries, timeout=30)
     return int(rows[0][0])
+
+
+async def list_decisions(
+    db: Database,
+    tenant_id: int,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    since: datetime | None = None,
+    reasons: Sequence[str] | None = None,
+    model: str | None = None,
+    task: str | None = None,
+    policy: str | None = None,
+    key: int | None = None,
+) -> list[Mapping[str, Any]]:
+    """Return decisions, newest first, as rows of `router.list_decisions`; since None: of the last 24 hours."""
+    return await db.read(
+        """select * from router.list_decisions(
+        $1, $2, $3, coalesce($4, now() - interval '24 hours'), $5, $6, $7, $8, $9)""",
+        tenant_id, limit, before, since, reasons, model, task, policy, key,
+    )  # fmt: skip
+
+
+async def reasons(db: Database, tenant_id: int, since: datetime) -> list[Mapping[str, Any]]:
+    """Return the number of requests by policy and reason, as rows of `router.reasons`."""
+    return await db.read("select * from router.reasons($1, $2)", tenant_id, since)

@@ -71,12 +71,48 @@ async def forget(db: Database, tenant_id: int, memory_ids: Sequence[int] | None)
 
 
 async def recall(
-    db: Database, tenant_id: int, *, search: str | None = None, after: int = 0, limit: int = 100
+    db: Database,
+    tenant_id: int,
+    *,
+    search: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+    task: str | None = None,
+    source: str | None = None,
+    memory_ids: Sequence[int] | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Return memories ordered by number, from `after` on; `search`: only those whose prompt contains it."""
-    return await db.read("select * from router.recall($1, $2, $3, $4)", tenant_id, search, after, limit, timeout=30)
+    """Return memories ordered by number, from `after` on, as rows of `router.recall`.
+
+    `search`: only those whose prompt contains it. `task`, `source`, `memory_ids`: only those with these values.
+    """
+    return await db.read(
+        "select * from router.recall($1, $2, $3, $4, $5, $6, $7)",
+        tenant_id, search, after, limit, task, source, memory_ids,
+        timeout=30,
+    )  # fmt: skip
+
+
+async def nodes(db: Database, tenant_id: int, space_id: int, sample: int) -> list[Mapping[str, Any]]:
+    """Return all memories of a space or a sample of them, as rows of `router.memory_nodes`."""
+    return await db.read("select * from router.memory_nodes($1, $2, $3)", tenant_id, space_id, sample, timeout=30)
+
+
+async def edges(
+    db: Database, tenant_id: int, space_id: int, *, k: int, sample: int, offset: int, limit: int
+) -> list[Mapping[str, Any]]:
+    """Return the neighbours of a page of the memories that `nodes` returns, as rows of `router.memory_edges`."""
+    return await db.read(
+        "select * from router.memory_edges($1, $2, $3, $4, $5, $6)",
+        tenant_id, space_id, k, sample, offset, limit,
+        timeout=30,
+    )  # fmt: skip
 
 
 async def status(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
     """Return how much each policy has learned, a row per policy and task."""
     return await db.read("select * from router.status($1, $2)", tenant_id, space_id)
+
+
+async def samples(db: Database, tenant_id: int, policy_id: int) -> list[Mapping[str, Any]]:
+    """Return taught prompts to try a policy on, as rows of `router.samples`."""
+    return await db.read("select * from router.samples($1, $2)", tenant_id, policy_id)

@@ -19,6 +19,8 @@ from ..errors import UpstreamUnavailable
 from .connector import Connector, reused
 from .headers import Forwarding, RawHeaders, named_in_connection, relayed
 
+#: Bytes of an error in which the name of the field that is refused is looked for.
+ERROR_BYTES = 16 * 1024
 #: Bytes from which on a body is written in pieces.
 LARGE = 1024 * 1024
 
@@ -121,6 +123,17 @@ class Reply:
             size = len(self._begun)
             await self.begin_until(lambda _: False, max(size, most - 1))
         return self._begun
+
+    async def refuses_stream_options(self) -> bool:
+        """Return whether the provider rejects the request because of `stream_options`, which the router has added."""
+        if self.status not in (400, 422):
+            return False
+        try:
+            error = await self.peek(ERROR_BYTES)
+        except BaseException:
+            self.close()
+            raise
+        return b"stream_options" in error or b"include_usage" in error
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives. Raises `UpstreamUnavailable` if the provider aborts the answer."""

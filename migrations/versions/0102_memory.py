@@ -179,11 +179,17 @@ def upgrade() -> None:
     install("_evict", 1, to=APP)
     install("_check_examples", 1, to=APP)
     install("record", 1, to=APP)
-    install("stage", 1)
-    install("record_staged", 1)
+    install("room", 1, to=APP)
+    install("stage", 1, to=APP)
+    install("record_staged", 1, to=APP)
     install("forget", 1, to=APP)
     install("_labels", 1, to=BOTH)
     install("recall", 1, to=BOTH)
+    install("samples", 1, to=BOTH)
+    install("_memory_sample", 1, to=BOTH)
+    install("memory_nodes", 1, to=BOTH)
+    install("_edges", 1, to=BOTH)
+    install("memory_edges", 1, to=BOTH)
     install("export", 1, to=BOTH)
     install("change_tenant", 1)
     install("build_space", 1)
@@ -200,7 +206,9 @@ def downgrade() -> None:
     execute("drop view router.memory;")
     drop(
         "drop_space", "switch_space", "reembed", "_trim_copies", "prompts", "outdated", "build_space",
-        "change_tenant", "export", "recall", "_labels", "forget", "record_staged", "stage", "record", "_check_examples", "_evict",
+        "change_tenant", "export", "memory_edges", "_edges", "memory_nodes", "_memory_sample",
+        "samples", "recall", "_labels", "forget", "record_staged", "stage", "room", "record", "_check_examples",
+        "_evict",
         "_lock_memory", "_add_tasks", "spaces_of", "register_space", "embedding_width",
     )  # fmt: skip
     execute("""

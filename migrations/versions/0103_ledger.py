@@ -291,6 +291,8 @@ def upgrade() -> None:
     install("log_decisions", 1, to=APP)
     install("_explanation", 1, to=BOTH)
     install("decision", 1, to=BOTH)
+    install("list_decisions", 1, to=BOTH)
+    install("reasons", 1, to=BOTH)
     install("holder", 1, to=APP)
     install("is_foreign", 1, to=APP)
     install("keep_response", 1, to=APP)
@@ -322,8 +324,9 @@ def downgrade() -> None:
     """)
     drop(
         "status", "delete_tenant", "list_tenants", "rotate_key", "authenticate", "usages", "usage", "put_limits",
-        "keep_response", "is_foreign", "holder", "decision", "_explanation", "log_decisions", "_settle", "admit", "_refusal",
-        "_open_meter", "_meters_now", "_lock_limits", "_bucket_level", "_update_speeds", "_cost", "_open_day",
+        "keep_response", "is_foreign", "holder", "reasons", "list_decisions", "decision", "_explanation", "log_decisions",
+        "_settle", "admit", "_refusal", "_open_meter", "_meters_now", "_lock_limits", "_bucket_level", "_update_speeds",
+        "_cost", "_open_day",
     )  # fmt: skip
     execute("""
         drop type router_internal.meter_now, router_internal.request_usage, router.decision_entry;

@@ -9,6 +9,7 @@ down_revision = "0103"
 branch_labels = None
 depends_on = None
 
+APP = "router_app"
 BOTH = "router_app, router_reader"
 
 TYPES = """
@@ -114,6 +115,7 @@ comment on column router.calibrations.cost_ratio is 'cost_usd / default_usd; NUL
 comment on column router.calibrations.models is 'The candidates.';
 comment on column router.calibrations.shares is 'Expected share of requests of each candidate.';
 grant select on router.calibrations to router_app, router_reader;
+grant insert, delete on router.calibrations to router_app;
 """
 
 
@@ -150,18 +152,19 @@ def upgrade() -> None:
     install("_static_blend", 1, to=BOTH)
     install("_curve", 1, to=BOTH)
     install("backtest", 1, to=BOTH)
-    install("_antitonic_fit", 1)
-    install("_utility", 1)
-    install("_best_settings", 1)
-    install("calibrate", 1)
+    install("_antitonic_fit", 1, to=APP)
+    install("_utility", 1, to=APP)
+    install("_best_settings", 1, to=APP)
+    install("calibrate", 1, to=APP)
     install("_ledger_summary", 1, to=BOTH)
     install("_verdict", 1, to=BOTH)
     install("savings", 1, to=BOTH)
+    install("list_policy_changes", 1, to=BOTH)
 
 
 def downgrade() -> None:
     drop(
-        "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
+        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_trials", "_trial", "_setup", "_alphas",
         "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_lengths",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",

@@ -9,7 +9,9 @@ create function router.calibrate(
     p_tune boolean default true,
     p_write boolean default true,
     p_seed int default 0,
-    p_now timestamptz default now()
+    p_now timestamptz default now(),
+    p_by text default 'psql',
+    p_key int default null
 ) returns table (
     alpha double precision, k int, tau double precision, n0 double precision, n0_task double precision, "rows" int,
     memories int, quality double precision, quality_low double precision, default_quality double precision,
@@ -39,6 +41,7 @@ declare
     v_tau double precision[];
     v_trials router_internal.trial[];
     v_setting int := 1;
+    v_before jsonb;
     v_began timestamptz := clock_timestamp();
 begin
     perform router_internal._enter(p_tenant);
@@ -163,10 +166,17 @@ begin
     confidence := p_confidence;
     written := p_write;
     if p_write then
+        perform from router.policies as p
+        where p.tenant_id = p_tenant and p.policy_id = p_policy
+        for no key update;
+        v_before := router_internal._policy_state(p_tenant, p_policy);
         update router.policies as p set
             alpha = calibrate.alpha, k = calibrate.k, tau = calibrate.tau, n0 = calibrate.n0,
             n0_task = calibrate.n0_task
         where p.tenant_id = p_tenant and p.policy_id = p_policy;
+        perform router_internal._log_policy_change(
+            p_tenant, p_policy, 'calibrate', v_before, p_by, p_key, null, p_now
+        );
         -- A calibration of this same transaction, which no other transaction has seen.
         delete from router.calibrations as o
         where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
@@ -195,6 +205,7 @@ $$;
 comment on function router.calibrate is
 'Choose the settings with which a policy keeps p_target of its default model''s quality at the least cost.
 Chooses alpha, and with p_tune also k, tau, n0 and n0_task. The bootstrap bound of the quality ratio on p_sample
-held-out memories must exceed the target at p_confidence. p_write: update the policy and add a row to calibrations;
-otherwise the settings are only returned. Raises RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if
-the memory does not support the target, with the best target that it supports.';
+held-out memories must exceed the target at p_confidence. p_write: update the policy, and add a row to calibrations and
+to policy_changes (p_by: admin, cli or psql; p_key: the tenant''s key); otherwise the settings are only returned. Raises
+RT002, RT003, RT004, RT010 and 22023 as backtest does, and RT008 if the memory does not support the target, with the
+best target that it supports.';

@@ -1,12 +1,13 @@
 create function router_internal._context(
-    p_tenant int, p_policy int, p_space smallint, p_default smallint, p_models smallint[]
+    p_tenant int, p_policy int, p_space smallint, p_default smallint, p_models smallint[],
+    p_k int default null, p_tau double precision default null
 ) returns setof router.context
 language sql stable
 begin atomic
     -- One column for each attribute of the type, in its order; the same holds for `v`.
     select
         p.backend, p.granularity, p.seed_count, p.confidence_floor, p.explore_share, p.explore_labels,
-        p.k, p.tau, p.n0_task, p.n1, p.alpha, p.switch_penalty,
+        coalesce(p_k, p.k) as k, coalesce(p_tau, p.tau) as tau, p.n0_task, p.n1, p.alpha, p.switch_penalty,
         case when p.base_weight > 0 then t.base_id end as base_id,
         p.base_weight,
         coalesce(c.memories, 0) as memories,
@@ -60,4 +61,4 @@ end;
 comment on function router_internal._context is
 'Return all that a decision reads before it searches neighbours: policy settings, memory size and candidates.
 Each candidate comes with the tenant''s prices, its label sums and the ledger''s token counts. base_id NULL: the policy
-uses no shared memory. No row: the tenant has no such policy.';
+uses no shared memory. p_k, p_tau: replace the policy''s. No row: the tenant has no such policy.';

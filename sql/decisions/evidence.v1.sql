@@ -1,5 +1,6 @@
 create function router.evidence(
-    p_tenant int, p_policy int, p_space smallint, p_embedding halfvec, p_limit int default 10
+    p_tenant int, p_policy int, p_space smallint, p_embedding halfvec, p_limit int default 10, p_k int default null,
+    p_tau double precision default null
 ) returns table (
     memory_id bigint, similarity real, weight real, task text, source text, prompt text, models text[], scores real[]
 )
@@ -9,10 +10,10 @@ begin
     perform router_internal._enter(p_tenant);
     return query
     select
-        n.memory_id, n.similarity::real, exp(greatest((n.similarity - 1) / p.tau, -80))::real, k.name, x.source, x.prompt,
+        n.memory_id, n.similarity::real, exp(greatest((n.similarity - 1) / coalesce(p_tau, p.tau), -80))::real, k.name, x.source, x.prompt,
         l.models, l.scores
     from router.policies as p
-    cross join lateral router.neighbours(p_tenant, p_space, p_embedding, least(p.k, p_limit)) as n
+    cross join lateral router.neighbours(p_tenant, p_space, p_embedding, least(coalesce(p_k, p.k), p_limit)) as n
     left join router.memory_texts as x on x.tenant_id = p_tenant and x.memory_id = n.memory_id
     left join router.tasks as k on k.tenant_id = p_tenant and k.task_id = n.task_id
     cross join lateral (
@@ -28,5 +29,5 @@ $$;
 
 comment on function router.evidence is
 'Return the memories nearest to an embedding: prompt, labels by model name, similarity and weight in the decision.
-p_limit: how many at most, and never more than the policy''s k. explain, called with the same embedding, shows the
-estimates that follow from them.';
+p_limit: how many at most, and never more than the policy''s k. p_k, p_tau: replace the policy''s k and tau. explain,
+called with the same embedding, shows the estimates that follow from them.';

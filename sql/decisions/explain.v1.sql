@@ -11,7 +11,9 @@ create function router.explain(
     p_conversation bytea default null,
     p_continues boolean default false,
     p_random double precision default 1,
-    p_now timestamptz default now()
+    p_now timestamptz default now(),
+    p_k int default null,
+    p_tau double precision default null
 ) returns table (
     model_id smallint, model text, reason router.reason, why text, score double precision, quality double precision,
     confidence double precision, labels int, support double precision, n0 double precision, prior double precision,
@@ -19,18 +21,23 @@ create function router.explain(
     task_labels bigint,
     cost_usd double precision, unit_usd double precision, alpha double precision, penalty double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
-    input_price double precision, cached_input_price double precision, output_price double precision, priced_on date
+    input_price double precision, cached_input_price double precision, output_price double precision, priced_on date,
+    k int, tau double precision
 )
 language plpgsql stable
 as $$
+declare
+    v_context router.context;
 begin
     perform router_internal._enter(p_tenant);
+    select * into v_context
+    from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models, p_k, p_tau);
     return query
     with ranked as materialized (
         select d.*, m.name, o.priced_on
         from router.decide(
             p_tenant, p_policy, p_space, p_embedding, p_task, p_prompt_tokens, p_default, p_models, p_alpha,
-            p_conversation, p_continues, p_random, p_now
+            p_conversation, p_continues, p_random, p_now, v_context
         ) with ordinality as d
         inner join router.models as m on m.model_id = d.model_id
         inner join router_internal._prices(p_tenant) as o on o.model_id = d.model_id
@@ -60,7 +67,8 @@ begin
         r.base_support, a.quality_sum / nullif(a.labels, 0), coalesce(a.labels, 0)::bigint,
         k.quality_sum / nullif(k.labels, 0), coalesce(k.labels, 0)::bigint,
         r.cost_usd, r.unit_usd, r.alpha, r.penalty, r.prompt_tokens, r.cached_tokens, r.completion_tokens,
-        r.input_price, r.cached_input_price, r.output_price, r.priced_on
+        r.input_price, r.cached_input_price, r.output_price, r.priced_on,
+        v_context.k, v_context.tau
     from ranked as r
     cross join explained as s
     left join router.tasks as t on t.tenant_id = p_tenant and t.name = p_task
@@ -77,4 +85,4 @@ comment on function router.explain is
 quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support +
 n0); prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory; score =
 quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million tokens, as of priced_on. The function
-evidence returns the neighbours. p_random = 1 (the default) explores nothing. Raises RT002 as decide does.';
+evidence returns the neighbours. p_k, p_tau: replace the policy''s; k and tau are those that were used. p_random = 1 (the default) explores nothing. Raises RT002 as decide does.';

@@ -1,5 +1,6 @@
 create function router.recall(
-    p_tenant int, p_search text default null, p_after bigint default 0, p_limit int default 100
+    p_tenant int, p_search text default null, p_after bigint default 0, p_limit int default 100,
+    p_task text default null, p_source text default null, p_memories bigint[] default null
 ) returns table (
     memory_id bigint, space text, source text, task text, prompt text, models text[], scores real[],
     completion_tokens real[], taught_at timestamptz
@@ -21,6 +22,9 @@ begin
         and x.memory_id > p_after
         and (p_search is null or x.prompt ilike '%' || replace(replace(replace(
             p_search, '\', '\\'), '%', '\%'), '_', '\_') || '%')
+        and (p_task is null or k.name = p_task)
+        and (p_source is null or x.source = p_source)
+        and (p_memories is null or x.memory_id = any(p_memories))
         and x.space_id is distinct from (select t.next_space_id from router.tenants as t where t.tenant_id = p_tenant)
         and not exists (
             select
@@ -37,5 +41,6 @@ $$;
 
 comment on function router.recall is
 'Return memories of a tenant by number, with their labels by model name.
-p_search: only prompts that contain this text. p_after: only numbers above this one. p_limit: how many at most. Copies
-in other spaces are not repeated.';
+p_search: only prompts that contain this text. p_after: only numbers above this one. p_limit: how many at most. p_task,
+p_source, p_memories: only memories with this task tag, from this source, with one of these numbers; NULL: all. Copies in
+other spaces are not repeated.';

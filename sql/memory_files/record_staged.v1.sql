@@ -1,4 +1,6 @@
-create function router.record_staged(p_tenant int, p_space smallint, p_now timestamptz default now())
+create function router.record_staged(
+    p_tenant int, p_space smallint, p_now timestamptz default now(), p_key int default null
+)
 returns table (examples int, created int, evicted int)
 language plpgsql volatile
 as $$
@@ -23,7 +25,7 @@ begin
         -- One microsecond more for each batch, so that the order of age is the order of the file.
         select count(distinct r.memory) filter (where r.created) into v_created
         from router.record(
-            p_tenant, p_space, null, v_examples, p_now - (examples - v_first) / c_batch * interval '1 microsecond'
+            p_tenant, p_space, p_key, v_examples, p_now - (examples - v_first) / c_batch * interval '1 microsecond'
         ) as r;
         created := created + v_created;
         raise notice 'taught % of % examples', least(v_first + c_batch - 1, examples), examples
@@ -39,5 +41,5 @@ $$;
 comment on function router.record_staged is
 'Teach a tenant all examples of staged_examples, all or none.
 Calls record in batches, and raises a NOTICE with the progress in its detail after each. Returns how many examples were
-staged, how many memories are new and how many were evicted for them. Raises RT001, RT005, RT007 and 22023 as record does, and
+staged, how many memories are new and how many were evicted for them. p_key: as of record. Raises RT001, RT005, RT007 and 22023 as record does, and
 undefined_table (42P01) without stage.';

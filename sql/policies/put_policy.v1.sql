@@ -5,78 +5,30 @@ create function router.put_policy(
     p_default text,
     p_models text[],
     p_weights real[] default null,
-    p_settings router.policy_settings default null
+    p_settings router.policy_settings default null,
+    p_by text default 'psql',
+    p_now timestamptz default now()
 ) returns int
 language plpgsql volatile
 as $$
 declare
     v_policy int;
-    v_default smallint;
-    v_missing text;
+    v_before jsonb;
 begin
     perform router_internal._enter(p_tenant);
-    select c.name into v_missing
-    from unnest(p_models || p_default) as c (name)
-    where not exists (select from router.models as m where m.name = c.name and m.enabled)
-    limit 1;
-    if found then
-        raise exception 'there is no model %', v_missing using errcode = 'RT003', column = 'models';
-    end if;
-    select m.name into v_missing
-    from router.models as m
-    inner join router_internal._prices(p_tenant) as w on w.model_id = m.model_id
-    where m.name = any(p_models || p_default) and (w.input_price is null or w.output_price is null)
-        and p_backend in ('knn', 'cheapest')
-    order by m.name
-    limit 1;
-    if found then
-        raise exception 'model % has no price, so its cost cannot be weighed', v_missing
-            using errcode = 'RT004', column = 'models';
-    end if;
-    select model_id into v_default from router.models where name = p_default;
-
-    insert into router.policies as p (
-        tenant_id, name, backend, default_model, granularity, alpha, k, tau, n0, n0_task, n1, seed_count,
-        confidence_floor, switch_penalty, sticky_seconds, explore_share, explore_labels,
-        base_weight
-    )
-    select
-        p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.1),
-        coalesce(s.k, 100), coalesce(s.tau, 0.2), coalesce(s.n0, 2), coalesce(s.n0_task, 10), coalesce(s.n1, 5),
-        coalesce(s.seed_count, 100), coalesce(s.confidence_floor, 0), coalesce(s.switch_penalty, 0),
-        coalesce(s.sticky_seconds, 86400), coalesce(s.explore_share, 0), coalesce(s.explore_labels, 20),
-        coalesce(s.base_weight, 100)
-    from (select (p_settings).*) as s
-    on conflict on constraint policies_name_key do update set
-        backend = excluded.backend,
-        default_model = excluded.default_model,
-        granularity = coalesce((p_settings).granularity, p.granularity),
-        alpha = coalesce((p_settings).alpha, p.alpha),
-        k = coalesce((p_settings).k, p.k),
-        tau = coalesce((p_settings).tau, p.tau),
-        n0 = coalesce((p_settings).n0, p.n0),
-        n0_task = coalesce((p_settings).n0_task, p.n0_task),
-        n1 = coalesce((p_settings).n1, p.n1),
-        seed_count = coalesce((p_settings).seed_count, p.seed_count),
-        confidence_floor = coalesce((p_settings).confidence_floor, p.confidence_floor),
-        switch_penalty = coalesce((p_settings).switch_penalty, p.switch_penalty),
-        sticky_seconds = coalesce((p_settings).sticky_seconds, p.sticky_seconds),
-        explore_share = coalesce((p_settings).explore_share, p.explore_share),
-        explore_labels = coalesce((p_settings).explore_labels, p.explore_labels),
-        base_weight = coalesce((p_settings).base_weight, p.base_weight)
-    returning p.policy_id into v_policy;
-
-    delete from router.policy_models where tenant_id = p_tenant and policy_id = v_policy;
-    insert into router.policy_models (tenant_id, policy_id, model_id, weight)
-    select p_tenant, v_policy, m.model_id, max(coalesce(c.weight, 1))
-    from unnest(p_models, p_weights) as c (name, weight)
-    inner join router.models as m on m.name = c.name
-    group by m.model_id;
+    select p.policy_id into v_policy
+    from router.policies as p
+    where p.tenant_id = p_tenant and p.name = p_name
+    for no key update;
+    v_before := router_internal._policy_state(p_tenant, v_policy);
+    v_policy := router_internal._put_policy(p_tenant, p_name, p_backend, p_default, p_models, p_weights, p_settings);
+    perform router_internal._log_policy_change(p_tenant, v_policy, 'put', v_before, p_by, null, null, p_now);
     return v_policy;
 end;
 $$;
 
 comment on function router.put_policy is
 'Add a policy to a tenant or change the one of that name; return its number.
-A setting that is NULL keeps its value, or takes the default in a new policy. Raises RT003 for an unknown model, RT004
-if the backend weighs cost and a model has no price for this tenant.';
+A setting that is NULL keeps its value, or takes the default in a new policy. A change is an entry in policy_changes;
+p_by: admin, cli or psql. Raises RT003 for an unknown model, RT004 if the backend weighs cost and a model has no price
+for this tenant.';

@@ -76,3 +76,18 @@ def test_routing_switched_off_for_the_process_is_not_written_into_new_policies()
     assert policy_defaults({"ROUTER_BACKEND": "none"}).backend == "knn"
     with pytest.raises(ConfigurationError, match="ROUTER_BACKEND"):
         policy_defaults({"ROUTER_BACKEND": "best"})
+
+
+def test_changes_are_listed_and_undone(acme: Command) -> None:
+    before = printed(acme("policy", "list", "acme", "--json"))
+    acme("policy", "put", "acme", "auto", "--alpha", "0.5", "--models", "gpt-4o")
+    newest = printed(acme("policy", "changes", "acme", "auto", "--json"))[0]
+    assert (newest["changed_by"], newest["cause"], newest["old_settings"]["alpha"]) == ("cli", "put", 0.1)
+    change = str(newest["change_id"])
+    assert "alpha 0.1 -> 0.5" in acme("policy", "changes", "acme").stdout
+    acme("policy", "put", "acme", "auto", "--k", "7")
+    assert "changed since" in complaint(acme("policy", "undo", "acme", change, code=1))
+    assert "Undid change" in acme("policy", "undo", "acme", change, "--force").stdout
+    assert printed(acme("policy", "list", "acme", "--json")) == [{**before[0], "k": 7}]
+    acme("tenant", "create", "beta", "--no-key")
+    assert "has no change" in complaint(acme("policy", "undo", "beta", change, code=1))

@@ -205,7 +205,7 @@ def test_the_headers_in_the_readme_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(set(re.findall(r"(GET|POST|DELETE) (/v1/[\w/{}-]+)", WRITTEN))))
 def test_paths_in_the_readme_are_served(method: str, path: str) -> None:
-    scope = {"type": "http", "path": path.format(id="1"), "method": method, "headers": []}
+    scope = {"type": "http", "path": path.format(id="1", policy="auto", change="1"), "method": method, "headers": []}
     # The last route forwards all other paths.
     assert any(route.matches(scope)[0] is Match.FULL for route in routes[:-1])
 

@@ -14,6 +14,8 @@ from tests.support.separable_prompts import easy, lessons
 
 #: Not a success, because the database is away.
 AWAY = Promise("GET", "/readyz", 503)
+#: Needs a provider that judges, as that of test_judge.py.
+JUDGED = Promise("POST", "/v1/router/preferences/judge", 200)
 
 
 def test_a_response_that_does_not_fit_is_detected() -> None:
@@ -30,7 +32,7 @@ async def test_every_operation_returns_what_its_model_declares(admin: Operator) 
     contract.compared.clear()
     await _as_tenant(admin)
     await _as_operator(admin)
-    assert set(MODELS) - contract.compared == {AWAY}
+    assert set(MODELS) - contract.compared == {AWAY, JUDGED}
 
 
 async def _as_tenant(admin: Operator) -> None:
@@ -63,10 +65,19 @@ async def _as_tenant(admin: Operator) -> None:
             await reply.read()
         await proxy.ledger(3)
         await call("GET", f"/v1/router/decisions/{decision}")
+        await call("GET", "/v1/router/decisions")
+        await call("GET", "/v1/router/decisions/reasons")
+        await call("GET", "/v1/router/samples")
         await call("GET", "/v1/router/usage?by=key,model,policy,day,task")
         await call("GET", "/v1/router/savings")
         await call("POST", "/v1/router/backtest", {"settings": {"n0": 3}, "seconds": 2})
+        await call("GET", "/v1/router/policies")
+        await call("POST", "/v1/router/calibrate", {"target": 0.9, "seconds": 2})
+        changes = await call("GET", "/v1/router/policies/auto/changes")
+        await call("POST", f"/v1/router/policies/auto/changes/{changes['data'][0]['id']}/undo")
         memories = await call("GET", "/v1/router/memories?limit=1")
+        await call("GET", "/v1/router/memories/graph")
+        await call("GET", "/v1/router/memories/graph/edges")
         await call("DELETE", f"/v1/router/memories/{memories['data'][0]['id']}")
         await call("DELETE", "/v1/router/memories?all=true")
 
@@ -99,5 +110,8 @@ async def _as_operator(admin: Operator) -> None:
     await admin("PUT", "/models/third", {"provider": "fake", "input_price": 1, "output_price": 1})
     await admin("GET", "/models/third")
     await admin("GET", "/models")
+    admin.proxy.services.breakers.record_failure("fake", CHEAP)
+    await admin("GET", "/breakers")
+    admin.proxy.services.breakers.reset()
     await admin("POST", "/models/refresh")
     await admin("DELETE", "/tenants/beta?confirm=beta")

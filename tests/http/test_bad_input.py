@@ -88,7 +88,8 @@ async def test_a_bad_header_is_refused_by_its_name(proxy: Proxy, header: str, va
         ({"prompt": "p", "scores": {CHEAP: 1.01}}, f"scores.{CHEAP}"),
         ({"prompt": "p", "scores": {CHEAP: -0.01}}, f"scores.{CHEAP}"),
         ({"prompt": "p", "scores": {CHEAP: "1"}}, f"scores.{CHEAP}"),
-        ({"prompt": "p", "scores": {CHEAP: None}}, f"scores.{CHEAP}"),
+        # A score that is null is no label, and an example needs one.
+        ({"prompt": "p", "scores": {CHEAP: None}}, "scores"),
         ({"prompt": "p", "scores": {"gpt-none": 1}}, "scores.gpt-none"),
         ({"prompt": "p", "scores": {f"model {number}": 1 for number in range(65)}}, "scores"),
         ({"prompt": "p", "scores": {"auto": 1}}, "scores.auto"),

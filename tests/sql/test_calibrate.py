@@ -184,10 +184,16 @@ async def test_it_refuses_what_backtest_refuses(world: World) -> None:
         assert caught.value.sqlstate == code
 
 
-async def test_the_proxy_cannot_calibrate(world: World) -> None:
+async def test_the_proxy_calibrates_the_policies_of_the_tenant_that_it_names(world: World) -> None:
     tenant, policy = await specialists(world, 30)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await world.app.fetch("select router.calibrate($1, $2, $3, 0.9)", tenant, policy, world.space)
+    await world.app.fetch(
+        "select router.calibrate($1, $2, $3, 0.9, p_tune => false, p_key => 7)", tenant, policy, world.space
+    )
+    assert len(await calibrations(world)) == 1
+    other = await world.tenant("other")
+    with pytest.raises(asyncpg.PostgresError) as caught:
+        await world.app.fetch("select router.calibrate($1, $2, $3, 0.9)", other, policy, world.space)
+    assert caught.value.sqlstate == "RT002"
 
 
 async def test_noise_on_a_falling_curve_is_averaged_away(world: World) -> None:

@@ -9,14 +9,14 @@ from tests.support.tenancy import FUNCTIONS, inhabit
 #: Functions that write, and must be declared volatile.
 WRITERS = {
     "_add_locks", "_add_tasks", "_attach_partition", "_begin_move", "_build_partition", "_catch_up",
-    "_count_memories", "_enter", "_evict", "_index_partition", "_lock_limits", "_lock_memory", "_meters_now",
-    "_notify_change", "_open_day", "_open_meter", "_record_schema", "_settle", "_trim_copies", "_update_speeds",
-    "admit", "build_space", "calibrate", "change_key", "change_tenant", "create_key", "create_tenant",
-    "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price", "drop_space",
-    "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
-    "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider",
-    "record", "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key",
-    "settle_churn", "shrink", "stage", "sweep", "switch_space",
+    "_count_memories", "_enter", "_evict", "_index_partition", "_lock_limits", "_lock_memory", "_log_policy_change",
+    "_meters_now", "_notify_change", "_open_day", "_open_meter", "_put_policy", "_record_schema", "_settle",
+    "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
+    "create_key", "create_tenant", "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price",
+    "drop_space", "expire_conversations", "expire_reservations", "fill_model", "forget", "graduate", "grant_tenant",
+    "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record",
+    "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn",
+    "shrink", "stage", "sweep", "switch_space", "undo_policy_change",
 }  # fmt: skip
 # SECURITY DEFINER; sql/README.md has the reason of each.
 AS_OWNER = {
@@ -33,6 +33,8 @@ AS_OWNER = {
 #: Functions with settings of their own, for their plans.
 PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
+    "_edges": ["plan_cache_mode=force_custom_plan"],
+    "memory_nodes": ["plan_cache_mode=force_custom_plan"],
     "_curve": ["enable_nestloop=off"],
     # Names in definitions are qualified by schemas that are not in the path.
     "_schema_facts": ["search_path=pg_catalog, pg_temp"],
@@ -79,8 +81,8 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
-        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_check_examples", "_cost",
-        "_explanation", "_prior", "_refusal", "_scopes", "_static_blend", "_with_lengths",
+        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_bucket_level", "_changed_settings", "_check_examples",
+        "_cost", "_explanation", "_prior", "_refusal", "_scopes", "_static_blend", "_with_lengths",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}
     assert {"decide", "neighbours", "estimates", "explain", "evidence", "authenticate"} <= by_volatility[b"s"]

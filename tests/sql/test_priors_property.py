@@ -28,7 +28,7 @@ shares = st.floats(0, 1, width=32)
 lessons = st.builds(
     lambda prompt, quality, tokens, task, source, size, angle: (prompt, quality, tokens, task, source, size, angle),
     st.integers(0, 25),
-    st.dictionaries(st.sampled_from((1, 2)), shares, max_size=2),
+    st.dictionaries(st.sampled_from((1, 2)), shares, min_size=1, max_size=2),
     st.dictionaries(st.sampled_from((1, 2)), st.integers(0, 5000).map(float), max_size=2),
     st.sampled_from((None, "a", "b")),
     st.sampled_from(("human", "judge")),

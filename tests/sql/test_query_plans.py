@@ -208,3 +208,29 @@ async def test_neighbours_are_nearest_first_past_what_one_search_finds(world: Wo
             found = [row["similarity"] for row in rows]
             assert len(found) == k
             assert found == sorted(found, reverse=True)
+
+
+async def test_the_map_of_a_memory_reads_the_tenants_rows_by_number(world: World) -> None:
+    made = await tenants(world, 3)
+    for tenant, _ in made:
+        await fill(world, tenant, 300)
+        await world.owner.execute(
+            """
+            insert into router.memory_texts (tenant_id, memory_id, space_id, prompt_hash, source, first_taught_at)
+            select tenant_id, memory_id, space_id, sha256(memory_id::text::bytea), 'import', created_at
+            from router.memories where tenant_id = $1
+            """,
+            tenant,
+        )
+    (small, _), (large, _), (other, _) = made
+    for tenant in (large, other):
+        await world.app.fetchval("select router.graduate($1)", tenant)
+    await world.owner.execute("vacuum analyze")
+    async with watched(world.dsn) as proxy:
+        for function in ("memory_nodes", "memory_edges"):
+            for tenant, table in ((small, "memories_small"), (large, f"memories_large_{large}_{world.space}")):
+                with proxy.scans() as scans:
+                    await proxy.connection.fetch(f"select * from router.{function}($1, $2)", tenant, world.space)
+                reads = [scan for scan in scans if " on memories_" in scan]
+                assert len(reads) == 1, scans
+                assert f"Index Scan using {table}_pkey on {table}" in reads[0]

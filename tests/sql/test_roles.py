@@ -16,6 +16,12 @@ WORTH = {
     "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
     "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
 }  # fmt: skip
+#: The policies of a tenant and their history, which either role may read.
+HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_changes"}
+#: What the app calls to calibrate, and to undo it.
+CALIBRATION = {
+    "_antitonic_fit", "_best_settings", "_log_policy_change", "_utility", "calibrate", "undo_policy_change",
+}  # fmt: skip
 #: Helpers of a decision.
 PARTS = {
     "_context", "_conversation", "_estimates", "_nearest", "_sort_keys", "_with_lengths", "_with_task_and_base",
@@ -23,19 +29,23 @@ PARTS = {
 }  # fmt: skip
 # Functions that the roles may call; all others are the owner's. `_count_memories` and `_notify_change` are triggers.
 FOR_THE_APP = {
-    "_add_known", "_add_tasks", "_base_sums", "_bucket_level", "_check_examples", "_cost", "_count_memories",
+    "_add_known", "_add_tasks", "_base_sums", "_edges", "_memory_sample", "memory_edges", "memory_nodes",
+    "_bucket_level", "_check_examples", "_cost", "_count_memories",
     "_enter", "_evict", "_explanation", "_labels", "_lock_limits", "_lock_memory", "_meters_now", "_open_day",
     "_prices", "_refusal", "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit",
     "authenticate", "candidates", "catalogue", "check_schema", "chores", "decide", "decision", "drop_day",
     "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain", "export",
-    "forget", "graduate", "holder", "is_foreign", "keep_response", "list_providers", "log_decisions", "neighbours",
-    "prices", "recall", "record", "register_space", "revision", "shrink", "spaces_of", "status", "sweep", "usage",
-} | WORTH | PARTS  # fmt: skip
+    "forget", "graduate", "holder", "is_foreign", "keep_response", "list_decisions", "list_providers",
+    "log_decisions", "neighbours", "prices", "reasons", "recall", "record", "record_staged", "register_space",
+    "revision", "room", "samples", "shrink", "spaces_of", "stage", "status", "sweep", "usage",
+} | WORTH | PARTS | HISTORY | CALIBRATION  # fmt: skip
 FOR_READERS = {
-    "_add_known", "_base_sums", "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
+    "_add_known", "_base_sums", "_edges", "_memory_sample", "memory_edges", "memory_nodes",
+    "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
     "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain",
-    "export", "neighbours", "prices", "recall", "revision", "spaces_of", "status", "usage",
-} | WORTH | PARTS  # fmt: skip
+    "export", "list_decisions", "neighbours", "prices", "reasons", "recall", "revision", "samples", "spaces_of",
+    "status", "usage",
+} | WORTH | PARTS | HISTORY  # fmt: skip
 
 
 async def test_the_proxy_cannot_read_keys(world: World) -> None:

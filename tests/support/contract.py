@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.endpoints.openapi.operation import DocumentedRoute
+from app.endpoints.openapi.operation import JSON, DocumentedRoute
 from app.endpoints.openapi.paths import served_routes
 from app.server.app import routes
 
@@ -28,8 +28,9 @@ for _method, _path, _route in served_routes(routes):
         _any = ".+" if _route.path.endswith(":path}") else "[^/]+"
         _PATTERNS.append((_method, re.compile(re.sub(r"\{\w+\}", _any, _path)), _path))
         for _status, _model in _route.operation.responses.items():
-            if not isinstance(_model, dict):
-                MODELS[Promise(_method, _path, _status)] = TypeAdapter(_model)
+            _json = _model.get(JSON) if isinstance(_model, dict) else _model
+            if _json is not None and not isinstance(_json, dict):
+                MODELS[Promise(_method, _path, _status)] = TypeAdapter(_json)
 
 #: The differences found in this process, and the responses that were compared.
 mismatches: list[str] = []
@@ -48,13 +49,15 @@ class Contract:
         if path is None:
             await self._app(scope, receive, send)
             return
-        status, body = 0, bytearray()
+        status, body, is_json = 0, bytearray(), False
 
         async def observed(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            nonlocal status, is_json
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                is_json = dict(message["headers"]).get(b"content-type", b"") == JSON.encode()
             body.extend(message.get("body", b""))
-            if not message.get("more_body", False) and message["type"] == "http.response.body":
+            if is_json and not message.get("more_body", False) and message["type"] == "http.response.body":
                 compare(Promise(scope["method"], path, status), bytes(body))
             await send(message)
 

@@ -10,7 +10,7 @@ from tests.support.sql_world import START, Taught, World, uuid7
 READER = "router_reader"
 NOTHING = "jsonb_populate_record(null::router.policy_settings, '{}')"
 #: Tenant tables that a role may not select from; of the keys a reader has the columns without the hash.
-UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys"}}
+UNREAD = {APP_ROLE: {"router.api_keys", "router.reader_grants"}, READER: {"router.api_keys", "router.tenant_locks"}}
 FUNCTIONS = "pg_proc as p where p.pronamespace::regnamespace::text like 'router%'"
 TABLES = """
     select c.oid::regclass::text as name, c.oid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Mount, Router
 
-from . import keys, limits, models, policies, prices, providers, tenants, usage
+from . import breakers, keys, limits, models, policies, prices, providers, tenants, usage
 from .auth import RequireMasterKey
 from .route import PREFIX
 
@@ -19,6 +19,7 @@ admin_routes = [
     *usage.routes,
     *providers.routes,
     *models.routes,
+    *breakers.routes,
 ]
 #: A mount serves every path below it, so that an unknown one is not passed through to a provider.
 routes = [Mount(PREFIX, app=RequireMasterKey(Router(admin_routes, redirect_slashes=False)), name="admin")]

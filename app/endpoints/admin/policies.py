@@ -19,7 +19,7 @@ from ...store import policies as stored_policies
 from ...store.database import Database
 from ..requests import parse_body
 from ..responses import Listing, listing
-from .policy_fields import INFINITY, REQUEST_FIELDS, RESPONSE_FIELDS
+from .policy_fields import REQUEST_FIELDS, RESPONSE_FIELDS, finite
 from .requests import AdminRequest, tenant_in
 from .responses import Deleted, Notes, deleted
 from .route import admin_route
@@ -71,7 +71,7 @@ async def list_policies(request: Request, db: Database) -> Response:
     """Return a tenant's policies with every setting."""
     tenant = await tenant_in(request, db)
     rows = await stored_policies.list_policies(db, tenant.tenant_id)
-    return answer(listing([_entry(row) for row in rows]))
+    return answer(listing([policy_entry(row) for row in rows]))
 
 
 async def put_policy(request: Request, db: Database) -> Response:
@@ -87,13 +87,14 @@ async def put_policy(request: Request, db: Database) -> Response:
         models=None if wanted.models is None else tuple(dict.fromkeys(wanted.models)),
         weights=wanted.weights,
         settings=wanted.model_dump(include=set(POLICY_SETTINGS), exclude_none=True),
+        by="admin",
     )
     found = next(
         (row for row in await stored_policies.list_policies(db, tenant.tenant_id) if row["name"] == name), None
     )
     if found is None:
         raise NotFound(f"The policy {name!r} was deleted meanwhile.", param="policy")
-    return answer({**_entry(found), "notes": notes})
+    return answer({**policy_entry(found), "notes": notes})
 
 
 async def delete_policy(request: Request, db: Database) -> Response:
@@ -104,9 +105,9 @@ async def delete_policy(request: Request, db: Database) -> Response:
     return answer(deleted("policy", name))
 
 
-def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+def policy_entry(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a `PolicyEntry` of a row of `router.list_policies`."""
-    found = {name: INFINITY if value == float("inf") else value for name, value in row.items()}
+    found = {name: finite(value) for name, value in row.items()}
     return {"object": "router.policy", "id": found.pop("policy_id"), **found}
 
 

@@ -16,6 +16,11 @@ def _infinite(value: object) -> object:
     return float("inf") if value == INFINITY else value
 
 
+def finite(value: Any) -> Any:
+    """Return a value of a setting as JSON has it."""
+    return INFINITY if value == float("inf") else value
+
+
 def _type(setting: PolicySetting) -> Any:
     """Return the type of a setting in a request."""
     if setting.choices:

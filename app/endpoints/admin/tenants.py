@@ -112,6 +112,7 @@ async def create_tenant(request: Request, db: Database) -> Response:
         candidates=wanted.models,
         default=wanted.default_model,
         with_key=wanted.key,
+        by="admin",
     )
     entry = _entry(await tenants.tenant_of(db, wanted.name))
     response: CreatedTenant = {**entry, "policy": created["policy"], "api_key": created["api_key"]}

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { count, decimal, duration, percent, usd } from "./format";
+
+describe("format", () => {
+  it("shows two significant digits of small amounts", () => {
+    expect([usd(0.000318), usd(0.0000256), usd(1.25), usd(0), usd(null)]).toEqual([
+      "$0.00032",
+      "$0.000026",
+      "$1.25",
+      "$0",
+      "–",
+    ]);
+  });
+
+  it("shows unknown numbers as a dash", () => {
+    expect([percent(null), decimal(undefined), duration(null)]).toEqual(["–", "–", "–"]);
+  });
+
+  it("uses the singular for one", () => {
+    expect([count(1, "memory", "memories"), count(1204, "memory", "memories")]).toEqual([
+      "1 memory",
+      "1,204 memories",
+    ]);
+  });
+});

@@ -1,0 +1,223 @@
+/** A target for the quality kept: what it would cost at once, the server's word for it, and applying it. */
+import { useEffect, useId, useState } from "preact/hooks";
+import type { ApiError } from "../../api/client";
+import { refresh, status } from "../../api/shared";
+import type { BacktestReport, Calibration, CurvePoint } from "../../api/types";
+import { percent } from "../../lib/format";
+import { curl } from "../../lib/sql";
+import { differences, supported } from "../../lib/worth";
+import { setQuery } from "../../location";
+import { Panel } from "../../ui/panel";
+import { useShortcuts } from "../../ui/shortcuts";
+import { ErrorNote } from "../../ui/states";
+import { Apply } from "./apply";
+import { HISTORY } from "./history";
+import { asApiError, calibrate } from "./measure";
+import { calibrateSql } from "./sources";
+
+interface Props {
+  policy: string;
+  report: BacktestReport;
+  target: number;
+  confidence: number;
+  confidences: readonly number[];
+  onTarget: (target: number) => void;
+  onConfidence: (confidence: number) => void;
+  onPoint: (point: CurvePoint | null) => void;
+  onChanged: () => void;
+  onMeasure: () => void;
+}
+
+/** Milliseconds without movement after which the server is asked. */
+const CALM = 350;
+
+export function Target(props: Props) {
+  const { policy, report, target, confidence, onPoint } = props;
+  const id = useId();
+  const [tune, setTune] = useState(false);
+  const [planned, setPlanned] = useState<Calibration | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const [round, setRound] = useState(0);
+  const [applying, setApplying] = useState(false);
+  const guess = supported(report.curve, target);
+
+  useEffect(() => onPoint(guess.point), [guess.point]);
+  useEffect(() => {
+    setPlanned(null);
+    setError(null);
+    const abort = new AbortController();
+    const timer = setTimeout(() => {
+      calibrate({ policy, target, confidence, tune }, true, abort.signal)
+        .then((found) => {
+          if (!abort.signal.aborted) setPlanned(found);
+        })
+        .catch((failure: unknown) => {
+          if (!abort.signal.aborted) setError(asApiError(failure));
+        });
+    }, CALM);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+    // A new backtest of the same policy means that its memory or its settings have changed.
+  }, [policy, target, confidence, tune, round, report]);
+
+  useShortcuts([
+    {
+      key: "a",
+      what: "Show the change that the target makes",
+      run: () => error === null && setApplying(true),
+    },
+    { key: "m", what: "Measure again", run: props.onMeasure },
+    {
+      key: "u",
+      what: "Go to the changes of the policy",
+      run: () => document.getElementById(HISTORY)?.focus(),
+    },
+  ]);
+  const move = (value: number) => {
+    props.onTarget(value);
+    setQuery({ target: value });
+  };
+  const body = { policy, target, confidence, tune, dry_run: true };
+  // Rounded down, because the server measures the bound anew.
+  const best = Math.floor(guess.best * 200 + 1e-9) / 200;
+  return (
+    <Panel
+      title="Hold it to a target"
+      kind="worth-target"
+      curl={curl("/v1/router/calibrate", { json: body })}
+      sql={status.value ? calibrateSql(status.value, policy, target, confidence, tune) : undefined}
+    >
+      <div class="worth-slider">
+        <label for={id}>
+          Keep at least <output for={id}>{percent(target, 1)}</output> of {report.references.default.model}'s
+          quality
+        </label>
+        <input
+          id={id}
+          type="range"
+          min={0.5}
+          max={1.1}
+          step={0.005}
+          value={target}
+          aria-valuetext={`${percent(target, 1)} of the default model's quality`}
+          onInput={(event) => move(event.currentTarget.valueAsNumber)}
+        />
+        <div class="worth-ends muted" aria-hidden="true">
+          <span>50%</span>
+          <span>110%</span>
+        </div>
+      </div>
+      <div class="row">
+        <label class="row worth-choice">
+          with a confidence of
+          <select
+            value={String(confidence)}
+            onChange={(event) => {
+              const value = Number(event.currentTarget.value);
+              props.onConfidence(value);
+              setQuery({ confidence: value });
+            }}
+          >
+            {props.confidences.map((each) => (
+              <option key={each} value={String(each)}>
+                {percent(each)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="row worth-choice">
+          <input type="checkbox" checked={tune} onChange={(event) => setTune(event.currentTarget.checked)} />
+          choose k, tau, n0 and n0_task too (slower)
+        </label>
+      </div>
+      <div class="worth-outcome" aria-live="polite">
+        {error ? (
+          <>
+            <ErrorNote error={error} {...(error.status !== 422 && { retry: () => setRound((n) => n + 1) })} />
+            {error.status === 422 && best >= 0.5 && best < target && (
+              <p class="row">
+                Nothing was changed.
+                <button type="button" class="button small" onClick={() => move(best)}>
+                  Take {percent(best, 1)}
+                </button>
+              </p>
+            )}
+          </>
+        ) : (
+          <Bound planned={planned} guess={guess.point} target={target} confidence={confidence} />
+        )}
+      </div>
+      <div class="row">
+        <button
+          type="button"
+          class="button primary"
+          disabled={error !== null}
+          onClick={() => setApplying(true)}
+        >
+          Apply …
+        </button>
+        <span class="muted small">
+          {planned === null
+            ? "First shows which settings change."
+            : differences(planned.before, planned.after).length === 0
+              ? "The settings are those already."
+              : `Changes ${differences(planned.before, planned.after)
+                  .map((each) => each.name)
+                  .join(", ")}; first shows how.`}
+        </span>
+      </div>
+      {applying && error === null && (
+        <Apply
+          wanted={{ policy, target, confidence, tune }}
+          planned={planned}
+          onClose={() => setApplying(false)}
+          onApplied={() => {
+            setApplying(false);
+            props.onChanged();
+            void refresh();
+          }}
+          onChanged={props.onChanged}
+        />
+      )}
+    </Panel>
+  );
+}
+
+interface BoundProps {
+  planned: Calibration | null;
+  guess: CurvePoint | null;
+  target: number;
+  confidence: number;
+}
+
+/** The bound in one sentence: from the curve at once, then as the server measured it. */
+function Bound({ planned, guess, target, confidence }: BoundProps) {
+  const keeps = `Keeps at least ${percent(target, 1)} with ${percent(confidence)} confidence: `;
+  if (planned !== null) {
+    return (
+      <p class="worth-bound" data-state="measured">
+        {keeps}
+        <strong>
+          {planned.cost_ratio === null ? "at no cost" : `${percent(planned.cost_ratio)} of the cost`}
+        </strong>
+        <span class="muted">
+          {" "}
+          (expected {percent(planned.quality_ratio, 1)}, bound {percent(planned.quality_ratio_low, 1)})
+        </span>
+      </p>
+    );
+  }
+  if (guess === null) {
+    return (
+      <p class="worth-bound muted">No point of the curve keeps {percent(target, 1)}: asking the server …</p>
+    );
+  }
+  return (
+    <p class="worth-bound" data-state="guess">
+      {keeps}
+      <strong>about {percent(guess.cost_ratio)} of the cost</strong>
+    </p>
+  );
+}

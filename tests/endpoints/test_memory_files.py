@@ -1,0 +1,154 @@
+"""The memory as a file over HTTP: all of a file is taught or nothing, errors name lines, and nobody else sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.proxy import CHEAP, STRONG, Proxy
+from tests.support.rest import get
+from tests.support.separable_prompts import easy, hard, lessons
+
+IMPORT, EXPORT = "/v1/router/memories/import", "/v1/router/memories/export"
+
+
+def jsonl(examples: list[Any]) -> bytes:
+    return b"".join(orjson.dumps(example) + b"\n" for example in examples)
+
+
+async def send(proxy: Proxy, content: bytes, key: str | None = None, **query: str) -> list[dict[str, Any]]:
+    async with proxy.http(key) as http, http.post(IMPORT, data=content, params=query) as reply:
+        assert reply.status == 200, await reply.text()
+        return [orjson.loads(line) for line in (await reply.read()).splitlines() if line.strip()]
+
+
+async def export(proxy: Proxy, key: str | None = None) -> list[dict[str, Any]]:
+    async with proxy.http(key) as http, http.get(EXPORT) as reply:
+        assert reply.status == 200
+        assert reply.headers["content-disposition"].startswith('attachment; filename="')
+        return [orjson.loads(line) for line in (await reply.read()).splitlines()]
+
+
+async def memories(proxy: Proxy, key: str | None = None) -> int:
+    _, status = await get(proxy, "/v1/router/status", key)
+    return int(status["memories"])
+
+
+async def test_a_file_is_taught_by_the_key_and_exported_again(proxy: Proxy) -> None:
+    examples = [*lessons(30), {"prompt": easy(1), "scores": {CHEAP: 0.5}, "completion_tokens": {CHEAP: 9}, "task": "x"}]
+    *progress, result = await send(proxy, jsonl(examples))
+    assert all("phase" in line for line in progress)
+    assert (result["lines"], result["taught"], result["failed"], result["format"]) == (31, 31, 0, "jsonl")
+    assert (result["created"], result["overwritten"], result["copies"]) == (30, 0, 1)
+    found = await export(proxy)
+    assert len(found) == await memories(proxy) == 30
+    assert {
+        "prompt": easy(1),
+        "scores": {CHEAP: 0.5},
+        "completion_tokens": {CHEAP: 9},
+        "task": "x",
+        "source": "import",
+    } in found
+    (*_, again) = await send(proxy, jsonl(found))
+    assert (again["created"], again["overwritten"]) == (0, 30)
+    keys = await proxy.admin.fetch("select distinct key_id from router.memory_texts")
+    assert [row["key_id"] for row in keys] == [proxy.key_id]
+
+
+async def test_errors_name_their_lines_and_nothing_is_taught(proxy: Proxy) -> None:
+    content = jsonl(lessons(4)[:3]) + b"no json\n" + jsonl([{"prompt": "p", "scores": {CHEAP: 7}}])
+    content += jsonl([{"prompt": "p", "scores": {"gpt-none": 1}}])
+    *errors, result = [line for line in await send(proxy, content, name="mine.jsonl") if "phase" not in line]
+    assert [each["line"] for each in errors] == [4, 5, 6]
+    assert all(each["error"]["message"].startswith("mine.jsonl line ") for each in errors)
+    assert (result["taught"], result["failed"]) == (0, 3)
+    assert await memories(proxy) == 0
+
+
+async def test_a_dry_run_writes_nothing(proxy: Proxy) -> None:
+    (*_, result) = await send(proxy, jsonl(lessons(6)[:5]), dry_run="true")
+    assert (result["lines"], result["taught"], result["failed"]) == (5, 0, 0)
+    assert result["labels"][CHEAP]["labels"] == 5
+    assert await memories(proxy) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "query"),
+    [
+        (f"prompt;q:{CHEAP};q:{STRONG}\n{easy(1)};0,5;1\n".encode(), {}),
+        (f"prompt\tq:{CHEAP}\n{easy(1)}\t1\n".encode("utf-16"), {}),
+        (gzip.compress(jsonl([{"prompt": easy(1), "scores": {CHEAP: 1}}])), {}),
+        (jsonl([{"prompt": easy(1), "scores": {"theirs": 1}}]), {"models": f"theirs={CHEAP}"}),
+        (jsonl([{"prompt": easy(1), "scores": {"theirs": 1, STRONG: 1}}]), {"skip_unknown_models": "true"}),
+    ],
+)
+async def test_files_as_people_have_them(proxy: Proxy, content: bytes, query: dict[str, str]) -> None:
+    (*_, result) = await send(proxy, content, **query)
+    assert (result["taught"], result["failed"]) == (1, 0), result
+
+
+async def test_more_than_the_tenant_keeps_is_refused_or_trimmed(proxy: Proxy) -> None:
+    _, key = await proxy.new_tenant("small", memory_cap=10)
+    *errors, result = [line for line in await send(proxy, jsonl(lessons(12)), key) if "phase" not in line]
+    assert "keeps 10" in errors[0]["error"]["message"]
+    assert (result["taught"], await memories(proxy, key)) == (0, 0)
+    (*_, result) = await send(proxy, jsonl(lessons(12)), key, trim="true")
+    assert (result["taught"], result["trimmed"], await memories(proxy, key)) == (10, 2, 10)
+
+
+async def test_tenants_neither_see_nor_change_each_others_files(proxy: Proxy) -> None:
+    _, other = await proxy.new_tenant("rival")
+    await send(proxy, jsonl(lessons(4)))
+    assert await export(proxy, other) == []
+    await send(proxy, jsonl([{"prompt": hard(1), "scores": {CHEAP: 0}}]), other)
+    assert (await memories(proxy), await memories(proxy, other)) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "param"),
+    [
+        (b"", {}, None),
+        (b"{}", {"scale": "stars"}, "scale"),
+        (b"{}", {"models": "x=gpt-none"}, "model"),
+        (b"{}", {"models": "x"}, "models"),
+        (b"{}", {"format": "xls"}, "format"),
+        (b"{}", {"dryrun": "1"}, "dryrun"),
+    ],
+)
+async def test_a_bad_import_is_refused_before_it_begins(
+    proxy: Proxy, content: bytes, query: dict[str, str], param: str | None
+) -> None:
+    async with proxy.http() as http, http.post(IMPORT, data=content, params=query) as reply:
+        assert reply.status == 400
+        assert orjson.loads(await reply.read())["error"]["param"] == param
+
+
+async def test_a_line_that_would_be_parsed_for_too_long_is_refused(proxy: Proxy) -> None:
+    line = b'{"prompt": "x", "scores": {"a": [' + b"[]," * 250_000 + b"[]]}}"
+    for content in (line, gzip.compress(line)):
+        async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
+            assert reply.status == 413
+            assert "A line of the file" in await reply.text()
+
+
+async def test_an_import_that_is_left_teaches_nothing(proxy: Proxy) -> None:
+    content = jsonl(lessons(3000))
+    async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
+        await reply.content.readline()
+        reply.close()
+    await asyncio.sleep(1)
+    assert await memories(proxy) in (0, 3000)
+    (*_, result) = await send(proxy, jsonl(lessons(2)))
+    assert result["taught"] == 2
+
+
+async def test_one_transfer_of_a_tenant_at_a_time(proxy: Proxy) -> None:
+    async with proxy.services.transfers.transfer(proxy.tenant_id):
+        *_, error, result = await send(proxy, jsonl(lessons(2)))
+        assert (error["status"], result["taught"]) == (429, 0)
+        async with proxy.http() as http, http.get(EXPORT) as reply:
+            assert reply.status == 429
