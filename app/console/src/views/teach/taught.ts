@@ -40,7 +40,7 @@ function exampleOf(memory: Memory & { completion_tokens?: Record<string, number>
   return {
     prompt: memory.prompt ?? "",
     scores: memory.scores,
-    completion_tokens: memory.completion_tokens ?? {},
+    completion_tokens: memory.completion_tokens,
     ...(memory.task !== null && { task: memory.task }),
   };
 }
