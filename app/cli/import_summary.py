@@ -80,7 +80,8 @@ def show_dry_run(found: Mapping[str, Any]) -> None:
     for message in found["errors"]:
         note(message)
     if found["failed"]:
-        note(f"{found['failed']} errors: the file would be refused. Nothing was written.")
+        errors = "1 error" if found["failed"] == 1 else f"{found['failed']} errors"
+        note(f"{errors}: the file would be refused. Nothing was written.")
     else:
         typer.echo("No errors. Nothing was written.")
 

@@ -378,6 +378,7 @@ function Verdict({ explanation, busy }: { explanation: Explanation; busy: boolea
       <p>
         {reasonText(explanation.reason)}{" "}
         <span class="muted">
+          {ratio === null && chosen?.cost_usd != null && `About ${usd(chosen.cost_usd)}.`}
           {ratio !== null &&
             `About ${usd(chosen?.cost_usd)}, ${percent(ratio)} of what ${fallback ?? ""} would cost. `}
         </span>

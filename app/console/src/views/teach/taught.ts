@@ -36,11 +36,11 @@ export async function earlierLabels(prompt: string, signal: AbortSignal): Promis
   return memory ? exampleOf(memory) : null;
 }
 
-function exampleOf(memory: Memory & { completion_tokens?: Record<string, number> }): Example {
+function exampleOf(memory: Memory): Example {
   return {
     prompt: memory.prompt ?? "",
     scores: memory.scores,
-    completion_tokens: memory.completion_tokens ?? {},
+    completion_tokens: memory.completion_tokens,
     ...(memory.task !== null && { task: memory.task }),
   };
 }
