@@ -82,7 +82,8 @@ class Postgres:
                         task=labels.tasks[row] if tagged and labels.tasks else None,
                         prompt_tokens=int(taught.rows.prompt_tokens[at]),
                         scores=_known(numbers, taught.quality[at]),
-                        completion_tokens=_known(numbers, taught.tokens[at]),
+                        # A memory has whole tokens, and sets of means have not.
+                        completion_tokens={m: float(round(n)) for m, n in _known(numbers, taught.tokens[at]).items()},
                         embedding=HalfVector(split.data.vectors[row]),
                     )
                     for at, row in enumerate(split.taught[start : min(start + BATCH, many)].tolist(), start)
