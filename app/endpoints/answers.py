@@ -154,9 +154,9 @@ class Asking:
         sent = orjson.dumps(body | ({"stream_options": {"include_usage": True}} if with_usage else {}))
         reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, sent, begin=_begin)
         if with_usage and await reply.refuses_stream_options():
-            upstream.without_stream_options.add(model.provider.name)
             reply.close()
             reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body), begin=_begin)
+            upstream.served_without_options(model.provider, reply)
         return reply
 
     async def _read_whole(self, reply: Reply) -> None:

@@ -189,12 +189,6 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     exchange.failover.skip_over_budget([model for model in plan.models if model not in exchange.models])
 
 
-def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
-    """Whether the provider of the answer has accepted the router's request for usage."""
-    refusing = exchange.services.upstream.without_stream_options
-    return answer.attempt.model.provider.name not in refusing
-
-
 async def serve(exchange: Exchange) -> int:
     """Call the models until one answers, and relay its answer. Returns its status; raises `UpstreamUnavailable`."""
     assert exchange.failover is not None
@@ -209,7 +203,6 @@ async def serve(exchange: Exchange) -> int:
     assert answer.reply is not None
     exchange.answer = answer
     record.answered, record.relayed = answer.attempt, True
-    drop_usage = exchange.adds_usage and _drops_usage(exchange, answer)
     if exchange.dialect.name == "responses" and answer.reply.status < 400:
         await _claim_conversation(exchange, answer)
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
@@ -219,7 +212,7 @@ async def serve(exchange: Exchange) -> int:
                 answer,
                 exchange.headers_of_answer(),
                 routed=record.routed,
-                drop_usage=drop_usage,
+                drop_usage=answer.reply.usage_added,
                 keepalive=keepalive,
             )
         (failover.cut if downstream.incomplete else failover.ended)(answer)
