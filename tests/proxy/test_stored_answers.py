@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from app.errors import DatabaseUnavailable
 from app.routing.affinity import key_of
@@ -90,7 +91,14 @@ async def test_a_conversation_is_its_first_users(
         assert (refused.status, refused.body["error"]["message"]) == (404, "Conversation with id 'conv_1' not found.")
         for tail in ("", "/items", "/items/msg_1"):
             assert (await call(stranger, "GET", f"/conversations/conv_1{tail}")).status == 404
-        assert (await call(stranger, "GET", "/conversations/%2563onv_1")).status == 404
+        for spelt in (
+            "conversations/%63onv_1", "conversations/conv_1;x=1", "conversations/conv_1%20", "%43onversations/conv_1",
+            "CONVERSATIONS/conv_1", "/conversations/conv_1", "conversations/conv_1/", "conversations//conv_1",
+            "conversations/conv_1%2Fitems", "conversations/conv_1%00", "conversations;x/conv_1",
+        ):  # fmt: skip
+            asked = URL(f"{proxy.url}/v1/{spelt}", encoded=True)
+            async with aiohttp.ClientSession(headers=stranger.headers) as plain, plain.get(asked) as response:
+                assert response.status == 404, spelt
         assert upstream.log() == []
         assert (await respond(http, STRONG, conversation=named)).status == 200
 
@@ -98,7 +106,7 @@ async def test_a_conversation_is_its_first_users(
 async def test_a_conversation_belongs_to_the_tenant_that_created_it(
     proxy: Proxy, stranger: aiohttp.ClientSession, proxies: ProxyFactory, upstream: Running
 ) -> None:
-    created = b'{"id": "conv_new", "object": "conversation", "created_at": 1, "metadata": {}}'
+    created = b'{"object": "conversation", "metadata": {"a": "%s"}, "id": "conv_new"}' % (b"x" * 100_000)
 
     async def create(head: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert head.startswith(b"POST /v1/conversations ")
