@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,9 +11,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable
 from app.routing.affinity import key_of
 from app.store import ledger
+from app.upstream.answer import Answer
 from scripts.fake_provider.server import Running
 from tests.support.answers import call, respond
 from tests.support.proxy import STRONG, Proxy, ProxyFactory
@@ -163,6 +165,45 @@ async def test_a_request_is_not_passed_on_while_the_owner_cannot_be_checked(
     async with proxy.http() as http:
         assert (await respond(http, STRONG, previous_response_id=name)).status == 200, "its own, as the process knows"
         assert (await respond(http, STRONG)).status == 200
+
+
+async def test_an_answer_does_not_wait_long_until_its_conversation_is_stored(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, stored = ledger.keep_response, asyncio.Event()
+
+    async def slow(*arguments: Any) -> None:
+        await asyncio.sleep(1)
+        await keep(*arguments)
+        stored.set()
+
+    monkeypatch.setattr(ledger, "keep_response", slow)
+    async with proxy.http() as http:
+        began = time.perf_counter()
+        assert (await respond(http, STRONG, conversation="conv_slow")).status == 200
+        assert time.perf_counter() - began < 0.9
+    await asyncio.wait_for(stored.wait(), 10)
+    assert await proxy.admin.fetch("select from router.responses where response = $1", key_of("conv_slow"))
+
+
+async def test_an_answer_is_closed_if_its_conversation_cannot_be_stored(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Answer] = []
+    close = Answer.close
+
+    async def fail(*_: object) -> None:
+        raise DatabaseError("broken", "XX000", "broken")
+
+    def closing(answer: Answer) -> None:
+        closed.append(answer)
+        close(answer)
+
+    monkeypatch.setattr(ledger, "keep_response", fail)
+    monkeypatch.setattr(Answer, "close", closing)
+    async with proxy.http() as http:
+        assert (await respond(http, STRONG, conversation="conv_1")).status == 500
+    assert len(closed) == 1
 
 
 async def test_the_database_answers_yes_or_no_only(proxy: Proxy) -> None:
