@@ -95,7 +95,7 @@ def _refusal(method: str, path: str, meant: list[str]) -> str:
         return f"Invalid URL: write it as {method} /v1/{'/'.join(right)}."
     own = meant[0] in ("v1", "router") and not any(map(_ASKING.search, steps))
     spelt = f"/v1/{'/'.join(steps)}"
-    if own or (spelt != path.lower() and _KNOWN.fullmatch(spelt)):
+    if own or (not _KNOWN.fullmatch(path) and _KNOWN.fullmatch(spelt)):
         return f"Invalid URL: write it as {method} {spelt}."
     served = ", ".join(f"/v1{each.path}" for each in INFERENCE if each.billed)
     return f"{method} {path} is not served here: models are asked by POST at {served}."
