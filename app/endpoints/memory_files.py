@@ -28,6 +28,7 @@ from ..off_loop import LARGE, off_loop
 from ..operations.example_file import BadLine, Content, ExampleFile
 from ..operations.example_formats.base import Options
 from ..operations.example_formats.scales import SCALES, scale_of
+from ..operations.example_formats.source import PACKED, text_encoding
 from ..operations.export_lines import line_of
 from ..operations.import_examples import ModelNames, Summary, check, stage
 from ..services import Services
@@ -38,8 +39,6 @@ from .requests import authenticate, parse_query, raw_body, text_rules
 
 #: Seconds between two lines of progress, and of silence after which an empty line is sent.
 LOOK, KEEPALIVE = 0.2, 15.0
-#: The first bytes of compressed files.
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 #: Bytes of an export that are sent at once.
 PIECE = 64 * 1024
 
@@ -98,7 +97,7 @@ async def import_memories(request: Request) -> Response:
     catalog = await services.directory.catalog()
     options = Options(
         format=query.format,
-        encoding=query.encoding,
+        encoding=None if query.encoding is None else text_encoding(query.encoding),
         scale=scale,
         score=query.score,
         names=ModelNames(catalog, _mapping(query.models)),
@@ -123,11 +122,17 @@ async def export_memories(request: Request) -> Response:
     return PiecesResponse(_after(first, pieces), LINES, {"content-disposition": f'attachment; filename="{name}.jsonl"'})
 
 
+def _packing(raw: bytes) -> str | None:
+    """Return how a file is compressed, None: it is not."""
+    return next((name for start, name in PACKED.items() if raw.startswith(start)), None)
+
+
 def _plain(raw: bytes, limit: int) -> bytes:
     """Return a file unpacked. Raises `TooLarge` over `limit` bytes, and for a line that takes too long to parse."""
-    for start, name in _PACKED.items():
-        if raw.startswith(start):
-            raw = unpack(raw, [name], limit)
+    if (name := _packing(raw)) is not None:
+        raw = unpack(raw, [name], limit)
+        if _packing(raw) is not None:
+            raise BadRequest("The file is compressed more than once: unpack it.")
     at = 0
     while len(raw) - at >= LARGE:
         end = raw.find(b"\n", at)

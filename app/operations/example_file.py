@@ -137,7 +137,7 @@ class ExampleFile:
         """Raise the errors of unreadable files as `BadRequest` with the line, which may be the one before."""
         try:
             yield
-        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
+        except (UnicodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
             reason = f"{error}."
             if isinstance(error, UnicodeDecodeError):
                 reason = (
@@ -165,10 +165,12 @@ class ExampleFile:
         self._line, self._place = 0, ""
         self.left_out.clear()
         self.skipped.clear()
+        # What is in memory was unpacked within a limit.
+        packed = not isinstance(self.path, Content)
         with self.path.open("rb") as raw:
             self._raw = raw
             try:
-                with opened(raw, self.options.encoding) as file:
+                with opened(raw, self.options.encoding, packed=packed) as file:
                     yield from self._converted(file)
             except BadRequest as error:
                 line = max(self._line, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+import zstandard
 
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import get
@@ -117,6 +118,12 @@ async def test_tenants_neither_see_nor_change_each_others_files(proxy: Proxy) ->
         (b"{}", {"models": "x"}, "models"),
         (b"{}", {"format": "xls"}, "format"),
         (b"{}", {"dryrun": "1"}, "dryrun"),
+        (b"{}", {"encoding": "hex"}, "encoding"),
+        (b"{}", {"encoding": "rot13"}, "encoding"),
+        (b"{}", {"encoding": "utf-8\0"}, "encoding"),
+        (b"{}", {"encoding": "punycode"}, "encoding"),
+        (gzip.compress(gzip.compress(b"{}")), {}, None),
+        (gzip.compress(zstandard.compress(b"{}")), {}, None),
     ],
 )
 async def test_a_bad_import_is_refused_before_it_begins(

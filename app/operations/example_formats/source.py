@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -15,6 +16,8 @@ from ...errors import BadRequest
 
 #: Bytes by which compression, encoding and format are recognised.
 PEEK = 64 * 1024
+#: Names of compressions, by the first bytes of the files.
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 #: Files that hold no text, by their first bytes.
 _OTHERS = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV",
@@ -26,6 +29,9 @@ _OTHERS = {
     b"\x80\x05\x95": "a pickle of Python: convert it to JSONL or CSV",
     b"SQLite format 3": "an SQLite database: export the table as CSV",
 }
+#: A name of an encoding, and encodings of names of hosts and of program text.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}")
+_NO_TEXT = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -35,16 +41,31 @@ _MARKS = (
 )
 
 
-@contextmanager
-def opened(raw: IO[bytes], encoding: str | None = None) -> Iterator[io.BufferedReader]:
-    """The text of `raw` as UTF-8 without a byte order mark, unpacked; `encoding` None: recognise it.
+def text_encoding(name: str) -> str:
+    """Return the name of an encoding of texts. Raises `BadRequest` for any other name."""
+    try:
+        # `str.encode` takes encodings of texts alone: no hex, rot13 or zlib.
+        if not _NAME.fullmatch(name) or codecs.lookup(name).name in _NO_TEXT:
+            raise LookupError
+        "a".encode(name)
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError):
+        reason = f"encoding: {name[:40]!r} is not an encoding of texts; names are utf-16, cp1252, …"
+        raise BadRequest(reason, param="encoding") from None
+    return name
 
-    Raises `BadRequest` for a file that holds no text.
+
+@contextmanager
+def opened(raw: IO[bytes], encoding: str | None = None, *, packed: bool = True) -> Iterator[io.BufferedReader]:
+    """The text of `raw` as UTF-8 without a byte order mark; `encoding` None: recognise it.
+
+    `packed`: unpack it if it is compressed, however large that is. Raises `BadRequest` for a file that holds no text.
     """
     stream = _buffered(raw)
     start = stream.peek(PEEK)
-    packed = start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
-    if packed:
+    if start.startswith(tuple(PACKED)):
+        if not packed:
+            raise BadRequest("the file is compressed more than once: unpack it.")
         # `raw` stays open when the reader of its content is closed.
         unpacked = (
             gzip.GzipFile(fileobj=stream)
@@ -91,10 +112,7 @@ class _Transcoded(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
         self._stream = stream
-        try:
-            self._decoder = codecs.getincrementaldecoder(encoding)()
-        except LookupError:
-            raise BadRequest(f"--encoding: {encoding!r} is not an encoding; names are utf-16, cp1252, …") from None
+        self._decoder = codecs.getincrementaldecoder(text_encoding(encoding))()
         self._ready = b""
 
     def readable(self) -> bool:

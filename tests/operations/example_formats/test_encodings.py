@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from app.errors import BadRequest
-from app.operations.example_file import ExampleFile
+from app.operations.example_file import Content, ExampleFile
 from app.operations.example_formats.base import Options
 
 ROWS = [["prompt", "task", "q:a", "q:b"], ["Zwei\nZeilen, „ä“; 1\t2 | 3", "t", "0.5", ""], ["€ und 漢字", "", "1", "0"]]
@@ -64,6 +64,19 @@ def test_jsonl_of_other_encodings_is_read(tmp_path: Path, encoding: str) -> None
     rows = [{"prompt": "„ä“", "scores": {"a": 1}}, {"prompt": "b", "scores": {"a": 0}}]
     text = "\r\n\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     assert [(row[0], row[3]) for row in read(tmp_path / "a", text.encode(encoding))] == [("„ä“", 1), ("b", 3)]
+
+
+def test_what_was_unpacked_within_a_limit_is_not_unpacked_again() -> None:
+    content = Content("a.csv", gzip.compress(b"prompt,q:a\nx,1\n"))
+    with pytest.raises(BadRequest, match="more than once"):
+        list(ExampleFile(content, "import"))
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "utf-8\0", "idna", "nothing"])
+def test_what_is_no_encoding_of_texts_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest, match="encoding: ") as refused:
+        read(tmp_path / "a.csv", b"prompt,q:a\nx,1\n", Options(encoding=name))
+    assert refused.value.param == "encoding"
 
 
 def test_text_of_another_encoding_is_refused_with_the_option_that_helps(tmp_path: Path) -> None:
