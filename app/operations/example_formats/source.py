@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -105,6 +106,31 @@ def _encoding_of(start: bytes) -> str:
 
 def _buffered(stream: Any) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, stream), PEEK)
+
+
+class Stopped(Exception):
+    """Reading was stopped from another thread."""
+
+
+class Stoppable(io.RawIOBase):
+    """The bytes of `file`, which raise `Stopped` once `stop` is set."""
+
+    def __init__(self, file: IO[bytes], stop: threading.Event) -> None:
+        self._file = file
+        self._stop = stop
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        if self._stop.is_set():
+            raise Stopped
+        piece = self._file.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 class _Transcoded(io.RawIOBase):

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,14 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, what: str)
         read(tmp_path / "a.csv", content)
     assert what in refused.value.message
     assert "a.csv line " in refused.value.message
+
+
+@pytest.mark.parametrize("content", [b'"\n' + b"x\n" * 3_000_000, b'"' + b"x" * 5_000_000, b",;" * 100_000 + b"\n"])
+def test_a_header_without_an_end_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    start = time.monotonic()
+    with pytest.raises(BadRequest, match="the header "):
+        read(tmp_path / "a.csv", content)
+    assert time.monotonic() - start < 1
 
 
 def test_empty_columns_and_rows_that_spreadsheets_leave_are_passed_over(tmp_path: Path) -> None:
