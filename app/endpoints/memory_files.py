@@ -22,12 +22,13 @@ from ..entities import Caller
 from ..errors import BadRequest, Conflict, DatabaseUnavailable, RouterError
 from ..http.content_coding import unpack
 from ..http.pieces import LINES, PiecesResponse
-from ..http.validation import check_size
+from ..http.requests import UNCOUNTED
 from ..memory.embedders import EmbeddingFailed, Paid
 from ..off_loop import LARGE, off_loop
 from ..operations.example_file import BadLine, Content, ExampleFile
 from ..operations.example_formats.base import Options
 from ..operations.example_formats.scales import SCALES, scale_of
+from ..operations.example_formats.sizes import check_sizes
 from ..operations.example_formats.source import PACKED, text_encoding
 from ..operations.export_lines import line_of
 from ..operations.import_examples import ModelNames, Summary, check, stage
@@ -106,7 +107,11 @@ async def import_memories(request: Request) -> Response:
     raw = await raw_body(request)
     if not raw:
         raise BadRequest("The request has no body: send the file as it is.")
-    content = await off_loop(len(raw), partial(_plain, raw, services.settings.max_body))
+    # In a thread if it is compressed: a few bytes may take as long to unpack as the largest file.
+    size = LARGE if _packing(raw) else len(raw)
+    content = await off_loop(size, partial(_plain, raw, options.encoding, services.settings.max_body))
+    if content is not raw and len(content) > UNCOUNTED:
+        services.bodies.hold(request.scope, len(content))
     examples = ExampleFile(Content(query.name, content), query.source, options)
     return PiecesResponse(_import_lines(services, caller, catalog, examples, query), LINES)
 
@@ -127,19 +132,14 @@ def _packing(raw: bytes) -> str | None:
     return next((name for start, name in PACKED.items() if raw.startswith(start)), None)
 
 
-def _plain(raw: bytes, limit: int) -> bytes:
-    """Return a file unpacked. Raises `TooLarge` over `limit` bytes, and for a line that takes too long to parse."""
+def _plain(raw: bytes, encoding: str | None, limit: int) -> bytes:
+    """Return a file unpacked once. Raises `TooLarge` over `limit` bytes, and for what takes too long to parse."""
     if (name := _packing(raw)) is not None:
         raw = unpack(raw, [name], limit)
         if _packing(raw) is not None:
             raise BadRequest("The file is compressed more than once: unpack it.")
-    at = 0
-    while len(raw) - at >= LARGE:
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        if end - at >= LARGE and raw[at : at + 1] in (b"{", b"["):
-            check_size(raw[at:end], "A line of the file")
-        at = end + 1
+    if len(raw) >= LARGE:
+        check_sizes(raw, encoding, limit)
     return raw
 
 

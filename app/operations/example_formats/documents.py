@@ -44,17 +44,24 @@ def records(file: io.BufferedReader) -> Iterator[Record]:
     if text.startswith(b"["):
         yield from _unwrapped(_values(file, raw, line, array=True))
         return
+    whole = is_json(text)
+    following = b"" if whole else file.readline()
+    if whole:
+        yield from _unwrapped(_lines(chain([raw], file), line))
+    elif following.lstrip().startswith(b"{"):
+        # A line of JSONL that is broken.
+        yield from _lines(chain([raw, following], file), line)
+    else:
+        yield from _unwrapped(_values(file, raw + following, line, array=False))
+
+
+def is_json(text: bytes) -> bool:
+    """Whether the text is a JSON value."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        following = file.readline()
-        if following.lstrip().startswith(b"{"):
-            # A line of JSONL that is broken.
-            yield from _lines(chain([raw, following], file), line)
-            return
-        yield from _unwrapped(_values(file, raw + following, line, array=False))
-        return
-    yield from _unwrapped(_lines(chain([raw], file), line))
+        return False
+    return True
 
 
 def _lines(lines: Iterator[bytes] | chain[bytes], first: int) -> Iterator[Record]:

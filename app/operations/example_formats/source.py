@@ -80,7 +80,7 @@ def opened(raw: IO[bytes], encoding: str | None = None, *, packed: bool = True) 
     for mark, name in _OTHERS.items():
         if start.startswith(mark):
             raise BadRequest(f"the file is {name}.")
-    found = encoding or _encoding_of(start)
+    found = encoding or encoding_of(start)
     if found == "utf-8":
         yield stream
     elif found == "utf-8-sig":
@@ -90,7 +90,8 @@ def opened(raw: IO[bytes], encoding: str | None = None, *, packed: bool = True) 
         yield _buffered(_Transcoded(stream, found))
 
 
-def _encoding_of(start: bytes) -> str:
+def encoding_of(start: bytes) -> str:
+    """Return the encoding of a text that starts so."""
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name
