@@ -15,6 +15,7 @@ import zstandard
 from app.errors import BadRequest
 from app.operations.example_file import Content, ExampleFile
 from app.operations.example_formats.base import Options
+from app.operations.example_formats.prompts import prompt_of
 
 ROWS = [["prompt", "task", "q:a", "q:b"], ["Zwei\nZeilen, „ä“; 1\t2 | 3", "t", "0.5", ""], ["€ und 漢字", "", "1", "0"]]
 EXPECTED = [("Zwei\nZeilen, „ä“; 1\t2 | 3", {"a": 0.5}, "t", 2), ("€ und 漢字", {"a": 1.0, "b": 0.0}, None, 4)]
@@ -115,6 +116,14 @@ def test_a_header_without_an_end_is_refused_at_once(tmp_path: Path, content: byt
     with pytest.raises(BadRequest, match="the header "):
         read(tmp_path / "a.csv", content)
     assert time.monotonic() - start < 1
+
+
+def test_a_cell_that_would_be_parsed_for_too_long_is_refused(tmp_path: Path) -> None:
+    nested = "[" + "[]," * 250_000 + "[]]"
+    with pytest.raises(BadRequest, match=r"line 2: messages: .* more than"):
+        read(tmp_path / "a.csv", f'messages,q:a\n"{nested}",1\n'.encode())
+    literal = "['\"', " + "[]," * 250_000 + "[]]"
+    assert [prompt_of(text) for text in (nested, literal)] == [{"prompt": nested}, {"prompt": literal}]
 
 
 def test_empty_columns_and_rows_that_spreadsheets_leave_are_passed_over(tmp_path: Path) -> None:
