@@ -57,7 +57,9 @@ def text_encoding(name: str) -> str:
 
 
 @contextmanager
-def opened(raw: IO[bytes], encoding: str | None = None, *, packed: bool = True) -> Iterator[io.BufferedReader]:
+def opened(
+    raw: IO[bytes] | io.RawIOBase, encoding: str | None = None, *, packed: bool = True
+) -> Iterator[io.BufferedReader]:
     """The text of `raw` as UTF-8 without a byte order mark; `encoding` None: recognise it.
 
     `packed`: unpack it if it is compressed, however large that is. Raises `BadRequest` for a file that holds no text.
