@@ -82,8 +82,7 @@ class Postgres:
                         task=labels.tasks[row] if tagged and labels.tasks else None,
                         prompt_tokens=int(taught.rows.prompt_tokens[at]),
                         scores=_known(numbers, taught.quality[at]),
-                        # A memory has whole tokens, and sets of means have not.
-                        completion_tokens={m: float(round(n)) for m, n in _known(numbers, taught.tokens[at]).items()},
+                        completion_tokens=_known(numbers, taught.tokens[at]),
                         embedding=HalfVector(split.data.vectors[row]),
                     )
                     for at, row in enumerate(split.taught[start : min(start + BATCH, many)].tolist(), start)
