@@ -38,8 +38,8 @@ from .calls import count, paying
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, raw_body, text_rules
 
-#: Seconds between two lines of progress, and of silence after which an empty line is sent.
-LOOK, KEEPALIVE = 0.2, 15.0
+#: Seconds between two checks of the progress, and of silence after which an empty line is sent.
+POLL_INTERVAL, KEEPALIVE = 0.2, 15.0
 #: Bytes of an export that are sent at once.
 PIECE = 64 * 1024
 
@@ -178,7 +178,7 @@ async def _import_lines(
     task = asyncio.create_task(_imported(services, caller, catalog, examples, query, progress))
     shown, at = (0, ""), time.monotonic()
     try:
-        while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+        while not (await asyncio.wait({task}, timeout=POLL_INTERVAL))[0]:
             if shown != (progress.done, progress.phase):
                 shown, at = (progress.done, progress.phase), time.monotonic()
                 yield _line({"phase": progress.phase, "done": progress.done, "of": progress.of})
