@@ -262,6 +262,14 @@ class ConfigurationError(Exception):
     """The configuration is invalid; the message names the variable or command that corrects it."""
 
 
+class SchemaError(ConfigurationError):
+    """The database's schema is not that of this version; the message may name roles and objects, `summary` does not."""
+
+    def __init__(self, message: str, summary: str) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
 class DatabaseError(Exception):
     """Postgres rejected a statement for a reason that none of the classes above names; over HTTP it is a 500.
 

@@ -15,7 +15,10 @@ Needed = Scope | Literal["any"]
 SCOPES: dict[Scope, str] = {
     "ask": "ask models: every path of OpenAI's and Anthropic's APIs, comparisons, and single decisions",
     "teach": "teach the memory, and read it: examples, memories, status and explanations",
-    "manage": "manage memory and account: delete memories, backtests, savings and usage",
+    "manage": (
+        "manage memory and account: delete memories, backtests, calibration, policies and undo, the list of decisions, "
+        "savings and usage"
+    ),
 }
 assert tuple(SCOPES) == get_args(Scope)
 

@@ -32,6 +32,7 @@ from .routing.router import Router
 from .settings import Settings
 from .store import spaces as stored_spaces
 from .store.database import Database
+from .store.readiness import Readiness
 from .telemetry import metrics, otel
 from .telemetry.observer import Observer
 from .upstream.breaker import Breakers
@@ -50,6 +51,8 @@ class Services:
     settings: Settings
     #: Connections as the role of the app.
     db: Database
+    #: Whether the database has the schema of this version.
+    readiness: Readiness
     #: Authentication and the catalog, cached.
     directory: Directory
     #: The embedders.
@@ -107,6 +110,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(db.close)
         await db.check_revision()
         await db.check_schema()
+        readiness = Readiness(db.background)
+        stack.push_async_callback(readiness.close)
         width = await stored_spaces.width(db)
         embedding = embedders.create(settings, width)
         stack.push_async_callback(embedding.close)
@@ -145,6 +150,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             db=db,
+            readiness=readiness,
             directory=directory,
             spaces=spaces,
             router=Router(

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .install import ROLES
 
-#: Gives everything to the owner of router.tenants.
+#: Gives everything that the migrations or maintenance made to the owner of router.tenants.
 _OWN = """
 do $$
 declare
@@ -24,20 +24,29 @@ begin
         union all
         select format('alter %s %s owner to %s', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
             when 'c' then 'type' else 'table' end, c.oid::regclass, v_owner)
-        from pg_class as c
-        where c.relnamespace::regnamespace::text in ('router', 'router_internal') and c.relowner <> v_owner
+        from pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname in ('router', 'router_internal') and c.relowner <> v_owner
             and c.relkind in ('r', 'p', 'v', 'S', 'c')
+            and (c.relname ~ '^(decisions_[0-9]{8}|memories_large_[0-9])' or format('%I.%I', n.nspname, c.relname) in (
+                select e.name from router_internal.schema_facts as e
+                where e.kind in ('table', 'view', 'sequence', 'type')
+            ))
             -- Sequences of identity columns follow their tables.
             and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S')
         union all
         select format('alter type %s owner to %s', t.oid::regtype, v_owner)
-        from pg_type as t
-        where t.typnamespace::regnamespace::text in ('router', 'router_internal') and t.typowner <> v_owner
-            and t.typtype = 'e'
+        from pg_type as t inner join pg_namespace as n on n.oid = t.typnamespace
+        where n.nspname in ('router', 'router_internal') and t.typowner <> v_owner and t.typtype = 'e'
+            and format('%I.%I', n.nspname, t.typname) in (
+                select e.name from router_internal.schema_facts as e where e.kind = 'type'
+            )
         union all
         select format('alter function %s owner to %s', p.oid::regprocedure, v_owner)
-        from pg_proc as p
-        where p.pronamespace::regnamespace::text in ('router', 'router_internal') and p.proowner <> v_owner
+        from pg_proc as p inner join pg_namespace as n on n.oid = p.pronamespace
+        where n.nspname in ('router', 'router_internal') and p.proowner <> v_owner
+            and format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) in (
+                select e.name from router_internal.schema_facts as e where e.kind = 'function'
+            )
     loop
         execute v_statement;
     end loop;

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from ..dialects.usage import UNKNOWN, TokenUsage
 from ..entities import Caller, Model
-from ..errors import DatabaseError, DatabaseUnavailable
+from ..errors import DatabaseError, DatabaseUnavailable, InvalidValue
 from ..routing.plan import Plan
 from ..store import ledger
 from ..store.database import Database
@@ -121,6 +121,8 @@ class Ledger:
         self._queue: deque[Entry] = deque()
         self._filled = asyncio.Event()
         self._closing = False
+        # Why the last attempt failed, so that each reason is logged once.
+        self._failure: str | None = None
         self.dropped = 0
 
     def add(self, entry: Entry) -> None:
@@ -142,7 +144,7 @@ class Ledger:
         return len(self._queue)
 
     async def run(self) -> None:
-        """Write entries as they come, until `close`; while the database is unavailable they wait."""
+        """Write entries as they come, until `close`; while the database is unavailable or refuses all, they wait."""
         while not self._closing or self._queue:
             if not self._queue:
                 self._filled.clear()
@@ -151,7 +153,13 @@ class Ledger:
                 await asyncio.sleep(GATHER)
             try:
                 await self._write_batch()
+                self._failure = None
             except DatabaseUnavailable:
+                await asyncio.sleep(RETRY)
+            except DatabaseError as error:
+                if self._failure != error.sqlstate:
+                    self._failure = error.sqlstate
+                    log.error("the ledger cannot be written; entries wait: %s", error.message)
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("the ledger could not be written; trying again")
@@ -178,9 +186,9 @@ class Ledger:
                 raise FileNotFoundError("there is no folder for them")
             path = ledger_file.save(self._folder, [entry.composite() for entry in self._queue])
         except (OSError, TypeError) as error:
-            log.error("the database is away, and %d ledger entries are lost: %s", len(self._queue), error)
+            log.error("the database takes no entries, and %d ledger entries are lost: %s", len(self._queue), error)
         else:
-            log.warning("the database is away; %d ledger entries are kept in %s", len(self._queue), path)
+            log.warning("the database takes no entries; %d ledger entries are kept in %s", len(self._queue), path)
 
     async def _write_batch(self) -> None:
         batch = [self._queue[i] for i in range(min(BATCH, len(self._queue)))]
@@ -188,18 +196,22 @@ class Ledger:
         for _ in batch:
             self._queue.popleft()
 
-    async def _write(self, rows: list[tuple[Any, ...]]) -> None:
+    async def _write(self, rows: list[tuple[Any, ...]]) -> int:
+        """Write rows without those that the database refuses for what is in them; return how many these were.
+
+        Other errors are raised: a missing grant or function, for example, says nothing against a row.
+        """
         try:
             metrics.ledger_written.inc(await ledger.log_decisions(self._db, rows))
-        except (DatabaseError, ValueError) as error:
-            if len(rows) == 1:
-                log.error("a ledger entry was refused: %s", type(error).__name__)
-                self.dropped += 1
-                metrics.ledger_dropped.inc()
-                return
-            # One invalid row must not cost the others.
-            for row in rows:
-                await self._write([row])
+        except (InvalidValue, ValueError) as error:
+            if len(rows) > 1:
+                # One invalid row must not cost the others.
+                return sum([await self._write([row]) for row in rows])
+            log.error("a ledger entry was refused: %s", type(error).__name__)
+            self.dropped += 1
+            metrics.ledger_dropped.inc()
+            return 1
+        return 0
 
 
 def decision_id() -> UUID:

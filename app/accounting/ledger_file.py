@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseError, DatabaseUnavailable
 from ..store.database import REVISION
 
 Row = tuple[Any, ...]
+#: Writes entries, and returns how many of them the database refused for what is in them.
+Write = Callable[[list[Row]], Awaitable[int]]
 
 #: Entries that are written at once.
 BATCH = 500
 #: Wait between attempts while the database is unavailable, seconds.
 RETRY = 1.0
+#: The suffix of files with entries that cannot be written; nothing reads them again.
+REFUSED = ".refused"
 
 log = logging.getLogger("pgrouter.ledger")
 
@@ -54,23 +58,27 @@ def save(folder: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-async def take_up(folder: Path, write: Callable[[list[Row]], Awaitable[None]]) -> None:
+async def take_up(folder: Path, write: Write) -> None:
     """Write the entries of all files in `folder` with `write`, and delete each file once that is done.
 
-    While the database is unavailable it waits. A file that another process takes up is passed over. Entries that were
-    written before are the same rows: `write` must leave those unchanged. Lines that cannot be read are logged.
+    While the database is unavailable or refuses all entries, it waits. A file with entries that cannot be read or
+    written is renamed to end in `REFUSED`. A file that another process takes up, or that cannot be read or deleted, is
+    passed over. Entries that were written before are the same rows: `write` must leave those unchanged.
     """
     for path in _files(folder):
-        file = _claim(path)
-        if file is None:
-            continue
         try:
-            await _take_up(path, _lines(file), write)
-        finally:
-            os.close(file)
+            file = _claim(path)
+            if file is None:
+                continue
+            try:
+                await _take_up(path, _lines(file), write)
+            finally:
+                os.close(file)
+        except OSError as error:
+            log.error("%s cannot be taken up: %s", path, error.strerror)
 
 
-async def _take_up(path: Path, lines: Sequence[bytes], write: Callable[[list[Row]], Awaitable[None]]) -> None:
+async def _take_up(path: Path, lines: Sequence[bytes], write: Write) -> None:
     head, *rest = lines or [b""]
     found = _decoded(head)
     revision = found.get("revision") if isinstance(found, dict) else None
@@ -78,21 +86,40 @@ async def _take_up(path: Path, lines: Sequence[bytes], write: Callable[[list[Row
         log.error("%s is not of schema revision %s (%s): its ledger entries stay there", path, REVISION, revision)
         return
     rows = [row for line in rest if (row := _row(line)) is not None]
+    lost = len(rest) - len(rows)
     for first in range(0, len(rows), BATCH):
-        while True:
-            try:
-                await write(rows[first : first + BATCH])
-                break
-            except DatabaseUnavailable:
-                await asyncio.sleep(RETRY)
-    _delete(path)
-    log.warning("%d ledger entries of an earlier process were written", len(rows))
-    if len(rows) < len(rest):
-        log.error("%d ledger entries of an earlier process were not readable", len(rest) - len(rows))
+        lost += await _written(path, rows[first : first + BATCH], write)
+    if len(rest) > lost:
+        log.warning("%d ledger entries of an earlier process were written", len(rest) - lost)
+    if lost:
+        kept = path.with_suffix(REFUSED)
+        log.error("%d ledger entries of an earlier process cannot be written; they are kept in %s", lost, kept)
+        _set_aside(path, kept)
+    else:
+        _delete(path)
+
+
+async def _written(path: Path, rows: list[Row], write: Write) -> int:
+    """Write entries as soon as the database takes them; return how many it refused."""
+    logged: str | None = None
+    while True:
+        try:
+            return await write(rows)
+        except DatabaseUnavailable:
+            pass
+        except DatabaseError as error:
+            if logged != error.sqlstate:
+                logged = error.sqlstate
+                log.error("the ledger entries of %s cannot be written yet: %s", path, error.message)
+        await asyncio.sleep(RETRY)
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.jsonl"))
+    try:
+        return sorted(folder.glob("*.jsonl"))
+    except OSError as error:
+        log.error("%s cannot be read: %s", folder, error.strerror)
+        return []
 
 
 def _claim(path: Path) -> int | None:
@@ -108,6 +135,9 @@ def _claim(path: Path) -> int | None:
             return file
     except BlockingIOError:
         pass
+    except OSError:
+        os.close(file)
+        raise
     os.close(file)
     return None
 
@@ -119,6 +149,10 @@ def _lines(file: int) -> list[bytes]:
 
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, kept: Path) -> None:
+    path.rename(kept)
 
 
 def _row(line: bytes) -> Row | None:

@@ -11,7 +11,7 @@ from ..errors import Busy
 
 #: Calls of a tenant that may wait, and for how long, seconds.
 MOST_WAITING = 100
-PATIENCE = 10.0
+TIMEOUT = 10.0
 #: The Retry-After of calls that are refused, seconds.
 RETRY = 2.0
 
@@ -27,7 +27,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, tenant: int) -> AsyncIterator[None]:
-        """Wait for a turn of the tenant, and hold it. Raises `Busy` if too many calls wait, or after `PATIENCE`."""
+        """Wait for a turn of the tenant, and hold it. Raises `Busy` if too many calls wait, or after `TIMEOUT`."""
         running = self._running.get(tenant, 0)
         if running < self._most:
             self._running[tenant] = running + 1
@@ -45,7 +45,7 @@ class Turns:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():

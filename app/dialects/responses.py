@@ -86,13 +86,13 @@ class Responses(OpenAI):
         """Return an event `error`; behind it `response.failed` if the response has begun, numbered on from it."""
         number = begun.events
         event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-        told = b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
+        events = b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
         if not begun.response:
-            return told
+            return events
         reason = {"code": error.code, "message": error.message}
         response = {**begun.response, "status": "failed", "error": reason}
         failed = {"type": "response.failed", "sequence_number": number + 1, "response": response}
-        return told + b"event: response.failed\ndata: " + orjson.dumps(failed) + b"\n\n"
+        return events + b"event: response.failed\ndata: " + orjson.dumps(failed) + b"\n\n"
 
 
 def _messages(given: Any) -> list[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from ..accounting import reservation
 from ..accounting.ledger import Entry, decision_id
 from ..dialects import CHAT
 from ..dialects.answer_capture import AnswerCapture, is_parsed_soon
-from ..dialects.base import object_at
+from ..dialects.base import object_at, text_of
 from ..dialects.beginning import FIELDS
 from ..dialects.model_request import ModelRequest
 from ..dialects.prompt import prompt_tokens
@@ -154,9 +154,9 @@ class Asking:
         sent = orjson.dumps(body | ({"stream_options": {"include_usage": True}} if with_usage else {}))
         reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, sent, begin=_begin)
         if with_usage and await reply.refuses_stream_options():
-            upstream.without_stream_options.add(model.provider.name)
             reply.close()
             reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body), begin=_begin)
+            upstream.served_without_options(model.provider, reply)
         return reply
 
     async def _read_whole(self, reply: Reply) -> None:
@@ -215,8 +215,7 @@ class Asking:
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
         if isinstance(choice.get("finish_reason"), str):
             self._finish_reason, self._ended = choice["finish_reason"], True
-        content = object_at(choice, "delta").get("content")
-        return content if isinstance(content, str) else ""
+        return text_of(object_at(choice, "delta"))
 
     def _count_tokens(self) -> None:
         """Set the tokens to pay for; those of a stream that does not report them are estimated."""
@@ -259,7 +258,10 @@ def _parsed(raw: bytes, status: int) -> tuple[str | None, str | None, AnswerErro
         body = orjson.loads(raw)
         if status < 400:
             choice = body["choices"][0]
-            return choice["message"].get("content"), choice.get("finish_reason"), None
+            given, reason = choice["message"], choice.get("finish_reason")
+            # The content may be a list of parts, of which those with text count.
+            text = given["content"] if isinstance(given.get("content"), str) else text_of(given) or None
+            return text, reason if isinstance(reason, str) else None, None
         message = body["error"]["message"]
     except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
         message = _NO_CHAT

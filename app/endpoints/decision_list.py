@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..entities import Caller
-from ..errors import BadRequest, DatabaseUnavailable
+from ..errors import BadRequest, DatabaseError, RouterError
+from ..http.pieces import EVENTS, STILL_HERE, PiecesResponse, event
 from ..http.responses import answer
 from ..operations.timespans import since
 from ..services import Services
 from ..store import ledger as stored_ledger
 from ..store.reals import short
 from .calls import count, counted
-from .openapi.operation import EVENTS, DocumentedRoute, Operation
+from .openapi.operation import DocumentedRoute, Operation
 from .requests import DIGITS, authenticate, parse_query
 from .responses import Listing, listing, select
 
-#: Seconds between two looks at the ledger, and between two comments that keep a connection open.
-LOOK, KEEPALIVE = 1.0, 15.0
+#: Seconds between two queries of the ledger, and of silence after which a comment keeps the connection open.
+POLL_INTERVAL, KEEPALIVE = 1.0, 15.0
 #: Seconds after which a stream ends; clients connect again.
 LONGEST = 600.0
-#: The newest entries that a stream looks at. Of more requests a second than this, a stream shows a part.
+#: The newest entries that a stream reads. Of more requests a second than this, a stream shows a part.
 NEWEST = 200
+
+log = logging.getLogger("pgrouter")
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a NUL character is not allowed")
+    return value
+
+
+#: A text to compare with, which Postgres can read.
+Text = Annotated[str, AfterValidator(_without_nul)]
 
 
 class DecisionFilter(BaseModel):
@@ -41,11 +54,11 @@ class DecisionFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str | None = Field(None, description="Reasons, separated by commas.")
-    model: str | None = Field(None, description="The model that served.")
-    task: str | None = Field(None, description="The task tag.")
-    policy: str | None = Field(None, description="The policy.")
-    key: Annotated[int | None, DIGITS] = Field(None, description="The number of the key.")
+    reason: Text | None = Field(None, description="Reasons, separated by commas.")
+    model: Text | None = Field(None, description="The model that served.")
+    task: Text | None = Field(None, description="The task tag.")
+    policy: Text | None = Field(None, description="The policy.")
+    key: Annotated[int | None, DIGITS, Field(ge=1, le=2**31 - 1)] = Field(None, description="The number of the key.")
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `stored_ledger.list_decisions`."""
@@ -136,8 +149,7 @@ async def stream_decisions(request: Request) -> Response:
     services, caller = await authenticate(request)
     query = parse_query(request, DecisionFilter)
     await count(services, caller)
-    events = _events(services, caller, query)
-    return StreamingResponse(events, media_type=EVENTS, headers={"cache-control": "no-store"})
+    return PiecesResponse(_events(services, caller, query), EVENTS)
 
 
 async def count_reasons(request: Request) -> Response:
@@ -149,8 +161,8 @@ async def count_reasons(request: Request) -> Response:
     return answer(listing([select(ReasonCount, row) for row in rows]))
 
 
-async def _events(services: Services, caller: Caller, query: DecisionFilter) -> AsyncIterator[bytes]:
-    """Yield an event for each decision that was recorded since the stream began.
+async def _events(services: Services, caller: Caller, query: DecisionFilter) -> AsyncGenerator[bytes, None]:
+    """Yield an event for each decision that was recorded since the stream began, and one for each query that failed.
 
     A decision is recorded when its answer has ended, possibly later than others that were made after it; so the stream
     remembers which of the newest entries it has sent.
@@ -160,32 +172,35 @@ async def _events(services: Services, caller: Caller, query: DecisionFilter) -> 
     # The client learns at once that it is connected.
     yield b": connected\n\n"
     while time.monotonic() - began < LONGEST:
-        found: list[Mapping[str, Any]] = []
         try:
             async with services.turns.turn(caller.tenant_id):
                 found = await stored_ledger.list_decisions(
                     services.db.background, caller.tenant_id, limit=NEWEST, **query.arguments()
                 )
-        except DatabaseUnavailable as error:
-            yield _event("error", {"message": error.message})
+        except (RouterError, DatabaseError) as error:
+            yield event("error", {"message": _message(error)})
             quiet = time.monotonic()
-        for row in reversed(found):
-            if row["decision_id"] not in sent:
-                sent[row["decision_id"]] = None
-                if not first:
-                    yield _event("decision", _listed(row))
-                    quiet = time.monotonic()
-        while len(sent) > 2 * NEWEST:
-            sent.popitem(last=False)
-        first = False
+        else:
+            for row in reversed(found):
+                if row["decision_id"] not in sent:
+                    sent[row["decision_id"]] = None
+                    if not first:
+                        yield event("decision", _listed(row))
+                        quiet = time.monotonic()
+            while len(sent) > 2 * NEWEST:
+                sent.popitem(last=False)
+            first = False
         if time.monotonic() - quiet >= KEEPALIVE:
-            yield b": still here\n\n"
+            yield STILL_HERE
             quiet = time.monotonic()
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-def _event(name: str, data: Any) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+def _message(error: RouterError | DatabaseError) -> str:
+    if isinstance(error, RouterError):
+        return error.message
+    log.error("the decisions of a stream could not be read: %s", error.message)
+    return "Internal error."
 
 
 def _listed(row: Mapping[str, Any]) -> ListedDecision:

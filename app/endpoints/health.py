@@ -10,7 +10,6 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from .. import __version__
-from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from ..http.responses import answer
 from ..services import services_of
 from ..telemetry import metrics
@@ -36,7 +35,7 @@ class NotReady(TypedDict):
     """The process can serve only what needs no database."""
 
     status: Literal["not ready"]
-    reason: Annotated[str, Field(description="For people.")]
+    reason: Annotated[str, Field(description="For people; the log has the details.")]
 
 
 async def healthz(request: Request) -> Response:
@@ -47,12 +46,9 @@ async def healthz(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Return 200 if the database is reachable with the whole schema of this version, else 503 with the reason."""
-    try:
-        db = services_of(request.scope).db
-        await db.check_revision()
-        await db.check_schema()
-    except (ConfigurationError, DatabaseUnavailable, DatabaseError) as error:
-        not_ready: NotReady = {"status": "not ready", "reason": str(error)}
+    reason = await services_of(request.scope).readiness.problem()
+    if reason is not None:
+        not_ready: NotReady = {"status": "not ready", "reason": reason}
         return answer(not_ready, 503)
     ready: Ready = {"status": "ready"}
     return answer(ready)

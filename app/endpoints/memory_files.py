@@ -22,12 +22,14 @@ from ..entities import Caller
 from ..errors import BadRequest, Conflict, DatabaseUnavailable, RouterError
 from ..http.content_coding import unpack
 from ..http.pieces import LINES, PiecesResponse
-from ..http.validation import check_size
+from ..http.requests import UNCOUNTED
 from ..memory.embedders import EmbeddingFailed, Paid
 from ..off_loop import LARGE, off_loop
 from ..operations.example_file import BadLine, Content, ExampleFile
 from ..operations.example_formats.base import Options
 from ..operations.example_formats.scales import SCALES, scale_of
+from ..operations.example_formats.sizes import check_sizes
+from ..operations.example_formats.source import PACKED, text_encoding
 from ..operations.export_lines import line_of
 from ..operations.import_examples import ModelNames, Summary, check, stage
 from ..services import Services
@@ -36,10 +38,8 @@ from .calls import count, paying
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate, parse_query, raw_body, text_rules
 
-#: Seconds between two lines of progress, and of silence after which an empty line is sent.
-LOOK, KEEPALIVE = 0.2, 15.0
-#: The first bytes of compressed files.
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+#: Seconds between two checks of the progress, and of silence after which an empty line is sent.
+POLL_INTERVAL, KEEPALIVE = 0.2, 15.0
 #: Bytes of an export that are sent at once.
 PIECE = 64 * 1024
 
@@ -98,7 +98,7 @@ async def import_memories(request: Request) -> Response:
     catalog = await services.directory.catalog()
     options = Options(
         format=query.format,
-        encoding=query.encoding,
+        encoding=None if query.encoding is None else text_encoding(query.encoding),
         scale=scale,
         score=query.score,
         names=ModelNames(catalog, _mapping(query.models)),
@@ -107,7 +107,11 @@ async def import_memories(request: Request) -> Response:
     raw = await raw_body(request)
     if not raw:
         raise BadRequest("The request has no body: send the file as it is.")
-    content = await off_loop(len(raw), partial(_plain, raw, services.settings.max_body))
+    # In a thread if it is compressed: a few bytes may take as long to unpack as the largest file.
+    size = LARGE if _packing(raw) else len(raw)
+    content = await off_loop(size, partial(_plain, raw, options.encoding, services.settings.max_body))
+    if content is not raw and len(content) > UNCOUNTED:
+        services.bodies.hold(request.scope, len(content))
     examples = ExampleFile(Content(query.name, content), query.source, options)
     return PiecesResponse(_import_lines(services, caller, catalog, examples, query), LINES)
 
@@ -123,18 +127,19 @@ async def export_memories(request: Request) -> Response:
     return PiecesResponse(_after(first, pieces), LINES, {"content-disposition": f'attachment; filename="{name}.jsonl"'})
 
 
-def _plain(raw: bytes, limit: int) -> bytes:
-    """Return a file unpacked. Raises `TooLarge` over `limit` bytes, and for a line that takes too long to parse."""
-    for start, name in _PACKED.items():
-        if raw.startswith(start):
-            raw = unpack(raw, [name], limit)
-    at = 0
-    while len(raw) - at >= LARGE:
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        if end - at >= LARGE and raw[at : at + 1] in (b"{", b"["):
-            check_size(raw[at:end], "A line of the file")
-        at = end + 1
+def _packing(raw: bytes) -> str | None:
+    """Return how a file is compressed, None: it is not."""
+    return next((name for start, name in PACKED.items() if raw.startswith(start)), None)
+
+
+def _plain(raw: bytes, encoding: str | None, limit: int) -> bytes:
+    """Return a file unpacked once. Raises `TooLarge` over `limit` bytes, and for what takes too long to parse."""
+    if (name := _packing(raw)) is not None:
+        raw = unpack(raw, [name], limit)
+        if _packing(raw) is not None:
+            raise BadRequest("The file is compressed more than once: unpack it.")
+    if len(raw) >= LARGE:
+        check_sizes(raw, encoding, limit)
     return raw
 
 
@@ -173,7 +178,7 @@ async def _import_lines(
     task = asyncio.create_task(_imported(services, caller, catalog, examples, query, progress))
     shown, at = (0, ""), time.monotonic()
     try:
-        while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+        while not (await asyncio.wait({task}, timeout=POLL_INTERVAL))[0]:
             if shown != (progress.done, progress.phase):
                 shown, at = (progress.done, progress.phase), time.monotonic()
                 yield _line({"phase": progress.phase, "done": progress.done, "of": progress.of})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 
@@ -15,6 +16,10 @@ SUPPORTED = ("gzip", "deflate", "zstd")
 MOST_LAYERS = 3
 #: A window of zstd may be this large even if the limit is smaller: `zstd` itself uses up to 8 MiB.
 LEAST_WINDOW = 8 * 1024 * 1024
+#: Members that a gzip file may have; programs that write blocks of their own have one for each 64 KiB.
+MOST_MEMBERS = 10_000
+_PIECE = 64 * 1024
+_ZEROS = re.compile(rb"\0*")
 _ALIASES = {"x-gzip": "gzip"}
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 
@@ -51,16 +56,27 @@ def unpack(packed: bytes, applied: list[str], limit: int) -> bytes:
 
 
 def _gzip(packed: bytes, limit: int) -> bytes:
-    """Return all members of a gzip file, one behind another."""
-    whole = b""
-    while packed:
-        part, packed = _inflated(packed, _GZIP, limit - len(whole))
-        whole += part
-        if len(whole) > limit:
-            break
+    """Return all members of a gzip file, one behind another. Raises `BadRequest` over `MOST_MEMBERS`."""
+    # zlib copies the input that follows a member: of a piece, it is little.
+    view, at, members = memoryview(packed), 0, 0
+    found: list[bytes] = []
+    room = limit + 1
+    while at < len(view) and room:
+        members += 1
+        if members > MOST_MEMBERS:
+            raise BadRequest(f"The gzip file has more than {MOST_MEMBERS} members.")
+        reader = zlib.decompressobj(_GZIP)
+        while not reader.eof and room:
+            piece = view[at : at + _PIECE]
+            if not piece:
+                raise EOFError("it is cut off")
+            found.append(reader.decompress(piece, room))
+            room -= len(found[-1])
+            at += len(piece) - len(reader.unconsumed_tail) - len(reader.unused_data)
         # Some programs pad with zeros.
-        packed = packed.lstrip(b"\0")
-    return whole
+        if at < len(view) and not view[at] and (zeros := _ZEROS.match(view, at)):
+            at = zeros.end()
+    return b"".join(found)
 
 
 def _deflate(packed: bytes, limit: int) -> bytes:

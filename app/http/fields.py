@@ -26,5 +26,5 @@ Text = Annotated[str, AfterValidator(check_storable)]
 Tag = Annotated[str, Field(max_length=100), AfterValidator(check_storable)]
 #: The quality of an answer, 0 to 1.
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-#: The length of an answer in tokens.
-Tokens = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
+#: The length of an answer in tokens; of several answers the mean, which may be a fraction.
+Tokens = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False, strict=True)]

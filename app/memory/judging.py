@@ -134,7 +134,7 @@ def _judgement(value: Any, number: int) -> Judgement:
         if isinstance(given, bool) or not isinstance(given, int | float | str):
             raise ValueError
         score = float(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UnreadableJudgement(f"the score of answer {number} is no number") from None
     if not 0 <= score <= 1:
         raise UnreadableJudgement(f"the score of answer {number} is {score:g}, which is not between 0 and 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -25,7 +26,7 @@ from .example_formats.merging import Merged, merge
 from .example_formats.native import columns_read
 from .example_formats.records import Record, Sample
 from .example_formats.scales import SCALES
-from .example_formats.source import PEEK, opened
+from .example_formats.source import PEEK, Stoppable, Stopped, opened
 from .example_formats.table import Table
 
 #: What an error of a row may be, beside the examples.
@@ -89,6 +90,11 @@ class ExampleFile:
         self._raw: IO[bytes] | None = None
         self._line = 0
         self._place = ""
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Let reading in another thread, now and later, raise `Stopped` soon."""
+        self._stop.set()
 
     @property
     def position(self) -> int:
@@ -137,7 +143,7 @@ class ExampleFile:
         """Raise the errors of unreadable files as `BadRequest` with the line, which may be the one before."""
         try:
             yield
-        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
+        except (UnicodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
             reason = f"{error}."
             if isinstance(error, UnicodeDecodeError):
                 reason = (
@@ -165,10 +171,12 @@ class ExampleFile:
         self._line, self._place = 0, ""
         self.left_out.clear()
         self.skipped.clear()
+        # What is in memory was unpacked within a limit.
+        packed = not isinstance(self.path, Content)
         with self.path.open("rb") as raw:
             self._raw = raw
             try:
-                with opened(raw, self.options.encoding) as file:
+                with opened(Stoppable(raw, self._stop), self.options.encoding, packed=packed) as file:
                     yield from self._converted(file)
             except BadRequest as error:
                 line = max(self._line, 1)
@@ -199,6 +207,8 @@ class ExampleFile:
         convert = self.format.reader(sample, self.options)
         renamed = not self.format.merged and self.options.names is not None
         for self._line, value, self._place in records:
+            if self._stop.is_set():
+                raise Stopped
             if isinstance(value, BadRequest):
                 yield self._line, value
                 continue

@@ -125,7 +125,7 @@ async def check(
     unknown: dict[str, tuple[int, int]] = {}
     with closing(file.outcomes()) as outcomes:
         # Read in a thread, so that a server goes on meanwhile.
-        while found := await _in_thread(lambda: _read(outcomes)):
+        while found := await _in_thread(file, lambda: _read(outcomes)):
             for line, example in found:
                 if line is None:
                     assert isinstance(example, BadRequest)
@@ -177,7 +177,7 @@ async def stage(
     try:
         with closing(iter(file)) as found:
             batches = _batches(found, skip)
-            while batch := await _in_thread(lambda: next(batches, None)):
+            while batch := await _in_thread(file, lambda: next(batches, None)):
                 examples = await _embedded(file, batch, catalog, embedding, rules, paid)
                 if adding is not None:
                     await adding
@@ -200,13 +200,17 @@ def _read(outcomes: Iterator[tuple[int, ExampleIn | BadRequest]]) -> list[tuple[
     return found
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` returns. If cancelled, end only after `work` has: nobody else may read the file meanwhile."""
+async def _in_thread(file: ExampleFile, work: Callable[[], T]) -> T:
+    """Return what `work`, which reads `file`, returns.
+
+    If cancelled, stop it, and end only after it has: nobody else may read the file meanwhile.
+    """
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        file.stop()
+        await asyncio.gather(task, return_exceptions=True)
         raise
 
 

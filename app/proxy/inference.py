@@ -168,6 +168,8 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
         # A malformed request is the provider's to reject; it has about this many tokens at least.
         prompt = len(exchange.raw) // 4
     parsed, hedged = request.parsed_or_none(), bool(services.retry_policy.hedge)
+    # Before the result is known: a statement whose caller is cancelled may be committed nevertheless.
+    exchange.reserved = True
     try:
         admitted = await services.admission.admit(
             caller,
@@ -176,6 +178,7 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
             reservation.costs(plan, parsed, prompt, hedged=hedged),
         )
     except (RateLimited, BudgetSpent):
+        exchange.reserved = False
         services.embedding_costs.refused(caller)
         raise
     except LimitsUnchecked as error:
@@ -187,12 +190,6 @@ async def reserve(exchange: Exchange, request: ModelRequest, caller: Caller, pla
     chosen = zip(plan.models, admitted.affordable, strict=True)
     exchange.models = [model for model, affordable in chosen if affordable]
     exchange.failover.skip_over_budget([model for model in plan.models if model not in exchange.models])
-
-
-def _drops_usage(exchange: Exchange, answer: Answer) -> bool:
-    """Whether the provider of the answer has accepted the router's request for usage."""
-    refusing = exchange.services.upstream.without_stream_options
-    return answer.attempt.model.provider.name not in refusing
 
 
 async def serve(exchange: Exchange) -> int:
@@ -209,17 +206,16 @@ async def serve(exchange: Exchange) -> int:
     assert answer.reply is not None
     exchange.answer = answer
     record.answered, record.relayed = answer.attempt, True
-    drop_usage = exchange.adds_usage and _drops_usage(exchange, answer)
-    if exchange.dialect.name == "responses" and answer.reply.status < 400:
-        await _claim_conversation(exchange, answer)
     within = None if answer.whole is not None else failover.deadline - time.perf_counter()
     try:
         async with asyncio.timeout(within):
+            if exchange.dialect.name == "responses" and answer.reply.status < 400:
+                await _claim_conversation(exchange, answer)
             await downstream.relay(
                 answer,
                 exchange.headers_of_answer(),
                 routed=record.routed,
-                drop_usage=drop_usage,
+                drop_usage=answer.reply.usage_added,
                 keepalive=keepalive,
             )
         (failover.cut if downstream.incomplete else failover.ended)(answer)

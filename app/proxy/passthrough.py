@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from functools import partial
 
 import orjson
 from starlette.routing import Match, Route
@@ -19,6 +20,7 @@ from ..http.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected, until_d
 from ..http.requests import bearer
 from ..http.responses import as_router_error
 from ..key_scopes import require_scope
+from ..off_loop import off_loop
 from ..services import Services, services_of
 from ..telemetry.request_record import RequestRecord
 from ..upstream.client import Reply
@@ -29,9 +31,9 @@ from .stored_answers import holder_of_path
 from .upload import Upload
 
 _OWN = re.compile(r"/v1/router(/|$)")
-#: The path that creates a conversation, and the bytes of its answer in which the id is looked for.
-_CONVERSATIONS = "/v1/conversations"
-_HEAD = 8192
+#: The path that creates a conversation, and the most bytes of its answer that are read for the id.
+_CONVERSATIONS = "/conversations"
+_LONGEST = 1024 * 1024
 
 
 class Passthrough:
@@ -70,8 +72,8 @@ async def _pass_through(
     limits: dict[str, str] = {}
     if caller.metered:
         limits = await _admit(services, caller, scope, effect)
-    provider = await _provider(services, caller, scope["path"], await services.directory.catalog())
-    creates = scope["method"] == "POST" and scope["path"] == _CONVERSATIONS
+    provider = await _provider(services, caller, path, await services.directory.catalog())
+    creates = scope["method"] == "POST" and path == _CONVERSATIONS
     length = headers.get(b"content-length")
     bodiless = length in (None, b"0") and b"transfer-encoding" not in headers
     reply = await services.upstream.send(
@@ -95,8 +97,9 @@ async def _pass_through(
 
 async def _claim_created(services: Services, caller: Caller, reply: Reply) -> None:
     """Store that the conversation which a provider has created is the tenant's."""
+    body = await reply.peek(_LONGEST)
     with suppress(ValueError, KeyError, TypeError):
-        conversation = orjson.loads(await reply.peek(_HEAD))["id"]
+        conversation = (await off_loop(len(body), partial(orjson.loads, body)))["id"]
         await services.affinity.claim(caller.tenant_id, str(conversation), None)
 
 
@@ -117,7 +120,7 @@ async def _admit(services: Services, caller: Caller, scope: Scope, effect: Effec
 
 
 async def _provider(services: Services, caller: Caller, path: str, catalog: Catalog) -> Provider:
-    """Return the provider for a path that names no model. Raises `NotFound` if there is no default."""
+    """Return the provider for a path below /v1 that names no model. Raises `NotFound` if there is no default."""
     holder = await holder_of_path(services.affinity, caller, path)
     if holder is not None and holder in catalog.by_id:
         return catalog.by_id[holder].provider
@@ -125,13 +128,13 @@ async def _provider(services: Services, caller: Caller, path: str, catalog: Cata
     auto = caller.policies.get("auto")
     default = catalog.by_id.get(auto.default_model) if auto is not None else None
     chosen = named or (default.provider if default is not None else None)
-    if path.startswith("/v1/messages") and (chosen is None or "messages" not in chosen.speaks):
+    if path.startswith("/messages") and (chosen is None or "messages" not in chosen.speaks):
         chosen = next((each for each in catalog.providers.values() if "messages" in each.speaks), None)
     if chosen is None and len(catalog.providers) == 1:
         (chosen,) = catalog.providers.values()
     if chosen is None:
         raise NotFound(
-            f"No provider serves {path} for this tenant: it has no default provider, nor a policy `auto`.",
+            f"No provider serves /v1{path} for this tenant: it has no default provider, nor a policy `auto`.",
             code="unknown_url",
         )
     return chosen

@@ -25,12 +25,14 @@ _ASKING = re.compile(
     r"|respond|response"
 )
 _ID = r"[A-Za-z0-9._~:@+-]+"
+#: Steps below what providers store for a tenant: of no other spelling could its owner be checked.
+_STORED = r"[A-Za-z0-9._~-]+"
 #: Paths of OpenAI's and Anthropic's APIs that have such a step and ask no model, and the families that have their own.
 _KNOWN = re.compile(
     rf"/v1/(?:chat/completions/{_ID}(?:/messages)?|messages/batches(?:/{_ID}(?:/results|/cancel)?)?"
-    rf"|responses/{_ID}(?:/cancel|/input_items)?|models/{_ID}(?:/{_ID})*"
+    rf"|responses/{_STORED}(?:/cancel|/input_items)?|conversations(?:/{_STORED})*|models/{_ID}(?:/{_ID})*"
     r"|(?:files|uploads|batches|audio|images|videos|moderations|vector_stores|assistants|threads|fine_tuning|evals"
-    r"|containers|conversations|skills)(?:/[^;\\]*)?)"
+    r"|containers|skills)(?:/[^;\\]*)?)"
 )
 #: Times that percent-encoding is removed: a provider may do it more than once.
 _DECODINGS = 3
@@ -50,7 +52,8 @@ def forwarded(scope: Scope) -> Forwarded:
     Raises `BadRequest` for a path with `.` or `..` steps, and `NotFound` for another spelling or another place of a
     path that asks a model (letter case, repeated slashes, `/v1` twice, parameters, blanks, percent-encoding, paths of
     Azure and of OpenAI's engines), which a provider might accept: the model would be asked unrouted and uncounted.
-    Raises `NotFound` also for paths that are closed (`families.require_open`).
+    The same for other spellings of conversations and responses: their owner would not be checked. Raises `NotFound`
+    also for paths that are closed (`families.require_open`).
     """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1")
@@ -64,7 +67,7 @@ def forwarded(scope: Scope) -> Forwarded:
         return Forwarded(path[3:], Effect.FREE if scope["method"] in READING else Effect.PAID)
     known = _KNOWN.fullmatch(path) is not None
     meant = [step for step in map(_meant, steps) if step][1:]
-    asks = any(map(_ASKING.search, meant)) or meant[:1] == ["models"]
+    asks = any(map(_ASKING.search, meant)) or meant[:1] in (["models"], ["conversations"])
     if meant[:1] in (["v1"], ["router"]) or (asks and not known) or (known and _asks_by_method(scope, meant)):
         raise NotFound(_refusal(scope["method"], path, meant), code="unknown_url")
     require_open(scope["method"], path, meant)
@@ -91,7 +94,8 @@ def _refusal(method: str, path: str, meant: list[str]) -> str:
         method = method if method in READING else "POST"
         return f"Invalid URL: write it as {method} /v1/{'/'.join(right)}."
     own = meant[0] in ("v1", "router") and not any(map(_ASKING.search, steps))
-    if own or _KNOWN.fullmatch(f"/v1/{'/'.join(steps)}"):
-        return f"Invalid URL: write it as {method} /v1/{'/'.join(steps)}."
+    spelt = f"/v1/{'/'.join(steps)}"
+    if own or (not _KNOWN.fullmatch(path) and _KNOWN.fullmatch(spelt)):
+        return f"Invalid URL: write it as {method} {spelt}."
     served = ", ".join(f"/v1{each.path}" for each in INFERENCE if each.billed)
     return f"{method} {path} is not served here: models are asked by POST at {served}."

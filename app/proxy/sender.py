@@ -47,7 +47,8 @@ class Sender:
     async def send(self, model: Model, within: float) -> Reply:
         """Send the request to a model; its answer has to begin `within` seconds. Raises `UpstreamUnavailable`."""
         request, record = self._request, self._record
-        body = await off_loop(request.size, partial(self._written, model))
+        adds_usage = self._with_usage and model.provider.name not in self._upstream.without_stream_options
+        body = await off_loop(request.size, partial(self._written, model, adds_usage=adds_usage))
         sent = time.perf_counter() - record.arrived
         if record.overhead is None:
             record.overhead = sent
@@ -57,11 +58,12 @@ class Sender:
             headers.append((TRACEPARENT, self._trace.attempt(sent)))
         began = time.perf_counter()
         reply = await self._send_body(model, headers, body, within)
-        if self._with_usage and self._accepts_options(model) and await reply.refuses_stream_options():
-            self._upstream.without_stream_options.add(model.provider.name)
+        reply.usage_added = adds_usage
+        if adds_usage and await reply.refuses_stream_options():
             reply.close()
-            body = await off_loop(request.size, partial(self._written, model))
+            body = await off_loop(request.size, partial(self._written, model, adds_usage=False))
             reply = await self._send_body(model, headers, body, max(0.001, within + began - time.perf_counter()))
+            self._upstream.served_without_options(model.provider, reply)
         if record.routed and not reply.streamed and reply.whole is None:
             try:
                 await complete(reply, request.dialect, began + within)
@@ -89,14 +91,11 @@ class Sender:
             begin=self._begin,
         )
 
-    def _accepts_options(self, model: Model) -> bool:
-        return model.provider.name not in self._upstream.without_stream_options
-
-    def _written(self, model: Model) -> bytes:
-        """Return the body for a model."""
+    def _written(self, model: Model, *, adds_usage: bool) -> bytes:
+        """Return the body for a model; `adds_usage`: with the router's request for usage."""
         body, request = self._body, self._request
         if model.upstream_name != request.model:
             body = with_model(body, model.upstream_name)
-        if self._with_usage and self._accepts_options(model):
+        if adds_usage:
             body = with_usage(body, request.body)
         return body

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from ..entities import Caller
 from ..errors import BadRequest, NotFound, RouterError
@@ -16,9 +15,7 @@ from ..routing.affinity import ResponseAffinity
 
 #: Members of a request that refer to something stored; a body that has one of them twice is refused.
 REFERRING = ("previous_response_id", "conversation")
-_PATH = re.compile(r"/v1/+(responses|conversations)/+([^/]+)")
-#: Times that percent-encoding is removed from a path: a provider may do it more than once.
-_DECODINGS = 3
+_PATH = re.compile(r"/(responses|conversations)/([^/]+)")
 
 
 def conversation_in(body: Mapping[str, Any]) -> str | None:
@@ -48,9 +45,10 @@ async def holder_of(affinity: ResponseAffinity, caller: Caller, body: Mapping[st
 
 
 async def holder_of_path(affinity: ResponseAffinity, caller: Caller, path: str) -> int | None:
-    """Return the `model_id` for a path that names a response or conversation. Raises as `holder_of` does."""
-    for _ in range(_DECODINGS):
-        path = unquote(path)
+    """Return the `model_id` for a path that names a response or conversation. Raises as `holder_of` does.
+
+    `path`: as `paths.forwarded` returns it, which lets one spelling of each pass.
+    """
     match = _PATH.match(path)
     if match is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from hashlib import blake2b
 
@@ -12,6 +13,8 @@ from ..store.database import Database
 
 #: Responses cached in the process, about 150 bytes each.
 CAPACITY = 50_000
+#: Seconds that an answer waits until Postgres has stored whose its conversation is.
+WAIT = 0.2
 
 
 def key_of(response_id: str) -> bytes:
@@ -27,6 +30,8 @@ class ResponseAffinity:
         self._known = LRU[tuple[int, bytes], int](CAPACITY)
         # The tenant of each, to refuse it to others: their rows cannot be read.
         self._tenants = LRU[bytes, int](CAPACITY)
+        # The event loop holds no reference to a task.
+        self._writes: set[asyncio.Task[None]] = set()
 
     def keep(self, tenant_id: int, key: bytes, model_id: int | None) -> None:
         """Cache the model of a response; None: the default provider has it. The ledger records it with the request."""
@@ -35,11 +40,22 @@ class ResponseAffinity:
         self._tenants.put(key, tenant_id)
 
     async def claim(self, tenant_id: int, conversation: str, model_id: int | None) -> None:
-        """Store that a conversation is the tenant's. If Postgres cannot be reached, this process alone knows it."""
+        """Store that a conversation is the tenant's: in this process at once, in Postgres within `WAIT` or later.
+
+        If Postgres cannot be reached, this process alone knows it.
+        """
         key = key_of(conversation)
         if self._tenants.get(key, None) == tenant_id:
             return
         self.keep(tenant_id, key, model_id)
+        write = asyncio.create_task(self._write(tenant_id, key, model_id))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        done, _ = await asyncio.wait({write}, timeout=WAIT)
+        for each in done:
+            each.result()
+
+    async def _write(self, tenant_id: int, key: bytes, model_id: int | None) -> None:
         with suppress(DatabaseUnavailable):
             await ledger.keep_response(self._db, tenant_id, key, model_id)
 

@@ -65,7 +65,7 @@ class Protocol(HttpToolsProtocol):
         #: Whether a request has begun whose last byte is still to come.
         self._begun = False
         #: When the head, or the wait for it, began, and when the last bytes came.
-        self._head_since = self._heard = 0.0
+        self._head_since = self._received_at = 0.0
         self._extensions = {DISCONNECT: Disconnect()}
         self._in_head = True
         self._head_size = 0
@@ -73,7 +73,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the transport of a new connection."""
         super().connection_made(JoinedTransport(transport, self.loop))  # type: ignore[arg-type]
-        self._head_since = self._heard = self.loop.time()
+        self._head_since = self._received_at = self.loop.time()
         state = self.server_state
         if getattr(state, "sweep", None) is None:
             state.sweep = self.loop.call_later(SWEEP, _sweep, state, self.loop)  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, in slices; what follows `PIPELINED` waiting requests is kept."""
-        self._heard = self.loop.time()
+        self._received_at = self.loop.time()
         # Nearly every request is alone on its connection, and fits into one slice.
         if (
             len(data) <= (SLICE_OF_HEADS if self._in_head else SLICE_OF_BODY)
@@ -138,7 +138,7 @@ class Protocol(HttpToolsProtocol):
     def _parse(self, data: bytes | memoryview) -> None:
         if self._in_head:
             if not self._head_size:
-                self._head_since = self._heard
+                self._head_since = self._received_at
             self._head_size += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -168,7 +168,7 @@ class Protocol(HttpToolsProtocol):
             waited = now - self._head_since if cycle is None or self._begun else 0.0
             late = waited > limits.head
         else:
-            late = cycle.more_body and not self.flow.read_paused and now - self._heard > limits.body
+            late = cycle.more_body and not self.flow.read_paused and now - self._received_at > limits.body
         if late:
             if cycle is None or cycle.response_complete or not cycle.response_started:
                 self.transport.write(_TIMED_OUT)

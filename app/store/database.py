@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound, PermissionDenied
+from ..errors import ConfigurationError, DatabaseError, DatabaseUnavailable, NotFound, PermissionDenied, SchemaError
 from . import servers
 from .connections import Connections
 from .errors import NO_PRIMARY, READ_ONLY, REFUSALS, translate_errors
@@ -35,9 +35,8 @@ CLOSE_TIMEOUT = 0.5
 PRIMARY_TIMEOUT = 1.0
 #: Differences of the schema that an error shows.
 SHOWN = 3
-#: Time for which the result of `check_schema` counts, seconds.
-SCHEMA_SECONDS = 2.0
-
+#: What repairs a schema.
+REPAIR = "run `pgrouter migrate` as the owner of the database"
 
 log = logging.getLogger("pgrouter.store")
 
@@ -90,8 +89,6 @@ class Database:
         self.dsn = dsn
         self.role = role
         self._in_background = False
-        self._schema_due = 0.0
-        self._schema_problems: list[str] = []
         self._apart = False
         several = len(servers.split_dsn(dsn)) > 1
         pool = partial(
@@ -258,13 +255,13 @@ class Database:
         return pool.fetch_in_background if self._in_background else pool.fetch
 
     async def check_revision(self) -> None:
-        """Raise `ConfigurationError` naming the command to run, unless the schema has the revision of this version."""
+        """Raise `SchemaError` naming the command to run, unless the schema has the revision of this version."""
         try:
             found = (await self.read("select router.revision()"))[0][0]
         except PermissionDenied as error:
-            raise ConfigurationError(
-                f"{self.role or 'The login'} may not use the schema ({error.reported}): run `pgrouter migrate` as the "
-                "owner of the database."
+            raise SchemaError(
+                f"{self.role or 'The login'} may not use the schema ({error.reported}): {REPAIR}.",
+                f"The database lacks grants for this process: {REPAIR}.",
             ) from error
         except DatabaseError as error:
             if error.sqlstate not in NO_SCHEMA:
@@ -273,29 +270,24 @@ class Database:
         if found != REVISION:
             state = "has no schema `router`" if found is None else f"is at schema revision {found}"
             hint = "upgrade pgrouter" if found is not None and found > REVISION else "run `pgrouter migrate`"
-            raise ConfigurationError(f"The database {state}, but this version needs {REVISION}: {hint}.")
+            message = f"The database {state}, but this version needs {REVISION}: {hint}."
+            raise SchemaError(message, message)
 
     async def check_schema(self) -> None:
-        """Raise `ConfigurationError` unless the schema is the one that the last migration made.
+        """Raise `SchemaError` unless the schema is the one that the last migration made.
 
         A restore may change owners, lose grants and policies, or leave out functions, and then keys are refused or
-        tenants not separated. The error names what differs and the command that repairs it. The result counts for
-        `SCHEMA_SECONDS`, because anybody may ask whether the process is ready.
+        tenants not separated. The error names what differs and the command that repairs it.
         """
-        now = time.monotonic()
-        if now >= self._schema_due:
-            try:
-                self._schema_problems = [row[0] for row in await self.read("select problem from router.check_schema()")]
-            except DatabaseError as error:
-                self._schema_problems = [error.reported]
-            self._schema_due = now + SCHEMA_SECONDS
-        if problems := self._schema_problems:
+        try:
+            problems = [row[0] for row in await self.read("select problem from router.check_schema()")]
+        except DatabaseError as error:
+            problems = [error.reported]
+        if problems:
             listing = "; ".join(problems[:SHOWN])
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            raise ConfigurationError(
-                f"The database's schema is not as `pgrouter migrate` left it ({listing}{more}): "
-                "run `pgrouter migrate` as the owner of the database."
-            )
+            wrong = "The database's schema is not as `pgrouter migrate` left it"
+            raise SchemaError(f"{wrong} ({listing}{more}): {REPAIR}.", f"{wrong}: {REPAIR}.")
 
     @asynccontextmanager
     async def listen(self, channel: str, on_notify: Callable[[], None]) -> AsyncIterator[asyncio.Event]:

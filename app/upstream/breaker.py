@@ -134,7 +134,7 @@ class Breakers:
         state.failures += 1
         if state.era != known.era:
             state.era, state.recent = known.era, 0
-        # The provider has told when it serves again: such an answer counts as much as a tenant's failures may.
+        # The answer names when the provider serves again: such an answer counts as much as a tenant's failures may.
         state.recent = OF_ONE_TENANT if waits else state.recent + 1
         if state.probing:
             state.probing = False

@@ -39,7 +39,7 @@ Body = bytes | AsyncIterator[bytes] | None
 class Reply:
     """A provider's answer that has begun; must be closed, whether it was read or not."""
 
-    __slots__ = ("_begun", "_events", "_response", "faulty", "headers", "parsed", "status", "whole")
+    __slots__ = ("_begun", "_events", "_response", "faulty", "headers", "parsed", "status", "usage_added", "whole")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -54,6 +54,8 @@ class Reply:
         self.parsed: dict[str, Any] | None = None
         #: Whether it is an error that came under status 200.
         self.faulty = False
+        #: Whether the router has added a request for usage to the client's request.
+        self.usage_added = False
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header `name` (lower case), else None."""
@@ -125,7 +127,10 @@ class Reply:
         return self._begun
 
     async def refuses_stream_options(self) -> bool:
-        """Return whether the provider rejects the request because of `stream_options`, which the router has added."""
+        """Return whether the provider may reject the request because of `stream_options`, which the router has added.
+
+        An error may also quote them from the client's own text: only the request without them shows which it is.
+        """
         if self.status not in (400, 422):
             return False
         try:
@@ -277,6 +282,11 @@ class Upstream:
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return reply
+
+    def served_without_options(self, provider: Provider, reply: Reply) -> None:
+        """Record that a provider refuses `stream_options`, if `reply`, to the same request without them, is good."""
+        if reply.status < 400:
+            self.without_stream_options.add(provider.name)
 
     async def _request(
         self, method: str, url: URL, body: Body, headers: list[tuple[str, str]]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..entities import Model
 from ..errors import UpstreamUnavailable
@@ -211,8 +212,24 @@ class Failover:
         finally:
             for task in tasks:
                 task.cancel()
-            for late in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(late, Answer) and not any(late is each for each in kept):
-                    late.close()
-                    if late.began is not None:
-                        self.abandoned(late)
+                # However long an attempt takes to end: this request may be cancelled before.
+                task.add_done_callback(partial(self._close_late, kept))
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            except BaseException:
+                # Nobody receives them any more.
+                for answer in kept:
+                    self._give_up(answer)
+                raise
+
+    def _close_late(self, kept: Sequence[Answer], task: asyncio.Task[Answer]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            return
+        late = task.result()
+        if not any(late is each for each in kept):
+            self._give_up(late)
+
+    def _give_up(self, answer: Answer) -> None:
+        answer.close()
+        if answer.began is not None:
+            self.abandoned(answer)

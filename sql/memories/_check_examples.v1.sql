@@ -18,8 +18,8 @@ begin
                 when coalesce(cardinality(array_remove(e.quality, null)), 0) = 0 then 'quality: no model has a score'
                 when exists (
                     select from unnest(e.completion_tokens) as c (tokens)
-                    where c.tokens > 10000000 or c.tokens <> trunc(c.tokens)
-                ) then 'completion_tokens: a count is no whole number up to 10000000'
+                    where c.tokens > 10000000
+                ) then 'completion_tokens: a count is above 10000000'
             end as problem
     ) as p
     where p.problem is not null

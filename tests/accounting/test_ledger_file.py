@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from app.accounting import ledger_file
 from app.accounting.ledger import Ledger
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, PermissionDenied
 from tests.support.ledger_entries import entry
 from tests.support.proxy import Proxy
 
@@ -55,9 +56,9 @@ async def test_entries_outlive_their_process(proxy: Proxy, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("damage", "written", "kept"),
     [
-        (lambda text: text[:-20], 2, 0),
-        (lambda text: text.replace(b"[", b"{", 1), 2, 0),
-        (lambda text: text + b"\xff\xfe\n[1, 2]\n", 3, 0),
+        (lambda text: text[:-20], 2, 1),
+        (lambda text: text.replace(b"[", b"{", 1), 2, 1),
+        (lambda text: text + b"\xff\xfe\n[1, 2]\n", 3, 1),
         (lambda _: b"", 0, 1),
         (lambda _: b"garbage\n", 0, 1),
         (lambda text: text.replace(b"0105", b"9999", 1), 0, 1),
@@ -78,9 +79,10 @@ async def test_two_processes_do_not_take_up_the_same_file(tmp_path: Path) -> Non
     ledger_file.save(tmp_path, [(1,), (2,)])
     written: list[Any] = []
 
-    async def write(rows: list[Any]) -> None:
+    async def write(rows: list[Any]) -> int:
         await asyncio.sleep(0.05)
         written.extend(rows)
+        return 0
 
     await asyncio.gather(*(ledger_file.take_up(tmp_path, write) for _ in range(3)))
     assert written == [(1,), (2,)]
@@ -91,15 +93,54 @@ async def test_a_file_waits_for_the_database(tmp_path: Path, monkeypatch: pytest
     ledger_file.save(tmp_path, [(n,) for n in range(1200)])
     calls: list[int] = []
 
-    async def write(rows: list[Any]) -> None:
+    errors = [DatabaseUnavailable("away", cause="unreachable"), PermissionDenied("no grant", "42501", "no grant")]
+
+    async def write(rows: list[Any]) -> int:
         calls.append(len(rows))
-        if len(calls) < 3:
+        if errors:
             assert list(tmp_path.iterdir())
-            raise DatabaseUnavailable("away", cause="unreachable")
+            raise errors.pop()
+        return 0
 
     await ledger_file.take_up(tmp_path, write)
     assert calls == [500, 500, 500, 500, 200]
     assert not list(tmp_path.iterdir())
+
+
+async def test_a_file_with_refused_entries_is_kept_and_not_read_again(tmp_path: Path) -> None:
+    file = ledger_file.save(tmp_path, [(1,), (2,)])
+
+    async def write(rows: list[Any]) -> int:
+        assert len(rows) == 2
+        return 1
+
+    await ledger_file.take_up(tmp_path, write)
+    await ledger_file.take_up(tmp_path, fails)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{file.stem}.refused"]
+
+
+async def fails(_: list[Any]) -> int:
+    raise AssertionError("nothing is to be written")
+
+
+async def test_a_file_that_cannot_be_deleted_does_not_hold_up_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger_file.save(tmp_path, [(1,)])
+    ledger_file.save(tmp_path, [(2,)])
+    written: list[Any] = []
+
+    async def write(rows: list[Any]) -> int:
+        written.extend(rows)
+        return 0
+
+    def unlink(path: Path, **_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    await ledger_file.take_up(tmp_path, write)
+    assert written == [(1,), (2,)]
+    assert caplog.text.count("Read-only file system") == 2
 
 
 async def test_a_folder_that_cannot_be_written_is_logged(

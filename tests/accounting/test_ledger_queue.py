@@ -31,6 +31,19 @@ async def test_one_bad_entry_does_not_take_the_others_with_it(proxy: Proxy) -> N
     assert ledger.dropped == 2, "the entry of an unknown model violates a reference and is skipped"
 
 
+async def test_entries_wait_for_a_missing_grant(proxy: Proxy) -> None:
+    function = "function router.log_decisions(router.decision_entry[])"
+    await proxy.admin.fetch(f"revoke execute on {function} from router_app")
+    try:
+        for _ in range(3):
+            proxy.services.ledger.add(entry(proxy))
+        await asyncio.sleep(1)
+        assert (proxy.services.ledger.queued, proxy.services.ledger.dropped) == (3, 0)
+    finally:
+        await proxy.admin.fetch(f"grant execute on {function} to router_app")
+    assert len(await proxy.ledger(3)) == 3
+
+
 async def test_what_is_queued_is_written_before_the_process_ends(proxy: Proxy) -> None:
     ledger = Ledger(proxy.services.db, size=5000)
     task = asyncio.create_task(ledger.run())

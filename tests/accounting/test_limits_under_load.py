@@ -256,6 +256,24 @@ async def test_a_meter_that_is_locked_makes_callers_wait_and_then_refuses_them(p
         assert proxy.services.db.available
 
 
+async def test_a_reservation_is_released_if_the_request_is_cancelled_while_it_is_made(
+    proxies: ProxyFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = limits.admit
+
+    async def made(*arguments: Any, **options: Any) -> Any:
+        await admit(*arguments, **options)
+        raise asyncio.CancelledError
+
+    async with proxies(maintain_seconds=0) as proxy:
+        await limit(proxy)
+        monkeypatch.setattr(limits, "admit", made)
+        assert await burst(proxy, 1) == {503: 1}
+        await spend_nothing(proxy)
+        monkeypatch.undo()
+        assert await burst(proxy, 12) == {200: 9, 402: 3}
+
+
 async def test_an_uncertain_reservation_of_a_comparison_is_released(
     proxies: ProxyFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
+from app.endpoints import decision_list
+from app.endpoints.decision_list import DecisionFilter
+from app.errors import Busy, DatabaseError
+from app.store import ledger as stored_ledger
 from tests.support.fake_provider import HELLO
 from tests.support.ledger import routed
 from tests.support.proxy import Proxy
@@ -98,12 +102,19 @@ async def test_filters_have_to_match_all(proxy: Proxy) -> None:
         ("before=00000000-0000-4000-8000-000000000000", "before"),
         ("since=yesterday", "since"),
         ("key=-1", "key"),
+        ("key=0", "key"),
+        ("key=99999999999", "key"),
+        ("model=a%00b", "model"),
+        ("reason=%00", "reason"),
         ("colour=red", "colour"),
     ],
 )
 async def test_a_wrong_parameter_is_named(proxy: Proxy, query: str, param: str) -> None:
     status, body = await get(proxy, f"/v1/router/decisions?{query}")
     assert (status, body["error"]["param"]) == (400, param)
+    if param in DecisionFilter.model_fields:
+        status, body = await get(proxy, f"/v1/router/decisions/stream?{query}")
+        assert (status, body["error"]["param"]) == (400, param)
 
 
 async def test_the_stream_sends_each_decision_of_the_tenant_once(proxy: Proxy) -> None:
@@ -126,3 +137,29 @@ async def test_the_stream_sends_each_decision_of_the_tenant_once(proxy: Proxy) -
                     found.append(orjson.loads(line[6:])["id"])
         assert found == [mine]
         assert theirs not in found
+
+
+async def test_the_stream_goes_on_after_a_query_that_failed(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask(proxy)
+    await proxy.ledger(1)
+    errors = [Busy("too many calls", seconds=1), DatabaseError("router.x is missing", "42883", "router.x is missing")]
+    read = stored_ledger.list_decisions
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop(0)
+        return await read(*arguments, **options)
+
+    monkeypatch.setattr(decision_list, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(stored_ledger, "list_decisions", failing)
+    async with proxy.http() as http, http.get("/v1/router/decisions/stream") as reply, asyncio.timeout(10):
+        found: list[Any] = []
+        while len(found) < 3:
+            line = await reply.content.readline()
+            if line.startswith(b"data: "):
+                found.append(orjson.loads(line[6:]))
+            if len(found) == 2 and not line.strip():
+                await asyncio.sleep(0.3)
+                mine = await ask(proxy)
+    assert [each["message"] for each in found[:2]] == ["too many calls", "Internal error."]
+    assert found[2]["id"] == mine

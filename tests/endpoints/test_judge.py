@@ -21,7 +21,7 @@ BODY = {"prompt": "Add 2 and 3", "answers": {"A": "It is 6.", "B": "It is 5.", "
 
 
 @asynccontextmanager
-async def judging(proxy: Proxy, reply: str | None = None) -> AsyncIterator[list[Any]]:
+async def judging(proxy: Proxy, reply: Any = None) -> AsyncIterator[list[Any]]:
     """Have a provider judge that gives 1 to answers with a 5, or `reply`; yields the requests that it got."""
     asked: list[Any] = []
 
@@ -74,7 +74,7 @@ async def test_a_judge_of_its_own_answer_says_so(proxy: Proxy) -> None:
         assert (judged["model"], judged["is_candidate"]) == (CHEAP, None)
 
 
-@pytest.mark.parametrize("reply", ["B is best.", '{"scores": [{"answer": 1, "score": 10}]}', ""])
+@pytest.mark.parametrize("reply", ["B is best.", '{"scores": [{"answer": 1, "score": 10}]}', "", [], 5])
 async def test_a_reply_that_cannot_be_read_is_an_error_that_is_paid(proxy: Proxy, reply: str) -> None:
     async with judging(proxy, reply):
         status, error = await post(proxy, PATH, BODY)
@@ -82,6 +82,14 @@ async def test_a_reply_that_cannot_be_read_is_an_error_that_is_paid(proxy: Proxy
     assert STRONG in error["error"]["message"]
     (row,) = await proxy.ledger(1)
     assert row["completion_tokens"] == 10
+
+
+async def test_a_reply_in_parts_is_read(proxy: Proxy) -> None:
+    scores = orjson.dumps({"scores": {"1": 1, "2": 1, "3": 1}}).decode()
+    async with judging(proxy, [{"type": "thinking", "thinking": []}, {"type": "text", "text": scores}]):
+        status, judged = await post(proxy, PATH, BODY)
+    assert status == 200
+    assert {each["score"] for each in judged["scores"].values()} == {1}
 
 
 async def test_limits_refuse_the_judge(proxy: Proxy) -> None:

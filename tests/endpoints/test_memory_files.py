@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
 from typing import Any
 
 import orjson
 import pytest
+import zstandard
 
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import get
@@ -117,6 +119,12 @@ async def test_tenants_neither_see_nor_change_each_others_files(proxy: Proxy) ->
         (b"{}", {"models": "x"}, "models"),
         (b"{}", {"format": "xls"}, "format"),
         (b"{}", {"dryrun": "1"}, "dryrun"),
+        (b"{}", {"encoding": "hex"}, "encoding"),
+        (b"{}", {"encoding": "rot13"}, "encoding"),
+        (b"{}", {"encoding": "utf-8\0"}, "encoding"),
+        (b"{}", {"encoding": "punycode"}, "encoding"),
+        (gzip.compress(gzip.compress(b"{}")), {}, None),
+        (gzip.compress(zstandard.compress(b"{}")), {}, None),
     ],
 )
 async def test_a_bad_import_is_refused_before_it_begins(
@@ -127,12 +135,52 @@ async def test_a_bad_import_is_refused_before_it_begins(
         assert orjson.loads(await reply.read())["error"]["param"] == param
 
 
-async def test_a_line_that_would_be_parsed_for_too_long_is_refused(proxy: Proxy) -> None:
-    line = b'{"prompt": "x", "scores": {"a": [' + b"[]," * 250_000 + b"[]]}}"
-    for content in (line, gzip.compress(line)):
-        async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
-            assert reply.status == 413
-            assert "A line of the file" in await reply.text()
+NESTED = b'{"prompt": "x", "scores": {"a": [' + b"[]," * 250_000 + b"[]]}}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        NESTED,
+        b" " + NESTED,
+        gzip.compress(NESTED),
+        gzip.compress(NESTED.decode().encode("utf-16")),
+        jsonl(lessons(2)) * 1000 + NESTED,
+        b"[" + NESTED + b"]",
+        b"{\n" + NESTED[1:],
+        b'[{"prompt": "x"},\n' + NESTED.replace(b"[],", b"[],\n") + b"]",
+    ],
+    ids=["line", "space", "gzip", "utf-16", "last", "array", "document", "lines"],
+)
+async def test_what_would_be_parsed_for_too_long_is_refused(proxy: Proxy, content: bytes) -> None:
+    async with proxy.http() as http, http.post(IMPORT, data=content) as reply:
+        assert reply.status == 413
+        assert "of the file has more than" in await reply.text()
+
+
+@pytest.mark.parametrize("text", [b"\n" * 20_000_000, b" \n" * 10_000_000], ids=["lines", "spaces"])
+async def test_a_small_file_that_unpacks_to_many_lines_keeps_nobody_waiting(proxy: Proxy, text: bytes) -> None:
+    task = asyncio.create_task(send(proxy, gzip.compress(text)))
+    longest, at = 0.0, time.monotonic()
+    while not task.done():
+        await asyncio.sleep(0.01)
+        longest, at = max(longest, time.monotonic() - at), time.monotonic()
+    assert (await task)[-1]["taught"] == 0
+    assert longest < 0.5
+
+
+async def test_an_array_of_many_examples_is_taught(proxy: Proxy) -> None:
+    content = orjson.dumps(lessons(40) * 1000, option=orjson.OPT_INDENT_2)
+    (*_, result) = await send(proxy, gzip.compress(content), dry_run="true")
+    assert (result["lines"], result["copies"], result["failed"]) == (40_000, 39_960, 0), result
+
+
+async def test_unpacked_bytes_are_held(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = proxy.services.bodies
+    monkeypatch.setattr(bodies, "most", 1_000_000)
+    async with proxy.http() as http, http.post(IMPORT, data=gzip.compress(b" " * 2_000_000)) as reply:
+        assert reply.status == 503
+    assert bodies.held == 0
 
 
 async def test_an_import_that_is_left_teaches_nothing(proxy: Proxy) -> None:

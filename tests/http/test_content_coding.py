@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import random
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -122,6 +123,15 @@ def test_no_more_than_the_limit_is_held() -> None:
         unpack(twice, ["gzip", "gzip"], 1_000_000)
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
+
+
+def test_many_empty_members_take_no_longer_than_their_bytes() -> None:
+    empty = gzip.compress(b"")
+    start = time.monotonic()
+    with pytest.raises(BadRequest, match="members"):
+        unpack(empty * 1_000_000, ["gzip"], 1_000_000)
+    assert unpack(empty * 9_000 + gzip.compress(b"text") + bytes(5_000_000), ["gzip"], 1_000_000) == b"text"
+    assert time.monotonic() - start < 5
 
 
 def test_random_bytes_raise_nothing_else() -> None:

@@ -28,6 +28,8 @@ ANSWER = json.dumps(
     {
         "id": "x", "object": "thing", "model": "m",
         "choices": [{"index": 0, "delta": {"content": "hi"}, "message": {"content": "hi"}}],
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}],
+        "content": [{"type": "text", "text": "hi"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1},
     }
 ).encode()  # fmt: skip

@@ -42,6 +42,7 @@ def test_shapes_that_models_write(reply: str) -> None:
         ('{"scores": [{"answer": 1, "score": "good"}, {"answer": 2, "score": 0}]}', "is no number"),
         ('{"scores": [{"answer": 1, "score": 1}, {"answer": 1, "score": 0}]}', "grades answer 1 twice"),
         ('{"scores": [{"answer": 3, "score": 1}, {"answer": 1, "score": 0}]}', "answer 3, but there are 2"),
+        ('{"scores": [{"answer": 1, "score": 1%s}, {"answer": 2, "score": 0}]}' % ("0" * 400), "is no number"),
         ('{"scores": [0.5, 0.7]}', "do not name the answers"),
         ('{"scores": "1.0"}', "no list"),
         ('{"scores": {"one": 1, "two": 0}}', "do not name the answers"),

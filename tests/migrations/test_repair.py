@@ -214,6 +214,23 @@ def test_grants_of_other_roles_are_not_ours(database: str, logins: tuple[str, st
         fetch(database, f"drop owned by {logins[0]}")
 
 
+def test_other_objects_in_the_schema_are_not_ours(database: str, logins: tuple[str, str]) -> None:
+    fetch(database, "create function router.report() returns int language sql as 'select 1'")
+    fetch(database, "create view router.costs as select 1 as usd")
+    fetch(database, "grant select on router.costs to public")
+    fetch(database, f"grant create on schema router to {logins[0]}")
+    fetch(database, f"alter view router.costs owner to {logins[0]}")
+    assert problem(database) == ""
+    fetch(database, f"alter table router.limits owner to {logins[0]}")
+    # The table, its index and the like, and not the view.
+    assert f"objects belong to {logins[0]}" in problem(database)
+    migrate(database, report=lambda _: None)
+    assert problem(database) == ""
+    owners = fetch(database, "select relowner::regrole::text from pg_class where relname = 'costs'")
+    assert [row[0] for row in owners] == [logins[0]]
+    fetch(database, f"drop owned by {logins[0]}")
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_other_encodings_are_refused(databases: Databases, encoding: str) -> None:
     name = f"{databases.template}_{encoding.lower()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 from app.catalog import Catalog
 from app.errors import BadRequest, InvalidValue, NotFound
 from app.memory.embedders import EmbeddingFailed, create
-from app.operations.example_file import ExampleFile
-from app.operations.import_examples import Contents, check, stage
+from app.operations.example_file import Content, ExampleFile
+from app.operations.import_examples import Contents, Summary, check, stage
 from app.settings import Settings
 from app.store import memories as memory
 from app.store import models
@@ -241,6 +242,24 @@ async def test_a_checked_file_is_staged_in_its_order(tmp_path: Path, catalog: Ca
     assert (contents.examples, contents.memories, sum(advanced)) == (len(prompts), len(prompts), file.size)
     await stage(file, 3, catalog, hasty(), RULES, add, lambda _: None)
     assert added == prompts[3:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\n" * 40_000_000, b'prompt,q:small\n"' + b"\n" * 40_000_000, b"[" + b"5," * 10_000_000],
+    ids=["lines", "quote", "elements"],
+)
+async def test_reading_ends_soon_after_its_task_is_cancelled(catalog: Catalog, content: bytes) -> None:
+    record = b'{"prompt": "p", "scores": {"small": 1}}'
+    content = record + content if content.startswith(b"\n") else content.replace(b"[", b"[" + record + b",", 1)
+    file = ExampleFile(Content("a", content), "import")
+    task = asyncio.create_task(check(file, catalog, hasty(), RULES, lambda _: None, Summary()))
+    await asyncio.sleep(0.2)
+    start = time.monotonic()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert time.monotonic() - start < 0.5
 
 
 async def test_a_prompt_that_cannot_be_embedded_is_named_by_its_lines(tmp_path: Path, catalog: Catalog) -> None:

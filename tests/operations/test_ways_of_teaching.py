@@ -42,7 +42,7 @@ EXAMPLES: list[tuple[str, dict[str, Any], str | None]] = [
     ("a source", {"prompt": "p", "scores": {CHEAP: 1}, "source": "judge"}, None),
     ("another source", {"prompt": "p", "scores": {CHEAP: 1}, "source": "rumour"}, "source"),
     ("tokens", {"prompt": "p", "scores": {CHEAP: 1}, "completion_tokens": {CHEAP: 12, STRONG: None}}, None),
-    ("half a token", {"prompt": "p", "scores": {CHEAP: 1}, "completion_tokens": {CHEAP: 1.5}}, "completion_tokens"),
+    ("a mean of tokens", {"prompt": "p", "scores": {CHEAP: 1}, "completion_tokens": {CHEAP: 1.5}}, None),
     ("too many tokens", {"prompt": "p", "scores": {CHEAP: 1}, "completion_tokens": {CHEAP: 10_000_001}},
      "completion_tokens"),
     ("negative tokens", {"prompt": "p", "scores": {CHEAP: 1}, "completion_tokens": {CHEAP: -1}}, "completion_tokens"),

@@ -280,7 +280,8 @@ async def test_a_hostile_tenant_gets_nothing_over_http(proxy: Proxy) -> None:
         if "decisions" in path or path.endswith(f"/{memory}"):
             assert status == 404, path
     status, body = await get(proxy, hostile, "/v1/router/explain", "POST", json=asked)
-    told.append(body)
+    # The text that was embedded is what the intruder has sent.
+    told.append(json.dumps({name: value for name, value in json.loads(body).items() if name != "text"}))
     async with proxy.http(hostile) as http:
         headers = {"x-router-conversation": "shared", "x-router-task": "bystander-task"}
         later = [*asked["messages"], {"role": "assistant", "content": "x"}, {"role": "user", "content": "more"}]

@@ -35,7 +35,8 @@ SPELLINGS = [
     ("/v1/text/chatcompletion_v2", CHAT), ("/v1/chat-messages", CHAT), ("/v1/interactions", CHAT),
     ("/v1/models/x/predictions", CHAT), ("/v1/text-generation", CHAT), ("/v1/fim/completions", "/v1/completions"),
     ("/v1//images/generations", "/v1/images/generations"), ("/v1/images%2Fgenerations", "/v1/images/generations"),
-    ("/v1//router/preferences/rank", "/v1/router/preferences/rank"),
+    ("/v1//router/preferences/rank", "/v1/router/preferences/rank"), ("/v1/conversations/", "/v1/conversations"),
+    ("/v1/CONVERSATIONS/conv_a/items", "/v1/conversations/conv_a/items"), ("/v1//conversations", "/v1/conversations"),
 ]  # fmt: skip
 
 
@@ -57,6 +58,7 @@ PASSES = [
     ("GET", "/v1/messages/batches/b/results"), ("POST", "/v1/threads/t/messages"), ("POST", "/v1/threads/t/runs"),
     ("POST", "/v1/images/generations"), ("POST", "/v1/files"), ("DELETE", "/v1/models/ft:gpt-4o:org::abc"),
     ("POST", "/v1/some/day/new"), ("POST", "/v1/rerank"), ("POST", "/v1/audio/speech"), ("PUT", "/v1//files"),
+    ("POST", "/v1/conversations"), ("GET", "/v1/conversations/c"), ("DELETE", "/v1/conversations/c/items/msg_1"),
     ("POST", "/v1/files/file-1:content"), ("GET", "/v1/containers/c/files/f/content"),
 ]  # fmt: skip
 

@@ -69,7 +69,7 @@ async def test_calls_beyond_a_tenants_queue_are_429(proxies: ProxyFactory, monke
 
 
 async def test_a_turn_comes_in_order_and_is_not_lost_to_a_call_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE", 0.05)
+    monkeypatch.setattr(turns, "TIMEOUT", 0.05)
     bounded = turns.Turns(1)
     order: list[int] = []
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable
 from app.routing.affinity import key_of
 from app.store import ledger
+from app.upstream.answer import Answer
 from scripts.fake_provider.server import Running
 from tests.support.answers import call, respond
 from tests.support.proxy import STRONG, Proxy, ProxyFactory
@@ -90,7 +93,14 @@ async def test_a_conversation_is_its_first_users(
         assert (refused.status, refused.body["error"]["message"]) == (404, "Conversation with id 'conv_1' not found.")
         for tail in ("", "/items", "/items/msg_1"):
             assert (await call(stranger, "GET", f"/conversations/conv_1{tail}")).status == 404
-        assert (await call(stranger, "GET", "/conversations/%2563onv_1")).status == 404
+        for spelt in (
+            "conversations/%63onv_1", "conversations/conv_1;x=1", "conversations/conv_1%20", "%43onversations/conv_1",
+            "CONVERSATIONS/conv_1", "/conversations/conv_1", "conversations/conv_1/", "conversations//conv_1",
+            "conversations/conv_1%2Fitems", "conversations/conv_1%00", "conversations;x/conv_1",
+        ):  # fmt: skip
+            asked = URL(f"{proxy.url}/v1/{spelt}", encoded=True)
+            async with aiohttp.ClientSession(headers=stranger.headers) as plain, plain.get(asked) as response:
+                assert response.status == 404, spelt
         assert upstream.log() == []
         assert (await respond(http, STRONG, conversation=named)).status == 200
 
@@ -98,7 +108,7 @@ async def test_a_conversation_is_its_first_users(
 async def test_a_conversation_belongs_to_the_tenant_that_created_it(
     proxy: Proxy, stranger: aiohttp.ClientSession, proxies: ProxyFactory, upstream: Running
 ) -> None:
-    created = b'{"id": "conv_new", "object": "conversation", "created_at": 1, "metadata": {}}'
+    created = b'{"object": "conversation", "metadata": {"a": "%s"}, "id": "conv_new"}' % (b"x" * 100_000)
 
     async def create(head: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert head.startswith(b"POST /v1/conversations ")
@@ -155,6 +165,45 @@ async def test_a_request_is_not_passed_on_while_the_owner_cannot_be_checked(
     async with proxy.http() as http:
         assert (await respond(http, STRONG, previous_response_id=name)).status == 200, "its own, as the process knows"
         assert (await respond(http, STRONG)).status == 200
+
+
+async def test_an_answer_does_not_wait_long_until_its_conversation_is_stored(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, stored = ledger.keep_response, asyncio.Event()
+
+    async def slow(*arguments: Any) -> None:
+        await asyncio.sleep(1)
+        await keep(*arguments)
+        stored.set()
+
+    monkeypatch.setattr(ledger, "keep_response", slow)
+    async with proxy.http() as http:
+        began = time.perf_counter()
+        assert (await respond(http, STRONG, conversation="conv_slow")).status == 200
+        assert time.perf_counter() - began < 0.9
+    await asyncio.wait_for(stored.wait(), 10)
+    assert await proxy.admin.fetch("select from router.responses where response = $1", key_of("conv_slow"))
+
+
+async def test_an_answer_is_closed_if_its_conversation_cannot_be_stored(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Answer] = []
+    close = Answer.close
+
+    async def fail(*_: object) -> None:
+        raise DatabaseError("broken", "XX000", "broken")
+
+    def closing(answer: Answer) -> None:
+        closed.append(answer)
+        close(answer)
+
+    monkeypatch.setattr(ledger, "keep_response", fail)
+    monkeypatch.setattr(Answer, "close", closing)
+    async with proxy.http() as http:
+        assert (await respond(http, STRONG, conversation="conv_1")).status == 500
+    assert len(closed) == 1
 
 
 async def test_the_database_answers_yes_or_no_only(proxy: Proxy) -> None:

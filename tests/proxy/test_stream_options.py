@@ -57,6 +57,43 @@ async def test_another_error_is_passed_on(proxy: Proxy) -> None:
     assert all("stream_options" in body for body in picky.bodies)
 
 
+async def test_an_error_that_quotes_the_field_from_the_request_says_nothing_of_the_provider(proxy: Proxy) -> None:
+    class Quoting(Picky):
+        async def __call__(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            body = await reader.readexactly(length)
+            self.bodies.append(orjson.loads(body))
+            bad = b'"temperature"' in body
+            answer = b'{"error":{"message":"bad: stream_options"}}' if bad else EVENTS
+            writer.write(b"HTTP/1.1 %d X\r\nconnection: close\r\n" % (400 if bad else 200))
+            writer.write(b"content-type: %b\r\n" % (b"application/json" if bad else b"text/event-stream"))
+            writer.write(b"content-length: %d\r\n\r\n" % len(answer) + answer)
+            await writer.drain()
+
+    quoting = Quoting()
+    async with provider(quoting) as url:
+        await served_by(proxy, url, speaks=("chat",))
+        assert (await call(proxy, "POST", "/v1/chat/completions", json={**BODY, "temperature": 99}))[0] == 400
+        assert not proxy.services.upstream.without_stream_options
+        status, body = await call(proxy, "POST", "/v1/chat/completions", json=BODY)
+    assert status == 200
+    assert b'"usage"' not in body
+    assert "stream_options" in quoting.bodies[-1]
+
+
+async def test_a_stream_under_way_keeps_its_usage_back_when_the_provider_begins_to_refuse(proxy: Proxy) -> None:
+    async def serve(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # As another request does in the meantime.
+        proxy.services.upstream.without_stream_options.add("fake")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + EVENTS)
+        await writer.drain()
+
+    async with provider(serve) as url:
+        await served_by(proxy, url, speaks=("chat",))
+        _, body = await call(proxy, "POST", "/v1/chat/completions", json=BODY)
+    assert b'"usage"' not in body
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/octet-stream", "application/x-ndjson"])
 async def test_events_are_recognised_under_any_content_type(proxy: Proxy, kind: str) -> None:
     async with provider(Picky(200, "", kind)) as url:

@@ -42,7 +42,8 @@ def test_a_first_start_serves_and_a_second_has_the_same_key_and_memory(home: Pat
     printed = first.until_ready()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", printed["base_url"])
     assert re.fullmatch(r"rk-[\w-]{43}", printed["api_key"])
-    assert printed["console"] == printed["base_url"].removesuffix("/v1") + "/console"
+    console = printed["base_url"].removesuffix("/v1") + "/console"
+    assert printed["console"] == f"{console}#key={printed['api_key']}"
     with client(printed) as caller:
         served = {ask(caller, example.prompt) for example in showcase()[::4]}
         assert {reason for _, reason in served} == {"learned"}

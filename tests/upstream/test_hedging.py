@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from app.entities import Model
+from app.upstream.client import Reply
 from app.upstream.failover import RetryPolicy
 from tests.support.failover_world import A, B, C, status, world
 
@@ -77,3 +79,25 @@ async def test_a_client_that_leaves_stops_both() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(it.cancelled) == ["a", "b"]
+
+
+async def test_a_client_that_leaves_while_the_loser_ends_leaves_no_answer_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(patience=HEDGING, a=[asyncio.Event()], b=[200])
+    ending, send = asyncio.Event(), it.send
+
+    async def slow_to_end(model: Model, within: float) -> Reply:
+        try:
+            return await send(model, within)
+        except asyncio.CancelledError:
+            ending.set()
+            await asyncio.sleep(0.01)
+            raise
+
+    monkeypatch.setattr(it.failover, "_send", slow_to_end)
+    task = asyncio.create_task(it.answer(A, B))
+    await ending.wait()
+    assert len(it.open) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert it.open == []

@@ -11,7 +11,8 @@ PATHS = (
         Operation(
             summary="The web page.",
             tag="process",
-            responses={200: {"text/html": {"type": "string"}}},
+            # 503: the page is not built.
+            responses={200: {"text/html": {"type": "string"}}, 503: {"text/plain": {"type": "string"}}},
             key=None,
             database=False,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -19,7 +20,8 @@ LARGEST = 512 * 1024 * 1024
 _CHUNK = 1024 * 1024
 #: Members of a document that hold the records.
 _WRAPPERS = ("results", "examples", "data", "scores", "traces", "observations", "runs", "feedback", "rows")
-_SPACE = " \t\r\n"
+#: Spaces, not too many: a match keeps other threads waiting.
+_SPACES = re.compile(r"[ \t\r\n]{0,65536}")
 
 
 def _refuse_constant(name: str) -> Any:
@@ -42,17 +44,24 @@ def records(file: io.BufferedReader) -> Iterator[Record]:
     if text.startswith(b"["):
         yield from _unwrapped(_values(file, raw, line, array=True))
         return
+    whole = is_json(text)
+    following = b"" if whole else file.readline()
+    if whole:
+        yield from _unwrapped(_lines(chain([raw], file), line))
+    elif following.lstrip().startswith(b"{"):
+        # A line of JSONL that is broken.
+        yield from _lines(chain([raw, following], file), line)
+    else:
+        yield from _unwrapped(_values(file, raw + following, line, array=False))
+
+
+def is_json(text: bytes) -> bool:
+    """Whether the text is a JSON value."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        following = file.readline()
-        if following.lstrip().startswith(b"{"):
-            # A line of JSONL that is broken.
-            yield from _lines(chain([raw, following], file), line)
-            return
-        yield from _unwrapped(_values(file, raw + following, line, array=False))
-        return
-    yield from _unwrapped(_lines(chain([raw], file), line))
+        return False
+    return True
 
 
 def _lines(lines: Iterator[bytes] | chain[bytes], first: int) -> Iterator[Record]:
@@ -79,8 +88,8 @@ def _values(file: io.BufferedReader, start: bytes, line: int, *, array: bool) ->
     ended = False
     separate = False
     while True:
-        while place < len(text) and text[place] in _SPACE:
-            place += 1
+        while place < (after := _SPACES.match(text, place).end()):  # type: ignore[union-attr]
+            place = after
         if place < len(text):
             character = text[place]
             if array and character == "]":

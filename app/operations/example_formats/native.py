@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from ...errors import BadRequest
 from .base import Format, Options, Reader
+from .cells import loads
 from .records import Sample
 from .scales import number_of
 
@@ -90,8 +89,8 @@ def _tokens(text: str, model: str) -> float:
 
 def _json(text: str) -> Any:
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return loads(text)
+    except ValueError as error:
         raise BadRequest(f"messages: the cell is not JSON: {error}.", param="messages") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-import orjson
+from .cells import TooMuch, loads
 
 #: Members of an object that hold a prompt, the first that is there.
 _MEMBERS = ("messages", "prompt", "raw", "input", "question", "query", "text", "content", "user_input", "conversation")
@@ -13,8 +13,9 @@ _ROLES = {
     "human": "user", "humanmessage": "user", "ai": "assistant", "aimessage": "assistant", "systemmessage": "system",
     "toolmessage": "tool",
 }  # fmt: skip
-#: Longest literal of Python that is read.
-_LONGEST_LITERAL = 4 * 1024 * 1024
+#: Longest literal of Python that is read, and the brackets, commas, colons and quotes that it may have: Python takes
+#: half a second for so many, and keeps other threads waiting.
+_LONGEST_LITERAL, _MOST_MARKS = 1024 * 1024, 100_000
 
 
 def prompt_of(value: Any) -> dict[str, Any] | None:
@@ -69,10 +70,14 @@ def _message(value: Any) -> dict[str, Any] | None:
 def _parsed(text: str) -> Any:
     """Return the value of JSON, or of a literal of Python, which data frames write; None if it is neither."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return loads(text)
+    except TooMuch:
+        return None
+    except ValueError:
         pass
     if len(text) > _LONGEST_LITERAL or not text.rstrip().endswith(("]", "}")):
+        return None
+    if sum(map(text.count, "[{(,:'\"")) > _MOST_MARKS:
         return None
     try:
         return ast.literal_eval(text.strip())

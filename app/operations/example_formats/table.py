@@ -14,6 +14,8 @@ from .records import Record, Sample
 DELIMITERS = (",", ";", "\t", "|")
 #: Greatest length of a field; the default of the csv module, 128 KiB, is less than a long prompt.
 _LONGEST_FIELD = 64 * 1024 * 1024
+#: Lines, characters and columns that a header may have.
+MOST_LINES, MOST_CHARACTERS, MOST_COLUMNS = 1_000, 1024 * 1024, 20_000
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 
 
@@ -25,14 +27,11 @@ class Table:
         csv.field_size_limit(_LONGEST_FIELD)
         text = io.TextIOWrapper(file, "utf-8", newline="")
         self._text = text
-        first = text.readline()
         self._offset = 0
-        named = _SEPARATOR_LINE.fullmatch(first)
+        lines = _header_of(text)
+        named = _SEPARATOR_LINE.fullmatch("".join(lines))
         if named:
-            self._offset, first = 1, text.readline()
-        while first.count('"') % 2 and (more := text.readline()):
-            first += more
-        lines = first.splitlines(keepends=True)
+            self._offset, lines = 1, _header_of(text)
         options = [_sample(lines, delimiter) for delimiter in ([named[1]] if named else DELIMITERS)]
         known = [option for option in options if is_known(option[1])]
         self._delimiter, self.sample = max(known or options, key=lambda option: len(option[1].columns))
@@ -61,6 +60,21 @@ class Table:
         self._text.detach()
 
 
+def _header_of(text: io.TextIOWrapper) -> list[str]:
+    """Return the lines of the first row. Raises `BadRequest` if it is too long."""
+    lines: list[str] = []
+    size = quotes = 0
+    while line := text.readline(MOST_CHARACTERS):
+        lines.append(line)
+        size += len(line)
+        quotes += line.count('"')
+        if size >= MOST_CHARACTERS or len(lines) > MOST_LINES:
+            raise BadRequest(f"the header is over {MOST_LINES} lines or {MOST_CHARACTERS} characters: a quote is open?")
+        if quotes % 2 == 0:
+            break
+    return lines
+
+
 def check_columns(columns: tuple[str, ...]) -> None:
     """Raise `BadRequest` naming a column that the header has twice."""
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
@@ -70,6 +84,8 @@ def check_columns(columns: tuple[str, ...]) -> None:
 
 def _sample(lines: list[str], delimiter: str) -> tuple[str, Sample]:
     header: list[str] = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+    if len(header) > MOST_COLUMNS:
+        raise BadRequest(f"the header has {len(header)} columns: at most {MOST_COLUMNS} are read.")
     # `q: gpt-4o` is the column `q:gpt-4o`.
     names = tuple(re.sub(r"^(q|t|c):\s+", r"\1:", name.strip()) for name in header)
     return delimiter, Sample(frozenset(names), {}, names or ("",), decimal_comma=delimiter != ",")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from .base import named
+from .cells import loads
 from .prompts import prompt_of
 from .records import Record
 
@@ -47,8 +46,8 @@ def parsed(value: Any) -> Any:
     """Return the value of a text that is a JSON object or list; other values as they are."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
+            return loads(value)
+        except ValueError:
             return value
     return value
 

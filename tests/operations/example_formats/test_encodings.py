@@ -6,14 +6,16 @@ import csv
 import gzip
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from app.errors import BadRequest
-from app.operations.example_file import ExampleFile
+from app.operations.example_file import Content, ExampleFile
 from app.operations.example_formats.base import Options
+from app.operations.example_formats.prompts import prompt_of
 
 ROWS = [["prompt", "task", "q:a", "q:b"], ["Zwei\nZeilen, „ä“; 1\t2 | 3", "t", "0.5", ""], ["€ und 漢字", "", "1", "0"]]
 EXPECTED = [("Zwei\nZeilen, „ä“; 1\t2 | 3", {"a": 0.5}, "t", 2), ("€ und 漢字", {"a": 1.0, "b": 0.0}, None, 4)]
@@ -66,6 +68,19 @@ def test_jsonl_of_other_encodings_is_read(tmp_path: Path, encoding: str) -> None
     assert [(row[0], row[3]) for row in read(tmp_path / "a", text.encode(encoding))] == [("„ä“", 1), ("b", 3)]
 
 
+def test_what_was_unpacked_within_a_limit_is_not_unpacked_again() -> None:
+    content = Content("a.csv", gzip.compress(b"prompt,q:a\nx,1\n"))
+    with pytest.raises(BadRequest, match="more than once"):
+        list(ExampleFile(content, "import"))
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "utf-8\0", "idna", "nothing"])
+def test_what_is_no_encoding_of_texts_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest, match="encoding: ") as refused:
+        read(tmp_path / "a.csv", b"prompt,q:a\nx,1\n", Options(encoding=name))
+    assert refused.value.param == "encoding"
+
+
 def test_text_of_another_encoding_is_refused_with_the_option_that_helps(tmp_path: Path) -> None:
     text = "prompt,q:a\nGrüße,1\n"
     with pytest.raises(BadRequest, match=r"not UTF-8, .*--encoding cp1252"):
@@ -93,6 +108,22 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, what: str)
         read(tmp_path / "a.csv", content)
     assert what in refused.value.message
     assert "a.csv line " in refused.value.message
+
+
+@pytest.mark.parametrize("content", [b'"\n' + b"x\n" * 3_000_000, b'"' + b"x" * 5_000_000, b",;" * 100_000 + b"\n"])
+def test_a_header_without_an_end_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    start = time.monotonic()
+    with pytest.raises(BadRequest, match="the header "):
+        read(tmp_path / "a.csv", content)
+    assert time.monotonic() - start < 1
+
+
+def test_a_cell_that_would_be_parsed_for_too_long_is_refused(tmp_path: Path) -> None:
+    nested = "[" + "[]," * 250_000 + "[]]"
+    with pytest.raises(BadRequest, match=r"line 2: messages: .* more than"):
+        read(tmp_path / "a.csv", f'messages,q:a\n"{nested}",1\n'.encode())
+    literal = "['\"', " + "[]," * 250_000 + "[]]"
+    assert [prompt_of(text) for text in (nested, literal)] == [{"prompt": nested}, {"prompt": literal}]
 
 
 def test_empty_columns_and_rows_that_spreadsheets_leave_are_passed_over(tmp_path: Path) -> None:
