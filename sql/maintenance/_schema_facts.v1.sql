@@ -57,7 +57,9 @@ begin atomic
     where c.contype in ('c', 'f', 'p', 'u')
     union all
     select 'row security', r.name,
-        concat_ws(' ', case when r.relrowsecurity then 'enabled' end, case when r.relforcerowsecurity then 'forced' end),
+        concat_ws(
+            ' ', case when r.relrowsecurity then 'enabled' end, case when r.relforcerowsecurity then 'forced' end
+        ),
         format('alter table %s enable row level security, force row level security', r.name)
     from relations as r
     where r.relrowsecurity or r.relforcerowsecurity
