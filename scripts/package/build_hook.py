@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class EditableHook(BuildHookInterface[Any]):
+class PackageHook(BuildHookInterface[Any]):
     """Adds `scripts/package/pgrouter` to editable wheels, and the console's page to others."""
 
     def dependencies(self) -> list[str]:
