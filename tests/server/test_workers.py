@@ -118,7 +118,12 @@ async def test_a_worker_that_is_killed_comes_back_and_its_numbers_stay(database:
 
     await until(whole)
     for _ in range(20):
-        assert (await ask(url, key))[0] == 200
+        try:
+            status, _ = await ask(url, key)
+        except aiohttp.ClientOSError:
+            # Linux may reset a connection whose handshake is under way while another socket joins the shared port.
+            status, _ = await ask(url, key)
+        assert status == 200
     assert await metric(url, "pgrouter_requests_total") == 40
     await asyncio.to_thread(server.stop, signal.SIGTERM)
     assert "ended with -9" in server.output
