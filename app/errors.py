@@ -87,7 +87,7 @@ class Forbidden(RouterError):
 
 
 class OperatorOnly(Forbidden):
-    """The key's tenant may not do this; whoever administers the router may."""
+    """A tenant's key may not do this; an operator of the router may."""
 
     default_code = "operator_only"
 

@@ -86,7 +86,7 @@ async def run(given: argparse.Namespace, dsn: str, url: str, key: str, rows: Rep
     names = ("well", *given.fault) if given.fault else ORDER
     async with faulty_provider() as provider:
         await add_policies(dsn, provider.url, names)
-        # The process hears of the new policies.
+        # The process is notified of the new policies.
         await asyncio.sleep(1)
         headers = {"authorization": f"Bearer {key}"}
         bounds: Any = {"max_headers": 1000, "max_field_size": 64 * 1024}

@@ -112,7 +112,7 @@ def main(argument: str) -> int:
     try:
         check() if argument == "check" else build()
     except NotBuilt as error:
-        print(f"The console was not built, and /console says so. {error}", file=sys.stderr)
+        print(f"The console was not built; /console shows how to build it. {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
         return error.returncode

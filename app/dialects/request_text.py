@@ -20,8 +20,8 @@ def request_text(messages: Sequence[Mapping[str, Any]], granularity: str, marker
     """Return the text to embed, stripped; empty if no user wrote any.
 
     `conversation`: the user's messages before the first answer, without wrappers; `step`: the latest message in which
-    a user wrote something, followed by the start of earlier ones. Results of tools are nobody's words. If only wrappers
-    are left, the text is the first message behind them that has words, else the last message as it is.
+    a user wrote something, followed by the start of earlier ones. Results of tools are not words of a person. If only
+    wrappers are left, the text is the first message behind them that has words, else the last message as it is.
     """
     if granularity == "step":
         return _latest(messages, markers)

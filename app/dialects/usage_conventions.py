@@ -2,7 +2,7 @@
 
 Two tables. `SHAPES` has a row for each set of names; the names decide which row a report belongs to. `Sum` has the ways
 in which reasoning and cached tokens relate to the completion and the prompt; `total_tokens` decides between them,
-whoever the provider is.
+whichever provider sends it.
 """
 
 from __future__ import annotations

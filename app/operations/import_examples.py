@@ -203,7 +203,7 @@ def _read(outcomes: Iterator[tuple[int, ExampleIn | BadRequest]]) -> list[tuple[
 async def _in_thread(file: ExampleFile, work: Callable[[], T]) -> T:
     """Return what `work`, which reads `file`, returns.
 
-    If cancelled, stop it, and end only after it has: nobody else may read the file meanwhile.
+    If cancelled, stop it, and end only after it has: the file has one reader at a time.
     """
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:

@@ -22,7 +22,7 @@ _HOSTS: Mapping[str, tuple[tuple[str, ...], str]] = {"api.anthropic.com": (("mes
 
 #: Beginnings of variables that hold secrets of the host, of the database, or of pgrouter itself.
 NOT_OURS = ("AWS", "DATABASE", "GOOGLE_APPLICATION", "KUBERNETES", "LD_", "PG", "ROUTER", "SSH")
-#: Ends of variables that hold keys for signing or encrypting, which are sent to nobody.
+#: Ends of variables that hold keys for signing or encrypting, which no provider gets.
 _OTHER_KEYS = ("ACCESS_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SECRET_KEY", "SIGNING_KEY")
 _KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*(KEY|TOKEN)")
 

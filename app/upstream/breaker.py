@@ -1,9 +1,9 @@
 """Circuit breakers, which keep requests from models that fail repeatedly.
 
-What one tenant's requests can cause says nothing of the model for the others: a breaker opens for the tenant whose
-requests fail, and for all tenants only if those of several fail, without an answer for anybody in between. Statuses
-that a caller's own request causes are neither failure nor success: 400, 404, 413, 422 and the like always, 401 and 403
-if something of the caller's that may grant or deny access went up with the request.
+One tenant's requests may fail by their own fault. Therefore a breaker opens for the tenant whose requests fail, and for
+all tenants only if requests of several fail without an answer to any tenant in between. Statuses that the request
+itself causes count neither as a failure nor as a success: 400, 404, 413 and 422 always; 401 and 403 if a header or
+parameter of the caller that may grant or deny access was forwarded.
 """
 
 from __future__ import annotations

@@ -217,7 +217,7 @@ class Failover:
             try:
                 await asyncio.gather(*tasks, return_exceptions=True)
             except BaseException:
-                # Nobody receives them any more.
+                # The client has disconnected.
                 for answer in kept:
                     self._give_up(answer)
                 raise

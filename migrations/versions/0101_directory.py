@@ -243,7 +243,7 @@ create table router.policy_changes (
         references router.policies (tenant_id, policy_id) on delete cascade
 );
 create index policy_changes_policy on router.policy_changes (tenant_id, policy_id, change_id);
-comment on table router.policy_changes is 'The changes of each policy, whoever made them: the newest 1,000, which undo_policy_change can undo.';
+comment on table router.policy_changes is 'The newest 1,000 changes of each policy, by operators and by tenants; undo_policy_change undoes one.';
 comment on column router.policy_changes.change_id is 'Number of the change, ascending.';
 comment on column router.policy_changes.tenant_id is 'The tenant of the policy.';
 comment on column router.policy_changes.policy_id is 'The policy.';

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.console.conftest import Demo, OpenTab
+from tests.console.conftest import ADMIN_KEY, Demo, OpenTab
 from tests.support.accessibility import violations
 from tests.support.psql_chips import rows_of_chip
 
@@ -62,8 +63,14 @@ async def test_filters_are_in_the_address_and_apply_to_what_arrives(open_tab: Op
     assert await tab.page.locator(f"a[href$='{plain}']").count() == 0
 
 
-async def test_a_decision_of_nobody_is_a_clear_404(open_tab: OpenTab, demo: Demo) -> None:
-    tab = await open_tab(demo.address("traffic", decision="01a223ea-f648-70e4-a316-cea53de44089"))
+async def test_a_decision_of_another_tenant_is_a_clear_404(open_tab: OpenTab, demo: Demo) -> None:
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with httpx.AsyncClient(base_url=f"{demo.url}/v1/router/admin", headers=headers) as admin:
+        made = await admin.post("/tenants", json={"name": "other"})
+        assert made.status_code == 201, made.text
+        key = (await admin.post("/tenants/other/keys", json={})).json()["api_key"]
+    foreign = await ask(replace(demo, key=key))
+    tab = await open_tab(demo.address("traffic", decision=foreign))
     tab.expected.add(404)
     await tab.page.wait_for_selector("dialog [role=alert]")
     assert "decision" in await tab.page.inner_text("dialog [role=alert]")

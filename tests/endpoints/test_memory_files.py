@@ -1,4 +1,4 @@
-"""The memory as a file over HTTP: all of a file is taught or nothing, errors name lines, and nobody else sees it."""
+"""The memory as a file over HTTP: all or nothing is taught, errors name lines, and no other tenant sees it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ export function toText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** The JSON value of a field's text; empty is null. A number that is none is sent as text, so that the server says so. */
+/** The JSON value of a field's text; empty is null. Text that is no number is sent as it is, so that the server's error names the field. */
 export function toValue(text: string, kind: Kind): unknown {
   const trimmed = text.trim();
   if (kind === "flag") return trimmed === "true";

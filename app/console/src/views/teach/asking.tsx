@@ -130,7 +130,7 @@ export function Asking({ question, chosen, samples, busy, asked, onChange, onAsk
       {recorded.value && (
         <p class="muted">
           The demo plays answers and scores that were written for its samples; its models are fictional. A
-          prompt of your own gets a text that says so.
+          prompt of your own gets a text that explains this.
         </p>
       )}
     </form>

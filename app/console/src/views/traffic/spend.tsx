@@ -1,4 +1,5 @@
 /** Cost by day, beside what the default models would have cost. */
+import { useState } from "preact/hooks";
 import { json } from "../../api/client";
 import { useQuery } from "../../api/query";
 import { status } from "../../api/shared";
@@ -11,15 +12,43 @@ import { ErrorNote, Skeleton } from "../../ui/states";
 
 const PATH = "/v1/router/usage?since=14d&by=day";
 
+const METRICS = {
+  USD: { spent: (row: Sums) => row.cost_usd, beside: (row: Sums) => row.baseline_usd, text: usd },
+  tokens: {
+    spent: (row: Sums) => row.completion_tokens,
+    beside: tokensOf,
+    text: (n: number) => n.toLocaleString("en"),
+  },
+} as const;
+
+type Sums = UsageReport["total"];
+
+function tokensOf(row: Sums): number {
+  return row.prompt_tokens + row.completion_tokens;
+}
+
 export function Spend() {
+  const [metric, setMetric] = useState<keyof typeof METRICS>("USD");
+  const { spent, beside, text } = METRICS[metric];
   const found = useQuery((signal) => json<UsageReport>(PATH, { signal }), [tenantKey.value]);
   const tenant = status.value?.tenant;
   const rows = found.data?.data ?? [];
-  const highest = Math.max(1e-12, ...rows.map((each) => Math.max(each.cost_usd, each.baseline_usd)));
+  const highest = Math.max(1e-12, ...rows.map((each) => Math.max(spent(each), beside(each))));
   const total = found.data?.total;
   return (
     <Panel
-      title="Cost by day"
+      title="Cost and tokens by day"
+      actions={Object.keys(METRICS).map((name) => (
+        <button
+          key={name}
+          type="button"
+          class="chip"
+          aria-pressed={name === metric}
+          onClick={() => setMetric(name as keyof typeof METRICS)}
+        >
+          {name}
+        </button>
+      ))}
       curl={curl(PATH)}
       sql={
         tenant === undefined
@@ -45,15 +74,16 @@ export function Spend() {
           {rows.map((each) => (
             <li
               key={each.day}
-              title={`${each.day ?? ""}: ${usd(each.cost_usd)} of ${usd(each.baseline_usd)}, ${count(each.requests, "request")}`}
+              title={`${each.day ?? ""}: ${text(spent(each))} of ${text(beside(each))}, ${count(each.requests, "request")}`}
             >
               <span class="day-bars" aria-hidden="true">
-                <span class="baseline" style={{ height: `${(100 * each.baseline_usd) / highest}%` }} />
-                <span class="spent" style={{ height: `${(100 * each.cost_usd) / highest}%` }} />
+                <span class="baseline" style={{ height: `${(100 * beside(each)) / highest}%` }} />
+                <span class="spent" style={{ height: `${(100 * spent(each)) / highest}%` }} />
               </span>
               <span class="muted">{(each.day ?? "").slice(5)}</span>
               <span class="visually-hidden">
-                {usd(each.cost_usd)}, default models {usd(each.baseline_usd)}
+                {text(spent(each))}, {metric === "USD" ? "default models" : "with the prompt"}{" "}
+                {text(beside(each))}
               </span>
             </li>
           ))}

@@ -58,7 +58,7 @@ export function History({ policy, round, onChanged }: Props) {
       {found.error && <ErrorNote error={found.error} retry={found.reload} />}
       {found.slow && <Skeleton />}
       {found.data && rows.length === 0 && (
-        <p class="muted">None yet: a change of its settings appears here, whoever makes it.</p>
+        <p class="muted">None yet. Every change of its settings will appear here.</p>
       )}
       <ol class="worth-changes" id={HISTORY} tabIndex={-1}>
         {rows.map((change) => (
