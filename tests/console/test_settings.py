@@ -11,7 +11,7 @@ from tests.support.psql_chips import rows_of_chip
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-TABS = ("tenants", "keys", "policies", "limits", "models", "providers")
+TABS = ("tenants", "keys", "policies", "limits", "prices", "models", "providers")
 
 
 async def administer(open_tab: OpenTab, demo: Demo, tab: str, **options: bool) -> Tab:
@@ -79,6 +79,18 @@ async def test_limits_show_what_is_left_and_are_removed(open_tab: OpenTab, demo:
     await tab.page.click("dialog .danger")
     await tab.page.click("text=Really delete these limits?")
     await tab.page.wait_for_selector(".empty")
+
+
+async def test_a_tenants_own_price_is_set_and_removed(open_tab: OpenTab, demo: Demo) -> None:
+    tab = await administer(open_tab, demo, "prices")
+    await tab.page.click("[aria-label='Change demo-small']")
+    await tab.page.fill("#field-output_price", "0.7")
+    await tab.page.click("dialog button[type=submit]")
+    await tab.page.wait_for_selector("tr:has-text('demo-small') >> text=0.7")
+    await tab.page.click("[aria-label='Change demo-small']")
+    await tab.page.click("dialog .danger")
+    await tab.page.click("dialog .danger")
+    await tab.page.wait_for_selector("tr:has-text('demo-small') >> text=0.8")
 
 
 @pytest.mark.parametrize("name", TABS)

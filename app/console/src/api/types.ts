@@ -41,3 +41,4 @@ export type ProviderEntry = Schemas["ProviderEntry"];
 export type LimitEntry = Schemas["LimitEntry"];
 export type BreakerEntry = Schemas["BreakerEntry"];
 export type Judged = Schemas["Judged"];
+export type PriceEntry = Schemas["PriceEntry"];

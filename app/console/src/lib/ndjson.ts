@@ -1,7 +1,8 @@
 /** JSON values of a response, one a line. */
+import { split, type Splitter } from "./pieces";
 
 /** Splits text, which may end anywhere, into the values of its lines; `feed` returns those that are complete. */
-export class LineSplitter {
+export class LineSplitter implements Splitter<unknown> {
   private rest = "";
 
   feed(text: string): unknown[] {
@@ -12,17 +13,6 @@ export class LineSplitter {
 }
 
 /** Yields the values of a response as they arrive. */
-export async function* values(response: Response): AsyncGenerator {
-  if (!response.body) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const splitter = new LineSplitter();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield* splitter.feed(value);
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
+export function values(response: Response): AsyncGenerator {
+  return split(response, new LineSplitter());
 }

@@ -1,4 +1,5 @@
 /** Server-sent events of a response body. */
+import { split, type Splitter } from "./pieces";
 
 export interface ServerEvent {
   /** The field `event`; `message` if there is none. */
@@ -7,7 +8,7 @@ export interface ServerEvent {
 }
 
 /** Splits text, which may end anywhere, into events; `feed` returns those that are complete. */
-export class EventSplitter {
+export class EventSplitter implements Splitter<ServerEvent> {
   private rest = "";
 
   feed(text: string): ServerEvent[] {
@@ -28,17 +29,6 @@ function parse(block: string): ServerEvent | null {
 }
 
 /** Yields the events of a response as they arrive. */
-export async function* events(response: Response): AsyncGenerator<ServerEvent> {
-  if (!response.body) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const splitter = new EventSplitter();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield* splitter.feed(value);
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
+export function events(response: Response): AsyncGenerator<ServerEvent> {
+  return split(response, new EventSplitter());
 }

@@ -9,6 +9,7 @@ import { Keys } from "./keys";
 import { Limits } from "./limits";
 import { Models } from "./models";
 import { Policies } from "./policies";
+import { Prices } from "./prices";
 import { Providers } from "./providers";
 import { Tenants } from "./tenants";
 
@@ -17,6 +18,7 @@ const TABS = [
   ["keys", "Keys"],
   ["policies", "Policies"],
   ["limits", "Limits"],
+  ["prices", "Prices"],
   ["models", "Models"],
   ["providers", "Providers"],
 ] as const;
@@ -50,6 +52,7 @@ export default function SettingsView() {
       {tab === "keys" && <Keys tenant={tenant} />}
       {tab === "policies" && <Policies tenant={tenant} />}
       {tab === "limits" && <Limits tenant={tenant} />}
+      {tab === "prices" && <Prices tenant={tenant} />}
       {tab === "models" && <Models />}
       {tab === "providers" && <Providers />}
     </div>
