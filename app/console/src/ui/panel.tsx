@@ -1,7 +1,8 @@
 /** A section with a heading and, beside it, chips with the SQL and the HTTP call that return the same data. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Copy } from "./copy";
+import { keepInside } from "./popover";
 
 interface Source {
   /** SQL that returns the rows of the panel in psql. */
@@ -48,8 +49,11 @@ export function Sources({ sql, curl, about }: Source & { about: string }) {
 function SourceChip({ name, text, about }: { name: string; text: string; about: string }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  const popover = useRef<HTMLDivElement>(null);
+  // With `useEffect`, which runs after the next frame, an Escape before that would be lost.
+  useLayoutEffect(() => {
     if (!open) return;
+    const place = () => popover.current && keepInside(popover.current);
     const close = (event: Event) => {
       const key = event instanceof KeyboardEvent;
       if (key ? event.key === "Escape" : !root.current?.contains(event.target as Node)) setOpen(false);
@@ -57,9 +61,12 @@ function SourceChip({ name, text, about }: { name: string; text: string; about: 
     };
     addEventListener("pointerdown", close);
     addEventListener("keydown", close);
+    addEventListener("resize", place);
+    place();
     return () => {
       removeEventListener("pointerdown", close);
       removeEventListener("keydown", close);
+      removeEventListener("resize", place);
     };
   }, [open]);
   return (
@@ -74,7 +81,7 @@ function SourceChip({ name, text, about }: { name: string; text: string; about: 
         {name}
       </button>
       {open && (
-        <div class="source-text" data-source={name}>
+        <div class="source-text" data-source={name} ref={popover}>
           <pre tabIndex={0}>{text}</pre>
           <Copy text={text} />
         </div>

@@ -1,6 +1,6 @@
 /** Keys that a view reacts to, and the list of them that `?` opens. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Dialog } from "./dialog";
 
 export interface Shortcut {
@@ -30,7 +30,8 @@ function taken({ target, key }: KeyboardEvent): boolean {
 
 /** React to keys while the component is shown, except in a field. */
 export function useShortcuts(shortcuts: Shortcut[]): void {
-  useEffect(() => {
+  // With `useEffect`, which runs after the next frame, a key before that would be lost.
+  useLayoutEffect(() => {
     listed.value = shortcuts;
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || taken(event)) return;

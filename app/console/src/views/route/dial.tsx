@@ -1,5 +1,6 @@
 /** A setting of the policy as a slider; it changes this explanation alone. */
-import { useId } from "preact/hooks";
+import { useId, useRef } from "preact/hooks";
+import { keepInside } from "../../ui/popover";
 
 interface Props {
   name: string;
@@ -16,6 +17,7 @@ interface Props {
 
 export function Dial({ name, help, value, min, max, step, changed, onChange }: Props) {
   const id = useId();
+  const text = useRef<HTMLParagraphElement>(null);
   return (
     <div class={`dial ${changed ? "changed" : ""}`}>
       <label for={id}>
@@ -37,9 +39,11 @@ export function Dial({ name, help, value, min, max, step, changed, onChange }: P
           reset
         </button>
       )}
-      <details class="dial-help">
+      <details class="dial-help" onToggle={() => text.current && keepInside(text.current)}>
         <summary aria-label={`What ${name} does`}>?</summary>
-        <p id={`${id}-help`}>{help}</p>
+        <p id={`${id}-help`} ref={text}>
+          {help}
+        </p>
       </details>
     </div>
   );
