@@ -4,6 +4,7 @@ as $$
 declare
     v_branch text := format('router.%I', format('memories_large_%s', p_tenant));
     v_leaf text := format('router.%I', format('memories_large_%s_%s', p_tenant, p_space));
+    v_used boolean;
     v_last boolean;
 begin
     perform router_internal._enter(p_tenant);
@@ -20,8 +21,13 @@ begin
                 -- A reader whose snapshot is from before the shrink may still need it.
                 and (tier = 1 or moved_at > clock_timestamp() - interval '1 minute')
         )
-        or exists (select from router.memories_large where tenant_id = p_tenant and space_id = p_space)
     then
+        return false;
+    end if;
+    -- By its own name: a query of memories_large would lock that, and DROP would wait for a stronger lock on it while a
+    -- graduation, which holds a weaker one too, waits for the same: a deadlock, which no lock_timeout precedes.
+    execute format('select exists (select from %s)', v_leaf) into v_used;
+    if v_used then
         return false;
     end if;
     select count(*) = 1 into v_last from pg_catalog.pg_inherits where inhparent = to_regclass(v_branch);

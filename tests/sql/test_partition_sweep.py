@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import asyncpg
 import pytest
 
 from scripts.support.connection import connect
-from tests.support.graduation import graduate, in_transaction, lessons, partitions, places, shrink, similar, sweep
+from tests.support.graduation import (
+    graduate,
+    in_transaction,
+    lessons,
+    let_a_minute_pass,
+    partitions,
+    places,
+    shrink,
+    similar,
+    sweep,
+)
 from tests.support.recount import assert_every_sum_is_a_recount
 from tests.support.sql_world import World, direction
 
@@ -94,3 +107,51 @@ async def test_a_partition_with_memories_is_never_swept(world: World) -> None:
     await world.owner.execute("update router.memory_counts set tier = 0 where tenant_id = $1", tenant)
     assert not await sweep(world, tenant)
     assert await places(world, tenant) == {f"memories_large_{tenant}_{world.space}": 3}
+
+
+async def test_a_sweep_locks_no_table_that_other_tenants_use_before_it_drops(world: World) -> None:
+    """A graduation of another tenant strengthens its lock on that table: two that do so are a deadlock."""
+    tenant = await world.tenant()
+    await world.teach(tenant, *lessons(3, world))
+    await graduate(world, tenant)
+    # A state that no function of the schema creates: the sweep looks into the partition, and keeps it.
+    await world.owner.execute("update router.memory_counts set tier = 0 where tenant_id = $1", tenant)
+    await let_a_minute_pass(world)
+    async with in_transaction(world) as sweeping:
+        assert not await sweeping.fetchval("select router.sweep($1, $2)", tenant, world.space)
+        rows = await sweeping.fetch(
+            "select relation::regclass::text as name from pg_locks"
+            " where pid = pg_backend_pid() and locktype = 'relation'"
+        )
+        locked = {row["name"].removeprefix("router.") for row in rows}
+    assert f"memories_large_{tenant}_{world.space}" in locked
+    assert not locked & {"memories", "memories_large", f"memories_large_{tenant}"}
+
+
+@pytest.mark.slow
+async def test_a_sweep_beside_graduations_of_another_tenant_ends_or_is_left_for_later(world: World) -> None:
+    swept, graduated = await world.tenant(), await world.tenant("other")
+    for tenant in (swept, graduated):
+        await world.teach(tenant, *lessons(5, world))
+    connection = await connect(world.dsn)
+
+    async def leave(tenant: int, by: asyncpg.Connection) -> None:
+        await by.fetch("select router.graduate($1)", tenant)
+        await by.fetch("select router.shrink($1)", tenant)
+        await let_a_minute_pass(world)
+
+    async def sweep_it(tenant: int, by: asyncpg.Connection) -> None:
+        while True:
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                assert await by.fetchval("select router.sweep($1, $2)", tenant, world.space)
+                return
+
+    try:
+        for _ in range(20):
+            await leave(swept, world.app)
+            await asyncio.gather(sweep_it(swept, world.app), connection.fetch("select router.graduate($1)", graduated))
+            await connection.fetch("select router.shrink($1)", graduated)
+            await let_a_minute_pass(world)
+            await sweep_it(graduated, connection)
+    finally:
+        await connection.close()
