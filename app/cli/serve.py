@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
-
-import uvloop
 
 from ..errors import ConfigurationError
 from ..memory import embedders
 from ..operations.migrate import migrate
 from ..server.serve import STOPS
 from ..server.serve import serve as serving
+from ..server.stop_signals import StopSignals
 from ..server.supervisor import SPREAD, Workers
 from ..server.worker import listening
 from ..settings import MOST_WORKERS, Settings
@@ -41,20 +36,14 @@ def serve(workers: int | None = None) -> None:
             raise ConfigurationError(f"--workers {workers} is outside 1 to {MOST_WORKERS}.")
         settings = replace(settings, workers=workers)
     logs.configure(settings.log_level, settings.log_format, access=settings.access_log)
-    for stop in STOPS[1:]:
-        signal.signal(stop, _leave)
-    with contextlib.suppress(KeyboardInterrupt), _listening(settings) as (listener, url), _database(settings) as served:
+    with StopSignals(STOPS) as stops, _listening(settings) as (listener, url), _database(settings) as served:
         key = None
         if settings.database_url is None:
-            key = asyncio.run(_demo(served, url))
+            key = stops.run(_demo(served, url))
         if served.workers == 1:
-            uvloop.run(serving(served, listener, lambda: _announce(url, key)))
+            stops.run(serving(served, listener, lambda: _announce(url, key)))
         else:
             Workers(served, listener).run(lambda: _announce(url, key))
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    sys.exit(0)
 
 
 def _report(text: str) -> None:

@@ -12,12 +12,11 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvloop
-
 from ..errors import ConfigurationError
 from ..settings import Settings
 from ..telemetry import logs, metrics
 from . import serve
+from .stop_signals import StopSignals
 
 #: Signals that a worker ignores: a terminal sends them to every process, and the parent ends its workers by SIGTERM.
 _IGNORED = (signal.SIGINT, signal.SIGHUP)
@@ -31,15 +30,21 @@ def work(settings: Settings, address: Any, shared: socket.socket | None, ready: 
     """
     for stop in _IGNORED:
         signal.signal(stop, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_IGNORED, signal.SIGTERM))
+    with StopSignals((signal.SIGTERM,)) as stops:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_IGNORED, signal.SIGTERM))
+        _work(settings, address, shared, ready, stops)
+
+
+def _work(
+    settings: Settings, address: Any, shared: socket.socket | None, ready: Connection, stops: StopSignals
+) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     logs.configure(settings.log_level, settings.log_format, access=settings.access_log)
     try:
         listener = shared if shared is not None else listening(address, shared_port=True)
         with listener:
-            uvloop.run(
+            stops.run(
                 serve.serve(
                     settings,
                     listener,
