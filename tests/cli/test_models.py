@@ -10,10 +10,10 @@ from tests.support.commands import Command, complaint, printed
 
 
 def test_prices_are_filled_in_where_they_are_known(acme: Command) -> None:
-    acme("model", "add", "small", "--provider", "openai", "--upstream-name", "gpt-4o-mini")
+    acme("model", "add", "small", "--provider", "openai", "--upstream-name", "gpt-4.1-mini")
     model = {model["name"]: model for model in printed(acme("model", "list", "--json"))}["small"]
-    assert (model["input_price"], model["cached_input_price"], model["output_price"]) == (0.15, 0.075, 0.6)
-    assert model["context_window"] == 128_000
+    assert (model["input_price"], model["cached_input_price"], model["output_price"]) == (0.4, 0.1, 1.6)
+    assert model["context_window"] == 1_047_576
     assert model["priced_on"] is not None
 
 
