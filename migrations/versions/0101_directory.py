@@ -151,7 +151,7 @@ create table router.models (
         constraint models_settings_check check (
             jsonb_typeof(settings) = 'object' and octet_length(settings::text) <= 4096
             and jsonb_array_length(jsonb_path_query_array(settings, '$.keyvalue()', '{}', true)) <= 16
-            and not jsonb_path_exists(settings, '$.* ? (@.type() == "object" || @.type() == "null")', '{}', true)
+            and not jsonb_path_exists(settings, 'strict $.* ? (@.type() == "object" || @.type() == "null")', '{}', true)
         )
         constraint models_settings_names_check check (
             not jsonb_path_exists(
