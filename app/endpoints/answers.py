@@ -153,7 +153,7 @@ class Asking:
         model, streamed = self._model, self._on_text is not None
         body = {"model": model.upstream_name, **self._question, **({"stream": True} if streamed else {})}
         wanted = Additions(in_body(model.settings, CHAT.path, CHAT.name, body), streamed)
-        kind = (self._caller.tenant_id, CHAT.path, frozenset(body))
+        kind = (self._caller.tenant_id, CHAT.path, hash(frozenset(body)))
         return await self._services.refusals.send(model, kind, wanted, partial(self._send_with, body))
 
     async def _send_with(self, body: dict[str, Any], added: Additions) -> Reply:

@@ -23,17 +23,9 @@ class Sender:
     """Sends one request to providers. Only the bytes that have to differ for a provider are changed."""
 
     __slots__ = (
-        "_body",
-        "_headers",
-        "_query",
-        "_record",
-        "_refusals",
-        "_request",
-        "_tenant",
-        "_trace",
-        "_upstream",
+        "_body", "_headers", "_query", "_record", "_refusals", "_request", "_tenant", "_trace", "_upstream",
         "_with_usage",
-    )
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -71,7 +63,7 @@ class Sender:
         dialect = request.dialect
         settings = in_body(model.settings, dialect.path, dialect.name, request.body) if model.settings else {}
         if settings or self._with_usage:
-            kind = (self._tenant, dialect.path, frozenset(request.body)) if settings else None
+            kind = (self._tenant, dialect.path, hash(frozenset(request.body))) if settings else None
             reply = await self._refusals.send(model, kind, Additions(settings, self._with_usage), send)
         else:
             reply = await send(NOTHING)
@@ -88,7 +80,7 @@ class Sender:
         request, record = self._request, self._record
         body = await off_loop(request.size, partial(self._written, model, added))
         now = time.perf_counter()
-        sent = time.perf_counter() - record.arrived
+        sent = now - record.arrived
         if record.overhead is None:
             record.overhead = sent
         headers = self._headers

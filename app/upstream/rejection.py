@@ -36,8 +36,6 @@ _UNSUPPORTED = re.compile(
 _READ = 500
 #: Bytes of a whole error that are read.
 _READ_WHOLE = 1000
-
-
 #: Messages about a member, or a value of it, that a model never takes.
 _NEVER = re.compile(r"supported values|invalid value|invalid enum|literal_error|unexpected", re.I)
 

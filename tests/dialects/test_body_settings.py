@@ -130,7 +130,11 @@ def test_a_budget_enables_thinking(body: dict[str, Any]) -> None:
 
 
 def test_in_chat_a_forced_tool_and_a_loop_without_reasoning_exclude_thinking() -> None:
-    loop = [ASKED, {"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "9"}]
+    loop: list[dict[str, Any]] = [
+        ASKED,
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "tool", "content": "9"},
+    ]
     assert added(CHAT, BUDGET, tool_choice="required") == {}
     assert added(CHAT, BUDGET, messages=loop) == {}
     loop[1]["reasoning_content"] = "Hm."

@@ -20,8 +20,12 @@ LOW = "strong-low"
 SETTINGS = {"reasoning_effort": "low", "max_output_tokens": 900}
 MESSAGE = {"role": "user", "content": "Hello"}
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
-BODIES = {CHAT: {"messages": [MESSAGE]}, RESPONSES: {"input": "Hello"}, MESSAGES: {"messages": [MESSAGE]}}
-SENT = {
+BODIES: dict[str, dict[str, Any]] = {
+    CHAT: {"messages": [MESSAGE]},
+    RESPONSES: {"input": "Hello"},
+    MESSAGES: {"messages": [MESSAGE]},
+}
+SENT: dict[str, dict[str, Any]] = {
     CHAT: {"reasoning_effort": "low", "max_completion_tokens": 900},
     RESPONSES: {"reasoning": {"effort": "low"}, "max_output_tokens": 900},
     MESSAGES: {"output_config": {"effort": "low"}, "max_tokens": 900},
