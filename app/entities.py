@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 #: Capabilities of a model, in the order of the arguments of `router.fill_model`; each is a column of `router.models`.
 CAPABILITIES = (
@@ -62,6 +63,8 @@ class Model:
     reasoning: bool | None = None
     #: Maximum tokens of an answer.
     max_output: int | None = None
+    #: Members of a request's body that it sets where the client sends none, by dotted name (`reasoning.effort`).
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     #: Whether requests may be sent to it; a disabled model keeps its labels, and gets new ones.
     enabled: bool = True
 

@@ -35,6 +35,7 @@ from .store.database import Database
 from .store.readiness import Readiness
 from .telemetry import metrics, otel
 from .telemetry.observer import Observer
+from .upstream.additions import Refusals
 from .upstream.breaker import Breakers
 from .upstream.client import Upstream
 from .upstream.failover import RetryPolicy
@@ -61,6 +62,8 @@ class Services:
     router: Router
     #: The HTTP client of providers.
     upstream: Upstream
+    #: What providers have refused of what the router adds to requests.
+    refusals: Refusals
     #: The queue of served requests.
     ledger: Ledger
     #: Books what embeddings cost.
@@ -160,6 +163,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 enabled=settings.routing,
             ),
             upstream=upstream,
+            refusals=Refusals(),
             ledger=ledger,
             embedding_costs=costs,
             owner=owner,

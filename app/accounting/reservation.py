@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..dialects import ParsedRequest
+from ..dialects.body_settings import limit_in
 from ..entities import Model, cost_usd
 from ..routing.plan import Plan
 
@@ -44,7 +45,7 @@ def costs(plan: Plan, parsed: ParsedRequest | None, prompt: int, *, hedged: bool
 
 
 def _answer(parsed: ParsedRequest | None, model: Model) -> int:
-    longest = min(ANSWER, model.max_output or ANSWER)
+    longest = limit_in(model.settings) or min(ANSWER, model.max_output or ANSWER)
     if parsed is None:
         return longest
     return longest * parsed.answers if parsed.limit is None else parsed.limit

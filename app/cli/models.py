@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from ..entities import CAPABILITIES
-from ..operations import capabilities, models
+from ..operations import capabilities, model_settings, models
 from ..operations.models import Put
 from ..store import models as stored_models
 from ..store.database import Database
@@ -27,7 +29,22 @@ def add_model(
             metavar="PROVIDER", help="Provider whose chat models with known prices are all added, instead of NAME."
         ),
     ] = None,
-    upstream_name: Annotated[str | None, typer.Option(help="Name that the provider uses. Default: NAME.")] = None,
+    upstream_name: Annotated[
+        str | None,
+        typer.Option("--upstream-name", "--upstream", help="Name that the provider uses. Default: NAME."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Member of the request's body where the client sends none, such as reasoning_effort=low (repeatable).",
+        ),
+    ] = None,
+    unset: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Setting to remove (repeatable).")] = None,
+    upstream_price: Annotated[
+        bool, typer.Option("--upstream-price", help="Prices of the upstream model, in place of prices of its own.")
+    ] = False,
     input_price: PriceOption = None,
     output_price: PriceOption = None,
     cached_input_price: PriceOption = None,
@@ -45,14 +62,14 @@ def add_model(
 ) -> None:
     """Add a model, or change one and enable it; options that are not given keep their values.
 
-    Unknown prices come from genai-prices, if it has the model.
+    If the upstream model is a model here too, its prices apply; other unknown prices come from genai-prices.
     """
     if (name is None) == (all_known is None):
         raise typer.BadParameter("give either NAME or --all-known PROVIDER")
     if name is None:
         assert all_known is not None
         of_one = (upstream_name, input_price, output_price, cached_input_price, cache_share, context_window, max_output)
-        if any(given is not None for given in of_one):
+        if upstream_price or any(given not in (None, []) for given in (*of_one, set_, unset)):
             raise typer.BadParameter(
                 "prices and other options belong to one model: give NAME", param_hint="--all-known"
             )
@@ -77,10 +94,20 @@ def add_model(
     }
 
     async def work(db: Database) -> Put:
-        return await models.put(db, name, provider, upstream_name, given, cache_share=cache_share)
+        return await models.put(
+            db,
+            name,
+            provider,
+            upstream_name,
+            given,
+            cache_share=cache_share,
+            set_=model_settings.parsed(set_ or ()),
+            unset=unset or (),
+            upstream_price=upstream_price,
+        )
 
     # An unknown provider is not a mistake in the option: the provider has to be added first.
-    with options("cache_share", *(("provider",) if provider is None else ())):
+    with options("cache_share", "set", "unset", "upstream_price", *(("provider",) if provider is None else ())):
         done = with_database(work)
     for text in done.notes:
         note(text)
@@ -89,7 +116,18 @@ def add_model(
         note(f"{name} has no known price: give --input-price and --output-price, which policies need.")
     else:
         price = in_words(row["input_price"], row["cached_input_price"], row["output_price"], row["priced_on"])
+        price += "" if row["priced_by"] is None else f", the prices of {row['priced_by']}"
     typer.echo(f"Model {name} is enabled{f': {price}' if price else ''}.")
+    if row["settings"]:
+        typer.echo(f"It sets {_pairs(row['settings'])}.")
+
+
+def _pairs(settings: Mapping[str, Any]) -> str:
+    """Settings as `--set` takes them."""
+    pairs = (
+        (name, value if isinstance(value, str) else orjson.dumps(value).decode()) for name, value in settings.items()
+    )
+    return ", ".join(f"{name}={value}" for name, value in pairs)
 
 
 @group.command("refresh")
@@ -110,8 +148,13 @@ def refresh_models(
 
 @group.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List every model, disabled ones too, with its prices in USD per million tokens and their date."""
+    """List every model, disabled ones too, with its prices in USD per million tokens and their date.
+
+    `priced_by`: the upstream model that the prices are those of.
+    """
     found = with_database(stored_models.list_models)
+    if not as_json:
+        found = [{**row, "settings": _pairs(row["settings"])} for row in found]
     show(found, as_json=as_json, empty="There are no models: add one with `pgrouter model add`.")
     mention_old((row["name"], row) for row in found if row["enabled"])
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..operations.models import share_of
+from ..operations.model_prices import share_of
 from ..store import prices as stored_prices
 from ..store.database import Database
 from .common import AsJson, note, show, tenant_of, with_database

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import orjson
 
@@ -66,6 +67,21 @@ def with_member(raw: bytes, name: str, value: bytes, *, there: bool) -> bytes:
     start = raw.index(b"{") + 1
     comma = b"" if raw[start:].lstrip(_BLANK).startswith(b"}") else b","
     return raw[:start] + orjson.dumps(name) + b":" + value + comma + raw[start:]
+
+
+def with_members(raw: bytes, body: Mapping[str, Any], members: Mapping[str, Any]) -> bytes:
+    """Return the JSON object `raw` with the values of `members` that it lacks; `body` is `raw` parsed.
+
+    A member that is there keeps its value unless that is null. Objects are merged member by member.
+    """
+    for name, value in members.items():
+        known = body.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            within = member(raw, name)
+            raw = with_member(raw, name, with_members(within, known, value), there=True)
+        elif known is None:
+            raw = with_member(raw, name, orjson.dumps(value), there=name in body)
+    return raw
 
 
 def member(raw: bytes, name: str) -> bytes:

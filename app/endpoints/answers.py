@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -17,9 +18,12 @@ from ..dialects import CHAT
 from ..dialects.answer_capture import AnswerCapture, is_parsed_soon
 from ..dialects.base import object_at, text_of
 from ..dialects.beginning import FIELDS
+from ..dialects.body_settings import in_body, tree_of
+from ..dialects.json_splice import with_members
 from ..dialects.model_request import ModelRequest
 from ..dialects.prompt import prompt_tokens
 from ..dialects.sse import EventSplitter, data_of
+from ..dialects.stream_options import with_usage
 from ..dialects.usage import TokenUsage
 from ..entities import Caller, Model, cost_usd
 from ..errors import RouterError, UpstreamUnavailable
@@ -28,6 +32,7 @@ from ..routing import candidates
 from ..routing.plan import Plan
 from ..services import Services
 from ..telemetry.request_record import RequestRecord
+from ..upstream.additions import Additions
 from ..upstream.attempt import Attempt
 from ..upstream.client import Reply
 
@@ -145,19 +150,18 @@ class Asking:
         }
 
     async def _send(self) -> Reply:
-        upstream, model = self._services.upstream, self._model
-        body = {"model": model.upstream_name, **self._question}
-        if self._on_text is None:
-            return await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body))
-        body["stream"] = True
-        with_usage = model.provider.name not in upstream.without_stream_options
-        sent = orjson.dumps(body | ({"stream_options": {"include_usage": True}} if with_usage else {}))
-        reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, sent, begin=_begin)
-        if with_usage and await reply.refuses_stream_options():
-            reply.close()
-            reply = await upstream.send(model.provider, CHAT.path, b"", _JSON, orjson.dumps(body), begin=_begin)
-            upstream.served_without_options(model.provider, reply)
-        return reply
+        model, streamed = self._model, self._on_text is not None
+        body = {"model": model.upstream_name, **self._question, **({"stream": True} if streamed else {})}
+        wanted = Additions(in_body(model.settings, CHAT.path, CHAT.name, body), streamed)
+        kind = (self._caller.tenant_id, CHAT.path, hash(frozenset(body)))
+        return await self._services.refusals.send(model, kind, wanted, partial(self._send_with, body))
+
+    async def _send_with(self, body: dict[str, Any], added: Additions) -> Reply:
+        """Send a request with what the router adds."""
+        raw = with_members(orjson.dumps(body), body, tree_of(added.settings))
+        raw = with_usage(raw, body) if added.usage else raw
+        begin = None if self._on_text is None else _begin
+        return await self._services.upstream.send(self._model.provider, CHAT.path, b"", _JSON, raw, begin=begin)
 
     async def _read_whole(self, reply: Reply) -> None:
         raw = await reply.read_within(LONGEST)

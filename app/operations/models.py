@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from ..entities import CAPABILITIES
 from ..errors import BadRequest, ConfigurationError, Conflict, NotFound
 from ..store import models as stored_models
 from ..store import policies as stored_policies
 from ..store import tenants as stored_tenants
 from ..store.database import Database
-from . import providers
+from . import model_prices, model_settings, providers
 
 Row = Mapping[str, Any]
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,65 +36,73 @@ async def put(
     *,
     cache_share: float | None = None,
     enabled: bool | None = True,
+    settings: Mapping[str, Any] | None = None,
+    set_: Mapping[str, Any] = NO_SETTINGS,
+    unset: Sequence[str] = (),
+    upstream_price: bool = False,
 ) -> Put:
-    """Add a model, or change one: None keeps a value; unknown prices come from genai-prices.
+    """Add a model, or change one: None keeps a value.
 
-    `given`: prices in USD per million tokens and capabilities, by column; `cache_share`: the price of cached tokens as
-    a share of the input price; `enabled` None keeps that value too. Raises `BadRequest` naming the field.
+    If the catalog has the upstream model, a new model has its provider, prices and capabilities; other unknown prices
+    come from genai-prices. `given`: prices in USD per million tokens and capabilities, by column; `cache_share`: the
+    price of cached tokens as a share of the input price; `enabled` None keeps that value too; `settings` replace those
+    that the model has, `set_` and `unset` change single ones; `upstream_price`: remove the model's own prices, so that
+    those of its upstream model apply. Raises `BadRequest` naming the field.
     """
-    # Importing the prices takes longer than most commands run.
-    from . import list_prices
-
-    given, notes = dict(given), []
-    known = await find(db, name)
-    if provider is None:
-        if known is None:
-            raise BadRequest("a new model needs a provider", param="provider")
-        provider = str(known["provider"])
+    models = {row["name"]: row for row in await stored_models.list_models(db)}
+    known = models.get(name)
     upstream_name = upstream_name or (known["upstream_name"] if known is not None else name)
+    base = models.get(upstream_name) if upstream_name != name else None
+    if provider is None:
+        if known is None and base is None:
+            raise BadRequest("a new model needs a provider", param="provider")
+        provider = str((known or base or {})["provider"])
     found_provider = await providers.find(db, provider)
     if found_provider is None:
         raise BadRequest(
             f"There is no provider {provider!r}: run `pgrouter provider add {provider} --base-url …` first.",
             param="provider",
         )
-    now = datetime.now(UTC)
+    notes: tuple[str, ...] = ()
+    if base is not None and base["provider"] != provider:
+        base = None
+    elif base is not None and base["upstream_name"] != upstream_name:
+        # The provider is sent this name, and knows that model by another one.
+        notes = (f"{base['provider']} serves {upstream_name} as {base['upstream_name']}: give --upstream-name that.",)
+        base = None
     moved = known is not None and (known["provider"], known["upstream_name"]) != (provider, upstream_name)
-    unpriced = known is None or moved or known["input_price"] is None or known["output_price"] is None
-    price = list_prices.lookup(upstream_name, provider, found_provider["base_url"], now=now) if unpriced else None
-    own = given.get("input_price") is not None or given.get("output_price") is not None
-    paid_in = given.get("input_price")
-    if paid_in is None:
-        paid_in = price.input if price is not None else None if known is None else known["input_price"]
-    if cache_share is not None:
-        given["cached_input_price"] = share_of(cache_share, paid_in)
-    if price is not None:
-        filled: dict[str, Any] = {"output_price": price.output, "context_window": price.context_window}
-        if given.get("input_price") is None:
-            # A list price for cached tokens does not apply beside an input price of the operator's.
-            filled |= {"input_price": price.input, "cached_input_price": price.cached_input}
-        given |= {field: value for field, value in filled.items() if given.get(field) is None}
-        if price.dearer_from is not None and not own:
-            notes.append(
-                f"{name} costs more from {price.dearer_from} prompt tokens on; the lower price is used for all."
-            )
-    dated = now.date() if own else price and price.on
+    if settings is None and (set_ or unset):
+        settings = model_settings.changed({} if known is None else known["settings"], set_, unset)
+    elif settings is not None:
+        settings = model_settings.checked(settings)
     if enabled is None:
         enabled = known is None or bool(known["enabled"])
     if not enabled and known is not None and known["enabled"]:
         await _may_be_disabled(db, name)
-    await stored_models.put_model(
-        db, name, provider, upstream_name=upstream_name, priced_on=dated, enabled=enabled, **given
+    priced = model_prices.filled(
+        name,
+        {"provider": provider, "upstream_name": upstream_name, "base_url": found_provider["base_url"]},
+        known,
+        base,
+        given,
+        moved=moved,
+        cache_share=cache_share,
+        inherit=upstream_price,
     )
-    return Put(await get(db, name), tuple(notes))
-
-
-def share_of(share: float, paid_in: float | None) -> float:
-    """The price of cached tokens, from their share of the input price. Raises `BadRequest` without an input price."""
-    if paid_in is None:
-        raise BadRequest("a share needs an input price: give it too", param="cache_share")
-    # In binary, three times a tenth is more than 0.3.
-    return round(share * paid_in, 12)
+    if base is not None and (known is None or moved):
+        missing = [each for each in CAPABILITIES if given.get(each) is None and base[each] is not None]
+        priced.columns.update({each: base[each] for each in missing})
+    await stored_models.put_model(
+        db,
+        name,
+        provider,
+        upstream_name=upstream_name,
+        enabled=enabled,
+        settings=settings,
+        upstream_price=priced.inherited,
+        **priced.columns,
+    )
+    return Put(await get(db, name), (*notes, *priced.notes))
 
 
 async def put_all(db: Database, known_as: str, provider: str) -> tuple[list[str], list[str]]:

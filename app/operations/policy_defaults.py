@@ -76,14 +76,15 @@ def choose(
     """The candidates of a policy and its default model, out of the enabled `models`; None if none has prices.
 
     Without `candidates` they are OpenAI's current cheap and strong model (`default_candidates`) if both exist, else
-    every priced model; without `default` it is the dearest of them. Raises `ConfigurationError` naming a model that
-    does not exist.
+    every priced model without settings; without `default` it is the dearest of them, of equally dear ones one without
+    settings. Raises `ConfigurationError` naming a model that does not exist.
     """
     by_name = {model.name: model for model in models}
     for name in (*candidates, *([default] if default else [])):
         if name not in by_name:
             raise ConfigurationError(f"There is no enabled model {name!r}; `pgrouter model list` lists the models.")
-    priced = {name for name, model in by_name.items() if _cost(model) is not None}
+    # A model with settings serves only where it is named: it is a candidate beside its upstream model.
+    priced = {name for name, model in by_name.items() if _cost(model) is not None and not model.settings}
     chosen = list(candidates)
     if not chosen:
         # Importing the prices takes longer than most commands do.
@@ -94,7 +95,11 @@ def choose(
         chosen = list(pair) if len(pair) > 1 else sorted(priced)
     if not chosen:
         return None
-    return chosen, default or max(chosen, key=lambda name: (_cost(by_name[name]) or 0.0, name))
+    return chosen, default or max(chosen, key=lambda name: _rank(by_name[name]))
+
+
+def _rank(model: Model) -> tuple[float, bool, str]:
+    return _cost(model) or 0.0, not model.settings, model.name
 
 
 def _cost(model: Model) -> float | None:

@@ -136,11 +136,13 @@ def _adopt(exchange: Exchange, request: ModelRequest, caller: Caller, plan: Plan
         )
     sender = Sender(
         services.upstream,
+        services.refusals,
         request,
         exchange.raw,
         exchange.raw_headers,
         exchange.query,
         record,
+        caller.tenant_id,
         with_usage=exchange.adds_usage,
     )
     exchange.failover = Failover(

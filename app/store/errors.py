@@ -79,6 +79,12 @@ CONSTRAINTS = {
     ),
     "models_name_check": "A model's name has 1 to 200 characters, no control characters and no surrounding spaces.",
     "models_upstream_name_check": "The model's upstream name is empty: a model needs an upstream name.",
+    "models_settings_check": "A model has at most 16 settings of 4,096 bytes; no value is an object or null.",
+    "models_settings_names_check": "The name of a setting has letters, digits, _ and -, with up to three dots.",
+    "models_settings_fields_check": "A setting changes what is asked, not how it is answered.",
+    "models_settings_upstream_check": (
+        "Settings need a name of their own: add a model of another name, with this one as its upstream name."
+    ),
     "models_provider_fkey": (
         "The provider still serves models, perhaps disabled ones: move them to another provider first."
     ),

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+import orjson
+
 from ..entities import CAPABILITIES, Model, Provider
 from .database import Database
 from .providers import providers
@@ -20,7 +22,11 @@ async def labelled_models(db: Database, known: Iterable[Provider] | None = None)
     """Return every model, ordered by name, including disabled ones. `known`: all providers, None: read them first."""
     by_name = {provider.name: provider for provider in (await providers(db) if known is None else known)}
     rows = await db.read_newest("select * from router.catalogue()")
-    return [Model(**{**row, "provider": by_name[row["provider"]]}) for row in rows if row["provider"] in by_name]
+    return [
+        Model(**{**row, "provider": by_name[row["provider"]], "settings": orjson.loads(row["settings"])})
+        for row in rows
+        if row["provider"] in by_name
+    ]
 
 
 async def put_model(
@@ -42,10 +48,16 @@ async def put_model(
     audio: bool | None = None,
     reasoning: bool | None = None,
     max_output: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    upstream_price: bool = False,
 ) -> int:
-    """Add or change a model; return its number. None keeps a value. Raises `BadRequest` for an unknown provider."""
+    """Add or change a model; return its number. None keeps a value.
+
+    `settings` replace all that there are; `upstream_price`: the model has no prices of its own any more. Raises
+    `BadRequest` for an unknown provider.
+    """
     rows = await db.fetch(
-        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        "select router.put_model($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         name,
         provider,
         upstream_name or name,
@@ -62,6 +74,8 @@ async def put_model(
         audio,
         reasoning,
         max_output,
+        None if settings is None else orjson.dumps(settings).decode(),
+        upstream_price,
     )
     return int(rows[0][0])
 
@@ -79,4 +93,5 @@ async def fill_model(db: Database, name: str, capabilities: Mapping[str, Any], *
 
 async def list_models(db: Database) -> list[Mapping[str, Any]]:
     """Return every model, ordered by name, including disabled ones."""
-    return await db.fetch("select * from router.list_models()")
+    rows = await db.fetch("select * from router.list_models()")
+    return [{**row, "settings": orjson.loads(row["settings"])} for row in rows]

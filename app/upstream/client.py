@@ -126,19 +126,15 @@ class Reply:
             await self.begin_until(lambda _: False, max(size, most - 1))
         return self._begun
 
-    async def refuses_stream_options(self) -> bool:
-        """Return whether the provider may reject the request because of `stream_options`, which the router has added.
-
-        An error may also quote them from the client's own text: only the request without them shows which it is.
-        """
+    async def rejection(self) -> bytes | None:
+        """Return the beginning of an error that rejects the request as faulty (400, 422); None: it is none."""
         if self.status not in (400, 422):
-            return False
+            return None
         try:
-            error = await self.peek(ERROR_BYTES)
+            return await self.peek(ERROR_BYTES)
         except BaseException:
             self.close()
             raise
-        return b"stream_options" in error or b"include_usage" in error
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives. Raises `UpstreamUnavailable` if the provider aborts the answer."""
@@ -201,8 +197,6 @@ class Upstream:
         # Header names of clients, decoded once; None: not forwarded. Requests for plain answers have a table of theirs.
         self._names: dict[bytes, str | None] = {}
         self._plain_names: dict[bytes, str | None] = dict.fromkeys(_OF_CODINGS)
-        #: Providers, by name, that have refused `stream_options`: they are not sent it again.
-        self.without_stream_options: set[str] = set()
 
     async def open(self) -> None:
         """Create the connection pool."""
@@ -282,11 +276,6 @@ class Upstream:
             response.close()
             raise UpstreamUnavailable(f"The provider {provider.name!r} answered with status {response.status}.")
         return reply
-
-    def served_without_options(self, provider: Provider, reply: Reply) -> None:
-        """Record that a provider refuses `stream_options`, if `reply`, to the same request without them, is good."""
-        if reply.status < 400:
-            self.without_stream_options.add(provider.name)
 
     async def _request(
         self, method: str, url: URL, body: Body, headers: list[tuple[str, str]]

@@ -34,6 +34,16 @@ _UNSUPPORTED = re.compile(
 )
 #: Characters of a message that are read: it may quote the prompt.
 _READ = 500
+#: Bytes of a whole error that are read.
+_READ_WHOLE = 1000
+#: Messages about a member, or a value of it, that a model never takes.
+_NEVER = re.compile(r"supported values|invalid value|invalid enum|literal_error|unexpected", re.I)
+
+
+def refuses_for_good(error: bytes) -> bool:
+    """Return whether an error states that a member of the request, or its value, is unknown or not supported."""
+    text = error[:_READ_WHOLE].decode("utf-8", "replace")
+    return bool(_UNSUPPORTED.search(text) or _NEVER.search(text)) and not _TOO_LONG.search(text)
 
 
 def other_model_may_serve(answer: Answer) -> bool:

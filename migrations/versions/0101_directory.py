@@ -147,14 +147,39 @@ create table router.models (
     audio boolean,
     json_schema boolean,
     reasoning boolean,
-    enabled boolean not null default true
+    settings jsonb not null default '{}'
+        constraint models_settings_check check (
+            jsonb_typeof(settings) = 'object' and octet_length(settings::text) <= 4096
+            and jsonb_array_length(jsonb_path_query_array(settings, '$.keyvalue()', '{}', true)) <= 16
+            and not jsonb_path_exists(settings, 'strict $.* ? (@.type() == "object" || @.type() == "null")', '{}', true)
+        )
+        constraint models_settings_names_check check (
+            not jsonb_path_exists(
+                settings, '$.keyvalue().key ? (!(@ like_regex "^[A-Za-z0-9_-]{1,64}([.][A-Za-z0-9_-]{1,64}){0,3}$"))', '{}', true
+            )
+        )
+        constraint models_settings_fields_check check (
+            not jsonb_path_exists(
+                settings,
+                '$.keyvalue().key ? (@ like_regex "^('
+                'audio|background|best_of|container|context|conversation|documents|echo|function_call|functions|include|input|'
+                'instructions|logprobs|mcp_servers|messages|metadata|modalities|model|models|n|output_config[.]format|parallel_tool_calls|'
+                'plugins|prediction|previous_response_id|prompt|prompt_cache_key|response_format|safety_identifier|session_id|stop|'
+                'stop_sequences|store|stream|stream_options|suffix|system|text[.]format|tool_choice|tools|top_logprobs|usage|user|'
+                'web_search_options'
+                ')([.]|$)")',
+                '{}', true
+            )
+        ),
+    enabled boolean not null default true,
+    constraint models_settings_upstream_check check (settings = '{}' or upstream_name <> name)
 );
 comment on table router.models is 'Models that requests may name and policies may choose from.';
 comment on column router.models.model_id is 'Number of the model: its position in every label array, from 1. Never reused.';
 comment on column router.models.name is 'The value of `model` in requests; unique.';
 comment on column router.models.provider_id is 'The provider that serves it.';
 comment on column router.models.upstream_name is 'The provider''s name for it.';
-comment on column router.models.input_price is 'USD per million prompt tokens; NULL: unknown.';
+comment on column router.models.input_price is 'USD per million prompt tokens; NULL: unknown, or with output_price those of the upstream model.';
 comment on column router.models.cached_input_price is 'USD per million prompt tokens read from the provider''s cache; NULL: as input_price.';
 comment on column router.models.output_price is 'USD per million completion tokens; NULL: unknown.';
 comment on column router.models.priced_on is 'The date of the prices.';
@@ -166,6 +191,7 @@ comment on column router.models.vision is 'Accepts images; NULL: unknown, assume
 comment on column router.models.audio is 'Accepts and returns audio; NULL: unknown, assumed to.';
 comment on column router.models.json_schema is 'Follows a JSON schema; NULL: unknown, assumed to.';
 comment on column router.models.reasoning is 'Accepts a reasoning effort; NULL: unknown, assumed to.';
+comment on column router.models.settings is 'Members of a request''s body that the model sets where the client sends none, by dotted name; at most 16, 4096 bytes.';
 comment on column router.models.enabled is 'False: neither listed nor used; its labels stay.';
 
 create table router.policies (
@@ -367,6 +393,7 @@ def upgrade() -> None:
     install("_schema_facts", 1, to=APP)
     install("_record_schema", 1)
     install("check_schema", 1, to=APP)
+    install("_model_prices", 1, to=BOTH)
     install("catalogue", 1, to=BOTH)
     install("candidates", 1, to=APP)
     install("list_providers", 1, to=APP)
@@ -406,7 +433,7 @@ def downgrade() -> None:
         "revoke_tenant", "grant_tenant", "list_readers", "revoke_key", "change_key", "create_key", "_model_ids",
         "list_keys", "_stored_scopes", "_scopes", "delete_policy", "undo_policy_change", "put_policy",
         "_put_policy", "_log_policy_change", "_changed_settings", "_policy_state", "list_policies",
-        "drop_price", "put_price", "prices", "_prices",
+        "drop_price", "put_price", "prices", "_prices", "_model_prices",
         "create_tenant", "fill_model", "put_model", "list_models", "delete_provider", "put_provider", "list_providers",
         "candidates", "catalogue", "check_schema", "_record_schema", "_schema_facts", "revision", "_enter",
     )  # fmt: skip

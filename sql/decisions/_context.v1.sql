@@ -21,18 +21,16 @@ begin atomic
         select
             array_agg(v::router.candidate) as candidates
         from router.models as m
-        left join router.tenant_prices as o on o.tenant_id = p_tenant and o.model_id = m.model_id
+        inner join router_internal._prices(p_tenant) as o on o.model_id = m.model_id
         left join router.speeds as f on f.tenant_id = p_tenant and f.model_id = m.model_id
         left join router.priors as a
             on a.tenant_id = p_tenant and a.space_id = p_space and a.task_id = 0 and a.model_id = m.model_id
         cross join lateral (
             select
                 m.model_id,
-                coalesce(o.input_price, m.input_price) as input_price,
-                case when o.model_id is null then coalesce(m.cached_input_price, m.input_price)
-                    else coalesce(o.cached_input_price, o.input_price)
-                end as cached_input_price,
-                coalesce(o.output_price, m.output_price) as output_price,
+                o.input_price,
+                coalesce(o.cached_input_price, o.input_price) as cached_input_price,
+                o.output_price,
                 coalesce(f.token_ratio, 1) as token_ratio,
                 f.completion_tokens as ledger_tokens,
                 coalesce(a.labels, 0) as labels,

@@ -12,6 +12,7 @@ begin
         case
             when p.own then 'tenant'
             when p.input_price is null or p.output_price is null then 'unpriced'
+            when p.priced_by <> p.model_id then 'upstream'
             else 'model'
         end
     from router_internal._prices(p_tenant) as p
@@ -24,4 +25,5 @@ $$;
 
 comment on function router.prices is
 'Return what a tenant pays for each enabled model, in USD per million tokens, and since when.
-origin: tenant (a price of its own), model (the model''s price), or unpriced (input or output price unknown).';
+origin: tenant (a price of its own), model (the model''s price), upstream (what it pays for the model''s upstream model),
+or unpriced (input or output price unknown).';

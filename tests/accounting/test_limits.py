@@ -11,6 +11,7 @@ import openai
 import orjson
 import pytest
 
+from app.store import models
 from scripts.fake_provider.server import Running
 from tests.support.proxy import CHEAP, PRICES, STRONG, Proxy, ProxyFactory
 from tests.support.separable_prompts import easy, lessons
@@ -272,3 +273,12 @@ async def test_a_spent_budget_does_not_stop_what_costs_nothing(proxy: Proxy) -> 
         async with http.get("/v1/router/memories") as response:
             assert response.status == 200
     assert await proxy.admin.fetch("select * from router.reservations") == []
+
+
+async def test_a_models_own_limit_of_an_answer_is_what_is_reserved(proxy: Proxy) -> None:
+    await models.put_model(proxy.admin, "short", "fake", upstream_name=CHEAP, settings={"max_output_tokens": 50})
+    proxy.services.directory.invalidate()
+    await limit(proxy, tokens=60_000)
+    async with proxy.client() as client:
+        raw = await client.chat.completions.with_raw_response.create(model="short", messages=ASKED)
+    assert raw.headers["x-ratelimit-remaining-tokens"] == str(60_000 - PROMPT - 50)

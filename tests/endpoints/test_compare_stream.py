@@ -116,6 +116,6 @@ async def test_a_bad_request_is_an_error_and_no_stream(proxy: Proxy) -> None:
 
 
 async def test_a_provider_that_refuses_stream_options_is_asked_without(proxy: Proxy) -> None:
-    proxy.services.upstream.without_stream_options.add("fake")
+    proxy.services.refusals.without_stream_options.add("fake")
     found = await events(proxy)
     assert text_of(found, "A") == STREAMED

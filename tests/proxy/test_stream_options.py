@@ -74,7 +74,7 @@ async def test_an_error_that_quotes_the_field_from_the_request_says_nothing_of_t
     async with provider(quoting) as url:
         await served_by(proxy, url, speaks=("chat",))
         assert (await call(proxy, "POST", "/v1/chat/completions", json={**BODY, "temperature": 99}))[0] == 400
-        assert not proxy.services.upstream.without_stream_options
+        assert not proxy.services.refusals.without_stream_options
         status, body = await call(proxy, "POST", "/v1/chat/completions", json=BODY)
     assert status == 200
     assert b'"usage"' not in body
@@ -84,7 +84,7 @@ async def test_an_error_that_quotes_the_field_from_the_request_says_nothing_of_t
 async def test_a_stream_under_way_keeps_its_usage_back_when_the_provider_begins_to_refuse(proxy: Proxy) -> None:
     async def serve(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # As another request does in the meantime.
-        proxy.services.upstream.without_stream_options.add("fake")
+        proxy.services.refusals.without_stream_options.add("fake")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + EVENTS)
         await writer.drain()
 

@@ -32,7 +32,7 @@ FOR_THE_APP = {
     "_add_known", "_add_tasks", "_base_sums", "_edges", "_memory_sample", "memory_edges", "memory_nodes",
     "_bucket_level", "_check_examples", "_cost", "_count_memories",
     "_enter", "_evict", "_explanation", "_labels", "_lock_limits", "_lock_memory", "_meters_now", "_open_day",
-    "_prices", "_refusal", "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit",
+    "_model_prices", "_prices", "_refusal", "_scan", "_schema_facts", "_search", "_settle", "_update_speeds", "admit",
     "authenticate", "candidates", "catalogue", "check_schema", "chores", "decide", "decision", "drop_day",
     "embedding_width", "estimates", "evidence", "expire_conversations", "expire_reservations", "explain", "export",
     "forget", "graduate", "holder", "is_foreign", "keep_response", "list_decisions", "list_providers",
@@ -41,7 +41,7 @@ FOR_THE_APP = {
 } | WORTH | PARTS | HISTORY | CALIBRATION  # fmt: skip
 FOR_READERS = {
     "_add_known", "_base_sums", "_edges", "_memory_sample", "memory_edges", "memory_nodes",
-    "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_prices",
+    "_bucket_level", "_enter", "_explanation", "_granted_tenants", "_labels", "_model_prices", "_prices",
     "_scan", "_search", "catalogue", "decide", "decision", "embedding_width", "estimates", "evidence", "explain",
     "export", "list_decisions", "neighbours", "prices", "reasons", "recall", "revision", "samples", "spaces_of",
     "status", "usage",

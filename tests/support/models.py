@@ -11,4 +11,6 @@ def model(name: str = "m", **known: Any) -> Model:
     """Return a model whose fields are unknown except for those given."""
     provider = Provider("p", "http://p", None, frozenset(("chat",)), "authorization")
     unknown: dict[str, Any] = dict.fromkeys(Model.__slots__)
-    return Model(**{**unknown, "model_id": 1, "name": name, "provider": provider, "upstream_name": name, **known})
+    return Model(
+        **{**unknown, "model_id": 1, "name": name, "provider": provider, "upstream_name": name, "settings": {}, **known}
+    )

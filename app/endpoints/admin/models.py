@@ -31,11 +31,20 @@ _GIVEN = ("input_price", "cached_input_price", "output_price", *CAPABILITIES)
 class PutModel(AdminRequest):
     """A model; a field that is left out or null keeps its value.
 
-    Prices are USD per million tokens; those of a new model are genai-prices' if it has them.
+    Prices are USD per million tokens; those of a new model are its upstream model's if there is one, else
+    genai-prices' if it has them.
     """
 
     provider: Text | None = Field(None, description="The provider; a new model needs one.")
     upstream_name: Text | None = Field(None, description="The provider's name of the model. Default: the same name.")
+    settings: dict[str, Any] | None = Field(
+        None,
+        description="Members of a request's body that the model sets where the client sends none, by dotted name such "
+        "as `reasoning.effort`; they replace all that it has. {}: none.",
+    )
+    upstream_price: bool = Field(
+        False, description="true: remove its own prices, so that those of its upstream model apply."
+    )
     enabled: bool | None = Field(None, description="false: the model is neither listed nor served.")
     input_price: Usd | None = None
     cached_input_price: Usd | None = None
@@ -85,6 +94,10 @@ class ModelEntry(CapabilityEntry):
     cached_input_price: float | None
     output_price: float | None
     priced_on: Annotated[date | None, Field(description="The day that the prices are from.")]
+    priced_by: Annotated[
+        str | None, Field(description="The upstream model whose prices these are; null: its own, or unknown.")
+    ]
+    settings: Annotated[dict[str, Any], Field(description="Members of a request's body that it sets, by dotted name.")]
     enabled: bool
 
 
@@ -122,6 +135,8 @@ async def put_model(request: Request, db: Database) -> Response:
         wanted.upstream_name,
         wanted.model_dump(include=set(_GIVEN)),
         enabled=wanted.enabled,
+        settings=wanted.settings,
+        upstream_price=wanted.upstream_price,
     )
     response: ChangedModel = {**_entry(done.row), "notes": list(done.notes)}
     return answer(response)

@@ -57,7 +57,12 @@ class PriceEntry(TypedDict):
     cached_input_price: float | None
     output_price: float | None
     priced_on: Annotated[date | None, Field(description="The day that the prices are from.")]
-    origin: Annotated[str | None, Field(description="tenant: its own price; model: the model's; or unpriced.")]
+    origin: Annotated[
+        str | None,
+        Field(
+            description="tenant: its own price; model: the model's; upstream: that of its upstream model; or unpriced."
+        ),
+    ]
 
 
 class DeletedPrice(TypedDict):

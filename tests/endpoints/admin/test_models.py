@@ -89,3 +89,35 @@ async def test_a_model_that_cannot_be_names_the_field(admin: Operator) -> None:
     for body, param in cases:
         assert (await admin("PUT", "/models/new", body, code=400))["error"]["param"] == param
         await admin("GET", "/models/new", code=404)
+
+
+async def test_a_model_has_settings_and_the_prices_of_its_upstream_model(admin: Operator) -> None:
+    body = {"upstream_name": STRONG, "settings": {"thinking": {"budget_tokens": 1024}, "reasoning_effort": "low"}}
+    made = await admin("PUT", "/models/low", body)
+    assert made["settings"] == {"thinking.budget_tokens": 1024, "reasoning_effort": "low"}
+    assert (made["provider"], made["priced_by"], made["input_price"], made["output_price"]) == ("fake", STRONG, 2.5, 10)
+    kept = await admin("PUT", "/models/low", {"tools": True, "input_price": 1})
+    assert (kept["settings"], kept["priced_by"]) == (made["settings"], None)
+    assert (kept["input_price"], kept["output_price"]) == (1.0, 10.0)
+    changed = await admin("PUT", "/models/low", {"settings": {"seed": 1}, "upstream_price": True})
+    assert (changed["settings"], changed["priced_by"], changed["input_price"]) == ({"seed": 1}, STRONG, 2.5)
+    assert (await admin("PUT", "/models/low", {"settings": {}}))["settings"] == {}
+    prices = {each["model"]: each for each in (await admin("GET", "/tenants/acme/prices"))["data"]}
+    assert (prices["low"]["origin"], prices["low"]["input_price"]) == ("upstream", 2.5)
+
+
+async def test_what_cannot_be_a_setting_names_the_field(admin: Operator) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"messages": []}, "settings.messages"),
+        ({"text": {"format": {}}}, "settings.text.format"),
+        ({"max_tokens": "9"}, "settings.max_tokens"),
+        ({"seed": None}, "settings.seed"),
+    ]
+    for settings, param in cases:
+        said = await admin("PUT", "/models/low", {"upstream_name": STRONG, "settings": settings}, code=400)
+        assert said["error"]["param"] == param
+    said = await admin("PUT", "/models/low", {"provider": "fake", "settings": {"seed": 1}}, code=400)
+    assert "another name" in said["error"]["message"]
+    await admin("GET", "/models/low", code=404)
+    said = await admin("PUT", f"/models/{CHEAP}", {"upstream_price": True}, code=400)
+    assert said["error"]["param"] == "upstream_price"

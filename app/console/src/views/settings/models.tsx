@@ -26,6 +26,13 @@ const FIELDS: Field[] = [
 ];
 const CAPABILITIES = ["tools", "parallel_tools", "vision", "audio", "json_schema", "reasoning"] as const;
 
+/** The settings of a model as `pgrouter model add --set` takes them. */
+function settingsOf(row: ModelEntry): string {
+  return Object.entries(row.settings)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
+}
+
 export function Models() {
   const path = `${ADMIN}/models`;
   const list = useList<ModelEntry>(path);
@@ -48,9 +55,11 @@ export function Models() {
           ),
         },
         { title: "provider", cell: (row) => row.provider },
+        { title: "settings", cell: (row) => settingsOf(row) || "–" },
         { title: "input", number: true, cell: (row) => row.input_price ?? "–" },
         { title: "cached", number: true, cell: (row) => row.cached_input_price ?? "–" },
         { title: "output", number: true, cell: (row) => row.output_price ?? "–" },
+        { title: "prices of", cell: (row) => row.priced_by ?? "–" },
         { title: "context", number: true, cell: (row) => row.context_window?.toLocaleString("en") ?? "–" },
         {
           title: "capabilities",
