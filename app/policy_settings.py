@@ -68,9 +68,11 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
         PolicySetting(
             "tau", float, 0.2, "kernel width; with inf all neighbours have the same weight", low=1e-4, high=float("inf")
         ),
-        PolicySetting("n0", float, 2, "weight of the prior, in neighbours"),
-        PolicySetting("n0_task", float, 10, "weight of the prior if the request names a task, in neighbours"),
-        PolicySetting("n1", float, 5, "weight of the tenant's mean in the prior of a task, in labels"),
+        PolicySetting("n0", float, 2, "weight of the prior, in neighbours, where there is no fit"),
+        PolicySetting(
+            "n0_task", float, 20, "weight of the prior if the request names a task or it is guessed, in neighbours"
+        ),
+        PolicySetting("n1", float, 20, "weight of the tenant's mean in the prior of a task, in labels"),
         PolicySetting("seed_count", int, 100, "memories needed before the memory decides", high=LARGEST),
         PolicySetting("confidence_floor", float, 0, "least share of an estimate that comes from neighbours", high=1),
         PolicySetting(
@@ -87,6 +89,26 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
         PolicySetting("explore_labels", int, 20, "labels at which a candidate is no longer explored", high=LARGEST),
         PolicySetting(
             "base_weight", float, 100, "weight of the shared base memory, in memories of the tenant's own; 0 ignores it"
+        ),
+        PolicySetting(
+            "n2", float, 20, "weight of the candidates' common mean in one candidate's mean, in labels; 0: plain means"
+        ),
+        PolicySetting(
+            "ease", float, 2,
+            "weight of an average prompt in how easy a prompt is by all candidates' labels, in neighbours; inf ignores it",
+            low=1e-4, high=float("inf"),
+        ),
+        PolicySetting(
+            "transfer", float, 0.5, "greatest share of an estimate that the other candidates' labels decide; 0: none",
+            high=1,
+        ),
+        PolicySetting(
+            "fit_n0", str, "on", "whether n0 is chosen by leave-one-out from 200 memories on", choices=("on", "off")
+        ),
+        PolicySetting(
+            "guess_task", str, "fit",
+            "whether a request without a tag gets the task of its neighbours; fit: where leave-one-out finds that it helps",
+            choices=("fit", "never", "always"),
         ),
     )
 }  # fmt: skip

@@ -34,6 +34,10 @@ create type router.backend as enum ('knn', 'cheapest', 'fastest', 'weighted', 'n
 comment on type router.backend is 'How a policy ranks its candidates.';
 create type router.granularity as enum ('conversation', 'step');
 comment on type router.granularity is 'Which message is embedded: the first of the user (conversation) or the latest (step).';
+create type router.on_off as enum ('on', 'off');
+comment on type router.on_off is 'A switch of a policy.';
+create type router.task_guess as enum ('fit', 'never', 'always');
+comment on type router.task_guess is 'When the task of a request without a tag is guessed: where the fit found that it helps, never or always.';
 
 create table router.providers (
     provider_id smallint generated always as identity constraint providers_pkey primary key,
@@ -205,8 +209,8 @@ create table router.policies (
     k int not null default 100 constraint policies_k_check check (k between 1 and 1000),
     tau double precision not null default 0.2 constraint policies_tau_check check (tau between 0.0001 and 'infinity'),
     n0 double precision not null default 2 constraint policies_n0_check check (n0 between 0 and 1000000),
-    n0_task double precision not null default 10 constraint policies_n0_task_check check (n0_task between 0 and 1000000),
-    n1 double precision not null default 5 constraint policies_n1_check check (n1 between 0 and 1000000),
+    n0_task double precision not null default 20 constraint policies_n0_task_check check (n0_task between 0 and 1000000),
+    n1 double precision not null default 20 constraint policies_n1_check check (n1 between 0 and 1000000),
     seed_count int not null default 100 constraint policies_seed_count_check check (seed_count >= 0),
     confidence_floor double precision not null default 0
         constraint policies_confidence_floor_check check (confidence_floor between 0 and 1),
@@ -215,6 +219,11 @@ create table router.policies (
     explore_share double precision not null default 0 constraint policies_explore_share_check check (explore_share between 0 and 0.2),
     explore_labels int not null default 20 constraint policies_explore_labels_check check (explore_labels >= 0),
     base_weight double precision not null default 100 constraint policies_base_weight_check check (base_weight between 0 and 1000000),
+    n2 double precision not null default 20 constraint policies_n2_check check (n2 between 0 and 1000000),
+    ease double precision not null default 2 constraint policies_ease_check check (ease between 0.0001 and 'infinity'),
+    transfer double precision not null default 0.5 constraint policies_transfer_check check (transfer between 0 and 1),
+    fit_n0 router.on_off not null default 'on',
+    guess_task router.task_guess not null default 'fit',
     constraint policies_name_key unique (tenant_id, name),
     constraint policies_tenant_key unique (tenant_id, policy_id)
 );
@@ -237,6 +246,11 @@ comment on column router.policies.switch_penalty is 'Points of quality subtracte
 comment on column router.policies.sticky_seconds is 'How long a conversation stays with its model; 0: it does not.';
 comment on column router.policies.explore_share is 'Share of new requests that explore: they go to the candidate with the fewest labels, while it has fewer than explore_labels; 0: none.';
 comment on column router.policies.explore_labels is 'Number of labels from which on a candidate is no longer explored.';
+comment on column router.policies.n2 is 'Weight of the candidates'' common mean in the mean of one candidate, in labels; 0: the plain mean of its labels.';
+comment on column router.policies.ease is 'Weight of an average prompt against what all candidates'' labels say of how easy a prompt is, in neighbours; infinity: ease is ignored.';
+comment on column router.policies.transfer is 'Greatest share of an estimate that the labels of the other candidates decide, by the matrix in fits; 0: none.';
+comment on column router.policies.fit_n0 is 'on: n0 is the one in fits, where the policy has a fit.';
+comment on column router.policies.guess_task is 'Whether the task of a request without a tag is guessed from its neighbours'' tags; fit: where leave-one-out found that it helps.';
 comment on column router.policies.base_weight is 'Weight of the shared memory of the tenant''s base: each of its neighbours counts base_weight / (base_weight + own memories); 0: the policy does not use it.';
 
 create table router.policy_models (
@@ -305,7 +319,8 @@ create type router.policy_settings as (
     granularity router.granularity, alpha double precision, k int, tau double precision, n0 double precision,
     n0_task double precision, n1 double precision, seed_count int, confidence_floor double precision,
     switch_penalty double precision, sticky_seconds int, explore_share double precision, explore_labels int,
-    base_weight double precision
+    base_weight double precision, n2 double precision, ease double precision, transfer double precision,
+    fit_n0 router.on_off, guess_task router.task_guess
 );
 comment on type router.policy_settings is 'Settings of a policy as put_policy takes them; NULL: unchanged.';
 
@@ -445,7 +460,7 @@ def downgrade() -> None:
     drop("_notify_change", "_add_locks", "_granted_tenants")
     execute("""
         drop table router.reader_grants;
-        drop type router.policy_settings, router.reason, router.backend, router.granularity;
+        drop type router.policy_settings, router.reason, router.backend, router.granularity, router.on_off, router.task_guess;
         revoke all on router.alembic_version from router_app, router_reader;
         revoke all on schema router from router_app, router_reader;
         drop schema router_internal;

@@ -121,6 +121,8 @@ create table router.priors (
     model_id smallint not null constraint priors_model_fkey references router.models,
     labels int not null,
     quality_sum double precision not null,
+    paired int not null,
+    paired_sum double precision not null,
     completions int not null,
     completion_sum double precision not null,
     constraint priors_pkey primary key (tenant_id, space_id, task_id, model_id)
@@ -132,6 +134,8 @@ comment on column router.priors.task_id is 'The task; 0: all memories, tagged or
 comment on column router.priors.model_id is 'The model.';
 comment on column router.priors.labels is 'Number of quality labels.';
 comment on column router.priors.quality_sum is 'Sum of the quality labels.';
+comment on column router.priors.paired is 'Number of the quality labels whose memory labels two models or more: they compare models, a single label does not.';
+comment on column router.priors.paired_sum is 'Sum of those labels.';
 comment on column router.priors.completions is 'Number of known answer lengths.';
 comment on column router.priors.completion_sum is 'Sum of the known answer lengths, tokens.';
 

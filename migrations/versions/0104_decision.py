@@ -22,8 +22,9 @@ comment on type router.base_sums is 'What a shared memory holds about a model fo
 create type router.candidate as (
     model_id smallint, input_price double precision, cached_input_price double precision,
     output_price double precision, token_ratio double precision, ledger_tokens double precision,
-    labels int, quality_sum double precision, completions int, completion_sum double precision,
-    n0 double precision, prior double precision, mean_tokens double precision, prior_tokens double precision,
+    labels int, quality_sum double precision, paired int, paired_sum double precision,
+    task_labels int, task_sum double precision, completions int, completion_sum double precision, able boolean,
+    mean_tokens double precision, prior_tokens double precision,
     lent router.base_sums
 );
 comment on type router.candidate is 'What is known of a model before its neighbours: prices, token counts, label sums and prior.';
@@ -33,6 +34,8 @@ create type router.context as (
     explore_share double precision, explore_labels int, k int, tau double precision,
     n0_task double precision, n1 double precision, alpha double precision, switch_penalty double precision,
     base_id int, base_weight double precision, memories int, tier smallint, mean_prompt double precision,
+    token_n0 double precision, n0 double precision, n2 double precision, ease double precision,
+    borrows double precision, guesses boolean, fitted smallint[], transfer double precision[],
     candidates router.candidate[]
 );
 comment on type router.context is 'What a decision starts from: settings of the policy, size of the memory, candidates.';
@@ -43,7 +46,8 @@ create type router.estimate as (
     support double precision, prior double precision, n0 double precision, known int,
     prompt_tokens double precision, cached_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision,
-    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision,
+    mean double precision, ease double precision, borrowed double precision, share double precision
 );
 comment on type router.estimate is 'What is expected of a candidate for a prompt, and its parts, as estimates returns it.';
 
@@ -54,10 +58,29 @@ create type router.question as (
 );
 comment on type router.question is 'The arguments of decide except the time, in its order, as decide_many takes them.';
 
+create type router_internal.neighbour as (similarity double precision, task_id smallint, quality real[], completion_tokens real[]);
+comment on type router_internal.neighbour is 'A neighbour of a prompt, as in neighbours.';
+
+create type router_internal.guess as (share double precision, quality double precision);
+comment on type router_internal.guess is 'What the labels of the neighbours'' tasks say of a model: the share of the prior that they decide, and their part of it.';
+
+create type router_internal.rule as (
+    n0 double precision, n0_task double precision, n1 double precision, n2 double precision,
+    ease_support double precision, share double precision, fit_n0 boolean, guess_task router.task_guess
+);
+comment on type router_internal.rule is 'Settings of a policy that turn sums over neighbours into an estimate.';
+
+create type router_internal.fit as (n0 double precision, guess boolean, lambda double precision, transfer double precision[]);
+comment on type router_internal.fit is 'What leave-one-out chooses for a policy, as in the table fits.';
+
+create type router_internal.evidence as (row_number int, evidence double precision[], residual double precision[]);
+comment on type router_internal.evidence is 'A trial by model: what the neighbours'' labels say, and the memory''s labels less the prior.';
+
 create type router_internal.trial as (
     setting int, row_number int, model int, quality double precision, completion_tokens double precision, labels int,
     support double precision, weighted double precision, token_support double precision,
-    token_weighted double precision, prior double precision, token_prior double precision, tasked boolean,
+    token_weighted double precision, mean double precision, guessed double precision, prior double precision,
+    token_prior double precision, tasked boolean,
     mean_tokens double precision, prompt_tokens double precision, mean_prompt double precision
 );
 comment on type router_internal.trial is 'Parts of a candidate''s estimate for a memory''s prompt without that memory, and its real outcome.';
@@ -118,13 +141,55 @@ grant select on router.calibrations to router_app, router_reader;
 grant insert, delete on router.calibrations to router_app;
 """
 
+FITS = """
+create table router.fits (
+    tenant_id int not null constraint fits_tenant_fkey references router.tenants on delete cascade,
+    policy_id int not null,
+    space_id smallint not null constraint fits_space_fkey references router.spaces,
+    fitted_at timestamptz not null,
+    memories int not null,
+    rows int not null,
+    pairs int not null,
+    models smallint[] not null,
+    k int not null,
+    tau double precision not null,
+    n0 double precision not null,
+    guess boolean not null,
+    lambda double precision,
+    transfer double precision[],
+    constraint fits_pkey primary key (policy_id, space_id),
+    constraint fits_transfer_check check (cardinality(transfer) = cardinality(models) * cardinality(models)),
+    constraint fits_policy_fkey foreign key (tenant_id, policy_id)
+        references router.policies (tenant_id, policy_id) on delete cascade
+);
+comment on table router.fits is 'What leave-one-out chose for the estimates of a policy from the memory of one space; the function fit writes it.';
+comment on column router.fits.tenant_id is 'The tenant of the policy.';
+comment on column router.fits.policy_id is 'The policy.';
+comment on column router.fits.space_id is 'The embedding space.';
+comment on column router.fits.fitted_at is 'When it was fitted.';
+comment on column router.fits.memories is 'Memories in the space at that time; with less than half or more than twice as many, decisions do not use the fit.';
+comment on column router.fits.rows is 'Memories that were estimated without themselves.';
+comment on column router.fits.pairs is 'Those of them that label two candidates or more.';
+comment on column router.fits.models is 'The candidates, by number.';
+comment on column router.fits.k is 'Neighbours used; decisions with another k do not use the fit.';
+comment on column router.fits.tau is 'Width of the kernel; decisions with another tau do not use the fit.';
+comment on column router.fits.n0 is 'Weight of the prior, in neighbours.';
+comment on column router.fits.guess is 'Whether the task of a request without a tag is guessed.';
+comment on column router.fits.lambda is 'Ridge of the matrix, in mean squares of the evidence; NULL: there is no matrix.';
+comment on column router.fits.transfer is 'Matrix in rows: what the evidence of the model of the row adds to the estimate of the model of the column; NULL: too few memories compare models.';
+grant select on router.fits to router_app, router_reader;
+grant insert, update, delete on router.fits to router_app;
+"""
+
 
 def upgrade() -> None:
     execute(TYPES)
     execute(CALIBRATIONS)
-    isolate("calibrations")
+    execute(FITS)
+    isolate("calibrations", "fits")
     install("_add_known", 1, to=BOTH)
     install("_prior", 1, to=BOTH)
+    install("_mean", 1, to=BOTH)
     install("_blend", 1, to=BOTH)
     install("_scan", 1, to=BOTH)
     install("_search", 1, to=BOTH)
@@ -134,6 +199,8 @@ def upgrade() -> None:
     install("_nearest", 1, to=BOTH)
     install("_with_task_and_base", 1, to=BOTH)
     install("_with_lengths", 1, to=BOTH)
+    install("_guessed_tasks", 1, to=BOTH)
+    install("_with_quality", 1, to=BOTH)
     install("_estimates", 1, to=BOTH)
     install("_conversation", 1, to=BOTH)
     install("_sort_keys", 1, to=BOTH)
@@ -144,9 +211,15 @@ def upgrade() -> None:
     install("explain", 1, to=BOTH)
     install("_candidates", 1, to=BOTH)
     install("_alphas", 1, to=BOTH)
+    install("_rule", 1, to=BOTH)
     install("_setup", 1, to=BOTH)
     install("_trial", 1, to=BOTH)
     install("_trials", 1, to=BOTH)
+    install("_expected", 1, to=BOTH)
+    install("_inverse", 1, to=BOTH)
+    install("_fit_transfer", 1, to=BOTH)
+    install("_fit", 1, to=BOTH)
+    install("_cross_fits", 1, to=BOTH)
     install("_outcomes", 1, to=BOTH)
     install("_choices", 1, to=BOTH)
     install("_static_blend", 1, to=BOTH)
@@ -155,6 +228,7 @@ def upgrade() -> None:
     install("_antitonic_fit", 1, to=APP)
     install("_utility", 1, to=APP)
     install("_best_settings", 1, to=APP)
+    install("fit", 1, to=APP)
     install("calibrate", 1, to=APP)
     install("_ledger_summary", 1, to=BOTH)
     install("_verdict", 1, to=BOTH)
@@ -164,14 +238,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop(
-        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "_best_settings", "_utility", "_antitonic_fit",
-        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_trials", "_trial", "_setup", "_alphas",
-        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_lengths",
+        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "fit", "_best_settings", "_utility", "_antitonic_fit",
+        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_rule", "_alphas",
+        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_quality", "_guessed_tasks", "_with_lengths",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
-        "_prior", "_add_known",
+        "_mean", "_prior", "_add_known",
     )  # fmt: skip
     execute("""
-        drop table router.calibrations;
-        drop type router_internal.trial, router.question, router.estimate, router.context, router.candidate,
+        drop table router.calibrations, router.fits;
+        drop type router_internal.trial, router_internal.evidence, router_internal.fit, router_internal.rule,
+            router_internal.guess, router_internal.neighbour, router.question, router.estimate, router.context, router.candidate,
             router.base_sums;
     """)

@@ -32,11 +32,13 @@ RECOUNT = """
     insert into router.memory_counts (tenant_id, space_id, memories, prompt_tokens)
     select tenant_id, space_id, count(*), sum(prompt_tokens) from router.memories group by tenant_id, space_id;
     insert into router.priors (
-        tenant_id, space_id, task_id, model_id, labels, quality_sum, completions, completion_sum
+        tenant_id, space_id, task_id, model_id, labels, quality_sum, paired, paired_sum, completions, completion_sum
     )
     select
         m.tenant_id, m.space_id, 0, l.model_id,
-        count(l.quality), sum(l.quality::float8), count(l.tokens), sum(l.tokens::float8)
+        count(l.quality), sum(l.quality::float8),
+        count(l.quality) filter (where cardinality(array_remove(m.quality, null)) > 1),
+        coalesce(sum(l.quality::float8) filter (where cardinality(array_remove(m.quality, null)) > 1), 0), count(l.tokens), sum(l.tokens::float8)
     from router.memories as m
     cross join unnest(m.quality, m.completion_tokens) with ordinality as l (quality, tokens, model_id)
     where l.quality is not null

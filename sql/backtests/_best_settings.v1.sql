@@ -5,8 +5,7 @@ create function router_internal._best_settings(
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
-    p_n0 double precision,
-    p_n0_task double precision,
+    p_rule router_internal.rule,
     p_floor double precision,
     p_default int
 ) returns table (
@@ -22,10 +21,14 @@ declare
     v_tasked boolean := exists (select from unnest(p_trials) as t where t.tasked);
     v_step int;
     v_turn record;
+    -- Two for each setting.
+    v_fits router_internal.fit[];
+    v_rule router_internal.rule := p_rule;
+    v_trials router_internal.trial[];
 begin
     setting := 1;
-    n0 := p_n0;
-    n0_task := p_n0_task;
+    n0 := p_rule.n0;
+    n0_task := p_rule.n0_task;
     better := 0;
     -- First the neighbours (k, tau), then the weights of the prior (n0, n0_task).
     for v_step in 1..3 loop
@@ -36,12 +39,19 @@ begin
             union all
             select setting, u.value, n0_task
             from unnest(array[0.5, 1, 2, 5, 10, 20]) as u (value)
-            where v_step = 2
+            -- Where it is fitted it is not a setting.
+            where v_step = 2 and not p_rule.fit_n0
             union all
             select setting, n0, u.value
             from unnest(array[1, 2, 5, 10, 20, 40]) as u (value)
             where v_step = 3 and v_tasked
         loop
+            v_rule.n0 := v_turn.n0;
+            v_rule.n0_task := v_turn.n0_task;
+            v_trials := array(select t from unnest(p_trials) as t where t.setting = v_turn.setting);
+            if v_step = 1 then
+                v_fits := v_fits || router_internal._cross_fits(v_trials, v_rule, cardinality(p_input));
+            end if;
             -- One half chooses, the other measures the choice: the best of many is partly luck.
             select
                 array[
@@ -52,8 +62,14 @@ begin
                 coalesce(v_own, array_agg(u.utility order by u.i))
             into v_better, v_error, v_own
             from unnest(router_internal._utility(
-                array(select t from unnest(p_trials) as t where t.setting = v_turn.setting), p_input, p_output, p_ratio,
-                v_turn.n0, v_turn.n0_task, p_floor, p_default
+                v_trials, p_input, p_output, p_ratio, v_rule,
+                array(
+                    select (
+                        case when p_rule.fit_n0 then f.n0 else v_turn.n0 end, f.guess, f.lambda, f.transfer
+                    )::router_internal.fit
+                    from unnest(v_fits[2 * v_turn.setting - 1:2 * v_turn.setting]) as f
+                ),
+                p_floor, p_default
             )) with ordinality as u (utility, i)
             left join unnest(v_own) with ordinality as o (utility, i) on o.i = u.i;
             if v_better[1] > v_best then
@@ -72,5 +88,5 @@ $$;
 
 comment on function router_internal._best_settings is
 'Return the setting and prior weights that were worth most on every other trial, and their gain on the rest.
-setting: one of those that the trials were made with. better: the gain over the first setting with p_n0 and p_n0_task;
+setting: one of those that the trials were made with. better: the gain over the first setting with the weights of p_rule;
 error: the standard error of that gain.';

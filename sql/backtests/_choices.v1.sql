@@ -3,8 +3,8 @@ create function router_internal._choices(
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
-    p_n0 double precision,
-    p_n0_task double precision,
+    p_rule router_internal.rule,
+    p_fits router_internal.fit[],
     p_floor double precision,
     p_default int,
     p_alphas double precision[]
@@ -21,7 +21,7 @@ begin atomic
             array_agg(j.labels > 0 and j.confidence >= p_floor order by j.model) as supported,
             array_agg(j.quality order by j.model) as qualities,
             array_agg(j.cost_usd order by j.model) as costs
-        from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
+        from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_rule, p_fits) as j
         group by j.row_number
     )
     select a.turn::int, p.row_number, w.model, p.qualities[w.model], p.costs[w.model], p.unit_usd

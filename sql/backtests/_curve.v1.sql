@@ -3,8 +3,8 @@ create function router_internal._curve(
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
-    p_n0 double precision,
-    p_n0_task double precision,
+    p_rule router_internal.rule,
+    p_fits router_internal.fit[],
     p_floor double precision,
     p_default int,
     p_alphas double precision[],
@@ -22,12 +22,12 @@ language sql stable
 set enable_nestloop = off
 begin atomic
     with judged as materialized (
-        select j.* from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task) as j
+        select j.* from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_rule, p_fits) as j
     ),
     chosen as (
         select 'policy' as kind, p.turn as number, p.row_number, p.model, p.quality, p.cost_usd
         from router_internal._choices(
-            p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task, p_floor, p_default, p_alphas
+            p_trials, p_input, p_output, p_ratio, p_rule, p_fits, p_floor, p_default, p_alphas
         ) as p
         union all
         select 'always', j.model, j.row_number, j.model, j.quality, j.cost_usd

@@ -2,8 +2,8 @@ create function router_internal._setup(
     p_tenant int, p_policy int, p_space smallint, p_settings router.policy_settings, p_sample int,
     p_confidence double precision, p_seconds double precision
 ) returns table (
-    alpha double precision, k int, tau double precision, n0 double precision, n0_task double precision,
-    n1 double precision, floor double precision, default_position int, models smallint[], names text[],
+    alpha double precision, k int, tau double precision, rule router_internal.rule, floor double precision,
+    default_position int, models smallint[], names text[],
     input double precision[], output double precision[], ratio double precision[], ledger_tokens double precision[],
     base int, base_weight double precision, seed_count int, memories int, labelled int
 )
@@ -26,11 +26,10 @@ begin
     end if;
     select
         coalesce((p_settings).alpha, p.alpha), coalesce((p_settings).k, p.k), coalesce((p_settings).tau, p.tau),
-        coalesce((p_settings).n0, p.n0), coalesce((p_settings).n0_task, p.n0_task), coalesce((p_settings).n1, p.n1),
         coalesce((p_settings).confidence_floor, p.confidence_floor), c.default_position, c.models, c.names, c.input,
         c.output, c.ratio, c.ledger_tokens, case when p.base_weight > 0 then t.base_id end, p.base_weight, greatest(p.seed_count, 1), c.unpriced
     into
-        alpha, k, tau, n0, n0_task, n1, floor, default_position, models, names, input, output, ratio, ledger_tokens,
+        alpha, k, tau, floor, default_position, models, names, input, output, ratio, ledger_tokens,
         base, base_weight, seed_count, v_unpriced
     from router.policies as p
     inner join router.tenants as t on t.tenant_id = p_tenant
@@ -47,17 +46,20 @@ begin
         from router_internal._candidates(p_tenant, p_policy) as o
     ) as c
     where p.tenant_id = p_tenant and p.policy_id = p_policy;
-    if not found then
+    rule := router_internal._rule(p_tenant, p_policy, p_space, models, p_settings);
+    if alpha is null then
         raise exception 'tenant % has no policy %', p_tenant, p_policy using errcode = 'RT002';
     elsif v_unpriced is not null then
         raise exception 'model % has no price, so its cost cannot be weighed', v_unpriced
             using errcode = 'RT004', column = 'models';
     elsif not (
         alpha between 0 and 100 and k between 1 and 1000 and tau between 0.0001 and 'infinity'
-        and 0 <= least(n0, n0_task, n1) and greatest(n0, n0_task, n1) <= 1000000 and floor between 0 and 1
+        and 0 <= least(rule.n0, rule.n0_task, rule.n1, rule.n2)
+        and greatest(rule.n0, rule.n0_task, rule.n1, rule.n2) <= 1000000 and floor between 0 and 1
+        and rule.ease_support >= 0.0001 and rule.share between 0 and 1
     ) then
-        raise exception 'settings must be in range: alpha 0 to 100, k 1 to 1000, tau from 0.0001, n0, n0_task '
-            'and n1 0 to 1000000, confidence_floor 0 to 1' using errcode = '22023', column = 'settings';
+        raise exception 'settings must be in range: alpha 0 to 100, k 1 to 1000, tau and ease from 0.0001, n0, n0_task, n1 '
+            'and n2 0 to 1000000, confidence_floor and transfer 0 to 1' using errcode = '22023', column = 'settings';
     elsif default_position is null then
         raise exception 'the default model of policy % is disabled', p_policy using errcode = 'RT003', column = 'models';
     end if;

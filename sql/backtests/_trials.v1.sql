@@ -5,14 +5,15 @@ create function router_internal._trials(
     p_ledger_tokens double precision[],
     p_k int[],
     p_tau double precision[],
-    p_n1 double precision,
+    p_rule router_internal.rule,
     p_base int,
     p_base_weight double precision,
     p_seed_count int,
     p_sample int,
     p_seconds double precision,
     p_seed int,
-    p_after int default 0
+    p_after int default 0,
+    p_complete boolean default true
 ) returns setof router_internal.trial
 language plpgsql stable
 as $$
@@ -29,7 +30,11 @@ begin
         from router.memories as m
         where
             m.tenant_id = p_tenant and m.space_id = p_space
-            and not exists (select from unnest(p_models) as c (model_id) where m.quality[c.model_id] is null)
+            and case
+                when p_complete
+                    then not exists (select from unnest(p_models) as c (model_id) where m.quality[c.model_id] is null)
+                else exists (select from unnest(p_models) as c (model_id) where m.quality[c.model_id] is not null)
+            end
         order by hashint8extended(m.memory_id, p_seed), m.memory_id
         limit p_sample - p_after
         offset p_after
@@ -56,7 +61,7 @@ begin
         return query
         select t.*
         from router_internal._trial(
-            v_row, v_drawn.memory, v_gone, v_hash, p_models, p_ledger_tokens, p_k, p_tau, p_n1,
+            v_row, v_drawn.memory, v_gone, v_hash, p_models, p_ledger_tokens, p_k, p_tau, p_rule,
             p_base, p_base_weight, p_seed_count
         ) as t;
     end loop;
@@ -64,6 +69,6 @@ end;
 $$;
 
 comment on function router_internal._trials is
-'Return the trials of a sample of the memories that label every candidate.
+'Return the trials of a sample of the memories that label every candidate, or without p_complete any candidate.
 p_seed shuffles the memories; the first p_after of that order are skipped. After p_seconds no more are taken, but at
 least 30.';

@@ -3,8 +3,8 @@ create function router_internal._utility(
     p_input double precision[],
     p_output double precision[],
     p_ratio double precision[],
-    p_n0 double precision,
-    p_n0_task double precision,
+    p_rule router_internal.rule,
+    p_fits router_internal.fit[],
     p_floor double precision,
     p_default int
 ) returns double precision[]
@@ -15,7 +15,7 @@ begin atomic
         select p.row_number, avg(p.quality - a.alpha * coalesce(p.cost_usd / nullif(p.unit_usd, 0), 0)) as utility
         from unnest(array[0.02, 0.05, 0.1, 0.2, 0.4, 0.8]) with ordinality as a (alpha, turn)
         inner join router_internal._choices(
-            p_trials, p_input, p_output, p_ratio, p_n0, p_n0_task, p_floor, p_default,
+            p_trials, p_input, p_output, p_ratio, p_rule, p_fits, p_floor, p_default,
             array[0.02, 0.05, 0.1, 0.2, 0.4, 0.8]
         ) as p on p.turn = a.turn
         group by p.row_number

@@ -22,6 +22,7 @@ as $$
 declare
     v_setup record;
     v_trials router_internal.trial[];
+    v_fits router_internal.fit[];
 begin
     perform router_internal._enter(p_tenant);
     if p_alphas is not null and (0 <= all(p_alphas) and 100 >= all(p_alphas)) is not true then
@@ -37,15 +38,15 @@ begin
         select t
         from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[v_setup.k], array[v_setup.tau],
-            v_setup.n1,
-            v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
+            v_setup.rule, v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample, p_seconds, p_seed
         ) as t
     );
+    v_fits := router_internal._cross_fits(v_trials, v_setup.rule, cardinality(v_setup.models));
     return query
     with curve as materialized (
         select c.*
         from router_internal._curve(
-            v_trials, v_setup.input, v_setup.output, v_setup.ratio, v_setup.n0, v_setup.n0_task, v_setup.floor,
+            v_trials, v_setup.input, v_setup.output, v_setup.ratio, v_setup.rule, v_fits, v_setup.floor,
             v_setup.default_position, router_internal._alphas(p_alphas, v_setup.alpha), p_confidence, p_resamples, p_seed
         ) as c
     ),

@@ -40,6 +40,8 @@ declare
     v_k int[];
     v_tau double precision[];
     v_trials router_internal.trial[];
+    v_rule router_internal.rule;
+    v_fits router_internal.fit[];
     v_setting int := 1;
     v_before jsonb;
     v_began timestamptz := clock_timestamp();
@@ -70,19 +72,20 @@ begin
     v_trials := array(
         select t
         from router_internal._trials(
-            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.n1,
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, v_k, v_tau, v_setup.rule,
             v_setup.base, v_setup.base_weight, v_setup.seed_count,
             case when p_tune then least(p_sample, greatest(c_compared, p_sample / 2)) else p_sample end,
             case when p_tune then c_comparing * p_seconds else p_seconds end, p_seed
         ) as t
     );
-    n0 := v_setup.n0;
-    n0_task := v_setup.n0_task;
+    v_rule := v_setup.rule;
+    n0 := v_rule.n0;
+    n0_task := v_rule.n0_task;
     tuned := false;
     if p_tune then
         select * into v_tuned
         from router_internal._best_settings(
-            v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor,
+            v_trials, v_k, v_tau, v_setup.input, v_setup.output, v_setup.ratio, v_rule, v_setup.floor,
             v_setup.default_position
         );
         -- Settings that are not clearly better are not used.
@@ -93,6 +96,8 @@ begin
             tuned := true;
         end if;
     end if;
+    v_rule.n0 := n0;
+    v_rule.n0_task := n0_task;
     k := v_k[v_setting];
     tau := v_tau[v_setting];
     v_trials := array(
@@ -100,18 +105,19 @@ begin
         union all
         select t
         from router_internal._trials(
-            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.n1,
+            p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.rule,
             v_setup.base, v_setup.base_weight, v_setup.seed_count, p_sample,
             p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed,
             cardinality(v_trials) / cardinality(v_setup.models) / cardinality(v_k)
         ) as t
         where p_tune
     );
+    v_fits := router_internal._cross_fits(v_trials, v_rule, cardinality(v_setup.models));
 
     with curve as materialized (
         select c.*
         from router_internal._curve(
-            v_trials, v_setup.input, v_setup.output, v_setup.ratio, n0, n0_task, v_setup.floor, v_setup.default_position,
+            v_trials, v_setup.input, v_setup.output, v_setup.ratio, v_rule, v_fits, v_setup.floor, v_setup.default_position,
             array(
                 select case when i = 0 then 0 else round((c_lowest_alpha * power(c_alpha_step, i - 1))::numeric, 6) end
                 from generate_series(0, c_alphas) as i
@@ -177,6 +183,9 @@ begin
         perform router_internal._log_policy_change(
             p_tenant, p_policy, 'calibrate', v_before, p_by, p_key, null, p_now
         );
+        -- Another k or tau needs another fit.
+        perform from router.fit(p_tenant, p_policy, p_space, p_now => p_now)
+        where calibrate.k <> v_setup.k or calibrate.tau <> v_setup.tau;
         -- A calibration of this same transaction, which no other transaction has seen.
         delete from router.calibrations as o
         where o.tenant_id = p_tenant and o.policy_id = p_policy and o.calibrated_at = p_now;
@@ -188,7 +197,8 @@ begin
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
             -- Set by name, because a policy has more settings than these.
             jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
-                'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', v_setup.n0, 'n0_task', v_setup.n0_task
+                'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', (v_setup.rule).n0,
+                'n0_task', (v_setup.rule).n0_task
             )),
             jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
                 'alpha', alpha, 'k', k, 'tau', tau, 'n0', n0, 'n0_task', n0_task

@@ -28,7 +28,7 @@ begin atomic
             s.support, s.prior, s.n0, s.known, s.prompt_tokens, s.cached_tokens,
             s.input_price, s.cached_input_price, s.output_price,
             null::double precision as unit_usd,
-            s.alpha, s.penalty, s.base_support
+            s.alpha, s.penalty, s.base_support, s.mean, s.ease, s.borrowed, s.share
     ) as o;
 end;
 

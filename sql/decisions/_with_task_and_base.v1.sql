@@ -16,9 +16,8 @@ begin
             select p_context.base_weight / nullif(p_context.base_weight + p_context.memories, 0) as share
         ) as s
         cross join lateral (
-            -- The tenant's means. If few answer lengths were taught, the lengths that providers reported count for more.
+            -- If few answer lengths were taught, the lengths that providers reported count for more.
             select
-                router_internal._prior(c.quality_sum, c.labels, p_context.n1, b.mean_quality) as quality,
                 router_internal._prior(
                     c.completion_sum, c.completions, p_context.n1, coalesce(c.ledger_tokens, b.mean_tokens)
                 ) as tokens
@@ -27,9 +26,8 @@ begin
             -- One column for each attribute of the type, in its order; the same holds for `base_sums`.
             select
                 c.model_id, c.input_price, c.cached_input_price, c.output_price, c.token_ratio, c.ledger_tokens,
-                c.labels, c.quality_sum, c.completions, c.completion_sum,
-                case when k.labels > 0 then p_context.n0_task else c.n0 end as n0,
-                router_internal._prior(k.quality_sum, k.labels, p_context.n1, t.quality) as prior,
+                c.labels, c.quality_sum, c.paired, c.paired_sum, coalesce(k.labels, 0) as task_labels,
+                k.quality_sum as task_sum, c.completions, c.completion_sum, c.able,
                 t.tokens as mean_tokens,
                 router_internal._prior(k.completion_sum, k.completions, p_context.n1, t.tokens) as prior_tokens,
                 case when b.model_id is not null then (
@@ -42,5 +40,5 @@ end;
 $$;
 
 comment on function router_internal._with_task_and_base is
-'Return the candidates of a decision, corrected by the labels of the request''s task and by a shared memory.
+'Return the candidates of a decision with the label sums of the request''s task and those of a shared memory.
 p_base: the result of _base_sums, or NULL.';

@@ -19,7 +19,8 @@ create function router.decide(
     support double precision, prior double precision, n0 double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision,
-    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision,
+    mean double precision, ease double precision, borrowed double precision, share double precision
 )
 language plpgsql stable
 as $$
@@ -92,7 +93,8 @@ begin
         v_candidates := router_internal._with_task_and_base(p_tenant, p_space, v_context, p_task, v_base);
     end if;
     v_estimates := router_internal._estimates(
-        p_tenant, p_space, v_context, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0)
+        p_tenant, p_space, v_context, v_candidates, v_near, p_prompt_tokens, p_alpha, v_current, coalesce(v_cached, 0),
+        p_task is null and v_context.guesses and v_near is not null
     );
     foreach e in array coalesce(v_estimates, '{}') loop
         if e.cost_usd is null then
@@ -149,7 +151,7 @@ begin
     select
         k.model_id, v_reason, k.confidence, k.quality, k.cost_usd, k.score, k.labels::int, k.support, k.prior, k.n0,
         k.prompt_tokens, k.cached_tokens, k.completion_tokens, k.input_price, k.cached_input_price, k.output_price,
-        k.unit_usd, k.alpha, k.penalty, k.base_support
+        k.unit_usd, k.alpha, k.penalty, k.base_support, k.mean, k.ease, k.borrowed, k.share
     from unnest(v_estimates) with ordinality as k
     order by
         k.model_id is not distinct from v_first desc,

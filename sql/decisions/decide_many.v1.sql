@@ -5,7 +5,8 @@ returns table (
     support double precision, prior double precision, n0 double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision,
-    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision
+    unit_usd double precision, alpha double precision, penalty double precision, base_support double precision,
+    mean double precision, ease double precision, borrowed double precision, share double precision
 )
 language plpgsql stable
 as $$

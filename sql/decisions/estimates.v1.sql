@@ -18,7 +18,8 @@ begin atomic
     from router_internal._context(p_tenant, p_policy, p_space, p_default, p_models) as b
     cross join lateral router_internal._with_task_and_base(p_tenant, p_space, b, p_task, p_base) as c
     cross join lateral unnest(router_internal._estimates(
-        p_tenant, p_space, b, c, p_embedding, p_prompt_tokens, p_alpha, p_current, p_cached_tokens
+        p_tenant, p_space, b, c, p_embedding, p_prompt_tokens, p_alpha, p_current, p_cached_tokens,
+        p_task is null and b.guesses
     )) as e;
 end;
 

@@ -37,14 +37,15 @@ begin
     insert into router.policies as p (
         tenant_id, name, backend, default_model, granularity, alpha, k, tau, n0, n0_task, n1, seed_count,
         confidence_floor, switch_penalty, sticky_seconds, explore_share, explore_labels,
-        base_weight
+        base_weight, n2, ease, transfer, fit_n0, guess_task
     )
     select
         p_tenant, p_name, p_backend, v_default, coalesce(s.granularity, 'conversation'), coalesce(s.alpha, 0.1),
-        coalesce(s.k, 100), coalesce(s.tau, 0.2), coalesce(s.n0, 2), coalesce(s.n0_task, 10), coalesce(s.n1, 5),
+        coalesce(s.k, 100), coalesce(s.tau, 0.2), coalesce(s.n0, 2), coalesce(s.n0_task, 20), coalesce(s.n1, 20),
         coalesce(s.seed_count, 100), coalesce(s.confidence_floor, 0), coalesce(s.switch_penalty, 0),
         coalesce(s.sticky_seconds, 86400), coalesce(s.explore_share, 0), coalesce(s.explore_labels, 20),
-        coalesce(s.base_weight, 100)
+        coalesce(s.base_weight, 100), coalesce(s.n2, 20), coalesce(s.ease, 2), coalesce(s.transfer, 0.5),
+        coalesce(s.fit_n0, 'on'), coalesce(s.guess_task, 'fit')
     from (select (p_settings).*) as s
     on conflict on constraint policies_name_key do update set
         backend = excluded.backend,
@@ -62,7 +63,12 @@ begin
         sticky_seconds = coalesce((p_settings).sticky_seconds, p.sticky_seconds),
         explore_share = coalesce((p_settings).explore_share, p.explore_share),
         explore_labels = coalesce((p_settings).explore_labels, p.explore_labels),
-        base_weight = coalesce((p_settings).base_weight, p.base_weight)
+        base_weight = coalesce((p_settings).base_weight, p.base_weight),
+        n2 = coalesce((p_settings).n2, p.n2),
+        ease = coalesce((p_settings).ease, p.ease),
+        transfer = coalesce((p_settings).transfer, p.transfer),
+        fit_n0 = coalesce((p_settings).fit_n0, p.fit_n0),
+        guess_task = coalesce((p_settings).guess_task, p.guess_task)
     returning p.policy_id into v_policy;
 
     delete from router.policy_models where tenant_id = p_tenant and policy_id = v_policy;

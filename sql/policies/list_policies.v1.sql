@@ -18,7 +18,12 @@ create function router.list_policies(p_tenant int) returns table (
     sticky_seconds int,
     explore_share double precision,
     explore_labels int,
-    base_weight double precision
+    base_weight double precision,
+    n2 double precision,
+    ease double precision,
+    transfer double precision,
+    fit_n0 router.on_off,
+    guess_task router.task_guess
 )
 language plpgsql stable
 as $$
@@ -28,7 +33,8 @@ begin
     select
         p.policy_id, p.name, p.backend, d.name, c.models, c.weights, p.granularity, p.alpha, p.k, p.tau, p.n0,
         p.n0_task, p.n1, p.seed_count, p.confidence_floor, p.switch_penalty, p.sticky_seconds,
-        p.explore_share, p.explore_labels, p.base_weight
+        p.explore_share, p.explore_labels, p.base_weight, p.n2, p.ease, p.transfer, p.fit_n0,
+        p.guess_task
     from router.policies as p
     inner join router.models as d on d.model_id = p.default_model
     cross join lateral (

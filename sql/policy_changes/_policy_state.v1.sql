@@ -6,7 +6,8 @@ begin atomic
         'granularity', p.granularity, 'alpha', p.alpha, 'k', p.k, 'tau', p.tau, 'n0', p.n0, 'n0_task', p.n0_task,
         'n1', p.n1, 'seed_count', p.seed_count, 'confidence_floor', p.confidence_floor,
         'switch_penalty', p.switch_penalty, 'sticky_seconds', p.sticky_seconds, 'explore_share', p.explore_share,
-        'explore_labels', p.explore_labels, 'base_weight', p.base_weight
+        'explore_labels', p.explore_labels, 'base_weight', p.base_weight, 'n2', p.n2, 'ease', p.ease,
+        'transfer', p.transfer, 'fit_n0', p.fit_n0, 'guess_task', p.guess_task
     )
     from router.policies as p
     inner join router.models as d on d.model_id = p.default_model

@@ -19,7 +19,13 @@ from app.policy_settings import LARGEST, POLICY_SETTINGS, PolicySetting
 from tests.support.sql_world import World
 
 NUMBERS = [setting for setting in POLICY_SETTINGS.values() if setting.kind is not str]
-SQL_TYPES: dict[type[Any], str] = {str: "router.granularity", int: "integer", float: "double precision"}
+SQL_TYPES: dict[type[Any], str] = {int: "integer", float: "double precision"}
+ENUMERATIONS = {"granularity": "router.granularity", "fit_n0": "router.on_off", "guess_task": "router.task_guess"}
+
+
+def sql_type(setting: PolicySetting) -> str:
+    """Return the type of the setting's column."""
+    return ENUMERATIONS[setting.name] if setting.kind is str else SQL_TYPES[setting.kind]
 
 
 async def test_the_sql_type_has_the_settings_in_the_order_of_the_table(world: World) -> None:
@@ -28,7 +34,7 @@ async def test_the_sql_type_has_the_settings_in_the_order_of_the_table(world: Wo
         " where attrelid = 'router.policy_settings'::regclass order by attnum"
     )
     assert [tuple(row) for row in rows] == [
-        (setting.name, SQL_TYPES[setting.kind]) for setting in POLICY_SETTINGS.values()
+        (setting.name, sql_type(setting)) for setting in POLICY_SETTINGS.values()
     ]
 
 
@@ -39,12 +45,13 @@ async def test_the_columns_have_the_types_and_defaults_of_the_table(world: World
     row = await world.owner.fetchrow(f"select {names} from router.policies as p")
     assert dict(row) == {name: setting.default for name, setting in POLICY_SETTINGS.items()}
     found = await world.owner.fetchrow(f"select {types} from router.policies as p")
-    assert list(found) == [SQL_TYPES[setting.kind] for setting in POLICY_SETTINGS.values()]
+    assert list(found) == [sql_type(setting) for setting in POLICY_SETTINGS.values()]
 
 
-async def test_the_choices_are_the_labels_of_the_enumeration(world: World) -> None:
-    labels = await world.owner.fetchval("select enum_range(null::router.granularity)::text[]")
-    assert tuple(labels) == POLICY_SETTINGS["granularity"].choices
+@pytest.mark.parametrize("name", ENUMERATIONS)
+async def test_the_choices_are_the_labels_of_the_enumeration(world: World, name: str) -> None:
+    labels = await world.owner.fetchval(f"select enum_range(null::{ENUMERATIONS[name]})::text[]")
+    assert tuple(labels) == POLICY_SETTINGS[name].choices
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=lambda setting: setting.name)

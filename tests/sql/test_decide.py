@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,112 +12,28 @@ from pgvector import HalfVector
 
 from scripts.support.connection import connect
 from tests.support.decisions import order, reason, taught
+from tests.support.estimates import Fit, Twin
 from tests.support.randomness import seeds
 from tests.support.sql_world import Taught, World, direction, vector
 
 
-@dataclass(frozen=True)
-class Twin:
-    """Compute the estimates of the documented formula for one prompt; prices by model: input, cached input, output.
-
-    `ledger` has the completion tokens and the token ratio of each model, None: unknown.
-    """
-
-    lessons: Sequence[Taught]
-    prices: Mapping[int, tuple[float, float, float]]
-    k: int
-    tau: float
-    n0: float
-    n0_task: float
-    n1: float
-    alpha: float
-    switch_penalty: float
-    ledger: Mapping[int, tuple[float | None, float | None]]
-
-    def estimates(
-        self, embedding: HalfVector, task: str | None, prompt_tokens: int, current: int | None, cached: int
-    ) -> dict[int, dict[str, float | None]]:
-        """Return by model: quality, labels, confidence, completion_tokens, cost_usd, score."""
-        near = self._nearest(embedding)
-        found = {model: self._model(model, near, task) for model in self.prices}
-        lengths = [f["length"] for f in found.values() if f["length"] is not None]
-        prompts = [lesson.prompt_tokens for lesson in self.lessons]
-        average = sum(prompts) / len(prompts) if prompts else prompt_tokens
-        units = []
-        for model, f in found.items():
-            f["completion_tokens"] = (
-                f["length"] if f["length"] is not None else sum(lengths) / len(lengths) if lengths else 256
-            )
-            price, cached_price, output_price = self.prices[model]
-            ratio = self.ledger.get(model, (None, None))[1] or 1.0
-            prompt = prompt_tokens * ratio
-            read = min(cached, prompt) if model == current else 0
-            f["cost_usd"] = (
-                (prompt - read) * price + read * cached_price + f["completion_tokens"] * output_price
-            ) / 1e6
-            mean = f["mean_length"] if f["mean_length"] is not None else f["completion_tokens"]
-            units.append((average * ratio * price + mean * output_price) / 1e6)
-        for model, f in found.items():
-            switch = self.switch_penalty if current is not None and model != current else 0
-            f["score"] = (
-                None
-                if f["quality"] is None
-                else f["quality"] - self.alpha * (f["cost_usd"] / max(units) if max(units) else 0) - switch
-            )
-        return found
-
-    def _nearest(self, embedding: HalfVector) -> list[tuple[float, Taught]]:
-        a = np.asarray(embedding.to_numpy(), np.float64)
-        pairs = []
-        for lesson in self.lessons:
-            b = np.asarray(lesson.embedding.to_numpy(), np.float64)
-            similarity = float(a @ b / math.sqrt((a @ a) * (b @ b)))
-            pairs.append((math.exp((similarity - 1) / self.tau), similarity, lesson))
-        pairs.sort(key=lambda pair: -pair[1])
-        return [(weight, lesson) for weight, _, lesson in pairs[: self.k]]
-
-    def _model(self, model: int, near: list[tuple[float, Taught]], task: str | None) -> dict[str, Any]:
-        labels = [lesson.scores[model] for lesson in self.lessons if model in lesson.scores]
-        of_task = [lesson.scores[model] for lesson in self.lessons if model in lesson.scores and lesson.task == task]
-        lengths = [lesson.tokens[model] for lesson in self.lessons if model in lesson.tokens]
-        of_task_lengths = [
-            lesson.tokens[model] for lesson in self.lessons if model in lesson.tokens and lesson.task == task
-        ]
-        if task is None:
-            of_task = of_task_lengths = []
-        n0 = self.n0_task if of_task else self.n0
-        votes = [(weight, lesson.scores[model]) for weight, lesson in near if model in lesson.scores]
-        length_votes = [(weight, lesson.tokens[model]) for weight, lesson in near if model in lesson.tokens]
-        support = sum(weight for weight, _ in votes)
-        mean = sum(labels) / len(labels) if labels else None
-        mean_length = self._mean_length(lengths, self.ledger.get(model, (None, None))[0])
-        return {
-            "labels": len(votes),
-            "quality": _blend(votes, self._prior(mean, of_task), n0),
-            "prior": self._prior(mean, of_task),
-            "confidence": support / (support + n0) if support + n0 else 0.0,
-            "length": _blend(length_votes, self._prior(mean_length, of_task_lengths), n0),
-            "mean_length": mean_length,
-        }
-
-    def _mean_length(self, lengths: Sequence[float], seen: float | None) -> float | None:
-        if seen is None:
-            return sum(lengths) / len(lengths) if lengths else None
-        weight = len(lengths) + self.n1
-        return (sum(lengths) + self.n1 * seen) / weight if weight else seen
-
-    def _prior(self, mean: float | None, of_task: Sequence[float]) -> float | None:
-        if mean is None:
-            return None
-        weight = len(of_task) + self.n1
-        return (sum(of_task) + self.n1 * mean) / weight if weight else mean
-
-
-def _blend(votes: Sequence[tuple[float, float]], prior: float | None, n0: float) -> float | None:
-    support, total = sum(weight for weight, _ in votes), sum(weight * value for weight, value in votes)
-    if prior is None:
-        return total / support if support else None
-    return (total + n0 * prior) / (support + n0) if support + n0 else None
+async def fitted(
+    world: World, tenant: int, policy: int, dice: random.Random, models: list[int], memories: int, settings: Any
+) -> Fit | None:
+    """Write any fit of a policy, or none."""
+    if dice.random() < 0.3:
+        return None
+    transfer = [[dice.gauss(0, 0.5) for _ in models] for _ in models] if dice.random() < 0.7 else None
+    fit = Fit(dice.choice([5.0, 40.0]), dice.random() < 0.5, models, transfer)
+    async with world.owner.transaction():
+        await world.owner.execute(f"select router_internal._enter({tenant})")
+        await world.owner.execute(
+            "insert into router.fits (tenant_id, policy_id, space_id, fitted_at, memories, rows, pairs, models, k, tau,"
+            " n0, guess, transfer) values ($1, $2, $3, now(), $4, 1, 1, $5, $6, $7, $8, $9, $10)",
+            tenant, policy, world.space, dice.choice([memories, 2 * memories]), models, settings["k"], settings["tau"],
+            fit.n0, fit.guess, None if transfer is None else [value for row in transfer for value in row],
+        )  # fmt: skip
+    return fit
 
 
 @pytest.mark.property
@@ -168,11 +82,15 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
             "n0": dice.choice([0.0, 2.0, 30.0]),
             "n0_task": dice.choice([0.0, 10.0]),
             "n1": dice.choice([0.0, 5.0]),
+            "n2": dice.choice([0.0, 20.0]),
+            "ease": dice.choice([2.0, 0.5, math.inf]),
+            "transfer": dice.choice([0.0, 0.5, 1.0]),
             "alpha": dice.choice([0.0, 0.3, 2.0]),
             "switch_penalty": dice.choice([0.0, 0.1]),
         }
         policy = await world.policy(tenant, names, name=f"p{attempt}", **settings)
-        twin = Twin(lessons, prices, ledger=ledger, **settings)
+        fit = await fitted(world, tenant, policy, dice, sorted(prices), len(lessons), settings)
+        twin = Twin(lessons, prices, ledger=ledger, fit=fit, **settings)
         for task in (None, "sums", "never seen"):
             asked, tokens = embedding(), dice.randint(1, 3000)
             current, cached = dice.choice([(None, 0), (world.large, 200), (world.small, 9000)])
@@ -183,7 +101,7 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
             expected = twin.estimates(asked, task, tokens, current, cached)
             assert {row["model_id"] for row in rows} == set(prices)
             for row in rows:
-                for column in ("quality", "labels", "confidence", "completion_tokens", "cost_usd", "score", "prior"):
+                for column in ("quality", "labels", "confidence", "completion_tokens", "cost_usd", "score", "prior", "mean"):
                     want = expected[row["model_id"]][column]
                     assert row[column] == (want if want is None else pytest.approx(want, rel=1e-5, abs=1e-5)), column
                 assert row["cost_usd"] == pytest.approx(expected[row["model_id"]]["cost_usd"], rel=1e-5)
@@ -211,7 +129,7 @@ async def test_the_ranking_is_by_score(world: World) -> None:
 
 async def test_the_plain_mean_of_k_stays_reachable(world: World) -> None:
     tenant = await world.tenant()
-    policy = await world.policy(tenant, k=4, tau=math.inf, n0=0)
+    policy = await world.policy(tenant, k=4, tau=math.inf, n0=0, n2=0, ease=math.inf)
     scores = [0.1, 0.9, 0.4, 0.2, 1.0, 1.0]
     await world.teach(
         tenant,

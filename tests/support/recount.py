@@ -16,7 +16,10 @@ COUNTS = """
 """
 RECOUNT_PRIORS = """
     select m.tenant_id, m.space_id, t.task_id, l.model_id::smallint, count(l.quality) as labels,
-        coalesce(sum(l.quality::float8), 0) as quality_sum, count(l.tokens) as completions,
+        coalesce(sum(l.quality::float8), 0) as quality_sum,
+        count(l.quality) filter (where cardinality(array_remove(m.quality, null)) > 1) as paired,
+        coalesce(sum(l.quality::float8) filter (where cardinality(array_remove(m.quality, null)) > 1), 0) as paired_sum,
+        count(l.tokens) as completions,
         coalesce(sum(l.tokens::float8), 0) as completion_sum
     from router.memories as m
     cross join lateral (values (0::smallint), (m.task_id)) as t (task_id)
@@ -25,7 +28,7 @@ RECOUNT_PRIORS = """
     group by 1, 2, 3, 4 order by 1, 2, 3, 4
 """
 PRIORS = """
-    select tenant_id, space_id, task_id, model_id, labels, quality_sum, completions, completion_sum
+    select tenant_id, space_id, task_id, model_id, labels, quality_sum, paired, paired_sum, completions, completion_sum
     from router.priors where labels > 0 or completions > 0 order by 1, 2, 3, 4
 """
 
@@ -38,7 +41,7 @@ async def assert_every_sum_is_a_recount(world: World) -> None:
     for row, other in zip(priors, again, strict=True):
         assert tuple(row)[4:] == pytest.approx(tuple(other)[4:], abs=1e-9)
     emptied = await world.owner.fetch(
-        "select quality_sum, completion_sum from router.priors where labels = 0 and completions = 0"
+        "select quality_sum, paired_sum, completion_sum from router.priors where labels = 0 and completions = 0"
     )
     assert all(abs(value) < 1e-6 for row in emptied for value in row)
     loose = await world.owner.fetchval(
