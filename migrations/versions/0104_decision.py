@@ -207,6 +207,7 @@ def upgrade() -> None:
     install("estimates", 1, to=BOTH)
     install("decide", 1, to=BOTH)
     install("decide_many", 1, to=BOTH)
+    install("_influence", 1, to=BOTH)
     install("evidence", 1, to=BOTH)
     install("explain", 1, to=BOTH)
     install("_candidates", 1, to=BOTH)
@@ -240,7 +241,7 @@ def downgrade() -> None:
     drop(
         "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "fit", "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_rule", "_alphas",
-        "_candidates", "explain", "evidence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_quality", "_guessed_tasks", "_with_lengths",
+        "_candidates", "explain", "evidence", "_influence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_quality", "_guessed_tasks", "_with_lengths",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
         "_mean", "_prior", "_add_known",
     )  # fmt: skip

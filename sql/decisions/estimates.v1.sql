@@ -25,8 +25,8 @@ end;
 
 comment on function router.estimates is
 'Return the quality, cost and score expected of each candidate of a policy for one prompt, and their parts.
-w = exp((similarity - 1) / tau); quality = (sum w q + n0 prior) / (sum w + n0), where the prior is the task''s mean
-shrunk by n1 to the tenant''s; score = quality - alpha cost / unit - penalty, where unit is the cost of the dearest
+w = exp((similarity - 1) / tau); quality is made as explain says, from sums of w * label and the prior, the task''s mean
+shrunk by n1 to the model''s mean, which is shrunk by n2 to that of all candidates; score = quality - alpha cost / unit - penalty, where unit is the cost of the dearest
 candidate for the tenant''s average prompt. Quality is 0 to 1, or NULL for a model without labels; cost is USD, or NULL
 for a model without a price. The rows are in no order. p_models narrows the candidates; p_default is always one.
 p_embedding NULL: the priors alone. p_prompt_tokens is an estimate, scaled by the token counts that each model''s

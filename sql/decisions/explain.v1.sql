@@ -22,7 +22,8 @@ create function router.explain(
     cost_usd double precision, unit_usd double precision, alpha double precision, penalty double precision,
     prompt_tokens double precision, cached_tokens double precision, completion_tokens double precision,
     input_price double precision, cached_input_price double precision, output_price double precision, priced_on date,
-    k int, tau double precision
+    k int, tau double precision, mean double precision, ease double precision, borrowed double precision,
+    share double precision, guessed boolean
 )
 language plpgsql stable
 as $$
@@ -68,7 +69,8 @@ begin
         k.quality_sum / nullif(k.labels, 0), coalesce(k.labels, 0)::bigint,
         r.cost_usd, r.unit_usd, r.alpha, r.penalty, r.prompt_tokens, r.cached_tokens, r.completion_tokens,
         r.input_price, r.cached_input_price, r.output_price, r.priced_on,
-        v_context.k, v_context.tau
+        v_context.k, v_context.tau, r.mean, r.ease, r.borrowed, r.share,
+        p_task is null and p_embedding is not null and v_context.guesses
     from ranked as r
     cross join explained as s
     left join router.tasks as t on t.tenant_id = p_tenant and t.name = p_task
@@ -82,7 +84,11 @@ $$;
 
 comment on function router.explain is
 'Return the decision that decide makes of the same arguments, with all its numbers and the reason in a sentence.
-quality = (sum of weight * label over the neighbours + n0 prior) / (support + n0); confidence = support / (support +
-n0); prior: task_mean shrunk to tenant_mean; base_support: the part of support that comes from a shared memory; score =
-quality - alpha cost_usd / unit_usd - penalty. Prices are USD per million tokens, as of priced_on. The function
-evidence returns the neighbours. p_k, p_tau: replace the policy''s; k and tau are those that were used. p_random = 1 (the default) explores nothing. Raises RT002 as decide does.';
+quality = (1 - share) direct + share (prior + borrowed), where direct = prior + ease + (sum of weight * (label - prior -
+ease) over the neighbours) / (support + n0). mean: of the model''s labels, shrunk to that of all candidates; prior:
+task_mean shrunk to mean, of the neighbours'' tasks if guessed; ease: how easy the prompt is by the labels of all
+candidates; borrowed: what the other candidates'' labels say of this one, by the matrix in fits; confidence = support /
+(support + n0); base_support: the part of support that comes from a shared memory; score = quality - alpha cost_usd /
+unit_usd - penalty. Prices are USD per million tokens, as of priced_on. The function
+evidence returns the neighbours. p_k, p_tau: replace the policy''s; k and tau are
+those that were used. p_random = 1 (the default) explores nothing. Raises RT002 as decide does.';

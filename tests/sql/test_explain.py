@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.decisions import CONVERSATION, converse
+from tests.support.decisions import CONVERSATION, converse, fitted
 from tests.support.proxy import CHEAP, STRONG, Proxy
 from tests.support.rest import get, post
 from tests.support.separable_prompts import easy, hard, lessons
@@ -65,28 +65,38 @@ async def test_an_explanation_is_the_decision(world: World) -> None:
 
 @pytest.mark.parametrize("task", [None, "sums"])
 @pytest.mark.parametrize("tau", [0.05, 0.2, float("inf")])
-async def test_quality_can_be_recomputed_from_the_evidence_and_the_prior(
+async def test_quality_is_the_prior_and_the_effects_of_the_neighbours(
     world: World, tau: float, task: str | None
 ) -> None:
-    tenant, policy = await some(world, k=25, tau=tau, n0=2, n0_task=10, n1=5)
-    evidence = await world.app.fetch(
-        "select * from router.evidence($1, $2, $3, $4, 25)", tenant, policy, world.space, direction(0.7)
-    )
-    for row in await explained(world, tenant, policy, 0.7, task=task):
-        votes = [
-            (near["weight"], dict(zip(near["models"], near["scores"], strict=True))[row["model"]])
-            for near in evidence
-            if row["model"] in near["models"]
-        ]
-        support, total = sum(weight for weight, _ in votes), sum(weight * score for weight, score in votes)
-        prior = row["tenant_mean"]
-        if task is not None:
-            prior = (row["task_labels"] * row["task_mean"] + 5 * prior) / (row["task_labels"] + 5)
-        assert row["n0"] == (2 if task is None else 10)
-        assert row["prior"] == pytest.approx(prior, rel=1e-6)
-        assert (row["support"], row["labels"]) == (pytest.approx(support, rel=1e-5), len(votes))
-        assert row["quality"] == pytest.approx((total + row["n0"] * prior) / (support + row["n0"]), rel=1e-5)
-        assert row["confidence"] == pytest.approx(support / (support + row["n0"]), rel=1e-5)
+    tenant, policy = await some(world, k=25, tau=tau, n1=5)
+    for fit in (None, {"n0": 7.0, "guess": False}, {"n0": 7.0, "guess": True, "transfer": [0.4, -0.1, 0.3, 0.2]}):
+        if fit is not None:
+            await fitted(world, tenant, policy, 25, tau, **fit)
+        evidence = await world.app.fetch(
+            "select * from router.evidence($1, $2, $3, $4, 25, p_task => $5)",
+            tenant, policy, world.space, direction(0.7), task,
+        )  # fmt: skip
+        for row in await explained(world, tenant, policy, 0.7, task=task):
+            votes = [
+                (near["weight"], dict(zip(near["models"], near["scores"], strict=True))[row["model"]])
+                for near in evidence
+                if row["model"] in near["models"]
+            ]
+            support = sum(weight for weight, _ in votes)
+            excess = sum(weight * (score - row["prior"] - row["ease"]) for weight, score in votes)
+            assert row["guessed"] == (task is None and bool(fit and fit["guess"]))
+            assert row["n0"] == (20 if row["guessed"] or task else 7 if fit else 2)
+            if task is not None:
+                prior = (row["task_labels"] * row["task_mean"] + 5 * row["mean"]) / (row["task_labels"] + 5)
+                assert row["prior"] == pytest.approx(prior, rel=1e-6)
+            assert (row["support"], row["labels"]) == (pytest.approx(support, rel=1e-5), len(votes))
+            direct = row["prior"] + row["ease"] + excess / (support + row["n0"])
+            borrowed = row["prior"] + (row["borrowed"] or 0)
+            assert (row["share"] > 0) == (fit is not None and "transfer" in fit)
+            assert row["quality"] == pytest.approx((1 - row["share"]) * direct + row["share"] * borrowed, rel=1e-5)
+            effects = sum(near["effects"][near["candidates"].index(row["model"])] for near in evidence)
+            assert row["quality"] == pytest.approx(row["prior"] + effects, abs=1e-5)
+            assert row["confidence"] == pytest.approx(support / (support + row["n0"]), rel=1e-5)
 
 
 async def test_cost_and_score_can_be_recomputed_from_an_explanation(world: World) -> None:
@@ -197,14 +207,14 @@ async def pair(world: World, small: float, large: float, **settings: Any) -> tup
 
 async def test_why_a_cheaper_model_is_good_enough(world: World) -> None:
     assert await why(world, *await pair(world, 0.9, 1.0), prompt_tokens=100) == (
-        "small: 0.90 expected at $0.00030, large: 1.00 expected at $0.0030; "
+        "small: 0.91 expected at $0.00030, large: 0.99 expected at $0.0030; "
         "at alpha 0.3 the difference is not worth its cost"
     )
 
 
 async def test_why_a_dearer_model_is_worth_it(world: World) -> None:
     assert await why(world, *await pair(world, 0.2, 1.0), prompt_tokens=100) == (
-        "large: 1.00 expected at $0.0030, small: 0.20 expected at $0.00030; "
+        "large: 0.95 expected at $0.0030, small: 0.25 expected at $0.00030; "
         "at alpha 0.3 the difference is worth its cost"
     )
 

@@ -43,3 +43,19 @@ async def converse(world: World, tenant: int, policy: int, model: int, **entry: 
     """Log one turn of the conversation as served by `model`."""
     defaults = {"tenant_id": tenant, "policy_id": policy, "decision_id": uuid7(START), "conversation": CONVERSATION}
     await world.log({**defaults, "model_id": model, **entry})
+
+
+async def fitted(
+    world: World, tenant: int, policy: int, k: int, tau: float, n0: float, guess: bool,
+    transfer: Sequence[float] | None = None,
+) -> None:  # fmt: skip
+    """Write a fit of a policy of small and large for a memory of the present size; `transfer`: a matrix in rows."""
+    async with world.owner.transaction():
+        await world.owner.execute(f"select router_internal._enter({tenant})")
+        await world.owner.execute("delete from router.fits where policy_id = $1", policy)
+        await world.owner.execute(
+            "insert into router.fits (tenant_id, policy_id, space_id, fitted_at, memories, rows, pairs, models, k, tau,"
+            " n0, guess, transfer) select $1, $2, $3, now(), memories, 1, 1, $4, $5, $6, $7, $8, $9"
+            " from router.memory_counts where tenant_id = $1 and space_id = $3",
+            tenant, policy, world.space, sorted([world.small, world.large]), k, tau, n0, guess, transfer,
+        )  # fmt: skip
