@@ -30,6 +30,7 @@ COUNTED = {
     "reindex": "replaced memories",
     "expire_conversations": "conversations",
     "expire_reservations": "reservations",
+    "fit": "policies",
 }
 
 Outcome = Literal["done", "busy", "due", "failed"]
@@ -150,6 +151,8 @@ async def _run(db: Database, job: Job) -> int:
             return await _expire_conversations(db)
         case Job(name="expire_reservations", tenant_id=tenant_id) if tenant_id is not None:
             return await stored_maintenance.expire_reservations(db, tenant_id)
+        case Job(name="fit", tenant_id=tenant_id) if tenant_id is not None:
+            return await stored_maintenance.fit(db, tenant_id)
         case Job(name="sweep" | "shrink" | "graduate", tenant_id=tenant_id, space_id=space_id):
             assert tenant_id is not None
             assert space_id is not None

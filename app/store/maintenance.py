@@ -95,6 +95,11 @@ async def expire_reservations(db: Database, tenant_id: int) -> int:
     return int(await _call(db, "select router.expire_reservations($1)", tenant_id))
 
 
+async def fit(db: Database, tenant_id: int) -> int:
+    """Fit the policies of a tenant whose fit is missing or stale; return how many. Raises `Busy`."""
+    return int(await _call(db, "select router.fit_due($1)", tenant_id))
+
+
 async def settle_churn(db: Database, tenant_id: int, space_id: int, churn: int) -> bool:
     """Subtract `churn` from a space's count of replaced memories; False if another session did. Owner only."""
     return bool(await _call(db, "select router.settle_churn($1, $2, $3)", tenant_id, space_id, churn))

@@ -32,12 +32,14 @@ def upgrade() -> None:
     install("expire_conversations", 1, to=APP)
     install("expire_reservations", 1, to=APP)
     install("settle_churn", 1)
+    install("_fits_due", 1, to=APP)
+    install("fit_due", 1, to=APP)
     install("chores", 1, to=APP)
 
 
 def downgrade() -> None:
     drop(
-        "chores", "settle_churn", "expire_reservations", "expire_conversations", "drop_day", "sweep", "shrink",
+        "chores", "fit_due", "_fits_due", "settle_churn", "expire_reservations", "expire_conversations", "drop_day", "sweep", "shrink",
         "graduate", "_attach_partition", "_catch_up", "_build_partition", "_index_partition", "_begin_move",
     )  # fmt: skip
     execute("""

@@ -5,7 +5,8 @@ begin atomic
     with total as materialized (
         select
             coalesce(sum(e.support) filter (where e.prior is not null), 0)
-            + (p_context).ease * greatest(sum(e.known)::double precision / nullif(p_context.memories, 0), 1) as support
+            + (p_context).ease
+            * greatest(sum(e.known)::double precision / nullif((p_context).memories, 0), 1) as support
         from unnest(p_estimates) as e
     )
     select array_agg(

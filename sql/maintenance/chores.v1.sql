@@ -80,6 +80,11 @@ begin atomic
                 select from pg_catalog.pg_locks as k
                 where k.relation = l.oid and k.mode = 'ShareUpdateExclusiveLock' and k.granted
             )
+        union all
+        select 8, 'fit', d.tenant_id, t.name, null, null, max(d.memories), count(*)::int
+        from router_internal._fits_due() as d
+        inner join router.tenants as t on t.tenant_id = d.tenant_id
+        group by d.tenant_id, t.name
     )
     select d.chore, d.tenant_id, d.tenant, d.space_id, d.day, d.amount, d.churn
     from due as d
@@ -89,7 +94,7 @@ end;
 
 comment on function router.chores is
 'List the maintenance jobs that are due now, in order.
-Jobs: open_day, drop_day, expire_conversations, expire_reservations, sweep, shrink, graduate and reindex; each is a
-function of that name (open_day: _open_day), except reindex, a statement for the owner. amount: memories, decisions or
-reservations concerned; churn: memories replaced. A tenant''s space graduates at p_graduate_at memories and shrinks
+Jobs: open_day, drop_day, expire_conversations, expire_reservations, sweep, shrink, graduate, reindex and fit; each
+is a function of that name (open_day: _open_day, fit: fit_due), except reindex, a statement for the owner. amount:
+memories, decisions or reservations concerned; churn: memories replaced, of fit the policies. A tenant''s space graduates at p_graduate_at memories and shrinks
 below half as many; an index is rebuilt when a fifth was replaced. Runs as its owner, to compare all tenants'' counts.';

@@ -20,11 +20,14 @@ begin
     )
     select coalesce(array_agg(memory_id), '{}'), count(distinct (prompt_hash, source)) into v_gone, v_prompts from gone;
     delete from router.memories where tenant_id = p_tenant and memory_id = any(v_gone);
+    if p_all then
+        delete from router.fits as f where f.tenant_id = p_tenant;
+    end if;
     return v_prompts;
 end;
 $$;
 
 comment on function router.forget is
-'Delete these memories of a tenant, or all of them if p_all, together with their copies in other spaces.
+'Delete these memories of a tenant, or all of them and its fits if p_all, with their copies in other spaces.
 Returns how many there were, without the copies. p_memories NULL deletes nothing, so that a query without results is
 harmless.';
