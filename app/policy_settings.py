@@ -95,7 +95,7 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
         ),
         PolicySetting(
             "ease", float, 2,
-            "weight of an average prompt in how easy a prompt is by all candidates' labels, in neighbours; inf ignores it",
+            "weight of an average prompt in the ease of a prompt by all candidates' labels, in neighbours; inf: none",
             low=1e-4, high=float("inf"),
         ),
         PolicySetting(
@@ -107,7 +107,7 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
         ),
         PolicySetting(
             "guess_task", str, "fit",
-            "whether a request without a tag gets the task of its neighbours; fit: where leave-one-out finds that it helps",
+            "whether a request without a tag gets its neighbours' task; fit: where leave-one-out finds that it helps",
             choices=("fit", "never", "always"),
         ),
     )

@@ -23,7 +23,8 @@ NONE = 0
 _LEARNED = """
     select from router.decide(
         0, 0, $1, $2, null, 100, 0::smallint, p_context => row(
-            'knn', 'conversation', 0, 0.5, 0, 0, 100, 0.2, 2, 2, 0.3, 0, null, 0, 1000, 0, 100, null
+            'knn', 'conversation', 0, 0.5, 0, 0, 100, 0.2, 20, 20, 0.3, 0, null, 0, 1000, 0, 100, 2, 2, 20, 2, 0.5,
+            false, null, null, null
         )::router.context
     )
 """

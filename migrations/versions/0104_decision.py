@@ -198,9 +198,9 @@ def upgrade() -> None:
     install("_context", 1, to=BOTH)
     install("_nearest", 1, to=BOTH)
     install("_with_task_and_base", 1, to=BOTH)
-    install("_with_lengths", 1, to=BOTH)
     install("_guessed_tasks", 1, to=BOTH)
-    install("_with_quality", 1, to=BOTH)
+    install("_borrowed", 1, to=BOTH)
+    install("_estimated", 1, to=BOTH)
     install("_estimates", 1, to=BOTH)
     install("_conversation", 1, to=BOTH)
     install("_sort_keys", 1, to=BOTH)
@@ -213,6 +213,7 @@ def upgrade() -> None:
     install("_candidates", 1, to=BOTH)
     install("_alphas", 1, to=BOTH)
     install("_rule", 1, to=BOTH)
+    install("_with_weights", 1, to=BOTH)
     install("_setup", 1, to=BOTH)
     install("_trial", 1, to=BOTH)
     install("_trials", 1, to=BOTH)
@@ -240,8 +241,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     drop(
         "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "fit", "_best_settings", "_utility", "_antitonic_fit",
-        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_rule", "_alphas",
-        "_candidates", "explain", "evidence", "_influence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_with_quality", "_guessed_tasks", "_with_lengths",
+        "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_with_weights", "_rule", "_alphas",
+        "_candidates", "explain", "evidence", "_influence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_estimated", "_borrowed", "_guessed_tasks",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",
         "_mean", "_prior", "_add_known",
     )  # fmt: skip

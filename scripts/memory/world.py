@@ -37,9 +37,10 @@ RECOUNT = """
     select
         m.tenant_id, m.space_id, 0, l.model_id,
         count(l.quality), sum(l.quality::float8),
-        count(l.quality) filter (where cardinality(array_remove(m.quality, null)) > 1),
-        coalesce(sum(l.quality::float8) filter (where cardinality(array_remove(m.quality, null)) > 1), 0), count(l.tokens), sum(l.tokens::float8)
+        count(l.quality) filter (where p.many), coalesce(sum(l.quality::float8) filter (where p.many), 0),
+        count(l.tokens), sum(l.tokens::float8)
     from router.memories as m
+    cross join lateral (select cardinality(array_remove(m.quality, null)) > 1 as many) as p
     cross join unnest(m.quality, m.completion_tokens) with ordinality as l (quality, tokens, model_id)
     where l.quality is not null
     group by m.tenant_id, m.space_id, l.model_id;

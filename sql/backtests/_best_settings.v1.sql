@@ -23,7 +23,7 @@ declare
     v_turn record;
     -- Two for each setting.
     v_fits router_internal.fit[];
-    v_rule router_internal.rule := p_rule;
+    v_rule router_internal.rule;
     v_trials router_internal.trial[];
 begin
     setting := 1;
@@ -46,8 +46,7 @@ begin
             from unnest(array[1, 2, 5, 10, 20, 40]) as u (value)
             where v_step = 3 and v_tasked
         loop
-            v_rule.n0 := v_turn.n0;
-            v_rule.n0_task := v_turn.n0_task;
+            v_rule := router_internal._with_weights(p_rule, v_turn.n0, v_turn.n0_task);
             v_trials := array(select t from unnest(p_trials) as t where t.setting = v_turn.setting);
             if v_step = 1 then
                 v_fits := v_fits || router_internal._cross_fits(v_trials, v_rule, cardinality(p_input));

@@ -6,13 +6,11 @@ as $$
 declare
     -- Rows that compare models; with fewer, single labels choose n0 and nothing else is fitted.
     c_pairs constant int := 50;
-    v_fit router_internal.fit;
+    v_n0 double precision := p_rule.n0;
+    v_guess boolean := p_rule.guess_task = 'always';
     v_pairs int;
-    v_guess router_internal.fit;
-    v_tagged boolean;
+    v_fit router_internal.fit;
 begin
-    v_fit.n0 := p_rule.n0;
-    v_fit.guess := p_rule.guess_task = 'always';
     select count(*) filter (where e.known > 1) / p_size into v_pairs
     from router_internal._expected(p_trials, p_rule, (p_rule.n0, false, null, null)::router_internal.fit, false) as e;
     if p_rule.fit_n0 then
@@ -45,28 +43,28 @@ begin
             case when v_pairs < c_pairs then (select max(c.place) from compared as c where c.as_good)
                 else (select b.place from best as b)
             end
-        ], p_rule.n0) into v_fit.n0;
+        ], p_rule.n0) into v_n0;
     end if;
     if v_pairs < c_pairs then
-        return v_fit;
+        return (v_n0, v_guess, null, null)::router_internal.fit;
     end if;
     if p_rule.guess_task = 'fit' and exists (select from unnest(p_trials) as t where t.guessed is not null) then
-        v_guess := (v_fit.n0, true, null, null)::router_internal.fit;
-        select sum(s.error) filter (where s.guess) < sum(s.error) filter (where not s.guess) into v_fit.guess
+        select sum(s.error) filter (where s.guess) < sum(s.error) filter (where not s.guess) into v_guess
         from (
             select u.guess, sum(u.error * u.error) - sum(u.error) * sum(u.error) / count(*) as error
             from (
-                select f.guess, e.row_number,
+                select g.guess, e.row_number,
                     e.quality - e.prior - e.ease - (e.excess - e.ease * e.support) / (e.support + e.n0) as error
-                from unnest(array[v_fit, v_guess]) as f
+                from unnest(array[false, true]) as g (guess)
                 cross join lateral router_internal._expected(
-                    p_trials, p_rule, (f.n0, f.guess, null, null)::router_internal.fit, false
+                    p_trials, p_rule, (v_n0, g.guess, null, null)::router_internal.fit, false
                 ) as e
                 where e.quality is not null and e.prior is not null and e.known > 1
             ) as u
             group by u.guess, u.row_number
         ) as s;
     end if;
+    v_fit := (v_n0, v_guess, null, null)::router_internal.fit;
     if p_rule.share > 0 then
         v_fit := router_internal._fit_transfer(p_trials, p_rule, v_fit, p_size, p_until);
     end if;

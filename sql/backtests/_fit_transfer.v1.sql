@@ -5,7 +5,6 @@ create function router_internal._fit_transfer(
 language plpgsql stable
 as $$
 declare
-    v_fit router_internal.fit := p_fit;
     v_rows router_internal.evidence[];
     -- One system of equations for all models, or where labels are missing one for each.
     v_systems int;
@@ -20,6 +19,8 @@ declare
     v_sum double precision;
     v_error double precision;
     v_least double precision;
+    v_best double precision;
+    v_found double precision[];
 begin
     select
         array_agg((r.row_number, r.evidence, r.residual)::router_internal.evidence),
@@ -53,13 +54,11 @@ begin
     ) as s;
     -- A model without any label would have no sums of squares.
     if cardinality(v_squares) < v_systems * p_size * p_size or 2 > any(v_counts) then
-        return v_fit;
+        return p_fit;
     end if;
     foreach v_lambda in array array[0.1, 0.3, 1, 3, 10, 30, 100, 1e9] loop
         if clock_timestamp() > p_until then
-            v_fit.lambda := null;
-            v_fit.transfer := null;
-            return v_fit;
+            return p_fit;
         end if;
         v_inverses := '{}';
         for s in 0..v_systems - 1 loop
@@ -112,11 +111,11 @@ begin
         ) as e;
         if v_least is null or v_error < v_least then
             v_least := v_error;
-            v_fit.lambda := v_lambda;
-            v_fit.transfer := v_transfer;
+            v_best := v_lambda;
+            v_found := v_transfer;
         end if;
     end loop;
-    return v_fit;
+    return (p_fit.n0, p_fit.guess, v_best, v_found)::router_internal.fit;
 end;
 $$;
 

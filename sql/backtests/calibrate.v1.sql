@@ -79,8 +79,8 @@ begin
         ) as t
     );
     v_rule := v_setup.rule;
-    n0 := v_rule.n0;
-    n0_task := v_rule.n0_task;
+    n0 := (v_setup.rule).n0;
+    n0_task := (v_setup.rule).n0_task;
     tuned := false;
     if p_tune then
         select * into v_tuned
@@ -96,8 +96,7 @@ begin
             tuned := true;
         end if;
     end if;
-    v_rule.n0 := n0;
-    v_rule.n0_task := n0_task;
+    v_rule := router_internal._with_weights(v_setup.rule, n0, n0_task);
     k := v_k[v_setting];
     tau := v_tau[v_setting];
     v_trials := array(

@@ -1,6 +1,5 @@
 create function router_internal._guessed_tasks(
-    p_tenant int, p_space smallint, p_candidates router.candidate[], p_n1 double precision,
-    p_near router_internal.neighbour[]
+    p_tenant int, p_space smallint, p_models smallint[], p_n1 double precision, p_near router_internal.neighbour[]
 ) returns router_internal.guess[]
 language sql stable
 begin atomic
@@ -23,7 +22,7 @@ begin atomic
         group by k.model_id
     )
     select array_agg((coalesce(o.share, 0), coalesce(o.quality, 0))::router_internal.guess order by c.ordinality)
-    from unnest(p_candidates) with ordinality as c
+    from unnest(p_models) with ordinality as c (model_id, ordinality)
     left join told as o on o.model_id = c.model_id;
 end;
 

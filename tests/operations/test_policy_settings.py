@@ -33,9 +33,7 @@ async def test_the_sql_type_has_the_settings_in_the_order_of_the_table(world: Wo
         "select attname, format_type(atttypid, atttypmod) as type from pg_attribute"
         " where attrelid = 'router.policy_settings'::regclass order by attnum"
     )
-    assert [tuple(row) for row in rows] == [
-        (setting.name, sql_type(setting)) for setting in POLICY_SETTINGS.values()
-    ]
+    assert [tuple(row) for row in rows] == [(setting.name, sql_type(setting)) for setting in POLICY_SETTINGS.values()]
 
 
 async def test_the_columns_have_the_types_and_defaults_of_the_table(world: World) -> None:

@@ -101,7 +101,16 @@ async def test_estimates_are_the_formula(world: World, seed: int) -> None:
             expected = twin.estimates(asked, task, tokens, current, cached)
             assert {row["model_id"] for row in rows} == set(prices)
             for row in rows:
-                for column in ("quality", "labels", "confidence", "completion_tokens", "cost_usd", "score", "prior", "mean"):
+                for column in (
+                    "quality",
+                    "labels",
+                    "confidence",
+                    "completion_tokens",
+                    "cost_usd",
+                    "score",
+                    "prior",
+                    "mean",
+                ):
                     want = expected[row["model_id"]][column]
                     assert row[column] == (want if want is None else pytest.approx(want, rel=1e-5, abs=1e-5)), column
                 assert row["cost_usd"] == pytest.approx(expected[row["model_id"]]["cost_usd"], rel=1e-5)

@@ -117,7 +117,8 @@ async def test_the_ridge_is_the_textbooks(world: World) -> None:
             trials as (
                 select array_agg(t) as found from setup as s
                 cross join lateral router_internal._trials(
-                    $1, $3, s.models, s.ledger_tokens, array[s.k], array[s.tau], s.rule, null, 0, 0, 1000, 60, 0, 0, false
+                    $1, $3, s.models, s.ledger_tokens, array[s.k], array[s.tau], s.rule, null, 0, 0,
+                    1000, 60, 0, 0, false
                 ) as t
             )
             select e.row_number, e.model, e.evidence, e.quality - e.prior as residual

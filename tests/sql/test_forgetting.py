@@ -111,7 +111,7 @@ async def test_a_deleted_tenant_leaves_nothing(world: World) -> None:
             " and a.attname = 'tenant_id' order by 1"
         )
     ]
-    assert len(tables) == 21
+    assert len(tables) == 22
     for table in tables:
         assert await world.owner.fetchval(f"select count(*) from {table} where tenant_id = $1", tenant) > 0, table
     assert await world.owner.fetchval("select router.delete_tenant($1)", tenant)

@@ -13,18 +13,20 @@ from tests.support.tenancy import FUNCTIONS, READER, inhabit
 
 #: Helpers of backtest and savings, which either role may call.
 WORTH = {
-    "_alphas", "_blend", "_candidates", "_choices", "_curve", "_ledger_summary", "_outcomes", "_prior", "_setup",
-    "_static_blend", "_trial", "_trials", "_verdict", "backtest", "savings",
+    "_alphas", "_blend", "_candidates", "_choices", "_cross_fits", "_curve", "_expected", "_fit", "_fit_transfer",
+    "_inverse", "_ledger_summary", "_mean", "_outcomes", "_prior", "_rule", "_setup", "_static_blend", "_trial", "_trials", "_verdict", "_with_weights", "backtest", "savings",
 }  # fmt: skip
 #: The policies of a tenant and their history, which either role may read.
 HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_changes"}
 #: What the app calls to calibrate, and to undo it.
 CALIBRATION = {
-    "_antitonic_fit", "_best_settings", "_log_policy_change", "_utility", "calibrate", "undo_policy_change",
+    "_antitonic_fit", "_best_settings", "_fits_due", "_log_policy_change", "_utility", "calibrate", "fit", "fit_due",
+    "undo_policy_change",
 }  # fmt: skip
 #: Helpers of a decision.
 PARTS = {
-    "_context", "_conversation", "_estimates", "_nearest", "_sort_keys", "_with_lengths", "_with_task_and_base",
+    "_borrowed", "_context", "_conversation", "_estimated", "_estimates", "_guessed_tasks", "_influence", "_nearest",
+    "_sort_keys", "_with_task_and_base",
     "decide_many",
 }  # fmt: skip
 # Functions that the roles may call; all others are the owner's. `_count_memories` and `_notify_change` are triggers.

@@ -63,7 +63,7 @@ async def test_a_memory_that_is_shared_no_more_leaves_its_leaners_cold(world: Wo
 async def test_a_shared_neighbour_weighs_base_weight_over_base_weight_and_own_memories(world: World) -> None:
     base = await shared(world, Taught("p", {world.small: 1.0, world.large: 0.5}, embedding=direction(0)))
     tenant = await leaning(world, base)
-    policy = await world.policy(tenant, base_weight=6, n0=2, n1=5, tau=0.2)
+    policy = await world.policy(tenant, base_weight=6, n0=2, n2=5, tau=0.2, ease=math.inf)
     await world.teach(
         tenant,
         Taught("p", {world.small: 0.0, world.large: 0.5}, embedding=direction(0)),

@@ -15,7 +15,7 @@ from tests.support.sql_world import Taught
 
 @dataclass(frozen=True)
 class Fit:
-    """A row of router.fits: `transfer[i][j]` is what the evidence of `models[i]` adds to `models[j]`; None: no matrix."""
+    """A row of router.fits: `transfer[i][j]` is what the evidence of `models[i]` adds to `models[j]`; None: none."""
 
     n0: float
     guess: bool
