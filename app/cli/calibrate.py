@@ -1,10 +1,11 @@
-"""`pgrouter calibrate` and `pgrouter savings`: a target for the quality kept, and the result in the ledger."""
+"""`pgrouter calibrate` and `pgrouter savings`: a goal for the quality kept, and the result in the ledger."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from math import floor
 from typing import Annotated, Any
@@ -13,25 +14,66 @@ import typer
 
 from ..errors import BadRequest
 from ..memory.backtest import saved, shares_of
+from ..memory.goal import Goal
 from ..operations.timespans import since as past_time
 from ..store import backtests as stored_backtests
 from ..store import policies as stored_policies
 from ..store.database import Database
-from .backtest import ConfidenceOption, PolicyOption, SampleOption, SecondsOption, policy_of, space_of
-from .common import AsJson, note, show_json, tenant_of, with_database
+from .backtest import PolicyOption, SampleOption, SecondsOption, policy_of, space_of
+from .common import AsJson, note, options, show_json, tenant_of, with_database
 from .report import percent
 from .table import aligned
 
 _SETTINGS = ("alpha", "k", "tau", "n0", "n0_task")
 
 
+def _share_from(low: float, high: float) -> Callable[[str], float]:
+    """Return the parser of an option: a share such as 0.05 or 5%, from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a share such as 0.05 or 5%.") from None
+        if not low <= value <= high:
+            raise typer.BadParameter(f"{text} is not in the range from {low:g} to {high:g}.")
+        return value
+
+    return parse
+
+
 def calibrate(
     tenant: Annotated[str, typer.Option(help="Tenant.")],
     target: Annotated[
-        float, typer.Option(min=0.01, max=2, help="Share of the default model's quality to keep, such as 0.98.")
-    ],
+        float | None,
+        typer.Option(
+            parser=_share_from(0.01, 2),
+            metavar="SHARE",
+            help="Share of the default model's quality to keep: 0.98 or 98%.",
+        ),
+    ] = None,
+    at_most: Annotated[
+        float | None,
+        typer.Option(
+            parser=_share_from(0.0001, 0.99),
+            metavar="SHARE",
+            help="Instead of a target: certify that at most this share of requests, such as 5%, is served worse "
+            "than by the default model.",
+        ),
+    ] = None,
+    by: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.99, help="With --at-most: quality by which a request must be lower to be worse. Default: 0."
+        ),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(min=0.001, max=0.5, help="With --at-most: 1 - confidence. Default: 0.1.")
+    ] = None,
     policy: PolicyOption = "auto",
-    confidence: ConfidenceOption = 0.9,
+    confidence: Annotated[
+        float | None, typer.Option(min=0.5, max=0.999, help="Confidence that the goal is kept. Default: 0.9.")
+    ] = None,
     sample: SampleOption = 2000,
     seconds: SecondsOption = 30,
     tune: Annotated[bool, typer.Option(help="Choice of k, tau, n0 and n0_task too, not only of alpha.")] = True,
@@ -40,9 +82,13 @@ def calibrate(
 ) -> None:
     """Set a policy to keep a share of the default model's quality at the least cost, measured on its own memory.
 
-    If the memory cannot support the target at that confidence, the command fails, prints the best reachable value and
-    changes nothing.
+    With --at-most it is certified on held-out memories that at most that share of requests is served worse than by the
+    default model. If the memory cannot support the target or the share at that confidence, the command fails, prints
+    the best reachable value and changes nothing.
     """
+
+    with options("target", "at_most", "by", "delta"):
+        goal = Goal.of(target, at_most, confidence=confidence, delta=delta, by=by)
 
     async def work(db: Database) -> tuple[int, Mapping[str, Any], Mapping[str, Any]]:
         row = await tenant_of(db, tenant)
@@ -58,8 +104,7 @@ def calibrate(
             row.tenant_id,
             before["policy_id"],
             space_id,
-            target=target,
-            confidence=confidence,
+            **asdict(goal),
             sample=sample,
             seconds=seconds,
             tune=tune,
@@ -73,7 +118,11 @@ def calibrate(
     tenant_id, before, after = with_database(work)
     shares = shares_of(after["models"], after["shares"])
     if as_json:
-        body = {name: value for name, value in after.items() if name not in ("models", "shares")}
+        body = {
+            "by" if name == "margin" else name: value
+            for name, value in after.items()
+            if name not in ("models", "shares")
+        }
         was = {name: before[name] for name in _SETTINGS}
         show_json({"tenant": tenant, "policy": policy, **body, "shares": shares, "before": was})
         return
@@ -124,6 +173,13 @@ def savings(
 
 def expected(row: Mapping[str, Any], default: str) -> str:
     """The expected result of a calibration, in a sentence."""
+    if row["at_most"] is not None:
+        margin = f" by more than {row['margin']:g}" if row["margin"] else ""
+        return (
+            f"At most {100 * row['at_most']:g}% of requests worse than {default}{margin} with "
+            f"{100 * row['confidence']:g}% confidence: measured {row['worse_share']:.1%} on {row['rows']} memories "
+            f"that chose no setting, at {percent(row['cost_ratio'])} of its cost."
+        )
     return (
         f"{_share(row['quality_ratio'])} of {default} at {percent(row['cost_ratio'])} of its cost, expected "
         f"(at least {_share(row['quality_ratio_low'])} with {row['confidence']:.0%} confidence; "

@@ -49,6 +49,7 @@ class RecordedChange(TypedDict):
     cause: Annotated[Literal["put", "calibrate", "undo"], Field(description="put: settings were given.")]
     undoes: Annotated[int | None, Field(description="The change that was undone.")]
     target: Annotated[float | None, Field(description="The target of a calibration.")]
+    at_most: Annotated[float | None, Field(description="The share that a calibration certified.")]
     confidence: Annotated[float | None, Field(description="The confidence of a calibration.")]
     before: Annotated[dict[str, Value] | None, Field(description="null: the policy was added.")]
     after: dict[str, Value]

@@ -42,6 +42,9 @@ class PolicySavings(TypedDict):
     saved_usd: float | None
     cost_ratio: Annotated[float | None, Field(description="`spent_usd` / `default_usd`.")]
     target: Annotated[float | None, Field(description="The quality target of the last calibration.")]
+    at_most: Annotated[float | None, Field(description="The share that the last calibration certified.")]
+    confidence: Annotated[float | None, Field(description="The confidence of the last calibration.")]
+    expected_worse_share: Annotated[float | None, Field(description="Worse requests, as the certificate measured.")]
     calibrated_at: datetime | None
     expected_cost_ratio: float | None
     expected_quality_ratio: float | None

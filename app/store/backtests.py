@@ -52,7 +52,9 @@ async def calibrate(
     policy_id: int,
     space_id: int,
     *,
-    target: float,
+    target: float | None,
+    at_most: float | None = None,
+    margin: float = 0.0,
     confidence: float,
     sample: int,
     seconds: float,
@@ -62,12 +64,14 @@ async def calibrate(
 ) -> Mapping[str, Any]:
     """Return the settings that keep `target` of the default model's quality at the lowest cost.
 
-    The result is the row of `router.calibrate`; with `write` the policy is changed. `by`: who changes it, a number is
-    that of a tenant's key. Raises `NotFound` for an unknown policy, `InsufficientMemory` for too few memories or too
-    high a target.
+    Or, instead of `target`, the cheapest settings certified to serve at most a share `at_most` of requests worse than
+    the default model, by more than `margin`. The result is the row of `router.calibrate`; with `write` the policy is
+    changed. `by`: who changes it, a number is that of a tenant's key. Raises `NotFound` for an unknown policy,
+    `InsufficientMemory` for too few memories, too high a target or too small a share.
     """
     rows = await db.fetch(
-        "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9, p_by => $10, p_key => $11)",
+        "select * from router.calibrate($1, $2, $3, $4, $5, $6, $7, $8, $9, p_by => $10, p_key => $11, "
+        "p_at_most => $12, p_margin => $13)",
         tenant_id,
         policy_id,
         space_id,
@@ -78,6 +82,8 @@ async def calibrate(
         tune,
         write,
         *changed_by(by),
+        at_most,
+        margin,
         timeout=seconds + SLACK,
     )
     row: Mapping[str, Any] = rows[0]

@@ -91,7 +91,7 @@ create table router.calibrations (
     tenant_id int not null constraint calibrations_tenant_fkey references router.tenants on delete cascade,
     policy_id int not null,
     calibrated_at timestamptz not null,
-    target double precision not null constraint calibrations_target_check check (target > 0),
+    target double precision constraint calibrations_target_check check (target > 0),
     confidence double precision not null constraint calibrations_confidence_check check (confidence > 0 and confidence < 1),
     space_id smallint not null constraint calibrations_space_fkey references router.spaces,
     old_settings router.policy_settings not null,
@@ -110,6 +110,11 @@ create table router.calibrations (
     cost_ratio double precision,
     models smallint[] not null,
     shares double precision[] not null,
+    at_most double precision constraint calibrations_at_most_check check (at_most > 0 and at_most < 1),
+    margin double precision constraint calibrations_margin_check check (margin >= 0 and margin < 1),
+    worse_share double precision constraint calibrations_worse_share_check check (worse_share between 0 and 1),
+    constraint calibrations_kind_check
+        check (num_nonnulls(target, at_most) = 1 and num_nonnulls(at_most, margin, worse_share) in (0, 3)),
     constraint calibrations_pkey primary key (tenant_id, policy_id, calibrated_at),
     constraint calibrations_policy_fkey foreign key (tenant_id, policy_id)
         references router.policies (tenant_id, policy_id) on delete cascade
@@ -118,13 +123,13 @@ comment on table router.calibrations is 'Settings that calibrate chose for a pol
 comment on column router.calibrations.tenant_id is 'The tenant of the policy.';
 comment on column router.calibrations.policy_id is 'The policy.';
 comment on column router.calibrations.calibrated_at is 'When it was calibrated.';
-comment on column router.calibrations.target is 'Share of the default model''s quality to keep.';
-comment on column router.calibrations.confidence is 'Probability with which the target is kept.';
+comment on column router.calibrations.target is 'Share of the default model''s quality to keep; NULL: a certificate, which has at_most.';
+comment on column router.calibrations.confidence is 'Probability with which the target or at_most is kept.';
 comment on column router.calibrations.space_id is 'The embedding space of the memories used.';
 comment on column router.calibrations.old_settings is 'The settings before: alpha, k, tau, n0, n0_task; the others are NULL.';
 comment on column router.calibrations.new_settings is 'The settings that it wrote.';
 comment on column router.calibrations.tuned is 'Whether it chose k, tau, n0 and n0_task as well, because they were clearly better.';
-comment on column router.calibrations.trials is 'Memories that were decided for as if the memory did not hold them.';
+comment on column router.calibrations.trials is 'Memories that were decided for as if the memory did not hold them; of a certificate, those tested.';
 comment on column router.calibrations.memories is 'Memories in the space at that time.';
 comment on column router.calibrations.default_model is 'The policy''s default model at that time.';
 comment on column router.calibrations.quality is 'Expected mean quality, 0 to 1.';
@@ -137,6 +142,9 @@ comment on column router.calibrations.default_usd is 'The same with the default 
 comment on column router.calibrations.cost_ratio is 'cost_usd / default_usd; NULL: the default model costs nothing.';
 comment on column router.calibrations.models is 'The candidates.';
 comment on column router.calibrations.shares is 'Expected share of requests of each candidate.';
+comment on column router.calibrations.at_most is 'Largest share of requests served worse than by the default model, above 0 and below 1; NULL: a target.';
+comment on column router.calibrations.margin is 'A request is worse if its quality is lower by more than this, 0 to 1.';
+comment on column router.calibrations.worse_share is 'Share of the tested memories that were worse.';
 grant select on router.calibrations to router_app, router_reader;
 grant insert, delete on router.calibrations to router_app;
 """
@@ -230,8 +238,17 @@ def upgrade() -> None:
     install("_antitonic_fit", 1, to=APP)
     install("_utility", 1, to=APP)
     install("_best_settings", 1, to=APP)
+    install("_write_fit", 1, to=APP)
     install("fit", 1, to=APP)
+    install("_check_goal", 1, to=APP)
+    install("_binomial_cdf", 1, to=APP)
+    install("_binomial_bound", 1, to=APP)
+    install("_fixed_sequence", 1, to=APP)
+    install("_certified_alpha", 1, to=APP)
+    install("_copied_rows", 1, to=APP)
+    install("_write_calibration", 1, to=APP)
     install("calibrate", 1, to=APP)
+    install("_certificate", 1, to=BOTH)
     install("_ledger_summary", 1, to=BOTH)
     install("_verdict", 1, to=BOTH)
     install("savings", 1, to=BOTH)
@@ -240,7 +257,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop(
-        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "calibrate", "fit", "_best_settings", "_utility", "_antitonic_fit",
+        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "calibrate", "_write_calibration",
+        "_copied_rows", "_certified_alpha", "_fixed_sequence", "_binomial_bound", "_binomial_cdf", "_check_goal", "fit", "_write_fit",
+        "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_with_weights", "_rule", "_alphas",
         "_candidates", "explain", "evidence", "_influence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_estimated", "_borrowed", "_guessed_tasks",
         "_with_task_and_base", "_nearest", "_context", "_base_sums", "neighbours", "_search", "_scan", "_blend",

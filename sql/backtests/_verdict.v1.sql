@@ -10,7 +10,8 @@ create function router_internal._verdict(
     p_calibrated boolean,
     p_changed boolean,
     p_memories_then int,
-    p_memories_now int
+    p_memories_now int,
+    p_certificate text
 ) returns text
 language sql stable
 begin atomic
@@ -44,7 +45,11 @@ begin atomic
             format('%s%% of requests were %s', round(100 * p_declined_share), p_declined)
         end,
         case when p_failed > 0.05 * (p_requests + p_failed) then format('%s more failed', p_failed) end,
-        case when p_changed then 'the policy has been changed since it was calibrated' end,
+        case when not p_changed then p_certificate end,
+        case when p_changed then
+            'the policy has been changed since it was calibrated'
+            || case when p_certificate is not null then ' and is no longer certified' else '' end
+        end,
         case when p_calibrated and p_memories_now not between 0.67 * p_memories_then and 1.5 * p_memories_then then
             format('%s memories then, %s now: calibrate again', p_memories_then, p_memories_now)
         end
@@ -52,4 +57,5 @@ begin atomic
 end;
 
 comment on function router_internal._verdict is
-'Return the result of savings as a sentence: whether the cost is as expected, and likely causes if not.';
+'Return the result of savings as a sentence: whether the cost is as expected, and likely causes if not.
+p_certificate: what the calibration certified, if it did; it holds while the policy is not changed.';

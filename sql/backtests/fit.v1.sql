@@ -45,21 +45,12 @@ begin
         ) as t
     );
     v_fit := router_internal._fit(v_trials, v_rule, cardinality(v_models), v_until);
+    perform router_internal._write_fit(
+        p_tenant, p_policy, p_space, v_models, v_policy.k, v_policy.tau, v_trials, v_fit, v_memories, p_now
+    );
     return query
-    insert into router.fits as f (
-        tenant_id, policy_id, space_id, fitted_at, memories, rows, pairs, models, k, tau, n0, guess, lambda, transfer
-    )
-    select
-        p_tenant, p_policy, p_space, p_now, v_memories, count(*), count(*) filter (where r.known > 1), v_models,
-        v_policy.k, v_policy.tau, v_fit.n0, v_fit.guess, v_fit.lambda, v_fit.transfer
-    from (
-        select count(t.quality) as known from unnest(v_trials) as t group by t.row_number
-    ) as r
-    on conflict on constraint fits_pkey do update set
-        fitted_at = excluded.fitted_at, memories = excluded.memories, rows = excluded.rows, pairs = excluded.pairs,
-        models = excluded.models, k = excluded.k, tau = excluded.tau, n0 = excluded.n0, guess = excluded.guess,
-        lambda = excluded.lambda, transfer = excluded.transfer
-    returning f.*;
+    select f.* from router.fits as f
+    where f.tenant_id = p_tenant and f.policy_id = p_policy and f.space_id = p_space;
 end;
 $$;
 

@@ -5,7 +5,8 @@ create function router.savings(
     spent_usd double precision, default_usd double precision, saved_usd double precision, cost_ratio double precision,
     target double precision, calibrated_at timestamptz, expected_cost_ratio double precision,
     expected_quality_ratio double precision, expected_quality_ratio_low double precision, models text[],
-    shares double precision[], expected_shares double precision[], memories_then int, memories_now int, verdict text
+    shares double precision[], expected_shares double precision[], memories_then int, memories_now int, verdict text,
+    at_most double precision, confidence double precision, expected_worse_share double precision
 )
 language plpgsql stable
 as $$
@@ -28,15 +29,17 @@ begin
                 or (c.new_settings).n0 <> p.n0 or (c.new_settings).n0_task <> p.n0_task
                 or c.default_model <> p.default_model or p.backend <> 'knn'
                 or c.models <> array(select o.model_id from router_internal._candidates(p_tenant, p.policy_id) as o), false),
-            c.memories, n.memories
-        )
+            c.memories, n.memories, c.certificate
+        ),
+        c.at_most, c.confidence, c.worse_share
     from router.policies as p
     inner join router.models as d on d.model_id = p.default_model
     left join lateral (
-        select k.*
-        from router.calibrations as k
-        where k.tenant_id = p_tenant and k.policy_id = p.policy_id and k.calibrated_at <= p_until
-        order by k.calibrated_at desc
+        select o.*, router_internal._certificate(o, m.name) as certificate
+        from router.calibrations as o
+        inner join router.models as m on m.model_id = o.default_model
+        where o.tenant_id = p_tenant and o.policy_id = p.policy_id and o.calibrated_at <= p_until
+        order by o.calibrated_at desc
         limit 1
     ) as c on true
     cross join lateral (
@@ -69,5 +72,5 @@ comment on function router.savings is
 'Compare what each policy cost since its calibration, by the ledger, with what the calibration expected.
 p_since NULL: the last calibration, or 30 days before p_until if there is none. requests: those answered (status below
 400); learned: the share that the memory decided, including conversations that stayed with their model. USD columns
-count requests with known tokens and prices; default_usd: the same tokens at the default model''s prices. verdict: the
-result in a sentence. Raises RT002 for an unknown policy.';
+count requests with known tokens and prices; default_usd: the same tokens at the default model''s prices. at_most,
+confidence, expected_worse_share: of a certificate, the latter as measured. verdict: the result in a sentence. Raises RT002 for an unknown policy.';

@@ -3,7 +3,7 @@ create function router.list_policy_changes(
 ) returns table (
     change_id bigint, policy text, changed_at timestamptz, changed_by text, key_id int, cause text, undoes bigint,
     target double precision, confidence double precision, old_settings jsonb, new_settings jsonb, undoable boolean,
-    operator_only boolean
+    operator_only boolean, at_most double precision
 )
 language plpgsql stable
 as $$
@@ -17,7 +17,7 @@ begin
         ) end,
         (select jsonb_object_agg(n.key, n.value) from jsonb_each(c.new_settings) as n where n.key = any(f.names)),
         c.old_settings is not null and c.new_settings = s.state,
-        not f.names <@ array['alpha', 'k', 'tau', 'n0', 'n0_task']
+        not f.names <@ array['alpha', 'k', 'tau', 'n0', 'n0_task'], k.at_most
     from router.policy_changes as c
     inner join router.policies as p on p.tenant_id = c.tenant_id and p.policy_id = c.policy_id
     left join router.calibrations as k
@@ -35,6 +35,6 @@ $$;
 
 comment on function router.list_policy_changes is
 'List the changes of a tenant''s policies, the newest first, with the settings that differ before and after.
-old_settings NULL: the policy was added. target, confidence: of a calibration. undoable: the policy is still as this
+old_settings NULL: the policy was added. target or at_most, confidence: of a calibration. undoable: the policy is still as this
 change left it, so undo_policy_change needs no force. operator_only: more was changed than what calibrate chooses, so a
 tenant''s key may not undo it.';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -59,6 +60,45 @@ async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Pr
     assert "1.2" in told
     assert "the best supported target is" in told
     assert [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)] == before
+
+
+async def test_a_certificate_is_printed_with_what_was_measured(proxy: Proxy, run: Command) -> None:
+    await proxy.rank(lessons(400))
+    text = await said(run, "calibrate", "--tenant", "acme", "--at-most", "5%", "--delta", "0.2", "--by", "0.05")
+    assert re.match(
+        r"At most 5% of requests worse than strong by more than 0\.05 with 80% confidence: measured \d\.\d% on \d+ "
+        r"memories that chose no setting, at \d+% of its cost\.\nSet policy auto: alpha 0\.3 -> ",
+        text,
+    )
+    row = json.loads(await said(run, "calibrate", "--tenant", "acme", "--at-most", "0.05", "--dry-run", "--json"))
+    assert (row["at_most"], row["by"], row["confidence"], row["target"]) == (0.05, 0, 0.9, None)
+    assert row["worse_share"] < 0.05
+    text = " ".join((await said(run, "savings", "--tenant", "acme")).split())
+    assert "certified: at most 5% worse than strong by more than 0.05 with 80% confidence, measured " in text
+
+
+async def test_a_share_out_of_reach_is_refused_with_the_best_there_is(proxy: Proxy, run: Command) -> None:
+    await proxy.rank(lessons(200))
+    told = await complaint(run, "calibrate", "--tenant", "acme", "--at-most", "0.1%")
+    assert "at_most 0.001 is out of reach at confidence 0.9: the best supported share is 0.0" in told
+    assert "Teach more examples" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ((), "--target"),
+        (("--target", "98%", "--at-most", "5%"), "--at-most"),
+        (("--target", "98%", "--delta", "0.1"), "--delta"),
+        (("--target", "98%", "--by", "0.1"), "--by"),
+        (("--at-most", "5%", "--delta", "0.1", "--confidence", "0.9"), "--delta"),
+        (("--at-most", "some"), "'some' is not a share such as 0.05 or 5%"),
+        (("--at-most", "5"), "not in the range from 0.0001 to 0.99"),
+    ],
+)
+async def test_a_wrong_goal_is_named(proxy: Proxy, run: Command, options: tuple[str, ...], named: str) -> None:
+    result = await asyncio.to_thread(run, "calibrate", "--tenant", "acme", *options, code=2)
+    assert named in " ".join(result.stderr.replace("│", " ").split())
 
 
 async def test_savings_hold_the_expectation_against_the_ledger(proxy: Proxy, run: Command) -> None:

@@ -73,6 +73,57 @@ async def test_a_target_that_the_memory_does_not_support_changes_nothing(proxy: 
     assert len(await changes(proxy)) == 1
 
 
+async def test_a_certificate_is_applied_and_undone(proxy: Proxy) -> None:
+    await proxy.rank(lessons(200))
+    before = await settings(proxy)
+    wanted = {"at_most": 0.2, "delta": 0.05, "by": 0.1, "tune": False}
+    status, planned = await call(proxy, "calibrate", {**wanted, "dry_run": True})
+    assert (status, planned["target"], planned["at_most"], planned["by"]) == (200, None, 0.2, 0.1)
+    assert (planned["confidence"], planned["written"]) == (0.95, False)
+    assert planned["worse_share"] < 0.2
+    assert planned["rows"] == (planned["memories"] + 1) // 2
+    status, done = await call(proxy, "calibrate", wanted)
+    assert (status, done["after"]) == (200, planned["after"])
+    newest = (await changes(proxy))[0]
+    assert (newest["cause"], newest["at_most"], newest["target"]) == ("calibrate", 0.2, None)
+    status, saved = await call(proxy, "savings", post=False)
+    (row,) = saved["data"]
+    assert (row["at_most"], row["confidence"], row["target"]) == (0.2, 0.95, None)
+    assert row["expected_worse_share"] == done["worse_share"]
+    assert "certified: at most 20% worse than strong by more than 0.1 with 95% confidence" in row["verdict"]
+    status, _ = await call(proxy, f"policies/auto/changes/{newest['id']}/undo")
+    assert (status, await settings(proxy)) == (200, before)
+
+
+async def test_a_share_that_the_memory_does_not_support_changes_nothing(proxy: Proxy) -> None:
+    await proxy.rank(lessons(200))
+    before = await settings(proxy)
+    status, refused = await call(proxy, "calibrate", {"at_most": 0.001, "tune": False})
+    assert (status, refused["error"]["code"], refused["error"]["param"]) == (422, "unsupported_by_memory", "at_most")
+    assert "the best supported share is 0.0" in refused["error"]["message"]
+    assert "Teach more examples" in refused["error"]["message"]
+    assert await settings(proxy) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "target"),
+        ({"target": 0.9, "at_most": 0.05}, "at_most"),
+        ({"target": 0.9, "by": 0.1}, "by"),
+        ({"target": 0.9, "delta": 0.1}, "delta"),
+        ({"at_most": 0.05, "delta": 0.1, "confidence": 0.9}, "delta"),
+        ({"at_most": 0}, "at_most"),
+        ({"at_most": 5}, "at_most"),
+        ({"at_most": 0.05, "by": 1}, "by"),
+        ({"at_most": 0.05, "delta": 0}, "delta"),
+    ],
+)
+async def test_a_goal_that_is_missing_or_doubled_is_named(proxy: Proxy, body: Any, field: str) -> None:
+    status, refused = await call(proxy, "calibrate", body)
+    assert (status, refused["error"]["param"]) == (400, field)
+
+
 async def test_too_few_memories_are_named(proxy: Proxy) -> None:
     status, refused = await call(proxy, "calibrate", {"target": 0.9})
     assert status == 422

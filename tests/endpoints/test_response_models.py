@@ -73,6 +73,7 @@ async def _as_tenant(admin: Operator) -> None:
         await call("POST", "/v1/router/backtest", {"settings": {"n0": 3}, "seconds": 2})
         await call("GET", "/v1/router/policies")
         await call("POST", "/v1/router/calibrate", {"target": 0.9, "seconds": 2})
+        await call("POST", "/v1/router/calibrate", {"at_most": 0.9, "seconds": 2})
         changes = await call("GET", "/v1/router/policies/auto/changes")
         await call("POST", f"/v1/router/policies/auto/changes/{changes['data'][0]['id']}/undo")
         memories = await call("GET", "/v1/router/memories?limit=1")

@@ -16,7 +16,7 @@ WRITERS = {
     "drop_space", "expire_conversations", "expire_reservations", "fill_model", "fit", "fit_due", "forget", "graduate", "grant_tenant",
     "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record",
     "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn",
-    "shrink", "stage", "sweep", "switch_space", "undo_policy_change",
+    "shrink", "stage", "sweep", "switch_space", "undo_policy_change", "_write_calibration", "_write_fit",
 }  # fmt: skip
 # SECURITY DEFINER; sql/README.md has the reason of each.
 AS_OWNER = {
@@ -35,6 +35,7 @@ PLANS = {
     "_search": ["plan_cache_mode=force_custom_plan", "hnsw.iterative_scan=relaxed_order"],
     "_edges": ["plan_cache_mode=force_custom_plan"],
     "memory_nodes": ["plan_cache_mode=force_custom_plan"],
+    "_certified_alpha": ["enable_nestloop=off"],
     "_curve": ["enable_nestloop=off"],
     # Names in definitions are qualified by schemas that are not in the path.
     "_schema_facts": ["search_path=pg_catalog, pg_temp"],
@@ -81,8 +82,8 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
-        "_add_known", "_alphas", "_antitonic_fit", "_blend", "_borrowed", "_bucket_level", "_changed_settings", "_check_examples",
-        "_cost", "_estimated", "_explanation", "_inverse", "_mean", "_prior", "_refusal", "_scopes", "_static_blend",
+        "_add_known", "_alphas", "_antitonic_fit", "_binomial_bound", "_binomial_cdf", "_blend", "_borrowed", "_bucket_level", "_changed_settings", "_check_examples",
+        "_check_goal",        "_cost", "_estimated", "_explanation", "_fixed_sequence", "_inverse", "_mean", "_prior", "_refusal", "_scopes", "_static_blend",
         "_with_weights",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}

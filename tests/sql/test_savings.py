@@ -157,6 +157,22 @@ async def test_other_candidates_than_it_was_calibrated_with_are_a_change(world: 
     assert "the policy has been changed since it was calibrated" in (await savings(world, tenant))[0]["verdict"]
 
 
+async def test_the_verdict_has_the_certificate_as_long_as_it_holds(world: World) -> None:
+    tenant, policy = await specialists(world, 200)
+    row = await calibrate(world, tenant, policy, None, at_most=0.125, margin=0.05, confidence=0.95, tune=False)
+    await serve(world, tenant, policy, world.small, 100)
+    (found,) = await savings(world, tenant)
+    assert (found["at_most"], found["confidence"], found["target"]) == (0.125, 0.95, None)
+    assert found["expected_worse_share"] == row["worse_share"]
+    assert found["verdict"].endswith(
+        f"expected; certified: at most 12.5% worse than large by more than 0.05 with 95% confidence, "
+        f"measured {100 * row['worse_share']:g}% on 100 rows, at {round(100 * row['cost_ratio'])}% of its cost"
+    )
+    await world.policy(tenant, alpha=0.123)
+    (found,) = await savings(world, tenant)
+    assert found["verdict"].endswith("; the policy has been changed since it was calibrated and is no longer certified")
+
+
 async def test_what_was_free_when_it_was_calibrated_has_no_expectation(world: World) -> None:
     tenant, policy = await specialists(world, 40)
     for model in ("small", "large"):

@@ -47,7 +47,7 @@ async def specialists(world: World, many: int = 120, **chosen: Any) -> tuple[int
     return tenant, policy
 
 
-async def calibrate(world: World, tenant: int, policy: int, target: float, **arguments: Any) -> asyncpg.Record:
+async def calibrate(world: World, tenant: int, policy: int, target: float | None, **arguments: Any) -> asyncpg.Record:
     """Return the row of router.calibrate, called as the command line calls it."""
     given = {"now": START, **arguments}
     names = "".join(f", p_{name} => ${number}" for number, name in enumerate(given, 5))
