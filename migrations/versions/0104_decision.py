@@ -246,7 +246,7 @@ def upgrade() -> None:
     install("_fixed_sequence", 1, to=APP)
     install("_certified_alpha", 1, to=APP)
     install("_copied_rows", 1, to=APP)
-    install("_write_calibration", 1, to=APP)
+    install("_set_calibrated", 1, to=APP)
     install("calibrate", 1, to=APP)
     install("_certificate", 1, to=BOTH)
     install("_ledger_summary", 1, to=BOTH)
@@ -257,7 +257,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop(
-        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "calibrate", "_write_calibration",
+        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "calibrate", "_set_calibrated",
         "_copied_rows", "_certified_alpha", "_fixed_sequence", "_binomial_bound", "_binomial_cdf", "_check_goal", "fit", "_write_fit",
         "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_with_weights", "_rule", "_alphas",

@@ -53,7 +53,7 @@ declare
     v_certified record;
     v_copied int[];
     v_calibrating router_internal.trial[];
-    v_calibration router.calibrations;
+    v_settings router.policy_settings;
     v_sample int := p_sample;
     -- The rows that choose settings, and the seconds for them; a certificate is tested on other rows.
     v_first int := p_sample;
@@ -215,21 +215,25 @@ begin
     at_most := p_at_most;
     margin := case when p_at_most is not null then p_margin end;
     if p_write then
-        v_calibration := row(
+        v_settings := jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
+            'alpha', alpha, 'k', k, 'tau', tau, 'n0', n0, 'n0_task', n0_task
+        ));
+        perform router_internal._set_calibrated(p_tenant, p_policy, v_settings, p_now, p_by, p_key);
+        insert into router.calibrations (
+            tenant_id, policy_id, calibrated_at, target, confidence, space_id, old_settings, new_settings, tuned,
+            trials, memories, default_model, quality, quality_low, default_quality, quality_ratio, quality_ratio_low,
+            cost_usd, default_usd, cost_ratio, models, shares, at_most, margin, worse_share
+        ) values (
             p_tenant, p_policy, p_now, p_target, p_confidence, p_space,
             -- Set by name, because a policy has more settings than these.
             jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
                 'alpha', v_setup.alpha, 'k', v_setup.k, 'tau', v_setup.tau, 'n0', (v_setup.rule).n0,
                 'n0_task', (v_setup.rule).n0_task
             )),
-            jsonb_populate_record(null::router.policy_settings, jsonb_build_object(
-                'alpha', alpha, 'k', k, 'tau', tau, 'n0', n0, 'n0_task', n0_task
-            )),
-            tuned, "rows", memories, v_setup.models[v_setup.default_position], quality, quality_low, default_quality,
-            quality_ratio, quality_ratio_low, cost_usd, default_usd, cost_ratio, v_setup.models, shares, at_most,
-            margin, worse_share
+            v_settings, tuned, "rows", memories,
+            v_setup.models[v_setup.default_position], quality, quality_low, default_quality, quality_ratio,
+            quality_ratio_low, cost_usd, default_usd, cost_ratio, v_setup.models, shares, at_most, margin, worse_share
         );
-        perform router_internal._write_calibration(v_calibration, p_by, p_key);
         if p_at_most is not null and memories >= 200 then
             perform router_internal._write_fit(
                 p_tenant, p_policy, p_space, v_setup.models, k, tau, v_calibrating, v_fits[1], memories, p_now
@@ -243,7 +247,7 @@ end;
 $$;
 
 comment on function router.calibrate is
-'Choose the settings with which a policy keeps p_target of its default model''s quality, or p_at_most, at the least cost.
+'Choose the settings with which a policy keeps p_target of its default model''s quality, or p_at_most, at least cost.
 Chooses alpha, and with p_tune also k, tau, n0 and n0_task. p_target: the bootstrap bound of the quality ratio on
 p_sample held-out memories must exceed it at p_confidence. p_at_most instead: the cheapest alpha for which at most this
 share of requests is served worse than by the default model (by more than p_margin of quality), with probability

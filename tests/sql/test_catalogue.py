@@ -16,7 +16,7 @@ WRITERS = {
     "drop_space", "expire_conversations", "expire_reservations", "fill_model", "fit", "fit_due", "forget", "graduate", "grant_tenant",
     "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record",
     "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn",
-    "shrink", "stage", "sweep", "switch_space", "undo_policy_change", "_write_calibration", "_write_fit",
+    "shrink", "stage", "sweep", "switch_space", "undo_policy_change", "_set_calibrated", "_write_fit",
 }  # fmt: skip
 # SECURITY DEFINER; sql/README.md has the reason of each.
 AS_OWNER = {

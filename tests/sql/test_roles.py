@@ -21,7 +21,7 @@ HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_c
 #: What the app calls to calibrate, and to undo it.
 CALIBRATION = {
     "_antitonic_fit", "_best_settings", "_binomial_bound", "_fits_due", "fit", "fit_due", "_write_fit", "_binomial_cdf", "_certified_alpha", "_check_goal",
-    "_copied_rows", "_fixed_sequence", "_log_policy_change", "_utility", "_write_calibration", "calibrate",
+    "_copied_rows", "_fixed_sequence", "_log_policy_change", "_utility", "_set_calibrated", "calibrate",
     "undo_policy_change",
 }  # fmt: skip
 #: Helpers of a decision.

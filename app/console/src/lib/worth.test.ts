@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALPHAS, antitonicFit, blendAt, byCost, days, differences, supported } from "./worth";
+import { ALPHAS, antitonicFit, blendAt, byCost, days, differences, supported, supportedShare } from "./worth";
 
 function point(alpha: number, cost: number, low: number) {
   return {
@@ -56,6 +56,16 @@ describe("supported", () => {
   it("does not trust a bound that rises with alpha", () => {
     const lucky = [point(0, 1, 1), point(0.106493, 0.8, 0.9), point(0.220825, 0.5, 0.96)];
     expect(supported(lucky, 0.95).point?.alpha).toBe(0);
+  });
+});
+
+describe("supportedShare", () => {
+  it("is read from the error and rounded up to what the slider has", () => {
+    const error =
+      "at_most 0.01 is out of reach at confidence 0.9: the best supported share is 0.066, because 1 of 50";
+    expect(supportedShare(error, 0.005)).toBe(0.07);
+    expect(supportedShare("the best supported share is 0.065, because", 0.005)).toBe(0.065);
+    expect(supportedShare("too few memories", 0.005)).toBeNull();
   });
 });
 

@@ -56,6 +56,12 @@ export function supported<P extends Point>(curve: readonly P[], target: number):
   return { point: good[0]?.point ?? null, best: Math.max(0, ...kept.map((each) => each.low)) };
 }
 
+/** The best share of worse answers that an error of calibration names, rounded up to `step`; null: it names none. */
+export function supportedShare(message: string, step: number): number | null {
+  const found = /best supported share is ([\d.]*\d)/.exec(message);
+  return found === null ? null : Math.round(Math.ceil(Number(found[1]) / step - 1e-9) * step * 1e6) / 1e6;
+}
+
 /** Whether two points of a curve decide alike. */
 export function alike(one: Point, other: Point): boolean {
   return one.cost_usd === other.cost_usd && one.quality === other.quality;

@@ -9,7 +9,7 @@ import { ModelName } from "../../ui/model";
 import { ErrorNote, Skeleton } from "../../ui/states";
 import { toast } from "../../ui/toasts";
 import { Diff } from "./diff";
-import { asApiError, calibrate, type Wanted } from "./measure";
+import { asApiError, calibrate, type Goal, type Wanted } from "./measure";
 
 interface Props {
   wanted: Wanted;
@@ -36,7 +36,7 @@ export function Apply({ wanted, planned, onClose, onApplied, onChanged }: Props)
       const changed = differences(done.before, done.after);
       if (changed.length === 0) toast(`Policy ${wanted.policy} is set so already.`);
       else
-        toast(`Policy ${wanted.policy} now keeps ${percent(wanted.target, 1)}.`, {
+        toast(`Policy ${wanted.policy} now ${kept(wanted)}.`, {
           label: "Undo",
           run: () => void undoNewest(wanted.policy).then(onChanged),
         });
@@ -58,6 +58,13 @@ export function Apply({ wanted, planned, onClose, onApplied, onChanged }: Props)
               <p>The policy is set so already: nothing would change.</p>
             ) : (
               <Diff changes={differences(planned.before, planned.after)} />
+            )}
+            {planned.at_most !== null && (
+              <p>
+                Certified: at most {percent(planned.at_most, 1)} of answers worse than {planned.default_model}
+                's with {percent(planned.confidence)} confidence, measured {percent(planned.worse_share, 1)}{" "}
+                on {planned.rows} memories that chose no setting.
+              </p>
             )}
             <p>
               Expected: {percent(planned.quality_ratio, 1)} of {planned.default_model}'s quality (at least{" "}
@@ -94,6 +101,12 @@ export function Apply({ wanted, planned, onClose, onApplied, onChanged }: Props)
       </div>
     </Dialog>
   );
+}
+
+function kept(goal: Goal): string {
+  return "target" in goal
+    ? `keeps ${percent(goal.target, 1)}`
+    : `is certified: at most ${percent(goal.at_most, 1)} worse`;
 }
 
 /** Undo a change of a policy. */

@@ -37,6 +37,7 @@ function whatOf(change: RecordedChange): string {
   if (change.before === null) return "added";
   if (change.cause === "undo") return `undid change ${change.undoes ?? ""}`;
   if (change.cause === "put") return "set";
+  if (change.at_most !== null) return `certified: at most ${percent(change.at_most, 1)} worse`;
   return change.target === null ? "calibrated" : `calibrated to keep ${percent(change.target, 1)}`;
 }
 

@@ -77,12 +77,14 @@ function prefix(place: string): string {
   return place.slice(0, place.lastIndexOf(" ") + 1);
 }
 
-export interface Wanted {
+/** What a calibration is to keep: a share of the default model's quality, or a certified bound on worse answers. */
+export type Goal = { target: number } | { at_most: number };
+
+export type Wanted = Goal & {
   policy: string;
-  target: number;
   confidence: number;
   tune: boolean;
-}
+};
 
 /** Calibrate, or with `dryRun` only learn what would be set. */
 export function calibrate(wanted: Wanted, dryRun: boolean, signal: AbortSignal): Promise<Calibration> {

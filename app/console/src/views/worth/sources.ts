@@ -2,6 +2,7 @@
 import type { MemoryStatus } from "../../api/types";
 import { literal, tenantId } from "../../lib/sql";
 import { ALPHAS } from "../../lib/worth";
+import type { Goal } from "./measure";
 
 function policyId(status: MemoryStatus, policy: string): string {
   return `(select policy_id from router.list_policies(${tenantId(status.tenant)}) where name = ${literal(policy)})`;
@@ -29,16 +30,17 @@ export function backtestSql(
 export function calibrateSql(
   status: MemoryStatus,
   policy: string,
-  target: number,
+  goal: Goal,
   confidence: number,
   tune: boolean,
 ): string {
+  const certified = "at_most" in goal ? `, p_at_most => ${goal.at_most}` : "";
   return `-- p_write => true changes the policy.
 select * from router.calibrate(
   ${tenantId(status.tenant)},
   ${policyId(status, policy)},
   ${spaceId(status)},
-  ${target}, ${confidence}, p_tune => ${String(tune)}, p_write => false
+  ${"target" in goal ? goal.target : "null"}, ${confidence}, p_tune => ${String(tune)}, p_write => false${certified}
 );`;
 }
 

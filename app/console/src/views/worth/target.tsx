@@ -1,18 +1,18 @@
-/** A target for the quality kept: what it would cost at once, the server's word for it, and applying it. */
+/** A goal for the quality kept, a target or a certificate: what it would cost, the server's word for it, and applying it. */
 import { useEffect, useId, useState } from "preact/hooks";
 import type { ApiError } from "../../api/client";
 import { refresh, status } from "../../api/shared";
 import type { BacktestReport, Calibration, CurvePoint } from "../../api/types";
 import { percent } from "../../lib/format";
 import { curl } from "../../lib/sql";
-import { differences, supported } from "../../lib/worth";
-import { setQuery } from "../../location";
+import { differences, supported, supportedShare } from "../../lib/worth";
+import { place, setQuery } from "../../location";
 import { Panel } from "../../ui/panel";
 import { useShortcuts } from "../../ui/shortcuts";
 import { ErrorNote } from "../../ui/states";
 import { Apply } from "./apply";
 import { HISTORY } from "./history";
-import { asApiError, calibrate } from "./measure";
+import { asApiError, calibrate, type Goal } from "./measure";
 import { calibrateSql } from "./sources";
 
 interface Props {
@@ -28,6 +28,9 @@ interface Props {
   onMeasure: () => void;
 }
 
+/** The sliders: of a target, and of the share of answers that may be worse. */
+const TARGETS = { min: 0.5, max: 1.1, step: 0.005 };
+const SHARES = { min: 0.005, max: 0.3, step: 0.005 };
 /** Milliseconds without movement after which the server is asked. */
 const CALM = 350;
 
@@ -39,15 +42,22 @@ export function Target(props: Props) {
   const [error, setError] = useState<ApiError | null>(null);
   const [round, setRound] = useState(0);
   const [applying, setApplying] = useState(false);
+  const [atMost, setAtMost] = useState<number | null>(() => {
+    const given = Number(place.value.query.get("at_most") ?? NaN);
+    return given >= SHARES.min && given <= SHARES.max ? given : null;
+  });
+  const certifies = atMost !== null;
+  const goal: Goal = certifies ? { at_most: atMost } : { target };
   const guess = supported(report.curve, target);
+  const point = certifies ? null : guess.point;
 
-  useEffect(() => onPoint(guess.point), [guess.point]);
+  useEffect(() => onPoint(point), [point]);
   useEffect(() => {
     setPlanned(null);
     setError(null);
     const abort = new AbortController();
     const timer = setTimeout(() => {
-      calibrate({ policy, target, confidence, tune }, true, abort.signal)
+      calibrate({ policy, ...goal, confidence, tune }, true, abort.signal)
         .then((found) => {
           if (!abort.signal.aborted) setPlanned(found);
         })
@@ -60,7 +70,7 @@ export function Target(props: Props) {
       abort.abort();
     };
     // A new backtest of the same policy means that its memory or its settings have changed.
-  }, [policy, target, confidence, tune, round, report]);
+  }, [policy, target, atMost, confidence, tune, round, report]);
 
   useShortcuts([
     {
@@ -76,40 +86,72 @@ export function Target(props: Props) {
     },
   ]);
   const move = (value: number) => {
-    props.onTarget(value);
-    setQuery({ target: value });
+    if (certifies) {
+      setAtMost(value);
+      setQuery({ at_most: value });
+    } else {
+      props.onTarget(value);
+      setQuery({ target: value });
+    }
   };
-  const body = { policy, target, confidence, tune, dry_run: true };
+  const choose = (value: number | null) => {
+    setAtMost(value);
+    setQuery({ at_most: value });
+  };
+  const body = { policy, ...goal, confidence, tune, dry_run: true };
   // Rounded down, because the server measures the bound anew.
-  const best = Math.floor(guess.best * 200 + 1e-9) / 200;
+  const bestTarget = Math.floor(guess.best * 200 + 1e-9) / 200;
+  const best = certifies
+    ? error && supportedShare(error.message, SHARES.step)
+    : bestTarget >= TARGETS.min && bestTarget < target
+      ? bestTarget
+      : null;
+  const range = certifies ? SHARES : TARGETS;
+  const value = certifies ? atMost : target;
   return (
     <Panel
       title="Hold it to a target"
       kind="worth-target"
       curl={curl("/v1/router/calibrate", { json: body })}
-      sql={status.value ? calibrateSql(status.value, policy, target, confidence, tune) : undefined}
+      sql={status.value ? calibrateSql(status.value, policy, goal, confidence, tune) : undefined}
     >
       <div class="worth-slider">
         <label for={id}>
-          Keep at least <output for={id}>{percent(target, 1)}</output> of {report.references.default.model}'s
-          quality
+          {certifies ? "Certify that at most " : "Keep at least "}
+          <output for={id}>{percent(value, 1)}</output>
+          {certifies
+            ? ` of answers are worse than ${report.references.default.model ?? ""}'s`
+            : ` of ${report.references.default.model ?? ""}'s quality`}
         </label>
         <input
           id={id}
           type="range"
-          min={0.5}
-          max={1.1}
-          step={0.005}
-          value={target}
-          aria-valuetext={`${percent(target, 1)} of the default model's quality`}
+          {...range}
+          value={value}
+          aria-valuetext={
+            certifies
+              ? `${percent(value, 1)} of answers worse than the default model's`
+              : `${percent(value, 1)} of the default model's quality`
+          }
           onInput={(event) => move(event.currentTarget.valueAsNumber)}
         />
         <div class="worth-ends muted" aria-hidden="true">
-          <span>50%</span>
-          <span>110%</span>
+          <span>{percent(range.min, certifies ? 1 : 0)}</span>
+          <span>{percent(range.max)}</span>
         </div>
       </div>
       <div class="row">
+        <label class="row worth-choice">
+          hold it to
+          <select
+            class="worth-goal"
+            value={certifies ? "at_most" : "target"}
+            onChange={(event) => choose(event.currentTarget.value === "at_most" ? 0.05 : null)}
+          >
+            <option value="target">a share of the quality</option>
+            <option value="at_most">a share of worse answers, certified</option>
+          </select>
+        </label>
         <label class="row worth-choice">
           with a confidence of
           <select
@@ -136,7 +178,7 @@ export function Target(props: Props) {
         {error ? (
           <>
             <ErrorNote error={error} {...(error.status !== 422 && { retry: () => setRound((n) => n + 1) })} />
-            {error.status === 422 && best >= 0.5 && best < target && (
+            {error.status === 422 && best !== null && best <= range.max && (
               <p class="row">
                 Nothing was changed.
                 <button type="button" class="button small" onClick={() => move(best)}>
@@ -146,7 +188,7 @@ export function Target(props: Props) {
             )}
           </>
         ) : (
-          <Bound planned={planned} guess={guess.point} target={target} confidence={confidence} />
+          <Bound planned={planned} guess={point} goal={goal} confidence={confidence} />
         )}
       </div>
       <div class="row">
@@ -170,7 +212,7 @@ export function Target(props: Props) {
       </div>
       {applying && error === null && (
         <Apply
-          wanted={{ policy, target, confidence, tune }}
+          wanted={{ policy, ...goal, confidence, tune }}
           planned={planned}
           onClose={() => setApplying(false)}
           onApplied={() => {
@@ -188,13 +230,17 @@ export function Target(props: Props) {
 interface BoundProps {
   planned: Calibration | null;
   guess: CurvePoint | null;
-  target: number;
+  goal: Goal;
   confidence: number;
 }
 
 /** The bound in one sentence: from the curve at once, then as the server measured it. */
-function Bound({ planned, guess, target, confidence }: BoundProps) {
-  const keeps = `Keeps at least ${percent(target, 1)} with ${percent(confidence)} confidence: `;
+function Bound({ planned, guess, goal, confidence }: BoundProps) {
+  const promise =
+    "target" in goal
+      ? `Keeps at least ${percent(goal.target, 1)}`
+      : `At most ${percent(goal.at_most, 1)} worse`;
+  const keeps = `${promise} with ${percent(confidence)} confidence: `;
   if (planned !== null) {
     return (
       <p class="worth-bound" data-state="measured">
@@ -204,14 +250,19 @@ function Bound({ planned, guess, target, confidence }: BoundProps) {
         </strong>
         <span class="muted">
           {" "}
-          (expected {percent(planned.quality_ratio, 1)}, bound {percent(planned.quality_ratio_low, 1)})
+          {planned.worse_share === null
+            ? `(expected ${percent(planned.quality_ratio, 1)}, bound ${percent(planned.quality_ratio_low, 1)})`
+            : `(measured ${percent(planned.worse_share, 1)} on ${planned.rows} memories that chose no setting)`}
         </span>
       </p>
     );
   }
+  if ("at_most" in goal) return <p class="worth-bound muted">Testing on the memory …</p>;
   if (guess === null) {
     return (
-      <p class="worth-bound muted">No point of the curve keeps {percent(target, 1)}: asking the server …</p>
+      <p class="worth-bound muted">
+        No point of the curve keeps {percent(goal.target, 1)}: asking the server …
+      </p>
     );
   }
   return (
