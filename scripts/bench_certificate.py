@@ -131,7 +131,7 @@ async def measured(dsn: str, files: list[Path], prompts: int, draws: int, memory
 
 def _report(report: Report, name: str, share: float, tuned: bool, draws: list[Draw | None]) -> None:
     known = [draw for draw in draws if draw is not None]
-    params = {"set": name, "at most": share, "tuned": "yes" if tuned else "no"}
+    params: dict[str, str | float] = {"set": name, "at most": share, "tuned": "yes" if tuned else "no"}
     # Three standard errors above a share of 10%.
     broken = sum(draw.real > share for draw in known) / len(draws)
     most = 1 - CONFIDENCE + 3 * (0.09 / len(draws)) ** 0.5

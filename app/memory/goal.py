@@ -38,14 +38,14 @@ class Goal:
         `delta` is 1 - `confidence`; it and `by` belong to `at_most`.
         """
         if target is None and at_most is None:
-            raise BadRequest("target: give a target, or at_most for a certificate.", param="target")
+            raise BadRequest("Give a target, or at_most for a certificate.", param="target")
         if target is not None and at_most is not None:
-            raise BadRequest("at_most: give either target or at_most, not both.", param="at_most")
+            raise BadRequest("Give either target or at_most, not both.", param="at_most")
         for name, value in (("delta", delta), ("by", by)):
             if value is not None and at_most is None:
-                raise BadRequest(f"{name}: it belongs to at_most, not to a target.", param=name)
+                raise BadRequest(f"{name} belongs to at_most, not to a target.", param=name)
         if delta is not None:
             if confidence is not None:
-                raise BadRequest("delta: give either delta or confidence, which is 1 - delta.", param="delta")
+                raise BadRequest("Give either delta or confidence, which is 1 - delta.", param="delta")
             confidence = round(1 - delta, 12)
         return cls(target, at_most, by or 0.0, CONFIDENCE if confidence is None else confidence)
