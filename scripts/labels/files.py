@@ -9,8 +9,7 @@ A label set is a CSV file (NAME.csv or NAME.csv.gz), UTF-8, whose quoted fields 
     c:MODEL     cost of the request, USD (empty: unknown)
 
 BENCH_DATA names a folder of such files, or is `generated`: the demo's memory and two sets of known structure. If it is
-not set, `../shared/data` relative to the repository is used if it exists, else the generated sets. If a folder has all
-of `MEASURED`, the sets of the README's figures, only these are used."""
+not set, `../shared/data` relative to the repository is used if it exists, else the generated sets."""
 
 from __future__ import annotations
 
@@ -26,7 +25,6 @@ from scripts.labels import demo, generator
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT.parent / "shared" / "data"
 GENERATED = "generated"
-MEASURED = ("routellm.csv.gz", "llmrouter.csv.gz")
 
 
 def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
@@ -38,9 +36,6 @@ def label_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
     found = sorted([*folder.glob("*.csv"), *folder.glob("*.csv.gz")])
     if named and not found:
         raise SystemExit(f"BENCH_DATA={named}: there is no label set (*.csv, *.csv.gz) in this folder.")
-    measured = [folder / name for name in MEASURED]
-    if set(measured) <= set(found):
-        return measured
     return found or list(generated())
 
 

@@ -6,8 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: Baselines of every rule.
+#: Baselines of every rule. `BLEND`: of the models that are best in hindsight; `HONEST`: of those that the memory chose;
+#: `MEANS`: the decision by each model's mean in the memory.
 ORACLE, BLEND, CHEAP, STRONG, BEST = "oracle", "static blend", "always cheapest", "always default", "best single"
+HONEST, MEANS = "honest static blend", "memory means only"
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,7 @@ class Plan:
 
     `memory`: number of memories taught to Postgres, None: all. `checked`: decisions of each rule and memory that are
     compared with the twin's. `calibrated`: number of calibrated seeds; `targets`, `rows` and `seconds`: of each
-    calibration. `prompts`: of all sets together, None: all. `sizes`: labels of the learning curve. `grid`: whether to
-    find the best fixed setting in hindsight.
+    calibration. `prompts`: of all sets together, None: all. `sizes`: labels of the learning curve.
     """
 
     seeds: int
@@ -29,30 +30,36 @@ class Plan:
     seconds: float
     prompts: int | None
     sizes: tuple[int, ...]
-    grid: bool
 
 
 @dataclass
 class Deviation:
-    """The largest differences of the twin from the SQL: of quality and score, and of cost as a share of it.
+    """The largest differences of the twin from the SQL.
 
-    `choices` counts differing winners, `compared` decisions. `tied` ones are left out: the k-th and the next memory are
-    equally near, so that either may count. Winners whose scores differ by at most 1e-4 count as equal.
+    Winners whose scores differ by at most 1e-4 count as equal.
     """
 
     quality: float = 0.0
+    #: As a share of the cost.
     cost: float = 0.0
+    #: As a share of alpha, where that is above 1.
     score: float = 0.0
+    #: Differing winners, of the decisions compared.
     choices: int = 0
     compared: int = 0
+    #: Decisions left out because the last neighbour that counts and the next one are equally near.
     tied: int = 0
+    #: Of the matrix of a fit, and fits with another n0, guess or ridge, of those compared.
+    transfer: float = 0.0
+    other_fits: int = 0
+    fits: int = 0
 
     def add(self, other: Deviation) -> None:
         """Merge another deviation into this one."""
-        self.quality, self.cost = max(self.quality, other.quality), max(self.cost, other.cost)
-        self.score = max(self.score, other.score)
-        self.choices, self.compared = self.choices + other.choices, self.compared + other.compared
-        self.tied += other.tied
+        for name in ("quality", "cost", "score", "transfer"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in ("choices", "compared", "tied", "other_fits", "fits"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Key(NamedTuple):
@@ -69,7 +76,6 @@ class Cells:
     """Values by seed, None where there is none, and the deviations of the twin from the SQL."""
 
     values: defaultdict[Key, list[float | None]] = field(default_factory=lambda: defaultdict(list))
-    grids: dict[bool, list[list[float]]] = field(default_factory=lambda: {False: [], True: []})
     deviations: dict[str, Deviation] = field(default_factory=dict)
 
     def put(

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 
-import numpy as np
-
-from scripts.quality.cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Key
-from scripts.quality.rules import DEFAULT, PLAIN, RULES, SEARCHED, TUNED, grid
+from scripts.quality.cells import BEST, BLEND, CHEAP, HONEST, MEANS, ORACLE, STRONG, Cells, Key
+from scripts.quality.printing import plus_minus, print_table, sd
+from scripts.quality.rules import DEFAULT, EARLIER, PLAIN, RULES, TUNED
 from scripts.quality.shared_memory import LIKE, UNLIKE, WEIGHTS, named
 from scripts.quality.shared_memory import SIZES as LEANING
-from scripts.support.report import Baseline, Params, Report, Row, say
+from scripts.support.report import Baseline, Params, Report, Row
 
 #: Targets of the gain of default settings, points, by set: without and with tags.
 GAINS = {"routellm": {False: 3.0}, "llmrouter": {False: 4.5, True: 6.0}}
 #: Number of labels from which on the gain must not be negative.
 ENOUGH = 100
 #: Points of quality by which a calibrated target may be missed, and maximum difference of the twin from the SQL.
-MISS, APART = 1.0, 1e-4
+MISS, APART = 1.0, 1e-6
 #: Student's t, one-sided, 95%, by degrees of freedom.
 T = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13}
-REFERENCES = (ORACLE, BLEND, CHEAP, STRONG, BEST)
+REFERENCES = (ORACLE, BLEND, HONEST, MEANS, CHEAP, STRONG, BEST)
+#: Baselines that depend on the number of labels.
+LEARNED = (HONEST, MEANS)
 #: Columns of the first table: metric, unit, factor, digits.
 COLUMNS = (
     ("gain", "points", 1, 2), ("AIQ", "", 1, 4), ("APGR", "", 1, 3), ("APGR by cost", "", 1, 3),
@@ -71,12 +72,13 @@ class Sheet:
                 line.append(self._cell(Key(metric, rule, tagged), unit, factor, digits))
             if any(line[1:]):
                 table.append(line)
-        _print(f"{self._title.set}: with all labels, mean ± sd over the seeds ({self._title.embedder})", table)
+        print_table(f"{self._title.set}: with all labels, mean ± sd over the seeds ({self._title.embedder})", table)
 
     def _learned(self) -> None:
         sizes = sorted({key.at for key in self._cells.values if key.metric == "gain" and key.at is not None})
         table = [["labels", *(f"{size:,.0f}" for size in sizes)]]
-        for rule, tagged in [(ORACLE, False), *((r.name, t) for t in (False, True) for r in (*RULES, SEARCHED))]:
+        rules = [(name, False) for name in (ORACLE, *LEARNED)]
+        for rule, tagged in [*rules, *((rule.name, tagged) for tagged in (False, True) for rule in RULES)]:
             line = [_name(rule, tagged)]
             for size in sizes:
                 target = 0.0 if rule == DEFAULT.name and size >= ENOUGH else None
@@ -84,7 +86,7 @@ class Sheet:
                 line.append(self._cell(key, "points", 1, 2, at_least=target, more={"labels": int(size)}))
             if any(line[1:]):
                 table.append(line)
-        _print(f"{self._title.set}: gain by number of labels, points over the static blend (0)", table)
+        print_table(f"{self._title.set}: gain by number of labels, points over the static blend (0)", table)
 
     def _leant(self) -> None:
         for metric in (LIKE, UNLIKE):
@@ -95,7 +97,7 @@ class Sheet:
                 if any(line[1:]):
                     table.append(line)
             if len(table) > 1:
-                _print(f"{self._title.set}: {metric}, by the weight of the shared memory", table)
+                print_table(f"{self._title.set}: {metric}, by the weight of the shared memory", table)
 
     def _saved(self) -> None:
         targets = sorted({key.at or 0.0 for key in self._cells.values if key.metric == "saved"})
@@ -122,51 +124,45 @@ class Sheet:
                 refused = values.count(None)
                 lines["refused"].append(f"{refused} of {len(values)}" if refused else "")
             table += [[f"{_name(rule, tagged)}: {name}", *line] for name, line in lines.items() if any(line)]
-        _print(f"{self._title.set}: alpha by router.calibrate, for a share of the default's quality", table)
+        print_table(f"{self._title.set}: alpha by router.calibrate, for a share of the default's quality", table)
 
     def _fixed(self) -> None:
-        """Compare auto-tuned settings with the best fixed ones: named ones, and those of the grid."""
-        table = [["auto-tuned less", "points", "not worse beyond noise"]]
+        """Compare auto-tuned settings with the best of the fixed ones, which is chosen in hindsight."""
+        table = [["auto-tuned less the best rule", "points", "not worse beyond noise"]]
         for tagged in (False, True):
             own = _real(self._cells.values.get(Key("gain", TUNED.name, tagged), []))
             if not own:
                 continue
             named = {
-                rule.name: _real(self._cells.values[Key("gain", rule.name, tagged and rule is DEFAULT)])
-                for rule in (DEFAULT, *PLAIN)
+                rule.name: _real(self._cells.values[Key("gain", rule.name, tagged and rule not in PLAIN)])
+                for rule in (DEFAULT, EARLIER, *PLAIN)
             }
             best = max(named, key=lambda name: statistics.fmean(named[name]))
-            others = [("best rule", best, named[best])]
-            if self._cells.grids[tagged]:
-                gains = np.array(self._cells.grids[tagged])
-                at = int(gains.mean(axis=0).argmax())
-                fixed = grid()[at]
-                described = f"k={fixed.k} tau={fixed.tau:g} n0={fixed.n0:g}"
-                others.append(("best of the grid", described, gains[:, at].tolist()))
-            for what, name, other in others:
-                # Not every seed is calibrated in a quick run, but the first ones are.
-                differences = [a - b for a, b in zip(own, other, strict=False)]
-                value, many = statistics.fmean(differences), len(differences)
-                holds = None if many < 2 else value + T.get(many - 1, 2.0) * _sd(differences) / sqrt(many) >= 0
-                params: Params = {"tags": _yes(tagged), "fixed": name, "seeds": many, "sd": _sd(differences)}
-                self._add(
-                    f"auto-tuned less the {what}", value, "points", params, None, None if holds is None else 0.0, holds
-                )
-                shown = {None: "", True: "yes", False: "NO"}[holds]
-                table.append([f"{what}{', tags' if tagged else ''}: {name}", _pm(differences, 1, 2), shown])
-        _print(f"{self._title.set}: auto-tuned and fixed settings (the best in hindsight)", table)
+            # Not every seed is calibrated in a quick run, but the first ones are.
+            differences = [a - b for a, b in zip(own, named[best], strict=False)]
+            value, many = statistics.fmean(differences), len(differences)
+            holds = None if many < 2 else value + T.get(many - 1, 2.0) * sd(differences) / sqrt(many) >= 0
+            params: Params = {"tags": _yes(tagged), "fixed": best, "seeds": many, "sd": sd(differences)}
+            target = None if holds is None else 0.0
+            self._add("auto-tuned less the best rule", value, "points", params, None, target, holds)
+            shown = {None: "", True: "yes", False: "NO"}[holds]
+            table.append([_name(best, tagged), plus_minus(differences, 1, 2), shown])
+        print_table(f"{self._title.set}: auto-tuned and fixed settings (the best in hindsight)", table)
 
     def _checked(self) -> None:
-        table = [["twin less SQL, at most", "quality", "score", "cost, of it", "other choices", "decisions", "tied"]]
+        names = "quality", "score", "cost, of it", "matrix", "other choices", "other fits"
+        table = [["twin less SQL, at most", *names, "decisions", "fits", "tied"]]
         for rule, found in self._cells.deviations.items():
-            params: Params = {"rule": rule, "decisions": found.compared, "tied, left out": found.tied}
-            apart = (("quality", found.quality, ""), ("score", found.score, ""), ("cost", found.cost, "of it"))
-            for name, value, unit in apart:
-                self._add(f"twin less SQL, {name}", value, unit, params, None, APART, value < APART)
-            self._add("twin's other choices", found.choices, "", params, None, 0.0, found.choices == 0)
-            counts = (found.choices, found.compared, found.tied)
-            table.append([rule, *(f"{value:.1e}" for _, value, _ in apart), *map(str, counts)])
-        _print(f"{self._title.set}: numpy twin and router.decide", table)
+            counts = (found.compared, found.fits, found.tied)
+            params: Params = {"rule": rule} | dict(zip(("decisions", "fits", "tied, left out"), counts, strict=True))
+            apart = (found.quality, found.score, found.cost, found.transfer)
+            for name, value in zip(names, apart, strict=False):
+                self._add(f"twin less SQL, {name}", value, "", params, None, APART, value < APART)
+            others = (found.choices, found.other_fits)
+            for name, many in zip(names[4:], others, strict=True):
+                self._add(f"twin's {name}", many, "", params, None, 0.0, many == 0)
+            table.append([rule, *(f"{value:.1e}" for value in apart), *map(str, (*others, *counts))])
+        print_table(f"{self._title.set}: numpy twin, router.decide and router.fit", table)
 
     def _cell(
         self,
@@ -186,11 +182,11 @@ class Sheet:
             return ""
         value = statistics.fmean(values)
         params: dict[str, str | int | float] = {"rule": key.rule, "tags": _yes(key.tagged), **(more or {})}
-        params |= {"seeds": len(values), "sd": _sd(values)}
+        params |= {"seeds": len(values), "sd": sd(values)}
         if key.rule not in REFERENCES:
             for name in REFERENCES:
                 beside = self._mean(
-                    Key(key.metric, name, False, None if key.metric == "gain" and name != ORACLE else key.at)
+                    Key(key.metric, name, False, key.at if key.metric != "gain" or name in (ORACLE, *LEARNED) else None)
                 )
                 if beside is not None and name != BLEND:
                     params[name] = factor * beside
@@ -203,7 +199,7 @@ class Sheet:
         elif at_most is not None:
             target, holds = at_most, value <= at_most
         self._add(key.metric, value, unit, params, baseline, target, holds)
-        return _pm(values, 1, digits) + {None: "", True: " ok", False: " NO"}[holds]
+        return plus_minus(values, 1, digits) + {None: "", True: " ok", False: " NO"}[holds]
 
     def _mean(self, key: Key) -> float | None:
         values = _real(self._cells.values.get(key, []))
@@ -227,26 +223,9 @@ def _real(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _sd(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def _pm(values: Sequence[float], factor: float, digits: int) -> str:
-    mean = f"{factor * statistics.fmean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ±{factor * _sd(values):.{min(digits, 3)}f}"
-
-
 def _name(rule: str, tagged: bool) -> str:
     return f"{rule}, tags" if tagged else rule
 
 
 def _yes(tagged: bool) -> str:
     return "yes" if tagged else "no"
-
-
-def _print(title: str, table: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    say(f"\n{title}")
-    for line in table:
-        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
-        say("  ".join(("", line[0].ljust(widths[0]), *cells[1:])).rstrip())

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from scripts.quality.cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Deviation, Plan
+from scripts.quality.baselines import honest_blend
+from scripts.quality.cells import BEST, BLEND, CHEAP, HONEST, MEANS, ORACLE, STRONG, Cells, Deviation, Plan
+from scripts.quality.deviation import compared
+from scripts.quality.means import means
+from scripts.quality.memory import Floats, Memory
 from scripts.quality.metrics import Curve, World, aiq, apgr, blend_aiq, cost_of, cpt, gain, oracle
-from scripts.quality.rules import ALPHAS, DEFAULT, KS, PLAIN, SEARCHED, TUNED, LeftOut, Rule, grid
+from scripts.quality.rules import ALPHAS, DEFAULT, EARLIER, MOST, PLAIN, TUNED, Rule
+from scripts.quality.settings import EARLIER as EARLIER_SETTINGS
+from scripts.quality.settings import Settings
 from scripts.quality.shared_memory import Leaning
 from scripts.quality.split import Split
 from scripts.quality.sql import Postgres, Tenant
-from scripts.quality.twin import Floats, Memory, Search, Settings, chosen
+from scripts.quality.twin import Search, chosen
 
 #: Instead of a target: the alpha of a new policy.
 OWN = 0.0
@@ -42,20 +48,23 @@ class Seed:
         default, tuned, alphas = await self._in_postgres()
         memory = self._split.memory(listed=True)
         for rule in PLAIN:
-            self._curve(self._routed(memory, False, rule.settings or default), rule.name, False)
+            assert rule.settings is not None
+            self._curve(self._routed(memory, False, rule.settings), rule.name, False)
         memory = self._split.memory()
+        self._curve(honest_blend(self._world, memory), HONEST, False)
+        self._curve(self._by_means(memory, default), MEANS, False)
         for tagged in self._tags:
+            self._curve(self._routed(memory, tagged, EARLIER_SETTINGS), EARLIER.name, tagged)
             self._curve(self._routed(memory, tagged, default), DEFAULT.name, tagged)
             own = self._routed(memory, tagged, default, np.array([alphas[tagged, OWN] or 0.0]))
             self._cells.put("quality", DEFAULT.name, float(own.quality[0]), tagged=tagged)
             self._cells.put("cost", DEFAULT.name, float(own.cost[0]), tagged=tagged)
             if tagged in tuned:
                 self._curve(self._routed(memory, tagged, tuned[tagged]), TUNED.name, tagged)
-            if self._plan.grid:
-                self._grid(memory, tagged)
         memory = self._split.memory(self._plan.memory)
         for tagged, settings in tuned.items():
-            self._save(memory, tagged, settings, alphas)
+            # As they were calibrated: without tags in the memory, too.
+            self._save(memory if tagged else memory.untagged(), tagged, settings, alphas)
         for size in (size for size in self._plan.sizes if size <= len(self._split.taught)):
             self._learn(size, default)
         await Leaning(self._split, self._plan, self._cells, default).measure(self._postgres)
@@ -90,6 +99,9 @@ class Seed:
             tenant = await postgres.taught(split, split.memory(plan.memory), tagged=tagged)
             policy, default, alphas[tagged, OWN] = await postgres.policy(tenant)
             await self._compare(tenant, DEFAULT, default, tagged)
+            await self._compare(tenant, EARLIER, EARLIER_SETTINGS, tagged)
+            if tagged:
+                await self._compare(tenant, Rule(f"{DEFAULT.name}, tags in the memory"), default, False)
             if split.seed < plan.calibrated:
                 tuned[tagged] = await self._calibrate(tenant, policy, default, tagged, alphas)
                 await self._compare(tenant, TUNED, tuned[tagged], tagged)
@@ -121,13 +133,9 @@ class Seed:
                 tuned = found.settings
         return tuned or default
 
-    def _taught_cost(self, size: int) -> Floats:
-        return self._split.data.labels.cost[self._split.taught[:size]]
-
     async def _compare(self, tenant: Tenant, rule: Rule, settings: Settings | None, tagged: bool) -> None:
-        found = await self._postgres.compared(
-            self._split, tenant, settings, self._split.asked[: self._plan.checked], ALPHAS[1::4], tagged=tagged
-        )
+        asked = self._split.asked[: self._plan.checked]
+        found = await compared(self._postgres, self._split, tenant, settings, asked, ALPHAS[1::4], tagged=tagged)
         name = f"{rule.name}{', tags' if tagged else ''}"
         self._cells.deviations.setdefault(name, Deviation()).add(found)
 
@@ -135,15 +143,17 @@ class Seed:
         found = self._searched(memory, settings.k).estimates(settings, tagged=tagged)
         return Curve.of(self._world, chosen(found, alphas, self._split.strong, settings))
 
+    def _by_means(self, memory: Memory, settings: Settings) -> Curve:
+        """Decide by the mean quality of each model."""
+        found = self._searched(memory, settings.k).estimates(settings, tagged=False)
+        found = found.by_means(means(memory, settings.n2)[0])
+        return Curve.of(self._world, chosen(found, ALPHAS, self._split.strong, settings))
+
     def _searched(self, memory: Memory, k: int) -> Search:
-        """Find the neighbours of the questions, once for all rules on a memory of a size."""
-        size, most = len(memory.quality), max(k, *KS)
+        """Find the neighbours of the questions, once for all rules on a memory."""
         last = self._search
-        if last is None or len(last.memory.quality) != size or most > max(KS):
-            last = Search(memory, self._questions, most)
-        elif last.memory.prices is not memory.prices:
-            last = last.priced(memory)
-        self._search = last
+        if last is None or last.memory is not memory or k > last.k:
+            last = self._search = Search(memory, self._questions, max(k, MOST))
         return last
 
     def _curve(self, curve: Curve, rule: str, tagged: bool) -> None:
@@ -164,20 +174,14 @@ class Seed:
         put("gain", ORACLE, gain(self._world, Curve.of(self._world, oracle(self._world, ALPHAS))), at=size)
         listed = split.memory(size, listed=True)
         for rule in PLAIN:
-            put("gain", rule.name, gain(self._world, self._routed(listed, False, rule.settings or default)), at=size)
-        memory, cost = split.memory(size), self._taught_cost(size)
-        judged = int((~np.isnan(cost + memory.quality).any(axis=1)).sum())
-        left = None if judged < 2 else LeftOut(memory, cost, split.strong, split.weak, min(300, self._plan.rows))
+            assert rule.settings is not None
+            put("gain", rule.name, gain(self._world, self._routed(listed, False, rule.settings)), at=size)
+        memory = split.memory(size)
+        put("gain", HONEST, gain(self._world, honest_blend(self._world, memory)), at=size)
+        put("gain", MEANS, gain(self._world, self._by_means(memory, default)), at=size)
         for tagged in self._tags:
-            found = gain(self._world, self._routed(memory, tagged, default))
-            put("gain", DEFAULT.name, found, tagged=tagged, at=size)
-            if left is not None:
-                found = gain(self._world, self._routed(memory, tagged, left.best(tagged=tagged)))
-                put("gain", SEARCHED.name, found, tagged=tagged, at=size)
-
-    def _grid(self, memory: Memory, tagged: bool) -> None:
-        """Add the gain of every fixed setting, for the best in hindsight."""
-        self._cells.grids[tagged].append([gain(self._world, self._routed(memory, tagged, each)) for each in grid()])
+            for name, settings in ((EARLIER.name, EARLIER_SETTINGS), (DEFAULT.name, default)):
+                put("gain", name, gain(self._world, self._routed(memory, tagged, settings)), tagged=tagged, at=size)
 
     def _save(self, memory: Memory, tagged: bool, tuned: Settings, alphas: Alphas) -> None:
         """Add the quality and savings of each calibrated alpha on unseen prompts."""

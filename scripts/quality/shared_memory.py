@@ -6,12 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from scripts.quality.cells import BEST, BLEND, CHEAP, ORACLE, STRONG, Cells, Deviation, Plan
-from scripts.quality.metrics import Curve, World, gain, oracle
+from scripts.quality.baselines import references
+from scripts.quality.cells import BLEND, Cells, Deviation, Plan
+from scripts.quality.deviation import compared
+from scripts.quality.fit import fitted
+from scripts.quality.means import guesses
+from scripts.quality.memory import nearest, summed
+from scripts.quality.metrics import Curve, World, gain
 from scripts.quality.rules import ALPHAS
+from scripts.quality.settings import Settings
 from scripts.quality.split import Split
 from scripts.quality.sql import Postgres
-from scripts.quality.twin import Base, Settings, chosen, estimated, nearest, summed
+from scripts.quality.twin import Base, chosen, estimated
 
 #: Maximum memories of the shared tenant, values of base_weight (0: not used), and numbers of the tenant's labels.
 SHARED = 2_000
@@ -67,10 +73,11 @@ class Leaning:
             for name, curve in references(world).items():
                 put(metric, name, gain(world, curve), at=size)
             memory = own.memory_at(size, lent.prices)
-            mine = summed(memory, nearest(memory, questions, settings.k), settings.tau)
+            near = nearest(memory, questions, settings.k)
+            mine, likely, fit = summed(memory, near, settings.tau), guesses(memory, near), fitted(memory, settings)
             for weight in WEIGHTS if size else WEIGHTS[1:]:
                 base = Base.of(lent, sums, weight) if weight else None
-                found = estimated(memory, mine, questions, settings, base=base)
+                found = estimated(memory, mine, questions, settings, base=base, fit=fit, likely=likely)
                 curve = Curve.of(world, chosen(found, ALPHAS, own.strong, settings))
                 put(metric, named(weight), gain(world, curve), at=size)
 
@@ -81,17 +88,8 @@ class Leaning:
         for size in (0, CHECKED):
             tenant = await postgres.taught(own, own.memory_at(size, lent.prices), tagged=False)
             await postgres.lean(tenant, base)
-            found = await postgres.compared(
-                own, tenant, None, own.asked[: self._plan.checked], ALPHAS[1::4], tagged=False, base=base
-            )
+            asked = own.asked[: self._plan.checked]
+            found = await compared(postgres, own, tenant, None, asked, ALPHAS[1::4], tagged=False, base=base)
             self._cells.deviations.setdefault(f"leaning, {size} of its own", Deviation()).add(found)
             await postgres.forgotten(tenant)
         await postgres.forgotten(base)
-
-
-def references(world: World) -> dict[str, Curve]:
-    """Return the curves without a router: always the same model, and the oracle."""
-    best = int(np.lexsort((world.cost.mean(axis=0), -world.quality.mean(axis=0)))[0])
-    always = {CHEAP: world.weak, STRONG: world.strong, BEST: best}
-    found = {name: Curve.of(world, np.full((1, len(world.quality)), model)) for name, model in always.items()}
-    return {ORACLE: Curve.of(world, oracle(world, ALPHAS)), **found}

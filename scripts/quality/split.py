@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.quality.label_sets import Floats, LabelSet
-from scripts.quality.twin import Ints, Memory, Prices, Questions
+from scripts.quality.memory import Ints, Memory, Prices, Questions
 
 #: Share of a set that is not taught, the questions.
 ASKED = 0.2
@@ -30,7 +30,8 @@ class Embedded:
     @classmethod
     def of(cls, labels: LabelSet, embedder: str, vectors: NDArray[np.float16], prompt_tokens: Ints) -> Embedded:
         """`vectors` has no row of zeros."""
-        real = vectors.astype(np.float32)
+        # The dimensions that the column has more than the embedder are zero and would only cost time.
+        real = vectors[:, vectors.any(axis=0)].astype(np.float32)
         real /= np.linalg.norm(real, axis=1, keepdims=True)
         tags = labels.tasks or [None] * len(labels.prompts)
         numbers = {tag: number for number, tag in enumerate(sorted({tag for tag in tags if tag is not None}))}

@@ -1,9 +1,10 @@
-"""The SQL side of the benchmark: tenants taught as by an import, decisions as for a request."""
+"""The SQL side of the benchmark: tenants taught as by an import, fits, and decisions as for a request."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -13,26 +14,23 @@ from pgvector import HalfVector
 from app.store import decisions, memories, memory_files, policies, providers, spaces, tenants
 from app.store import models as registry
 from app.store.database import Database
-from scripts.memory.exact_search import TIE
-from scripts.quality.cells import Deviation
+from scripts.quality.fit import ROWS, Fit
+from scripts.quality.memory import Floats, Ints, Memory, Prices
+from scripts.quality.settings import Settings
 from scripts.quality.split import Split
-from scripts.quality.twin import (  # fmt: skip
-    Base,
-    Floats,
-    Ints,
-    Memory,
-    Prices,
-    Settings,
-    chosen,
-    estimated,
-    nearest,
-    summed,
-)
 
 BATCH = 1000
-#: Settings of a new policy.
-BASE_WEIGHT = 100.0
 CALIBRATE = "select * from router.calibrate($1, $2, $3, $4, $5, p_sample => $6, p_seconds => $7, p_tune => $8)"
+FIT = "select * from router.fit($1, $2, $3, p_sample => $4, p_seconds => 600)"
+#: The SHA-256 of the prompts that a fit estimates without themselves.
+SAMPLE = """
+select x.prompt_hash
+from router.memories as m
+inner join router.memory_texts as x on x.tenant_id = m.tenant_id and x.memory_id = m.memory_id
+where m.tenant_id = $1 and m.space_id = $2
+order by hashint8extended(m.memory_id, 0), m.memory_id
+limit $3
+"""
 #: SQLSTATEs of a target that a memory does not support, and of too few memories.
 REFUSED = frozenset({"RT008", "RT010"})
 
@@ -89,21 +87,19 @@ class Postgres:
                 ])  # fmt: skip
             done = await staging.teach(tenant, space, lambda _: None)
         assert (done.created, done.evicted) == (many, 0), done
-        return Tenant(tenant, space, numbers, names, split.strong, taught)
+        return Tenant(tenant, space, numbers, names, split.strong, taught if tagged else taught.untagged())
 
     async def policy(self, tenant: Tenant, settings: Settings | None = None) -> tuple[int, Settings, float]:
         """Create a policy; `settings` None: the defaults. Return its number, its settings and its alpha."""
         self._made += 1
-        own = {} if settings is None else {
-            name: getattr(settings, name) for name in ("k", "tau", "n0", "n0_task", "n1", "confidence_floor")
-        }  # fmt: skip
+        own = {} if settings is None else asdict(settings)
         name = f"policy {self._made}".replace(" ", "-")
         policy = await policies.put_policy(
             self._db, tenant.number, name, backend="knn", default=tenant.names[tenant.default],
             models=tenant.names, settings={**own, "seed_count": 1},
         )  # fmt: skip
         (row,) = [row for row in await policies.list_policies(self._db, tenant.number) if row["name"] == name]
-        return policy, _settings(row), row["alpha"]
+        return policy, Settings.of(row), row["alpha"]
 
     async def calibrated(
         self, tenant: Tenant, policy: int, target: float, *, tune: bool, rows: int, seconds: float
@@ -119,63 +115,42 @@ class Postgres:
                     return None
                 raise
         written = [row for row in await policies.list_policies(self._db, tenant.number) if row["policy_id"] == policy]
-        return Calibrated(row["alpha"], _settings(written[0]))
+        return Calibrated(row["alpha"], Settings.of(written[0]))
 
     async def lean(self, tenant: Tenant, base: Tenant) -> None:
         """Let a tenant use another's memory as its base."""
         await tenants.change_tenant(self._db, base.number, shared=True)
         await tenants.change_tenant(self._db, tenant.number, base=base.number)
 
-    async def compared(
-        self,
-        split: Split,
-        tenant: Tenant,
-        settings: Settings | None,
-        asked: Ints,
-        alphas: Floats,
-        *,
-        tagged: bool,
-        base: Tenant | None = None,
-    ) -> Deviation:
-        """Compare router.decide with the twin on some prompts, each at one of the alphas; `base`: the shared memory."""
-        policy, settings, _ = await self.policy(tenant, settings)
+    async def fitted(self, split: Split, tenant: Tenant, policy: int) -> tuple[Ints, Fit] | None:
+        """Fit a policy; return the rows of the tenant's memory in the order of the SQL's sample, and the fit.
+
+        None: the memory is too small.
+        """
+        async with self._db.session() as connection:
+            row = await connection.fetchrow(FIT, tenant.number, policy, tenant.space, ROWS)
+            hashes = await connection.fetch(SAMPLE, tenant.number, tenant.space, ROWS)
+        if row is None:
+            return None
+        taught = split.taught[: len(tenant.memory.quality)].tolist()
+        numbers = {sha256(split.data.labels.prompts[row].encode()).digest(): at for at, row in enumerate(taught)}
+        own = np.array([numbers[each["prompt_hash"]] for each in hashes], np.int64)
+        assert tuple(row["models"]) == tenant.models == tuple(sorted(tenant.models))
+        many = len(tenant.models)
+        transfer = None if row["transfer"] is None else np.array(row["transfer"], np.float64).reshape(many, many)
+        return own, Fit(row["rows"], row["pairs"], row["n0"], row["guess"], row["lambda"], transfer)
+
+    async def decided(
+        self, split: Split, tenant: Tenant, policy: int, row: int, prompt_tokens: int, alpha: float, *, tagged: bool
+    ) -> list[Any]:
+        """Return the ranking of router.decide for a prompt of the set."""
         labels = split.data.labels
-        questions = split.data.questions.part(asked)
-        if not tagged:
-            questions = questions.untagged()
-        edges, sums = [], []
-        for each in (tenant, *([base] if base else [])):
-            near = nearest(each.memory, questions, settings.k + 1)
-            edges.append(near.similarity[:, settings.k - 1 : settings.k + 1])
-            sums.append(summed(each.memory, near.first(settings.k), settings.tau))
-        leant = None if base is None else Base.of(base.memory, sums[1], BASE_WEIGHT)
-        found = estimated(tenant.memory, sums[0], questions, settings, base=leant)
-        result = Deviation()
-        for at, row in enumerate(asked.tolist()):
-            if any(len(edge[at]) == 2 and edge[at][0] - edge[at][1] < TIE for edge in edges):
-                result.tied += 1
-                continue
-            alpha = float(alphas[at % len(alphas)])
-            question = decisions.Question(
-                tenant_id=tenant.number, policy_id=policy, space_id=tenant.space,
-                task=labels.tasks[row] if tagged and labels.tasks else None,
-                prompt_tokens=int(questions.prompt_tokens[at]), default_model=tenant.models[tenant.default],
-                alpha=alpha,
-            )  # fmt: skip
-            decided = await decisions.decide(self._db, question, HalfVector(split.data.vectors[row]), deadline=60)
-            places = [tenant.models.index(each["model_id"]) for each in decided]
-            quality, cost = found.quality[at][places], found.cost[at][places]
-            score = quality - alpha * found.penalty[at][places]
-            result.quality = max(result.quality, _apart([each["quality"] for each in decided], quality))
-            result.score = max(result.score, _apart([each["score"] for each in decided], score))
-            result.cost = max(
-                result.cost, _apart([each["cost_usd"] for each in decided], cost, np.where(cost > 0, cost, 1))
-            )
-            (choice,) = chosen(found.part(np.array([at])), np.array([alpha]), tenant.default, settings)[:, 0]
-            lost = np.nan_to_num(score[places.index(choice)] - score[0], nan=np.inf)
-            result.choices += int(places[0] != choice and abs(lost) > 1e-4)
-            result.compared += 1
-        return result
+        question = decisions.Question(
+            tenant_id=tenant.number, policy_id=policy, space_id=tenant.space,
+            task=labels.tasks[row] if tagged and labels.tasks else None, prompt_tokens=prompt_tokens,
+            default_model=tenant.models[tenant.default], alpha=alpha,
+        )  # fmt: skip
+        return await decisions.decide(self._db, question, HalfVector(split.data.vectors[row]), deadline=60)
 
     async def forgotten(self, tenant: Tenant) -> None:
         """Delete a tenant."""
@@ -195,15 +170,3 @@ class Postgres:
 
 def _known(numbers: Sequence[int], values: Floats) -> dict[int, float]:
     return {n: float(value) for n, value in zip(numbers, values, strict=True) if np.isfinite(value)}
-
-
-def _settings(row: Any) -> Settings:
-    return Settings(row["k"], row["tau"], row["n0"], row["n0_task"], row["n1"], row["confidence_floor"])
-
-
-def _apart(sql: Sequence[float | None], twin: Floats, scale: Floats | float = 1.0) -> float:
-    """Return the largest difference; infinity if only one of both has a value."""
-    real = np.array([np.nan if value is None else value for value in sql], np.float64)
-    if (np.isnan(real) != np.isnan(twin)).any():
-        return float("inf")
-    return float(np.nan_to_num(np.abs(real - twin) / scale).max())

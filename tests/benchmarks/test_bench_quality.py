@@ -86,7 +86,15 @@ def test_every_set_is_measured_by_every_rule_beside_what_needs_no_router(rows: l
         assert {row["params"]["tags"] for row in routed} == tagged
         for row in routed:
             assert row["params"]["baseline"] == "static blend"
-            assert row["params"].keys() >= {"oracle", "always cheapest", "always default", "best single", "seeds", "sd"}
+            assert row["params"].keys() >= {
+                "oracle",
+                "honest static blend",
+                "always cheapest",
+                "always default",
+                "best single",
+                "seeds",
+                "sd",
+            }
             assert row["params"]["oracle"] >= row["value"]
 
 
@@ -107,6 +115,58 @@ def test_every_rule_was_compared_with_the_sql_in_the_same_run(rows: list[dict[st
         rules = {row["params"]["rule"] for row in checked if row["params"]["set"] == name}
         assert {"default", "auto-tuned", "plain k=5, list price", "plain k=20, list price"} <= rules
     assert all(row["holds"] for row in checked), [row for row in checked if not row["holds"]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
+    """The output and the JSON of --table on two sets, with and without tasks and costs."""
+    folder = tmp_path_factory.mktemp("sets")
+    rng = random.Random(1)
+    write(folder / "many.csv", 18, 400, rng, free=False, tasks=True)
+    write(folder / "free.csv", 2, 200, rng, free=True, tasks=False)
+    files = [str(folder / name) for name in ("many.csv", "free.csv")]
+    run = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_quality", "--table", "--only", *files, "--json", str(folder / "rows")],
+        cwd=ROOT,
+        # Whoever starts Postgres now would fail.
+        env={**os.environ, "TEST_DATABASE_URL": "postgresql://nowhere.invalid/", "PATH": ""},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=180,
+    )
+    found: list[dict[str, Any]] = orjson.loads((folder / "rows").read_bytes())
+    return run.stdout, found
+
+
+def test_the_table_needs_no_postgres_and_has_every_baseline(table: tuple[str, list[dict[str, Any]]]) -> None:
+    gains = {
+        (row["params"]["set"], row["params"]["prompts"], row["params"]["rule"], row["params"]["tags"]): row["value"]
+        for row in table[1]
+        if row["metric"] == "gain" and row["params"]["labels"] == "all"
+    }
+    rules = {
+        "earlier rule", "default", "memory means only", "honest static blend", "always cheapest", "always default",
+        "best single", "oracle",
+    }  # fmt: skip
+    for name, sizes in (("many", {"100", "all"}), ("free", {"100", "all"})):
+        assert {rule for own, _, rule, _ in gains if own == name} == rules
+        assert {size for own, size, _, _ in gains if own == name} == sizes
+    assert {own for own, _, rule, tags in gains if rule == "default" and tags == "yes"} == {"many"}
+    assert all(gains["many", size, "oracle", "no"] >= gains["many", size, "default", "no"] for size in ("100", "all"))
+
+
+def test_the_table_has_a_verdict_for_every_regime(table: tuple[str, list[dict[str, Any]]]) -> None:
+    output, rows = table
+    verdicts = [row for row in rows if row["metric"] == "gain less that of memory means only"]
+    for row in verdicts:
+        worse = row["value"] + 2 * row["params"]["standard error"] < 0
+        assert row["holds"] == (not worse)
+    labels = {row["params"]["labels"] for row in verdicts if row["params"]["set"] == "many"}
+    assert len(labels) == 9
+    assert "Targets of the default without tags" in output
+    target = next(row for row in rows if row["metric"] == "mean gain over sets and sizes")
+    assert target["holds"] == (target["value"] >= target["target"])
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,6 @@ def test_bench_data_names_a_folder_of_label_sets(tmp_path: Path) -> None:
     for name in ("b.csv.gz", "a.csv", "notes.txt"):
         (tmp_path / name).touch()
     assert files.label_files({"BENCH_DATA": str(tmp_path)}) == [tmp_path / "a.csv", tmp_path / "b.csv.gz"]
-    for name in files.MEASURED:
-        (tmp_path / name).touch()
-    assert files.label_files({"BENCH_DATA": str(tmp_path)}) == [tmp_path / name for name in files.MEASURED]
 
 
 def test_a_folder_without_label_sets_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The numpy twin of the decision agrees with the SQL to 1e-4, for all settings, labels and tags."""
+"""The numpy twin of the decision agrees with the SQL to 1e-6, for all settings, labels and tags."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from app.store.database import Database
+from scripts.quality import deviation
 from scripts.quality.cells import Deviation
-from scripts.quality.label_sets import LabelSet
-from scripts.quality.split import Embedded, Split
+from scripts.quality.memory import Memory, nearest
+from scripts.quality.report import APART
+from scripts.quality.settings import ALPHA, EARLIER, NEW, Settings
+from scripts.quality.split import Split
 from scripts.quality.sql import Postgres
-from scripts.quality.twin import Memory, Search, Settings, chosen, nearest
+from scripts.quality.twin import Search, chosen
+from tests.benchmarks.quality_world import split
 
-WIDTH = 384
 ALPHAS = np.array([0.0, 0.01, 0.1, 0.3, 1.0, 10.0])
 INFINITE = float("inf")
 
@@ -28,35 +31,18 @@ async def postgres(database: str) -> AsyncIterator[Postgres]:
     await db.close()
 
 
-def split(*, models: int = 4, unknown: float = 0.0, free: bool = False, prompts: int = 160) -> Split:
-    """Return prompts in four clusters, which are their tasks; a fifth of them has no tag."""
-    rng = np.random.default_rng(7)
-    cluster = rng.integers(0, 4, prompts)
-    vectors = (rng.normal(size=(4, WIDTH))[cluster] + rng.normal(size=(prompts, WIDTH))).astype(np.float16)
-    quality = np.clip(rng.random((prompts, models)) + 0.3 * (cluster[:, None] == np.arange(models)), 0, 1)
-    cost = np.zeros((prompts, models)) if free else rng.random((prompts, models)) * 10.0 ** -np.arange(models)
-    hidden = rng.random((prompts, models)) < unknown
-    hidden[: prompts // 2] = False
-    # Every prompt has the answer of some model, as in every set that is read.
-    hidden[:, 0] = False
-    quality[hidden], cost[hidden & (rng.random((prompts, models)) < 0.5)] = np.nan, np.nan
-    tags = [f"task {number}" if rng.random() < 0.8 else None for number in cluster]
-    names = [f"m{number}" for number in range(models)]
-    labels = LabelSet("made up", [f"prompt {i}" for i in range(prompts)], tags, names, quality, cost)
-    return Split.of(Embedded.of(labels, "test", vectors, rng.integers(1, 500, prompts)), 0)
-
-
 async def compared(
     postgres: Postgres, some: Split, settings: Settings | None, *, tagged: bool, listed: bool = False
 ) -> Deviation:
     tenant = await postgres.taught(some, some.memory(listed=listed), tagged=tagged)
-    return await postgres.compared(some, tenant, settings, some.asked, ALPHAS, tagged=tagged)
+    return await deviation.compared(postgres, some, tenant, settings, some.asked, ALPHAS, tagged=tagged)
 
 
 def assert_equal(found: Deviation) -> None:
     assert found.compared > 10
-    assert max(found.quality, found.cost, found.score) < 1e-4, found
-    assert found.choices == 0
+    assert max(found.quality, found.cost, found.score) < APART, found
+    assert (found.choices, found.other_fits) == (0, 0)
+    assert found.transfer < APART
 
 
 @pytest.mark.parametrize("tagged", [False, True])
@@ -75,6 +61,43 @@ async def test_the_twin_decides_as_the_sql_does(postgres: Postgres, settings: Se
     assert_equal(await compared(postgres, split(), settings, tagged=tagged))
 
 
+async def test_the_settings_compared_are_those_of_a_new_policy(postgres: Postgres) -> None:
+    some = split()
+    tenant = await postgres.taught(some, some.memory(), tagged=False)
+    _, settings, alpha = await postgres.policy(tenant)
+    assert (settings, alpha) == (NEW, ALPHA)
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        NEW,
+        EARLIER,
+        replace(NEW, k=15, tau=0.05, n2=0.0),
+        replace(NEW, fit_n0="off", guess_task="always", n1=0.0),
+        replace(NEW, ease=INFINITE, transfer=1.0, guess_task="never"),
+    ],
+)
+@pytest.mark.parametrize("unknown", [0.0, 0.6])
+async def test_the_twin_fits_as_the_sql_does(
+    postgres: Postgres, settings: Settings, tagged: bool, unknown: float
+) -> None:
+    some = split(models=5, prompts=300, unknown=unknown)
+    tenant = await postgres.taught(some, some.memory(), tagged=True)
+    found = await deviation.compared(postgres, some, tenant, settings, some.asked, ALPHAS, tagged=tagged)
+    assert_equal(found)
+    assert found.fits == 1
+
+
+async def test_the_twin_fits_single_labels_as_the_sql_does(postgres: Postgres) -> None:
+    some = split(models=3, prompts=300)
+    labels = some.data.labels
+    for row in some.taught.tolist():
+        labels.quality[row, np.arange(3) != row % 3] = np.nan
+    assert_equal(await compared(postgres, some, NEW, tagged=False))
+
+
 async def test_the_twin_handles_unknown_cells(postgres: Postgres) -> None:
     some = split(unknown=0.7)
     for settings in (None, Settings(3, INFINITE, 0, 0, 0), Settings(20, 0.1, 2, 10, 5)):
@@ -89,7 +112,7 @@ async def test_the_twin_uses_a_shared_memory_as_the_sql_does(postgres: Postgres,
     mine = some.memory_at(own, base.memory.prices)
     tenant = await postgres.taught(some, mine, tagged=True)
     await postgres.lean(tenant, base)
-    assert_equal(await postgres.compared(some, tenant, None, some.asked, ALPHAS, tagged=True, base=base))
+    assert_equal(await deviation.compared(postgres, some, tenant, None, some.asked, ALPHAS, tagged=True, base=base))
 
 
 async def test_the_twin_has_list_prices(postgres: Postgres) -> None:
@@ -109,7 +132,7 @@ async def test_a_twin_that_is_wrong_is_found_out(postgres: Postgres) -> None:
     some = split()
     tenant = await postgres.taught(some, some.memory(), tagged=False)
     tenant.memory.quality[:, 0] = 0.0
-    found = await postgres.compared(some, tenant, None, some.asked, ALPHAS, tagged=False)
+    found = await deviation.compared(postgres, some, tenant, None, some.asked, ALPHAS, tagged=False)
     assert found.quality > 0.01
     assert found.choices > 0
 
@@ -122,7 +145,7 @@ def without(memory: Memory, row: int) -> Memory:
 @pytest.mark.parametrize("tagged", [False, True])
 def test_a_memory_left_out_is_as_if_it_had_not_been_taught(tagged: bool) -> None:
     memory = split(unknown=0.5).memory()
-    settings = Settings(20, 0.2, 2, 10, 5)
+    settings = replace(NEW, k=20, ease=INFINITE, guess_task="always")
     own = np.array([3, 50, 90])
     left_out = Search(memory, memory.rows.part(own), 20, own).estimates(settings, tagged=tagged)
     for at, row in enumerate(own.tolist()):
