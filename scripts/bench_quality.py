@@ -10,7 +10,7 @@ questions, and the rest is taught: copied to a real Postgres and taught by route
 questions influence no choice: not the default (the best single model of the taught rows), not prices, not settings, not
 alpha. Values are means over the 5 seeds ± their standard deviation. With --quick there are 2 seeds and fewer prompts
 (10,000 of a set), Postgres is taught 600 of them, and in one seed settings and alpha are calibrated on those. Targets
-are those of the full run, so a quick run may miss some. It takes 50 s with the default embedder.
+are those of the full run, so a quick run may miss some. It takes 50 s on the generated sets.
 
 With --table no Postgres is started: the twin measures the gain by number of labels and by who labels what (see below),
 as mean ± standard error. These are the tables of the README; it takes some minutes.

@@ -49,8 +49,9 @@ class Deviation:
     compared: int = 0
     #: Decisions left out because the last neighbour that counts and the next one are equally near.
     tied: int = 0
-    #: Of the matrix of a fit, and fits with another n0, guess or ridge, of those compared.
+    #: Of the matrix of a fit, as a share of its largest element, where that is above 1.
     transfer: float = 0.0
+    #: Fits with another n0, guess or ridge, of those compared.
     other_fits: int = 0
     fits: int = 0
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from scripts.memory.exact_search import TIE
 from scripts.quality.cells import Deviation
-from scripts.quality.fit import Fit, fitted
+from scripts.quality.fit import LEAST, ROWS, Fit, fitted
 from scripts.quality.means import GUESSING, guesses
-from scripts.quality.memory import Floats, Ints, Near, nearest, summed
+from scripts.quality.memory import Floats, Ints, Near, nearest, of_neighbours, summed
 from scripts.quality.settings import Settings
 from scripts.quality.split import Split
 from scripts.quality.sql import Postgres, Tenant
@@ -69,20 +69,40 @@ async def _fitted(
     postgres: Postgres, split: Split, tenant: Tenant, policy: int, settings: Settings, result: Deviation
 ) -> Fit | None:
     """Return the fit of the SQL, and compare it with the twin's."""
-    made = await postgres.fitted(split, tenant, policy)
-    mine = fitted(tenant.memory, settings, None if made is None else made[0], exact=True)
-    result.fits = int(made is not None or mine is not None)
-    if made is None or mine is None:
+    if not settings.fitted:
+        return None
+    fit = await postgres.fitted(tenant, policy)
+    mine = await _mine(postgres, split, tenant, settings)
+    result.fits = int(fit is not None or mine is not None)
+    if fit is None or mine is None:
         result.other_fits = result.fits
-        return None if made is None else made[1]
-    fit = made[1]
+        return fit
     same = ("rows", "pairs", "n0", "guess", "ridge")
     result.other_fits = int(any(getattr(fit, name) != getattr(mine, name) for name in same))
     if fit.transfer is not None and mine.transfer is not None:
-        result.transfer = float(np.abs(fit.transfer - mine.transfer).max())
+        largest = max(1.0, float(np.abs(mine.transfer).max()))
+        result.transfer = float(np.abs(fit.transfer - mine.transfer).max()) / largest
     elif fit.transfer is not mine.transfer:
         result.transfer = float("inf")
     return fit
+
+
+async def _mine(postgres: Postgres, split: Split, tenant: Tenant, settings: Settings) -> Fit | None:
+    """Return the twin's fit of the rows that the SQL takes.
+
+    Where the last neighbour that counts and the next one are equally near, the SQL's choice is taken, too.
+    """
+    memory, k = tenant.memory, settings.k
+    if len(memory.quality) < LEAST:
+        return None
+    order = await postgres.order(split, tenant)
+    own = np.array(list(order.values())[:ROWS], np.int64)
+    near = nearest(memory, memory.rows.part(own), k + 1, own, exact=True)
+    index = near.index[:, :k]
+    for at in np.flatnonzero(_tied(near, k)).tolist():
+        found = [order[number] for number in await postgres.neighbours(split, tenant, int(own[at]), k + 1)]
+        index[at] = [row for row in found if row != own[at]][:k]
+    return fitted(memory, settings, own, of_neighbours(memory, memory.rows.part(own), index))
 
 
 def _add(

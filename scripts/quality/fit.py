@@ -38,18 +38,16 @@ def sample(memory: Memory, seed: int = 0) -> Ints:
     return np.random.default_rng(seed).permutation(labelled)[:ROWS]
 
 
-def fitted(
-    memory: Memory, settings: Settings, own: Ints | None = None, near: Near | None = None, *, exact: bool = False
-) -> Fit | None:
+def fitted(memory: Memory, settings: Settings, own: Ints | None = None, near: Near | None = None) -> Fit | None:
     """Fit a memory, None if it is too small.
 
     `own`: the rows, in place of `sample`; `near`: their neighbours without themselves, at least as many as k, in place
-    of a search, which is `exact` or not.
+    of a search.
     """
     if len(memory.quality) < LEAST:
         return None
     own = sample(memory) if own is None else own
-    near = nearest(memory, memory.rows.part(own), settings.k, own, exact=exact) if near is None else near
+    near = nearest(memory, memory.rows.part(own), settings.k, own) if near is None else near
     near = near.first(settings.k)
     sums = summed(memory, near, settings.tau)
     labels = memory.quality[own]

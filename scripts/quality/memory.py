@@ -117,7 +117,7 @@ def nearest(memory: Memory, questions: Questions, k: int, own: Ints | None = Non
     `exact`: similarities of float64, for comparing with the SQL.
     """
     if exact:
-        return _exact(memory, questions, nearest(memory, questions, k + MARGIN, own)).first(k)
+        return of_neighbours(memory, questions, nearest(memory, questions, k + MARGIN, own).index).first(k)
     k = min(k, len(memory.quality) - (own is not None))
     similarity = np.empty((len(questions.vectors), k))
     index = np.empty((len(questions.vectors), k), np.int64)
@@ -160,14 +160,15 @@ def known_and_values(labels: Floats) -> tuple[Floats, Floats]:
     return known.astype(np.float64), np.where(known, labels, 0)
 
 
-def _exact(memory: Memory, questions: Questions, near: Near) -> Near:
-    similarity = np.empty(near.similarity.shape)
+def of_neighbours(memory: Memory, questions: Questions, index: Ints) -> Near:
+    """Return neighbours that are known already, shape (questions, k), with exact similarities."""
+    similarity = np.empty(index.shape)
     norms = np.linalg.norm(memory.rows.vectors.astype(np.float64), axis=1)
-    for at, index in enumerate(near.index):
+    for at, found in enumerate(index):
         asked = questions.vectors[at].astype(np.float64)
-        similarity[at] = memory.rows.vectors[index].astype(np.float64) @ asked / norms[index] / np.linalg.norm(asked)
+        similarity[at] = memory.rows.vectors[found].astype(np.float64) @ asked / norms[found] / np.linalg.norm(asked)
     order = np.argsort(-similarity, axis=1, kind="stable")
-    return Near(np.take_along_axis(similarity, order, axis=1), np.take_along_axis(near.index, order, axis=1))
+    return Near(np.take_along_axis(similarity, order, axis=1), np.take_along_axis(index, order, axis=1))
 
 
 def _by_task(task: Ints, labels: Floats) -> tuple[Floats, Floats]:

@@ -15,22 +15,22 @@ from app.store import decisions, memories, memory_files, policies, providers, sp
 from app.store import models as registry
 from app.store.database import Database
 from scripts.quality.fit import ROWS, Fit
-from scripts.quality.memory import Floats, Ints, Memory, Prices
+from scripts.quality.memory import Floats, Memory, Prices
 from scripts.quality.settings import Settings
 from scripts.quality.split import Split
 
 BATCH = 1000
 CALIBRATE = "select * from router.calibrate($1, $2, $3, $4, $5, p_sample => $6, p_seconds => $7, p_tune => $8)"
 FIT = "select * from router.fit($1, $2, $3, p_sample => $4, p_seconds => 600)"
-#: The SHA-256 of the prompts that a fit estimates without themselves.
+#: The memories of a tenant with the SHA-256 of their prompts, in the order in which a fit takes them.
 SAMPLE = """
-select x.prompt_hash
+select m.memory_id, x.prompt_hash
 from router.memories as m
 inner join router.memory_texts as x on x.tenant_id = m.tenant_id and x.memory_id = m.memory_id
 where m.tenant_id = $1 and m.space_id = $2
 order by hashint8extended(m.memory_id, 0), m.memory_id
-limit $3
 """
+NEIGHBOURS = "select n.memory_id from router.neighbours($1, $2, $3, $4) as n"
 #: SQLSTATEs of a target that a memory does not support, and of too few memories.
 REFUSED = frozenset({"RT008", "RT010"})
 
@@ -122,23 +122,31 @@ class Postgres:
         await tenants.change_tenant(self._db, base.number, shared=True)
         await tenants.change_tenant(self._db, tenant.number, base=base.number)
 
-    async def fitted(self, split: Split, tenant: Tenant, policy: int) -> tuple[Ints, Fit] | None:
-        """Fit a policy; return the rows of the tenant's memory in the order of the SQL's sample, and the fit.
-
-        None: the memory is too small.
-        """
+    async def fitted(self, tenant: Tenant, policy: int) -> Fit | None:
+        """Fit a policy; None: the memory is too small."""
         async with self._db.session() as connection:
             row = await connection.fetchrow(FIT, tenant.number, policy, tenant.space, ROWS)
-            hashes = await connection.fetch(SAMPLE, tenant.number, tenant.space, ROWS)
         if row is None:
             return None
-        taught = split.taught[: len(tenant.memory.quality)].tolist()
-        numbers = {sha256(split.data.labels.prompts[row].encode()).digest(): at for at, row in enumerate(taught)}
-        own = np.array([numbers[each["prompt_hash"]] for each in hashes], np.int64)
         assert tuple(row["models"]) == tenant.models == tuple(sorted(tenant.models))
         many = len(tenant.models)
         transfer = None if row["transfer"] is None else np.array(row["transfer"], np.float64).reshape(many, many)
-        return own, Fit(row["rows"], row["pairs"], row["n0"], row["guess"], row["lambda"], transfer)
+        return Fit(row["rows"], row["pairs"], row["n0"], row["guess"], row["lambda"], transfer)
+
+    async def order(self, split: Split, tenant: Tenant) -> dict[int, int]:
+        """Return the row of each memory by its number, in the order in which a fit takes the memories."""
+        async with self._db.session() as connection:
+            found = await connection.fetch(SAMPLE, tenant.number, tenant.space)
+        taught = split.taught[: len(tenant.memory.quality)].tolist()
+        rows = {sha256(split.data.labels.prompts[row].encode()).digest(): at for at, row in enumerate(taught)}
+        return {each["memory_id"]: rows[each["prompt_hash"]] for each in found}
+
+    async def neighbours(self, split: Split, tenant: Tenant, row: int, k: int) -> list[int]:
+        """Return the numbers of the memories nearest to one of the taught rows, itself included."""
+        embedding = HalfVector(split.data.vectors[split.taught[row]])
+        async with self._db.session() as connection:
+            found = await connection.fetch(NEIGHBOURS, tenant.number, tenant.space, embedding, k)
+        return [each["memory_id"] for each in found]
 
     async def decided(
         self, split: Split, tenant: Tenant, policy: int, row: int, prompt_tokens: int, alpha: float, *, tagged: bool

@@ -101,14 +101,12 @@ def estimated(
 class Search:
     """Neighbours found once, and summed once for each k and tau, for questions with and without tags."""
 
-    def __init__(
-        self, memory: Memory, questions: Questions, k: int, own: Ints | None = None, *, exact: bool = False
-    ) -> None:
-        """`k`: the greatest k of all settings; `own`, `exact`: as for `nearest`."""
+    def __init__(self, memory: Memory, questions: Questions, k: int, own: Ints | None = None) -> None:
+        """`k`: the greatest k of all settings; `own`: as for `nearest`."""
         self.memory = memory
         self.k = k
         self._questions = {True: questions, False: questions.untagged()}
-        self._near = nearest(memory, questions, k, own, exact=exact)
+        self._near = nearest(memory, questions, k, own)
         self._own = own
         self._sums: dict[tuple[int, float], Sums] = {}
         self._fits: dict[Settings, Fit | None] = {}
@@ -129,13 +127,13 @@ class Search:
             self._sums[key] = summed(self.memory, self._near.first(settings.k), settings.tau)
         return self._sums[key]
 
-    def estimates(self, settings: Settings, *, tagged: bool, fit: Fit | None = None) -> Estimates:
-        """Return the estimates of all questions; `fit`: in place of the one made here."""
+    def estimates(self, settings: Settings, *, tagged: bool) -> Estimates:
+        """Return the estimates of all questions."""
         if settings.k not in self._likely:
             self._likely[settings.k] = guesses(self.memory, self._near.first(settings.k))
         return estimated(
             self.memory, self.sums(settings), self._questions[tagged], settings, self._own,
-            fit=fit or self.fit(settings), likely=self._likely[settings.k],
+            fit=self.fit(settings), likely=self._likely[settings.k],
         )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ async def test_the_settings_compared_are_those_of_a_new_policy(postgres: Postgre
     [
         NEW,
         EARLIER,
-        replace(NEW, k=15, tau=0.05, n2=0.0),
+        replace(NEW, k=15, tau=0.1, n2=0.0),
         replace(NEW, fit_n0="off", guess_task="always", n1=0.0),
         replace(NEW, ease=INFINITE, transfer=1.0, guess_task="never"),
     ],
