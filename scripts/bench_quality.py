@@ -156,7 +156,8 @@ async def tabulated(files: list[Path], embedders: list[str], report: Report) -> 
             started = time.perf_counter()
             measure(data, FULL.seeds, gains)
             _say_what(data, FULL, time.perf_counter() - started)
-        Verdicts(report, gains, embedding.space).all()
+        if gains.values:
+            Verdicts(report, gains, embedding.space).all()
         await embedding.close()
     return complete
 

@@ -11,10 +11,13 @@ from typing import Any
 class Settings:
     """Settings of a policy's decision, as in router.policies. The parts with a default here are off unless given."""
 
+    #: Neighbours consulted, and the width of their weights.
     k: int
     tau: float
+    #: Weight of the prior, neighbours: without a fit, and if the task is known or guessed.
     n0: float
     n0_task: float
+    #: Weight of a model's mean in the prior of a task, labels.
     n1: float
     #: Weight of the candidates' common mean in one candidate's mean, labels.
     n2: float = 0.0
@@ -26,6 +29,7 @@ class Settings:
     fit_n0: str = "off"
     #: Whether the task of a prompt without a tag is guessed: `never`, `always`, or `fit`: if the fit finds it better.
     guess_task: str = "never"
+    #: Least share of an estimate that comes from neighbours.
     confidence_floor: float = 0.0
 
     @classmethod
