@@ -7,7 +7,7 @@ import numpy as np
 from scripts.quality.cells import BEST, CHEAP, ORACLE, STRONG
 from scripts.quality.means import mean
 from scripts.quality.memory import Floats, Memory, known_and_values
-from scripts.quality.metrics import Curve, World, hull, oracle
+from scripts.quality.metrics import Curve, World, gain, hull, oracle
 from scripts.quality.rules import ALPHAS
 
 
@@ -34,12 +34,20 @@ def honest_blend(world: World, memory: Memory) -> Curve:
     return Curve.of(world, choices)
 
 
-def references(world: World) -> dict[str, Curve]:
-    """Return the curves of one model for all questions, and of the oracle, which knows each answer's score."""
+def references(world: World) -> dict[str, float]:
+    """Return the gain of the oracle, which knows each answer's score, and of one model for all questions.
+
+    A single model has one cost, at which it is compared with the static blend.
+    """
+    quality, cost = world.quality.mean(axis=0), world.cost.mean(axis=0)
+    above = {name: float(100 * (quality[model] - world.blend(cost[model]))) for name, model in singles(world).items()}
+    return {ORACLE: gain(world, Curve.of(world, oracle(world, ALPHAS))), **above}
+
+
+def singles(world: World) -> dict[str, int]:
+    """Return the models that may serve all questions; the best one is chosen in hindsight."""
     best = int(np.lexsort((world.cost.mean(axis=0), -world.quality.mean(axis=0)))[0])
-    single = {CHEAP: world.weak, STRONG: world.strong, BEST: best}
-    found = {name: Curve.of(world, np.full((1, len(world.quality)), model)) for name, model in single.items()}
-    return {ORACLE: Curve.of(world, oracle(world, ALPHAS)), **found}
+    return {CHEAP: world.weak, STRONG: world.strong, BEST: best}
 
 
 def _cost(memory: Memory) -> Floats:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scripts.quality.baselines import honest_blend
-from scripts.quality.cells import BEST, BLEND, CHEAP, HONEST, MEANS, ORACLE, STRONG, Cells, Deviation, Plan
+from scripts.quality.baselines import honest_blend, references, singles
+from scripts.quality.cells import BLEND, HONEST, MEANS, ORACLE, Cells, Deviation, Plan
 from scripts.quality.deviation import compared
 from scripts.quality.means import means
 from scripts.quality.memory import Floats, Memory
@@ -82,9 +82,9 @@ class Seed:
         for metric, value in (("APGR", 0.5), ("APGR by cost", 0.5), ("CPT 50%", 0.5), ("CPT 80%", 0.8)):
             put(metric, BLEND, value if some else None)
         quality, cost = world.quality.mean(axis=0), world.cost.mean(axis=0)
-        best = int(np.lexsort((cost, -quality))[0])
-        for name, model in ((CHEAP, world.weak), (STRONG, world.strong), (BEST, best)):
-            put("gain", name, float(100 * (quality[model] - world.blend(cost[model]))))
+        gains = references(world)
+        for name, model in singles(world).items():
+            put("gain", name, gains[name])
             put("AIQ", name, float(quality[model]))
             put("quality", name, float(quality[model]))
             put("cost", name, float(cost[model]))

@@ -70,8 +70,8 @@ class Leaning:
         sums = summed(lent, nearest(lent, questions, settings.k), settings.tau)
         put(metric, BLEND, 0.0)
         for size in SIZES:
-            for name, curve in references(world).items():
-                put(metric, name, gain(world, curve), at=size)
+            for name, value in references(world).items():
+                put(metric, name, value, at=size)
             memory = own.memory_at(size, lent.prices)
             near = nearest(memory, questions, settings.k)
             mine, likely, fit = summed(memory, near, settings.tau), guesses(memory, near), fitted(memory, settings)

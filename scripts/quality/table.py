@@ -92,8 +92,8 @@ class _Asked:
         by_means = search.estimates(NEW, tagged=False).by_means(means(memory, NEW.n2)[0])
         self._put(place, MEANS, Curve.of(self._world, chosen(by_means, ALPHAS, self._default, NEW)))
         self._put(place, HONEST, honest_blend(self._world, memory))
-        for name, curve in references(self._world).items():
-            self._put(place, name, curve)
+        for name, value in references(self._world).items():
+            self._gains.values[place][name, False].append(value)
 
     def _put(self, place: Place, rule: str, curve: Curve, *, tagged: bool = False) -> None:
         self._gains.values[place][rule, tagged].append(gain(self._world, curve))

@@ -20,6 +20,8 @@ MEAN, SERVED_ONLY = 1.35, -0.5
 ALL = {"zeroeval": (0.4, False), "routellm": (3.06, True), "llmrouter": (5.49, True)}
 #: Labels from which on no cell may be below zero beyond noise.
 ENOUGH = 300
+#: Points that are no difference.
+ROUNDING = 1e-9
 COLUMNS = (
     (EARLIER.name, False), (DEFAULT.name, False), (EARLIER.name, True), (DEFAULT.name, True), (MEANS, False),
     (HONEST, False), (CHEAP, False), (STRONG, False), (BEST, False), (ORACLE, False),
@@ -143,7 +145,7 @@ class Verdicts:
 
 def _negative(values: Sequence[float]) -> bool:
     """Return whether the mean is below zero beyond noise."""
-    return statistics.fmean(values) + NOISE * standard_error(values) < 0
+    return statistics.fmean(values) + NOISE * standard_error(values) < -ROUNDING
 
 
 def _cell(values: Sequence[float]) -> str:

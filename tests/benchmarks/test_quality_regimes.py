@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.quality.baselines import corners, honest_blend
+from scripts.quality.baselines import corners, honest_blend, references
+from scripts.quality.cells import BEST, CHEAP, ORACLE, STRONG
 from scripts.quality.memory import Memory
 from scripts.quality.metrics import World, gain
 from scripts.quality.regimes import (  # fmt: skip
@@ -110,3 +111,11 @@ def test_a_memory_without_labels_blends_nothing_but_the_default() -> None:
 
 def test_a_model_without_labels_is_no_corner() -> None:
     assert corners(memory([[0.5, np.nan, 1.0]])) == [0, 2]
+
+
+def test_a_single_model_is_compared_with_the_blend_of_its_own_cost() -> None:
+    quality, cost = np.tile([0.5, 0.6, 1.0], (4, 1)), np.tile([1.0, 2.0, 3.0], (4, 1))
+    world = World.of(quality, cost, strong=1, weak=0)
+    # The line from (1, 0.5) to (3, 1) has 0.75 at the default's cost.
+    found = references(world)
+    assert found == pytest.approx({ORACLE: 0, CHEAP: 0, STRONG: -15, BEST: 0}, abs=1e-9)

@@ -87,7 +87,7 @@ async def test_the_twin_fits_as_the_sql_does(
     tenant = await postgres.taught(some, some.memory(), tagged=True)
     found = await deviation.compared(postgres, some, tenant, settings, some.asked, ALPHAS, tagged=tagged)
     assert_equal(found)
-    assert found.fits == 1
+    assert found.fits == int(settings.fitted)
 
 
 async def test_the_twin_fits_single_labels_as_the_sql_does(postgres: Postgres) -> None:
