@@ -34,10 +34,12 @@ from app.settings import Settings as ProcessSettings
 from app.store import spaces
 from app.store.database import Database
 from scripts.bench_quality import MOST, chosen, embedded
+from scripts.quality.fit import Fit
 from scripts.quality.label_sets import UnusableSet, load
+from scripts.quality.settings import Settings
 from scripts.quality.split import Embedded, Split
 from scripts.quality.sql import REFUSED, Postgres, Tenant
-from scripts.quality.twin import Search, Settings
+from scripts.quality.twin import Search
 from scripts.quality.twin import chosen as served
 from scripts.support.report import Report, options, say
 from scripts.support.scratch import scratch_database
@@ -46,7 +48,7 @@ from scripts.support.scratch import scratch_database
 QUICK = 2_000
 SHARES, CONFIDENCE = (0.02, 0.05, 0.1), 0.9
 CERTIFY = (
-    "select alpha, k, tau, n0, n0_task, worse_share from router.calibrate($1, $2, $3, null, $4, $5, 60, $6, false,"
+    "select alpha, k, tau, n0, n0_task, worse_share from router.calibrate($1, $2, $3, null, $4, $5, 60, $6, true,"
     " p_at_most => $7)"
 )
 
@@ -73,11 +75,12 @@ class Measurement:
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(self._data.labels.complete))
         split = Split(self._data, seed, rows[: self._memory], rows[self._memory :])
         tenant = await self._postgres.taught(split, split.memory(), tagged=False)
-        policy, own, _ = await self._postgres.policy(tenant)
         found: dict[float, Draw | None] = {}
         for share in SHARES:
+            policy, own, _ = await self._postgres.policy(tenant)
             row = await self._certificate(tenant, policy, share, tuned=tuned)
-            found[share] = None if row is None else self._asked(split, tenant, own, row)
+            fit = await self._postgres.fit_of(tenant, policy)
+            found[share] = None if row is None else self._asked(split, tenant, own, row, fit)
         await self._postgres.forgotten(tenant)
         return found
 
@@ -92,10 +95,10 @@ class Measurement:
                     return None
                 raise
 
-    def _asked(self, split: Split, tenant: Tenant, own: Settings, row: asyncpg.Record) -> Draw:
+    def _asked(self, split: Split, tenant: Tenant, own: Settings, row: asyncpg.Record, fit: Fit | None) -> Draw:
         settings = replace(own, k=row["k"], tau=row["tau"], n0=row["n0"], n0_task=row["n0_task"])
         questions = self._data.questions.part(split.asked).untagged()
-        estimates = Search(tenant.memory, questions, settings.k).estimates(settings, tagged=False)
+        estimates = Search(tenant.memory, questions, settings.k).estimates(settings, tagged=False, fit=fit)
         (choices,) = served(estimates, np.array([row["alpha"]]), split.strong, settings)
         quality, cost = self._data.labels.quality[split.asked], self._data.labels.cost[split.asked]
         at = np.arange(len(choices))

@@ -126,12 +126,12 @@ class Postgres:
         """Fit a policy; None: the memory is too small."""
         async with self._db.session() as connection:
             row = await connection.fetchrow(FIT, tenant.number, policy, tenant.space, ROWS)
-        if row is None:
-            return None
-        assert tuple(row["models"]) == tenant.models == tuple(sorted(tenant.models))
-        many = len(tenant.models)
-        transfer = None if row["transfer"] is None else np.array(row["transfer"], np.float64).reshape(many, many)
-        return Fit(row["rows"], row["pairs"], row["n0"], row["guess"], row["lambda"], transfer)
+        return _fit(tenant, row)
+
+    async def fit_of(self, tenant: Tenant, policy: int) -> Fit | None:
+        """Return the fit that a policy has."""
+        async with self._db.session() as connection:
+            return _fit(tenant, await connection.fetchrow("select * from router.fits where policy_id = $1", policy))
 
     async def order(self, split: Split, tenant: Tenant) -> dict[int, int]:
         """Return the row of each memory by its number, in the order in which a fit takes the memories."""
@@ -178,3 +178,12 @@ class Postgres:
 
 def _known(numbers: Sequence[int], values: Floats) -> dict[int, float]:
     return {n: float(value) for n, value in zip(numbers, values, strict=True) if np.isfinite(value)}
+
+
+def _fit(tenant: Tenant, row: asyncpg.Record | None) -> Fit | None:
+    if row is None:
+        return None
+    assert tuple(row["models"]) == tenant.models == tuple(sorted(tenant.models))
+    many = len(tenant.models)
+    transfer = None if row["transfer"] is None else np.array(row["transfer"], np.float64).reshape(many, many)
+    return Fit(row["rows"], row["pairs"], row["n0"], row["guess"], row["lambda"], transfer)

@@ -127,13 +127,13 @@ class Search:
             self._sums[key] = summed(self.memory, self._near.first(settings.k), settings.tau)
         return self._sums[key]
 
-    def estimates(self, settings: Settings, *, tagged: bool) -> Estimates:
-        """Return the estimates of all questions."""
+    def estimates(self, settings: Settings, *, tagged: bool, fit: Fit | None = None) -> Estimates:
+        """Return the estimates of all questions; `fit`: None: the one of `self.fit`."""
         if settings.k not in self._likely:
             self._likely[settings.k] = guesses(self.memory, self._near.first(settings.k))
         return estimated(
             self.memory, self.sums(settings), self._questions[tagged], settings, self._own,
-            fit=self.fit(settings), likely=self._likely[settings.k],
+            fit=self.fit(settings) if fit is None else fit, likely=self._likely[settings.k],
         )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def chosen(found: Estimates, alphas: Floats, default: int, settings: Settings) -
     best = np.stack([(quality - alpha * penalty).argmax(axis=1) for alpha in alphas])
     rows = np.arange(len(order))
     choices = order[rows, best]
-    declined = (found.confidence[rows, choices] < settings.confidence_floor) | (found.labels[rows, choices] == 0)
+    declined = found.confidence[rows, choices] < settings.confidence_floor
     served: Ints = np.where(declined | np.isnan(found.quality[:, default]), default, choices)
     return served
 

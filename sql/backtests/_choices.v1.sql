@@ -18,7 +18,7 @@ begin atomic
             j.row_number, max(j.unit_usd) as unit_usd,
             array_agg(j.estimate order by j.model) as estimates,
             array_agg(j.expected_usd order by j.model) as expected,
-            array_agg(j.labels > 0 and j.confidence >= p_floor order by j.model) as supported,
+            array_agg(j.confidence >= p_floor order by j.model) as supported,
             array_agg(j.quality order by j.model) as qualities,
             array_agg(j.cost_usd order by j.model) as costs
         from router_internal._outcomes(p_trials, p_input, p_output, p_ratio, p_rule, p_fits) as j

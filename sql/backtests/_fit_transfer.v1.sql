@@ -33,8 +33,11 @@ begin
         from router_internal._expected(p_trials, p_rule, p_fit, false) as e
         group by e.row_number
     ) as r;
-    select array_agg(s.total order by s.system, s.i, s.j) into v_squares
-    from (
+    select array_agg(coalesce(s.total, 0) order by y.system, i.i, j.j) into v_squares
+    from generate_series(1, v_systems) as y (system)
+    cross join generate_series(1, p_size) as i (i)
+    cross join generate_series(1, p_size) as j (j)
+    left join (
         select y.system, i.place as i, j.place as j, sum(i.value * j.value) as total
         from generate_series(1, v_systems) as y (system)
         cross join unnest(v_rows) as r
@@ -42,7 +45,7 @@ begin
         cross join unnest(r.evidence) with ordinality as j (value, place)
         where v_systems = 1 or r.residual[y.system] is not null
         group by y.system, i.place, j.place
-    ) as s;
+    ) as s on s.system = y.system and s.i = i.i and s.j = j.j;
     select array_agg(s.total order by s.i, s.model), array_agg(s.many order by s.model) filter (where s.i = 1)
     into v_products, v_counts
     from (
@@ -52,10 +55,6 @@ begin
         cross join unnest(r.residual) with ordinality as m (value, place)
         group by i.place, m.place
     ) as s;
-    -- A model without any label would have no sums of squares.
-    if cardinality(v_squares) < v_systems * p_size * p_size or 2 > any(v_counts) then
-        return p_fit;
-    end if;
     foreach v_lambda in array array[0.1, 0.3, 1, 3, 10, 30, 100, 1e9] loop
         if clock_timestamp() > p_until then
             return p_fit;
@@ -67,7 +66,8 @@ begin
             for i in 0..p_size - 1 loop
                 v_trace := v_trace + v_squares[v_at + i * p_size + i + 1];
             end loop;
-            if v_trace > 0 then
+            -- Nothing is said of a model by fewer than two labels of it.
+            if v_trace > 0 and (v_systems = 1 or v_counts[s + 1] > 1) then
                 v_inverses := v_inverses || router_internal._inverse(
                     v_squares[v_at + 1:v_at + p_size * p_size], p_size, v_lambda * v_trace / p_size
                 );
@@ -122,4 +122,5 @@ $$;
 comment on function router_internal._fit_transfer is
 'Return p_fit with the ridge regression of each model''s residual on the evidence of all p_size models, in rows.
 residual: label less prior. lambda, the ridge in mean squares of the evidence, is that of the least leave-one-out error
-of differences between models. No matrix: a model has fewer than two labels, or it took until p_until.';
+of differences between models. A model with fewer than two labels borrows nothing. No
+matrix: it took until p_until.';

@@ -133,9 +133,7 @@ begin
         v_reason := 'cold';
     elsif v_explored is not null then
         v_reason := 'explore';
-    elsif v_rule = 'learned' and (
-        v_unknown or v_best.confidence < v_context.confidence_floor or v_best.labels = 0
-    ) then
+    elsif v_rule = 'learned' and (v_unknown or v_best.confidence < v_context.confidence_floor) then
         v_reason := 'low_support';
     else
         v_reason := v_rule;

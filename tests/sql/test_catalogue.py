@@ -13,7 +13,8 @@ WRITERS = {
     "_meters_now", "_notify_change", "_open_day", "_open_meter", "_put_policy", "_record_schema", "_settle",
     "_trim_copies", "_update_speeds", "admit", "build_space", "calibrate", "change_key", "change_tenant",
     "create_key", "create_tenant", "delete_policy", "delete_provider", "delete_tenant", "drop_day", "drop_price",
-    "drop_space", "expire_conversations", "expire_reservations", "fill_model", "fit", "fit_due", "forget", "graduate", "grant_tenant",
+    "drop_space", "expire_conversations", "expire_reservations", "fill_model", "fit", "fit_due", "forget",
+    "graduate", "grant_tenant",
     "keep_response", "log_decisions", "put_limits", "put_model", "put_policy", "put_price", "put_provider", "record",
     "record_staged", "reembed", "register_space", "revoke_key", "revoke_tenant", "rotate_key", "settle_churn",
     "shrink", "stage", "sweep", "switch_space", "undo_policy_change", "_set_calibrated", "_write_fit",
@@ -82,8 +83,10 @@ async def test_functions_declare_whether_they_write(world: World) -> None:
         by_volatility.setdefault(row["provolatile"], set()).add(row["proname"])
     assert by_volatility.pop(b"v") == WRITERS
     assert by_volatility.pop(b"i") == {
-        "_add_known", "_alphas", "_antitonic_fit", "_binomial_bound", "_binomial_cdf", "_blend", "_borrowed", "_bucket_level", "_changed_settings", "_check_examples",
-        "_check_goal",        "_cost", "_estimated", "_explanation", "_fixed_sequence", "_inverse", "_mean", "_prior", "_refusal", "_scopes", "_static_blend",
+        "_add_known", "_alphas", "_antitonic_fit", "_binomial_bound", "_binomial_cdf", "_blend", "_borrowed",
+        "_bucket_level", "_changed_settings", "_check_examples",
+        "_check_goal",        "_cost", "_estimated", "_explanation", "_fixed_sequence", "_inverse", "_mean",
+        "_prior", "_refusal", "_scopes", "_static_blend",
         "_with_weights",
     }  # fmt: skip
     assert set(by_volatility) == {b"s"}

@@ -44,7 +44,8 @@ async def test_too_little_confidence_is_low_support(world: World) -> None:
     assert order(await world.decide(tenant, policy, direction(0))) == [world.small, world.large]
 
 
-async def test_a_winner_without_labels_among_the_neighbours_is_low_support(world: World) -> None:
+async def test_a_winner_without_labels_among_the_neighbours_wins_by_its_mean(world: World) -> None:
+    """To decline would be worse than the static choice by the same labels; a confidence_floor asks for neighbours."""
     tenant = await world.tenant()
     policy = await world.policy(tenant, k=2)
     await world.teach(
@@ -53,6 +54,9 @@ async def test_a_winner_without_labels_among_the_neighbours_is_low_support(world
         Taught("b", {world.large: 0.1}, direction(0.01)),
         Taught("c", {world.small: 1.0}, direction(3)),
     )
+    rows = await world.decide(tenant, policy, direction(0))
+    assert (order(rows)[0], reason(rows), rows[0]["labels"], rows[0]["confidence"]) == (world.small, "learned", 0, 0)
+    await world.policy(tenant, k=2, confidence_floor=0.01)
     await assert_declines(world, tenant, policy, "low_support", direction(0))
 
 

@@ -253,7 +253,7 @@ async def test_why_there_is_too_little_support(world: World) -> None:
     assert await why(world, tenant, policy) == (
         "small scores best, but 0.82 of that estimate comes from neighbours, less than the policy asks for"
     )
-    await world.policy(tenant, confidence_floor=0, k=3)
+    await world.policy(tenant, confidence_floor=0.01, k=3)
     far = [Taught(f"far {i}", {world.large: 0.1}, direction(2)) for i in range(3)]
     await world.teach(tenant, *far)
     assert await why(world, tenant, policy, 2.0) == "small scores best, but no neighbour has a label of it"

@@ -13,14 +13,17 @@ from tests.support.tenancy import FUNCTIONS, READER, inhabit
 
 #: Helpers of backtest and savings, which either role may call.
 WORTH = {
-    "_alphas", "_blend", "_candidates", "_certificate", "_choices", "_cross_fits", "_curve", "_expected", "_fit", "_fit_transfer",
-    "_inverse", "_ledger_summary", "_mean", "_outcomes", "_prior", "_rule", "_setup", "_static_blend", "_trial", "_trials", "_verdict", "_with_weights", "backtest", "savings",
+    "_alphas", "_blend", "_candidates", "_certificate", "_choices", "_cross_fits", "_curve", "_expected", "_fit",
+    "_fit_transfer",
+    "_inverse", "_ledger_summary", "_mean", "_outcomes", "_prior", "_rule", "_setup", "_static_blend", "_trial",
+    "_trials", "_verdict", "_with_weights", "backtest", "savings",
 }  # fmt: skip
 #: The policies of a tenant and their history, which either role may read.
 HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_changes"}
 #: What the app calls to calibrate, and to undo it.
 CALIBRATION = {
-    "_antitonic_fit", "_best_settings", "_binomial_bound", "_fits_due", "fit", "fit_due", "_write_fit", "_binomial_cdf", "_certified_alpha", "_check_goal",
+    "_antitonic_fit", "_best_settings", "_binomial_bound", "_fits_due", "fit", "fit_due", "_write_fit",
+    "_binomial_cdf", "_certified_alpha", "_check_goal",
     "_copied_rows", "_fixed_sequence", "_log_policy_change", "_utility", "_set_calibrated", "calibrate",
     "undo_policy_change",
 }  # fmt: skip

@@ -33,8 +33,8 @@ async def inhabit(world: World, name: str) -> int:
         f" insert into router.calibrations values ({tenant}, {policy}, now(), 0.98, 0.9, {world.space}, {NOTHING},"
         f" {NOTHING}, false, 30, 30, {world.large}, 0.5, 0.4, 0.5, 1, 0.98, 0.001, 0.002, 0.5,"
         f" '{{{world.large}}}', '{{1}}', null, null, null);"
-        f" insert into router.fits values ({tenant}, {policy}, {world.space}, now(), 200, 200, 200, '{{{world.large}}}',"
-        " 100, 0.2, 2, false, 1, '{0.5}');"
+        f" insert into router.fits values ({tenant}, {policy}, {world.space}, now(), 200, 200, 200,"
+        f" '{{{world.large}}}', 100, 0.2, 2, false, 1, '{{0.5}}');"
         " reset router.tenant_id"
     )
     await world.app.fetch("select admitted from router.admit($1, null, uuidv7(), 1, '{0.1}')", tenant)
