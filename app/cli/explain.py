@@ -24,10 +24,10 @@ from ..store.reals import short
 from .common import AsJson, embedder_of, note, show, show_json, tenant_of, with_database
 from .setting_options import checked_option
 
-#: Columns of `router.explain` that are shown of a candidate.
+#: Columns of `router.explain` that are shown of a candidate, and `own`.
 _SHOWN = (
-    "model", "score", "quality", "prior", "confidence", "labels", "cost_usd", "prompt_tokens", "completion_tokens",
-    "input_price", "output_price", "priced_on",
+    "model", "score", "quality", "prior", "ease", "own", "borrowed", "share", "confidence", "labels", "cost_usd",
+    "prompt_tokens", "completion_tokens", "input_price", "output_price", "priced_on",
 )  # fmt: skip
 #: Characters shown of a neighbour's prompt.
 _EXCERPT = 60
@@ -53,6 +53,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show which model would serve a prompt or a request, and why; nothing is sent to a provider.
+
+    An estimate begins with `prior`, the model's mean for the task. `ease` is how easy the prompt is by all candidates'
+    labels of its neighbours, `own` what its own labels add, `borrowed` what the other candidates' labels say of it.
+    The effects of a neighbour are how far it moves each estimate.
 
     Candidates are not filtered by capabilities. Of a request, the text that is embedded and what identifies its
     conversation are shown, too; `X-Router-…` headers are not known.
@@ -95,7 +99,7 @@ def explain(
             near: list[Mapping[str, Any]] = []
             if vector is not None and neighbours:
                 near = await stored_decisions.evidence(
-                    db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours
+                    db, found.tenant_id, chosen.policy_id, space_id, vector, neighbours, task=task
                 )
             return rows, near, chosen.backend, text
 
@@ -122,7 +126,11 @@ def explain(
     typer.echo(f"{first['model']} ({first['reason']})")
     typer.echo(f"{first['why']}.")
     typer.echo()
-    show([_rounded(row) for row in rows], as_json=False, columns=_SHOWN)
+    show([_rounded({**row, "own": _own(row)}) for row in rows], as_json=False, columns=_SHOWN)
+    if any(row["quality"] is not None for row in rows):
+        typer.echo("quality = (1 - share) * (prior + ease + own) + share * (prior + borrowed)")
+        if first["guessed"]:
+            typer.echo("prior: for the tasks of the neighbours, as the request has no task")
     if backend == "knn" and first["unit_usd"] and any(row["score"] is not None for row in rows):
         typer.echo(f"score = quality - {first['alpha']:g} * cost_usd / {first['unit_usd']:.3g}")
     if near:
@@ -153,12 +161,21 @@ def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()}
 
 
+def _own(row: Mapping[str, Any]) -> float | None:
+    """Return by how much the neighbours' labels of the model itself move its estimate, before `share` is applied."""
+    if row["quality"] is None:
+        return None
+    borrowed = row["prior"] + (row["borrowed"] or 0)
+    return float((row["quality"] - row["share"] * borrowed) / (1 - row["share"]) - row["prior"] - row["ease"])
+
+
 def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "similarity": short(row["similarity"]),
         "weight": short(row["weight"]),
         "scores": [short(score) for score in row["scores"] or ()],
+        "effects": [None if effect is None else short(effect) for effect in row["effects"] or ()],
     }
 
 
@@ -170,5 +187,6 @@ def _neighbour(row: Mapping[str, Any]) -> dict[str, Any]:
         "weight": round(row["weight"], 3),
         "task": row["task"],
         "labels": " ".join(f"{model}={score:.2g}" for model, score in scores),
+        "effects": " ".join(f"{model}={effect:+.3f}" for model, effect in stored_decisions.effects(row).items()),
         "prompt": text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…",
     }

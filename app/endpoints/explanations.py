@@ -50,19 +50,34 @@ class Question(PromptIn):
 class ExplainedCandidate(TypedDict):
     """A candidate with every number of its score; null: the decision did not need it.
 
-    quality = (sum of weight * score over the neighbours + n0 * prior) / (support + n0);
+    quality = (1 - share) * (prior + ease + own) + share * (prior + borrowed), where own = (sum of weight * (score -
+    prior - ease) over the neighbours with a score of this model) / (support + n0); borrowed null counts as 0;
     confidence = support / (support + n0); score = quality - alpha * cost_usd / unit_usd - penalty.
     """
 
     model: str
     score: float | None
     quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
-    confidence: Annotated[float | None, Field(description="The share of the estimate that neighbours contribute.")]
+    confidence: Annotated[
+        float | None, Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1.")
+    ]
     labels: Annotated[int | None, Field(description="The number of neighbours with a score of this model.")]
     support: Annotated[float | None, Field(description="The sum of the neighbours' weights.")]
     base_support: Annotated[float | None, Field(description="The part of `support` from a shared memory.")]
     n0: Annotated[float | None, Field(description="The weight of the prior.")]
-    prior: Annotated[float | None, Field(description="The task's mean, shrunk to the tenant's.")]
+    prior: Annotated[float | None, Field(description="The task's mean, shrunk to `mean`; without a task: `mean`.")]
+    mean: Annotated[
+        float | None, Field(description="The mean of the model's scores, shrunk to the mean of all candidates.")
+    ]
+    ease: Annotated[
+        float | None,
+        Field(description="How much easier than average the prompt is, by the neighbours' scores of all candidates."),
+    ]
+    borrowed: Annotated[
+        float | None,
+        Field(description="What the neighbours' scores of all candidates say of this one; null: no matrix is fitted."),
+    ]
+    share: Annotated[float | None, Field(description="The share of the estimate that `borrowed` decides, 0 to 1.")]
     tenant_mean: float | None
     tenant_labels: int | None
     task_mean: float | None
@@ -88,6 +103,13 @@ class Neighbour(TypedDict):
     source: str | None
     prompt: Annotated[str | None, Field(description="null: the tenant does not store prompts.")]
     scores: Annotated[dict[str, float], Field(description="The quality of each model's answer, 0 to 1.")]
+    effects: Annotated[
+        dict[str, float],
+        Field(
+            description="By how much its scores move the quality of each candidate. Over all k neighbours they add up "
+            "to quality - prior, unless a shared memory contributes."
+        ),
+    ]
 
 
 class Explanation(TypedDict):
@@ -104,6 +126,9 @@ class Explanation(TypedDict):
     unit_usd: Annotated[float | None, Field(description="What the dearest candidate costs for an average prompt.")]
     k: Annotated[int | None, Field(description="The largest number of neighbours consulted.")]
     tau: Annotated[float | None, Field(description="The width of the kernel.")]
+    guessed: Annotated[
+        bool | None, Field(description="Whether the task is guessed from the neighbours, for the priors.")
+    ]
     candidates: Annotated[list[ExplainedCandidate], Field(description="Best first; empty: nothing was ranked.")]
     neighbours: Annotated[list[Neighbour], Field(description="The memories nearest to the prompt, nearest first.")]
 
@@ -137,7 +162,10 @@ async def explain(request: Request) -> Response:
                 vector,
                 question.neighbours,
                 dials,
+                task=question.task,
             )
+    # What all candidates have in common.
+    first: Mapping[str, Any] = plan.ranking[0] if plan.ranking else {}
     found: Explanation = {
         "object": "router.explanation",
         "policy": policy.name,
@@ -146,10 +174,11 @@ async def explain(request: Request) -> Response:
         "reason": plan.reason,
         "why": plan.why,
         "confidence": plan.confidence,
-        "alpha": plan.ranking[0]["alpha"] if plan.ranking else None,
-        "unit_usd": plan.ranking[0]["unit_usd"] if plan.ranking else None,
-        "k": plan.ranking[0]["k"] if plan.ranking else None,
-        "tau": plan.ranking[0]["tau"] if plan.ranking else None,
+        "alpha": first.get("alpha"),
+        "unit_usd": first.get("unit_usd"),
+        "k": first.get("k"),
+        "tau": first.get("tau"),
+        "guessed": first.get("guessed"),
         "candidates": [select(ExplainedCandidate, row) for row in plan.ranking],
         "neighbours": [_neighbour(row) for row in neighbours],
     }
@@ -163,6 +192,7 @@ def _neighbour(row: Mapping[str, Any]) -> Neighbour:
         similarity=short(row["similarity"]),
         weight=short(row["weight"]),
         scores=dict(zip(row["models"] or (), map(short, row["scores"] or ()), strict=True)),
+        effects=stored_decisions.effects(row),
     )
 
 

@@ -15,6 +15,7 @@ from ..errors import DatabaseUnavailable
 from .database import Database
 from .decision_batches import ARGUMENTS, DECIDE, DecisionBatcher
 from .errors import or_unavailable
+from .reals import short
 
 log = logging.getLogger("pgrouter.store")
 
@@ -120,12 +121,23 @@ async def evidence(
     embedding: HalfVector,
     limit: int,
     dials: Dials = NO_DIALS,
+    *,
+    task: str | None,
 ) -> list[Mapping[str, Any]]:
-    """Return the memories nearest to an embedding with their labels, as rows of `router.evidence`."""
+    """Return the memories nearest to an embedding with their labels, as rows of `router.evidence`.
+
+    `task`: that of the request, on which the effects of the memories depend; None: no task.
+    """
     return await db.read(
-        "select * from router.evidence($1, $2, $3, $4, $5, $6, $7)",
-        tenant_id, policy_id, space_id, embedding, limit, dials.k, dials.tau,
+        "select * from router.evidence($1, $2, $3, $4, $5, $6, $7, $8)",
+        tenant_id, policy_id, space_id, embedding, limit, dials.k, dials.tau, task,
     )  # fmt: skip
+
+
+def effects(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return by how much a row of `evidence` moves the quality of each candidate, by name; none without a prior."""
+    pairs = zip(row["candidates"] or (), row["effects"] or (), strict=True)
+    return {name: short(effect) for name, effect in pairs if effect is not None}
 
 
 async def decision(db: Database, tenant_id: int, decision_id: UUID) -> Mapping[str, Any] | None:

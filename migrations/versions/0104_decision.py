@@ -249,6 +249,7 @@ def upgrade() -> None:
     install("_set_calibrated", 1, to=APP)
     install("calibrate", 1, to=APP)
     install("_certificate", 1, to=BOTH)
+    install("list_fits", 1, to=BOTH)
     install("_ledger_summary", 1, to=BOTH)
     install("_verdict", 1, to=BOTH)
     install("savings", 1, to=BOTH)
@@ -257,7 +258,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop(
-        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "calibrate", "_set_calibrated",
+        "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "list_fits", "calibrate", "_set_calibrated",
         "_copied_rows", "_certified_alpha", "_fixed_sequence", "_binomial_bound", "_binomial_cdf", "_check_goal", "fit", "_write_fit",
         "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_with_weights", "_rule", "_alphas",
