@@ -9,6 +9,7 @@ import typer
 
 from ..entities import Tenant
 from ..errors import ConfigurationError
+from ..store import backtests as stored_backtests
 from ..store import memories as stored_memories
 from ..store import tenants as stored_tenants
 from ..store.database import Database
@@ -18,14 +19,15 @@ from .common import AsJson, embedder_of, note, show, tenant_of, with_database
 def status(
     tenant: Annotated[str | None, typer.Option(help="Tenant. Default: all tenants.")] = None, as_json: AsJson = False
 ) -> None:
-    """Show whether each policy has enough memories to decide, and the next step."""
+    """Show whether each policy has enough memories to decide, the next step, and what is fitted to its memory."""
 
     async def work(db: Database) -> list[dict[str, Any]]:
         found = await stored_tenants.list_tenants(db) if tenant is None else [await tenant_of(db, tenant)]
         shown, space_id = await _shown(db, found)
         return [
-            {"tenant": each.name, "embedder": policy.pop("space"), **policy}
+            {"tenant": each.name, "embedder": policy.pop("space"), **policy, "fit": fits.get(policy["policy"])}
             for each in shown
+            for fits in [await _fits(db, each.tenant_id, space_id)]
             for policy in _by_policy(await stored_memories.status(db, each.tenant_id, space_id))
         ]
 
@@ -57,6 +59,11 @@ def status(
         columns=columns,
         empty="There are no policies: start with `pgrouter tenant create NAME`.",
     )
+    fitted = [row for row in found if row["fit"] is not None]
+    if fitted and not as_json:
+        typer.echo()
+        for row in fitted:
+            typer.echo(f"fit of {row['tenant']}/{row['policy']}: {_line(row['fit'])}")
 
 
 def add_to(main: typer.Typer) -> None:
@@ -78,6 +85,25 @@ async def _shown(db: Database, tenants: list[Tenant]) -> tuple[list[Tenant], int
         others = ", ".join(each.name for each in tenants if each.space is None)
         note(f"Left out, as the embedder of this environment is not available: {others}. {error}")
         return with_space, 0
+
+
+async def _fits(db: Database, tenant_id: int, space_id: int) -> dict[str, dict[str, Any]]:
+    """The fit of each policy that learns, by the policy's name."""
+    rows = [dict(row) for row in await stored_backtests.list_fits(db, tenant_id, space_id)]
+    return {row.pop("policy"): row for row in rows}
+
+
+def _line(fit: Mapping[str, Any]) -> str:
+    """A fit in one line."""
+    used = [
+        f"n0 {fit['n0']:g}",
+        "missing tasks are guessed" if fit["guess"] else "no task is guessed",
+        "matrix" if fit["matrix"] else f"no matrix ({fit['why']})",
+    ]
+    if fit["fitted_at"] is None:
+        return ", ".join(used)
+    size = f"{fit['rows']} of {fit['memories']} memories, {fit['pairs']} with two labels or more"
+    return f"{', '.join(used)}; fitted {fit['fitted_at']:%Y-%m-%d %H:%M} UTC to {size}"
 
 
 def _by_policy(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

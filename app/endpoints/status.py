@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,11 +12,25 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from ..http.responses import answer
+from ..store import backtests as stored_backtests
 from ..store import memories as stored_memories
 from .calls import counted
 from .openapi.operation import DocumentedRoute, Operation
 from .requests import authenticate
 from .responses import select
+
+
+class PolicyFit(TypedDict):
+    """What decisions of a policy use now of what leave-one-out chose from its memory."""
+
+    n0: Annotated[float, Field(description="The weight of the prior if no task is named or guessed, in neighbours.")]
+    guess: Annotated[bool, Field(description="Whether the task of a request without a tag is guessed.")]
+    matrix: Annotated[bool, Field(description="Whether estimates borrow from the scores of other candidates.")]
+    why: Annotated[str | None, Field(description="Why they do not, for people.")]
+    fitted_at: Annotated[datetime | None, Field(description="When maintenance fitted it; null: never.")]
+    memories: Annotated[int | None, Field(description="The number of memories at that time.")]
+    rows: Annotated[int | None, Field(description="Of these, the memories that were estimated without themselves.")]
+    pairs: Annotated[int | None, Field(description="Of these, the memories with scores of two candidates or more.")]
 
 
 class PolicyStatus(TypedDict):
@@ -34,6 +49,7 @@ class PolicyStatus(TypedDict):
     next_step: Annotated[str, Field(description="What to do next, for people.")]
     unlabelled: Annotated[list[str], Field(description="Candidates without any score.")]
     missing: Annotated[list[str], Field(description="What keeps the policy from routing, for people.")]
+    fit: Annotated[PolicyFit | None, Field(description="null: the policy does not learn.")]
 
 
 class SpaceBuild(TypedDict):
@@ -60,7 +76,9 @@ async def status(request: Request) -> Response:
     """Return how many memories each policy has, and the next step."""
     services, caller = await authenticate(request)
     async with counted(services, caller):
-        rows = await stored_memories.status(services.db.background, caller.tenant_id, services.spaces.own.space_id)
+        space_id = services.spaces.own.space_id
+        rows = await stored_memories.status(services.db.background, caller.tenant_id, space_id)
+        fits = await stored_backtests.list_fits(services.db.background, caller.tenant_id, space_id)
     first: Mapping[str, Any] = rows[0] if rows else {}
     found: MemoryStatus = {
         "object": "router.status",
@@ -70,17 +88,17 @@ async def status(request: Request) -> Response:
         "embedder": first["space"] if rows else services.spaces.name_of(caller),
         "building": _building(first),
         "leans_on": first.get("base"),
-        "policies": _policies(rows),
+        "policies": _policies(rows, {fit["policy"]: select(PolicyFit, fit) for fit in fits}),
     }
     return answer(found)
 
 
-def _policies(rows: Sequence[Mapping[str, Any]]) -> list[PolicyStatus]:
-    """Return a status for each policy; `rows` has one for each of its tasks."""
+def _policies(rows: Sequence[Mapping[str, Any]], fits: Mapping[str, PolicyFit]) -> list[PolicyStatus]:
+    """Return a status for each policy; `rows` has one for each of its tasks, `fits` those that learn."""
     policies: dict[str, PolicyStatus] = {}
     for row in rows:
         if row["policy"] not in policies:
-            policies[row["policy"]] = select(PolicyStatus, row, tasks={}, missing=[])
+            policies[row["policy"]] = select(PolicyStatus, row, tasks={}, missing=[], fit=fits.get(row["policy"]))
         policy = policies[row["policy"]]
         policy["missing"] += [missing for missing in row["missing"] if missing not in policy["missing"]]
         if row["task"] is not None:

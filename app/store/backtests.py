@@ -1,4 +1,4 @@
-"""Backtests, calibration, and the savings in the ledger."""
+"""Backtests, calibration, fits, and the savings in the ledger."""
 
 from __future__ import annotations
 
@@ -88,6 +88,11 @@ async def calibrate(
     )
     row: Mapping[str, Any] = rows[0]
     return row
+
+
+async def list_fits(db: Database, tenant_id: int, space_id: int) -> list[Mapping[str, Any]]:
+    """Return what decisions of each learning policy use of its fit, as rows of `router.list_fits`."""
+    return await db.read("select * from router.list_fits($1, $2)", tenant_id, space_id)
 
 
 async def savings(

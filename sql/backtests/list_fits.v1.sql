@@ -8,8 +8,7 @@ begin
     perform router_internal._enter(p_tenant);
     return query
     select
-        p.name, c.n0, c.guesses, w.why is null,
-        w.why, f.fitted_at, f.memories, f.rows, f.pairs
+        p.name, c.n0, c.guesses, w.why is null, w.why, f.fitted_at, f.memories, f.rows, f.pairs
     from router.policies as p
     inner join router.tenants as t on t.tenant_id = p.tenant_id
     cross join lateral router_internal._context(
@@ -26,12 +25,14 @@ begin
     -- The conditions are those of _context and _with_quality, in an order that names the first cause.
     cross join lateral (
         select case
+            when p.transfer = 0 then 'transfer is 0'
             when f.policy_id is null and c.memories < 200 then format('%s memories of 200', c.memories)
             when f.policy_id is null then 'maintenance has not fitted it yet'
             when f.k <> p.k or f.tau <> p.tau then format('fitted for k %s and tau %s', f.k, f.tau)
             when c.fitted is null then format('fitted to %s memories, now there are %s', f.memories, c.memories)
-            when p.transfer = 0 then 'transfer is 0'
-            when f.transfer is null then format('%s memories of 50 label two candidates or more', f.pairs)
+            when f.transfer is null and f.pairs < 50
+                then format('%s memories of 50 label two candidates or more', f.pairs)
+            when f.transfer is null then 'the last fit made none'
             when n.models is not null then format('fitted without %s', n.models)
         end as why
     ) as w

@@ -137,6 +137,42 @@ async def test_an_explanation_shows_neighbours_and_estimates_and_sends_nothing(p
     assert upstream.log() == []
 
 
+@pytest.mark.parametrize("task", [None, "sums"])
+async def test_the_effects_of_all_neighbours_are_what_moves_an_estimate_from_its_prior(
+    proxy: Proxy, task: str | None
+) -> None:
+    await proxy.rank([{**each, "task": "sums" if n % 3 else "jokes"} for n, each in enumerate(lessons(120))])
+    _, explanation = await post(
+        proxy, "/v1/router/explain", {"prompt": hard(2000), "task": task, "neighbours": 1000, "k": 30}
+    )
+    assert (len(explanation["neighbours"]), explanation["guessed"]) == (30, False)
+    for candidate in explanation["candidates"]:
+        moved = sum(near["effects"][candidate["model"]] for near in explanation["neighbours"])
+        assert candidate["quality"] == pytest.approx(candidate["prior"] + moved, abs=1e-5)
+        near = [each for each in explanation["neighbours"] if candidate["model"] in each["scores"]]
+        level = candidate["prior"] + candidate["ease"]
+        excess = sum(each["weight"] * (each["scores"][candidate["model"]] - level) for each in near)
+        own = excess / (candidate["support"] + candidate["n0"])
+        assert (candidate["share"], candidate["borrowed"]) == (0, None)
+        assert candidate["quality"] == pytest.approx(level + own, abs=1e-5)
+        assert (candidate["prior"] == candidate["mean"]) == (task is None)
+
+
+async def test_status_shows_the_fit_of_a_policy(proxy: Proxy) -> None:
+    await proxy.rank(lessons(240))
+    status, before = await get(proxy, "/v1/router/status")
+    (policy,) = before["policies"]
+    assert (status, policy["fit"]["why"]) == (200, "maintenance has not fitted it yet")
+    query = "select f.* from router.policies as p, router.fit(p.tenant_id, p.policy_id, 1::smallint) as f"
+    (row,) = await proxy.admin.fetch(query)
+    _, after = await get(proxy, "/v1/router/status")
+    (policy,) = after["policies"]
+    assert (policy["fit"]["n0"], policy["fit"]["pairs"], policy["fit"]["why"]) == (row["n0"], row["pairs"], None)
+    _, explanation = await post(proxy, "/v1/router/explain", {"prompt": hard(2000)})
+    assert {candidate["n0"] for candidate in explanation["candidates"]} == {row["n0"]}
+    assert all(0 < candidate["share"] < 0.5 for candidate in explanation["candidates"])
+
+
 async def test_a_served_decision_can_be_read_and_only_by_its_tenant(proxy: Proxy) -> None:
     await proxy.rank(lessons(120))
     async with proxy.client() as client:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, decimal, duration, percent, usd } from "./format";
+import { count, decimal, duration, percent, signed, usd } from "./format";
 
 describe("format", () => {
   it("shows two significant digits of small amounts", () => {
@@ -14,6 +14,15 @@ describe("format", () => {
 
   it("shows unknown numbers as a dash", () => {
     expect([percent(null), decimal(undefined), duration(null)]).toEqual(["–", "–", "–"]);
+  });
+
+  it("shows the sign of a difference", () => {
+    expect([signed(0.0312), signed(-0.02), signed(-0.0001), signed(0)]).toEqual([
+      "+0.031",
+      "−0.02",
+      "0",
+      "0",
+    ]);
   });
 
   it("uses the singular for one", () => {

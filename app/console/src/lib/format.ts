@@ -18,6 +18,12 @@ export function decimal(value: number | null | undefined, digits = 3): string {
   return value === null || value === undefined ? "–" : String(Number(value.toFixed(digits)));
 }
 
+/** A difference with its sign; 0 has none. */
+export function signed(value: number, digits = 3): string {
+  const shown = decimal(Math.abs(value), digits);
+  return shown === "0" ? "0" : `${value < 0 ? "−" : "+"}${shown}`;
+}
+
 /** Milliseconds as ms or seconds. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";

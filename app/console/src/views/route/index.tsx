@@ -272,7 +272,7 @@ function Walk({ explanation, question, policy, busy, sample, ask }: WalkProps) {
         body: (
           <>
             <Estimates candidates={explanation.candidates} />
-            <EstimatesLegend />
+            <EstimatesLegend guessed={explanation.guessed ?? false} parts />
           </>
         ),
       },

@@ -29,7 +29,7 @@ export function explainSql(question: Question, status: MemoryStatus, policy: str
   const task = question.task === "" ? "null" : literal(question.task);
   const alpha = question.alpha === null ? "" : `, p_alpha => ${question.alpha}`;
   return `${embedding(question, status.tenant)}
-select e.model, e.reason, e.score, e.quality, e.prior, e.confidence, e.cost_usd, e.why
+select e.model, e.reason, e.score, e.quality, e.prior, e.ease, e.borrowed, e.share, e.confidence, e.cost_usd, e.why
 ${from(status, policy)}
 cross join lateral router.explain(
   t.tenant_id, p.policy_id, s.space_id, :'vector', ${task}, ${Math.round(tokens)}, p.default_model${alpha}${named(question)}
@@ -39,10 +39,11 @@ where t.name = ${literal(status.tenant)};`;
 
 /** The neighbours. */
 export function evidenceSql(question: Question, status: MemoryStatus, policy: string, limit: number): string {
+  const task = question.task === "" ? "" : `, p_task => ${literal(question.task)}`;
   return `${embedding(question, status.tenant)}
-select e.memory_id, e.similarity, e.weight, e.models, e.scores, e.prompt
+select e.memory_id, e.similarity, e.weight, e.models, e.scores, e.candidates, e.effects, e.prompt
 ${from(status, policy)}
-cross join lateral router.evidence(t.tenant_id, p.policy_id, s.space_id, :'vector', ${limit}${named(question)}) as e
+cross join lateral router.evidence(t.tenant_id, p.policy_id, s.space_id, :'vector', ${limit}${named(question)}${task}) as e
 where t.name = ${literal(status.tenant)};`;
 }
 

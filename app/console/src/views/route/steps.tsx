@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Explanation } from "../../api/types";
 import { flips } from "../../lib/flip";
-import { decimal, percent } from "../../lib/format";
+import { decimal, percent, signed } from "../../lib/format";
 import { colourOf } from "../../lib/models";
 import { ModelName } from "../../ui/model";
 import { NeighbourMap } from "./map";
@@ -16,11 +16,18 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
   const found = explanation.neighbours;
   const heaviest = Math.max(1e-9, ...found.map((each) => each.weight));
   const listed = all ? found : found.slice(0, FEW);
+  const winner = explanation.candidates.find((each) => each.model === explanation.model);
   const outside = found.find((each) => each.memory_id === chosen && !listed.includes(each));
   return (
     <div class="neighbours">
       <NeighbourMap neighbours={found} cheapestFirst={models} chosen={chosen} onChoose={setChosen} />
       <div>
+        {winner && winner.quality !== null && winner.prior !== null && (
+          <p class="muted effects">
+            At the right: how far each moves the estimate of {winner.model}. All together move it from its
+            prior {decimal(winner.prior)} by {signed(winner.quality - winner.prior)}.
+          </p>
+        )}
         <ol class="neighbour-list">
           {[...listed, ...(outside ? [outside] : [])].map((each) => (
             <li
@@ -48,6 +55,7 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
                       {decimal(each.scores[model], 2)}
                     </span>
                   ))}
+                <Effect model={explanation.model} value={each.effects[explanation.model]} />
               </p>
             </li>
           ))}
@@ -59,6 +67,16 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
         )}
       </div>
     </div>
+  );
+}
+
+function Effect({ model, value }: { model: string; value: number | undefined }) {
+  if (value === undefined) return null;
+  return (
+    <span class="effect" title={`moves the estimate of ${model} by ${signed(value, 4)}`}>
+      <span class="visually-hidden">moves {model} by </span>
+      {signed(value)}
+    </span>
   );
 }
 
@@ -75,7 +93,7 @@ export function Flips({ explanation, onTry }: { explanation: Explanation; onTry:
       <p>
         {explanation.confidence === null
           ? "No estimate was needed, so there is no confidence."
-          : `Confidence ${percent(explanation.confidence)}: that share of the estimate comes from near examples, the rest from the mean of all.`}
+          : `Confidence ${percent(explanation.confidence)}: the weight of near examples with a label of this model, against that of its prior.`}
       </p>
       {explanation.reason === "learned" && (
         <div class="flips">

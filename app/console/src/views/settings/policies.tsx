@@ -27,9 +27,9 @@ const FIELDS: Field[] = [
   { name: "alpha", kind: "number", help: "quality given up to save the cost of the dearest candidate" },
   { name: "k", kind: "number", help: "neighbours consulted" },
   { name: "tau", kind: "number", help: "kernel width; inf: all neighbours alike" },
-  { name: "n0", kind: "number", help: "weight of the prior, in neighbours" },
-  { name: "n0_task", kind: "number", help: "the same if the request names a task" },
-  { name: "n1", kind: "number", help: "weight of the tenant's mean in a task's prior" },
+  { name: "n0", kind: "number", help: "weight of the prior, in neighbours, where there is no fit" },
+  { name: "n0_task", kind: "number", help: "the same if the request names a task or it is guessed" },
+  { name: "n1", kind: "number", help: "weight of the model's mean in a task's prior, in labels" },
   { name: "seed_count", kind: "number", help: "memories needed before the memory decides" },
   { name: "confidence_floor", kind: "number", help: "least share of an estimate from neighbours, 0 to 1" },
   { name: "switch_penalty", kind: "number", help: "quality subtracted for leaving a conversation's model" },
@@ -37,6 +37,20 @@ const FIELDS: Field[] = [
   { name: "explore_share", kind: "number", help: "share of new requests for candidates with few labels" },
   { name: "explore_labels", kind: "number", help: "labels at which a candidate is no longer explored" },
   { name: "base_weight", kind: "number", help: "weight of the shared memory, in own memories" },
+  { name: "n2", kind: "number", help: "weight of all candidates' mean in a model's mean, in labels" },
+  { name: "ease", kind: "number", help: "weight of an average prompt in a prompt's ease; inf: ignore ease" },
+  {
+    name: "transfer",
+    kind: "number",
+    help: "greatest share of an estimate from other models' labels, 0 to 1",
+  },
+  { name: "fit_n0", kind: "choice", choices: ["on", "off"], help: "whether maintenance chooses n0" },
+  {
+    name: "guess_task",
+    kind: "choice",
+    choices: ["fit", "never", "always"],
+    help: "whether a missing task tag is guessed; fit: where it helps",
+  },
 ];
 
 export function Policies({ tenant }: { tenant: string }) {
