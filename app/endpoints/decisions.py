@@ -40,7 +40,8 @@ class DecidedCandidate(TypedDict):
     score: Annotated[float | None, Field(description="quality - alpha * cost_usd / unit_usd - penalty.")]
     quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
     confidence: Annotated[
-        float | None, Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1.")
+        float | None,
+        Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1."),
     ]
     prior: Annotated[float | None, Field(description="The estimate before any neighbour is consulted.")]
     cost_usd: Annotated[float | None, Field(description="The expected cost of the request.")]

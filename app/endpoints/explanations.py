@@ -59,7 +59,8 @@ class ExplainedCandidate(TypedDict):
     score: float | None
     quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
     confidence: Annotated[
-        float | None, Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1.")
+        float | None,
+        Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1."),
     ]
     labels: Annotated[int | None, Field(description="The number of neighbours with a score of this model.")]
     support: Annotated[float | None, Field(description="The sum of the neighbours' weights.")]

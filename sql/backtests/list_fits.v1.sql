@@ -22,7 +22,7 @@ begin
         inner join router.models as m on m.model_id = a.model_id
         where a.model_id <> all(c.fitted)
     ) as n
-    -- The conditions are those of _context and _with_quality, in an order that names the first cause.
+    -- The conditions are those of _context and _estimated, in an order that names the first cause.
     cross join lateral (
         select case
             when p.transfer = 0 then 'transfer is 0'

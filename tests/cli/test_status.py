@@ -65,9 +65,7 @@ def test_explain_names_the_model_and_the_reason(acme: Command, tmp_path: Path) -
     acme("explain", "x", "--tenant", "acme", "--alpha", "-1", code=2)
 
 
-def test_explain_shows_the_parts_of_an_estimate_and_the_effect_of_each_neighbour(
-    acme: Command, tmp_path: Path
-) -> None:
+def test_explain_shows_the_parts_of_an_estimate_and_the_effect_of_each_neighbour(acme: Command, tmp_path: Path) -> None:
     examples = [
         {"prompt": "Say hello in French.", "scores": {"gpt-4o": 1.0, "gpt-4o-mini": 1.0}},
         {"prompt": "Prove that there are infinitely many primes.", "scores": {"gpt-4o": 1.0, "gpt-4o-mini": 0.0}},

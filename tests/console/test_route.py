@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import urllib.request
 
 import psutil
 import pytest
@@ -59,6 +62,38 @@ async def test_sending_streams_the_answer_with_the_headers(open_tab: OpenTab) ->
     await tab.page.wait_for_selector(".send [aria-busy=false]")
     assert "x-router-reason: learned" in await tab.page.inner_text(".send .headers")
     assert len(await tab.page.inner_text(".send .answer")) > 10
+
+
+async def test_the_bars_and_the_list_show_how_far_neighbours_move_an_estimate(open_tab: OpenTab, demo: Demo) -> None:
+    prompt = "What is the gross pay for 4 night shifts of 7.5 hours at 17.40 an hour, with 25% on top after midnight?"
+    tab = await open_tab(demo.address("route", prompt=prompt))
+    await tab.page.wait_for_selector(".bars")
+    asked = urllib.request.Request(
+        f"{demo.url}/v1/router/explain",
+        json.dumps({"prompt": prompt, "neighbours": 100}).encode(),
+        {"Authorization": f"Bearer {demo.key}", "Content-Type": "application/json"},
+    )
+    with await asyncio.to_thread(urllib.request.urlopen, asked) as reply:
+        explanation = json.load(reply)
+    drawn = await tab.page.evaluate(
+        "[...document.querySelectorAll('.bars .bar')].map(b => [...b.children].map(c => parseFloat(c.style.width)))"
+    )
+    lowered = 0
+    for widths, candidate in zip(drawn, explanation["candidates"], strict=True):
+        moved = candidate["quality"] - candidate["prior"]
+        lowered += moved < 0
+        expected = [min(candidate["quality"], candidate["prior"]), max(moved, 0), max(-moved, 0)]
+        assert widths == pytest.approx([100 * each for each in expected], abs=0.01)
+    assert 0 < lowered < len(drawn)
+    words = await tab.page.locator(".bars .detail").all_inner_texts()
+    for text, candidate in zip(words, explanation["candidates"], strict=True):
+        terms = re.findall(r"(?:prior|ease|neighbours|borrowed) ([+−]?[\d.]+)", text)
+        assert sum(float(term.replace("−", "-")) for term in terms) == pytest.approx(candidate["quality"], abs=2.1e-3)
+    effects = await tab.page.locator(".neighbour-list .effect").all_inner_texts()
+    for text, near in zip(effects, explanation["neighbours"], strict=False):
+        found = float(text.split()[-1].replace("−", "-"))
+        assert found == pytest.approx(near["effects"][explanation["model"]], abs=5.1e-4)
+    assert any(float(text.split()[-1].replace("−", "-")) for text in effects)
 
 
 async def test_a_prompt_of_markup_stays_text(open_tab: OpenTab) -> None:

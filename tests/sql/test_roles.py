@@ -19,7 +19,7 @@ WORTH = {
     "_trials", "_verdict", "_with_weights", "backtest", "savings",
 }  # fmt: skip
 #: The policies of a tenant and their history, which either role may read.
-HISTORY = {"_changed_settings", "_policy_state", "list_policies", "list_policy_changes"}
+HISTORY = {"_changed_settings", "_policy_state", "list_fits", "list_policies", "list_policy_changes"}
 #: What the app calls to calibrate, and to undo it.
 CALIBRATION = {
     "_antitonic_fit", "_best_settings", "_binomial_bound", "_fits_due", "fit", "fit_due", "_write_fit",

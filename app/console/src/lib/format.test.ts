@@ -19,7 +19,7 @@ describe("format", () => {
   it("shows the sign of a difference", () => {
     expect([signed(0.0312), signed(-0.02), signed(-0.0001), signed(0)]).toEqual([
       "+0.031",
-      "−0.02",
+      "−0.020",
       "0",
       "0",
     ]);

@@ -18,10 +18,10 @@ export function decimal(value: number | null | undefined, digits = 3): string {
   return value === null || value === undefined ? "–" : String(Number(value.toFixed(digits)));
 }
 
-/** A difference with its sign; 0 has none. */
+/** A difference with its sign, which 0 has not. */
 export function signed(value: number, digits = 3): string {
-  const shown = decimal(Math.abs(value), digits);
-  return shown === "0" ? "0" : `${value < 0 ? "−" : "+"}${shown}`;
+  const shown = Math.abs(value).toFixed(digits);
+  return Number(shown) === 0 ? "0" : `${value < 0 ? "−" : "+"}${shown}`;
 }
 
 /** Milliseconds as ms or seconds. */

@@ -36,7 +36,10 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
               onPointerEnter={() => setChosen(each.memory_id)}
               onPointerLeave={() => setChosen(null)}
             >
-              <p class="excerpt">{each.prompt ?? "(this tenant stores no prompts)"}</p>
+              <div class="neighbour-head">
+                <p class="excerpt">{each.prompt ?? "(this tenant stores no prompts)"}</p>
+                <Effect model={explanation.model} value={each.effects[explanation.model]} />
+              </div>
               <p class="facts">
                 <span
                   class="weight"
@@ -55,7 +58,6 @@ export function Neighbours({ explanation, models }: { explanation: Explanation; 
                       {decimal(each.scores[model], 2)}
                     </span>
                   ))}
-                <Effect model={explanation.model} value={each.effects[explanation.model]} />
               </p>
             </li>
           ))}
