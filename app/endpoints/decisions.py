@@ -43,7 +43,7 @@ class DecidedCandidate(TypedDict):
         float | None,
         Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1."),
     ]
-    prior: Annotated[float | None, Field(description="The estimate before any neighbour is consulted.")]
+    prior: Annotated[float | None, Field(description="The estimate before the neighbours' scores count.")]
     cost_usd: Annotated[float | None, Field(description="The expected cost of the request.")]
     penalty: Annotated[float, Field(description="The loss for not being the conversation's current model.")]
     prompt_tokens: float | None
