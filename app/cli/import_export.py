@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,14 +18,16 @@ import typer
 
 from ..catalog import Catalog
 from ..entities import Tenant
-from ..errors import BadRequest, Conflict
+from ..errors import BadRequest, Conflict, DatabaseError
 from ..memory.embedders import setting_of
 from ..operations.export_lines import line_of
 from ..settings import Settings
+from ..store import maintenance as stored_maintenance
 from ..store import models as stored_models
 from ..store import policies as stored_policies
 from ..store import spaces as stored_spaces
 from ..store.database import Database
+from ..store.maintenance import Busy
 from ..store.memory_files import FETCH_SIZE, export, staging
 from .common import AsJson, embedder_of, note, progress, show_json, tenant_of, with_database
 from .import_summary import dry_run_of, note_recognised, show_dry_run, show_taught
@@ -146,6 +148,9 @@ def import_file(
                                 f"{tenant} was moved to another embedder in the meantime, and no example of {file} was "
                                 "stored: run the import again."
                             ) from None
+        # A proxy's maintenance would do this within a minute; a backtest of what was imported should not have to wait.
+        with suppress(Busy, DatabaseError):
+            await stored_maintenance.fit(db, row.tenant_id)
         different = contents.memories_after(skip)
         return {
             "tenant": tenant,

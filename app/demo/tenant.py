@@ -10,7 +10,7 @@ from .. import entities
 from ..api_keys import hash_of, hint_of, make_key
 from ..memory.embedders import CachedEmbedder
 from ..operations.policy_defaults import policy_defaults
-from ..store import keys, memories, models, providers, spaces
+from ..store import keys, maintenance, memories, models, providers, spaces
 from ..store import tenants as tenancy
 from ..store.database import Database
 from . import dataset
@@ -21,7 +21,7 @@ TENANT = "demo"
 #: The APIs of the demo provider.
 SPEAKS = ("chat", "responses", "messages")
 #: Set by `pgrouter calibrate --tenant demo --target 0.95`, which tries each taught prompt as if it were new.
-ALPHA = 0.265
+ALPHA = 0.318
 
 
 async def prepare(
@@ -58,6 +58,7 @@ async def _fill(
     # A tenant that was moved to another embedder has been taught already, and this embedder's vectors do not fit it.
     if known is None or known.space in (None, embedder.space):
         await _teach(db, embedder, tenant_id)
+        await maintenance.fit(db, tenant_id)
     key = make_key()
     await keys.create_key(db, tenant_id, hash_of(key), hint_of(key), "made at the first start")
     return key
