@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ def plain(k: int) -> Settings:
 
 
 DEFAULT, EARLIER, TUNED = Rule("default", NEW), Rule("earlier rule", EARLIER_SETTINGS), Rule("auto-tuned")
+#: The same as the default where no memory has a tag.
+UNTAGGED = Rule("default, no tags taught", replace(NEW, guess_task="never"))
 #: With one price a model for all requests.
 PLAIN = tuple(Rule(f"plain k={k}, list price", plain(k)) for k in (5, 20))
 RULES = (*PLAIN, EARLIER, DEFAULT, TUNED)

@@ -14,7 +14,7 @@ from scripts.quality.means import means
 from scripts.quality.memory import Memory
 from scripts.quality.metrics import Curve, World, gain
 from scripts.quality.regimes import regimes
-from scripts.quality.rules import ALPHAS, DEFAULT, EARLIER, MOST
+from scripts.quality.rules import ALPHAS, DEFAULT, EARLIER, MOST, PLAIN, UNTAGGED
 from scripts.quality.settings import NEW
 from scripts.quality.split import Embedded, Split
 from scripts.quality.twin import Search, chosen
@@ -60,9 +60,9 @@ def measure(data: Embedded, seeds: int, gains: Gains) -> None:
         asked = _Asked(split, gains)
         for size in SIZES:
             if size is None or size < len(split.taught):
-                asked.add(
-                    Place(labels.name, size), split.memory(size), tags=(False, True) if labels.tasks else (False,)
-                )
+                place = Place(labels.name, size)
+                asked.add(place, split.memory(size), tags=(False, True) if labels.tasks else (False,))
+                asked.add_plain(place, split.memory(size, listed=True))
         # A regime decides which labels are missing.
         complete = np.flatnonzero(labels.complete[split.taught])[:REGIME_SIZE]
         for regime, memory in regimes(split.memory().part(complete), seed, split.strong):
@@ -84,7 +84,7 @@ class _Asked:
         self._gains.prompts[place].append(len(memory.quality))
         search = Search(memory, self._questions, MOST)
         for tagged in tags:
-            for rule in (EARLIER, DEFAULT):
+            for rule in (EARLIER, DEFAULT) if tagged else (EARLIER, DEFAULT, UNTAGGED):
                 assert rule.settings is not None
                 found = search.estimates(rule.settings, tagged=tagged)
                 choices = chosen(found, ALPHAS, self._default, rule.settings)
@@ -94,6 +94,14 @@ class _Asked:
         self._put(place, HONEST, honest_blend(self._world, memory))
         for name, value in references(self._world).items():
             self._gains.values[place][name, False].append(value)
+
+    def add_plain(self, place: Place, memory: Memory) -> None:
+        """Add the gains of the plain means of neighbours; `memory` has one price a model."""
+        search = Search(memory, self._questions, MOST)
+        for rule in PLAIN:
+            assert rule.settings is not None
+            found = search.estimates(rule.settings, tagged=False)
+            self._put(place, rule.name, Curve.of(self._world, chosen(found, ALPHAS, self._default, rule.settings)))
 
     def _put(self, place: Place, rule: str, curve: Curve, *, tagged: bool = False) -> None:
         self._gains.values[place][rule, tagged].append(gain(self._world, curve))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scripts.quality.cells import BEST, BLEND, CHEAP, HONEST, MEANS, ORACLE, STRONG
 from scripts.quality.printing import print_table, standard_error
 from scripts.quality.regimes import REGIMES, SERVED
-from scripts.quality.rules import DEFAULT, EARLIER
+from scripts.quality.rules import DEFAULT, EARLIER, PLAIN, UNTAGGED
 from scripts.quality.table import Gains, Place
 from scripts.support.report import Baseline, Params, Report, Row
 
@@ -23,7 +23,8 @@ ENOUGH = 300
 #: Points that are no difference.
 ROUNDING = 1e-9
 COLUMNS = (
-    (EARLIER.name, False), (DEFAULT.name, False), (EARLIER.name, True), (DEFAULT.name, True), (MEANS, False),
+    *((rule.name, False) for rule in PLAIN), (EARLIER.name, False), (UNTAGGED.name, False), (DEFAULT.name, False),
+    (EARLIER.name, True), (DEFAULT.name, True), (MEANS, False),
     (HONEST, False), (CHEAP, False), (STRONG, False), (BEST, False), (ORACLE, False),
 )  # fmt: skip
 
@@ -87,6 +88,7 @@ class Verdicts:
     def _targets(self) -> None:
         sizes, served = self._gains.places(regimes=False), self._gains.places(regimes=True)
         self._aim("mean gain over sets and sizes", self._mean(sizes, DEFAULT.name), at_least=MEAN)
+        self._aim("the same, no tags taught", self._mean(sizes, UNTAGGED.name), at_least=MEAN)
         for name, (target, noisy) in ALL.items():
             gains = self._gains.of(Place(name, None), DEFAULT.name)
             if gains:
