@@ -83,7 +83,7 @@ async def test_a_dry_run_writes_nothing(proxy: Proxy) -> None:
     [
         (f"prompt;q:{CHEAP};q:{STRONG}\n{easy(1)};0,5;1\n".encode(), {}),
         (f"prompt\tq:{CHEAP}\n{easy(1)}\t1\n".encode("utf-16"), {}),
-        (gzip.compress(jsonl([{"prompt": easy(1), "scores": {CHEAP: 1}}])), {}),
+        (gzip.compress(jsonl([{"prompt": easy(1), "scores": {CHEAP: 1}}]), mtime=0), {}),
         (jsonl([{"prompt": easy(1), "scores": {"theirs": 1}}]), {"models": f"theirs={CHEAP}"}),
         (jsonl([{"prompt": easy(1), "scores": {"theirs": 1, STRONG: 1}}]), {"skip_unknown_models": "true"}),
     ],
@@ -123,8 +123,8 @@ async def test_tenants_neither_see_nor_change_each_others_files(proxy: Proxy) ->
         (b"{}", {"encoding": "rot13"}, "encoding"),
         (b"{}", {"encoding": "utf-8\0"}, "encoding"),
         (b"{}", {"encoding": "punycode"}, "encoding"),
-        (gzip.compress(gzip.compress(b"{}")), {}, None),
-        (gzip.compress(zstandard.compress(b"{}")), {}, None),
+        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), {}, None),
+        (gzip.compress(zstandard.compress(b"{}"), mtime=0), {}, None),
     ],
 )
 async def test_a_bad_import_is_refused_before_it_begins(
