@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -38,11 +39,24 @@ def sample(memory: Memory, seed: int = 0) -> Ints:
     return np.random.default_rng(seed).permutation(labelled)[:ROWS]
 
 
-def fitted(memory: Memory, settings: Settings, own: Ints | None = None, near: Near | None = None) -> Fit | None:
+class Lent(Protocol):
+    """What a shared memory adds: sums over its neighbours of the fitted rows, and its means."""
+
+    @property
+    def quality(self) -> Floats:
+        """Mean quality by model."""
+
+    def added(self, sums: Sums, memories: int) -> Sums:
+        """Return these sums plus `sums`, of a tenant with so many memories."""
+
+
+def fitted(
+    memory: Memory, settings: Settings, own: Ints | None = None, near: Near | None = None, base: Lent | None = None
+) -> Fit | None:
     """Fit a memory, None if it is too small.
 
     `own`: the rows, in place of `sample`; `near`: their neighbours without themselves, at least as many as k, in place
-    of a search.
+    of a search; `base`: the shared memory, for these rows.
     """
     if len(memory.quality) < LEAST:
         return None
@@ -50,8 +64,10 @@ def fitted(memory: Memory, settings: Settings, own: Ints | None = None, near: Ne
     near = nearest(memory, memory.rows.part(own), settings.k, own) if near is None else near
     near = near.first(settings.k)
     sums = summed(memory, near, settings.tau)
+    if base is not None:
+        sums = base.added(sums, len(memory.quality) - 1)
     labels = memory.quality[own]
-    prior = means(memory, settings.n2, own)
+    prior = means(memory, settings.n2, own, None if base is None else base.quality)
     paired = np.isfinite(labels - prior).sum(axis=1) >= 2
     pairs = int(paired.sum())
     enough = pairs >= PAIRS

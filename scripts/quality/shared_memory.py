@@ -9,7 +9,7 @@ import numpy as np
 from scripts.quality.baselines import references
 from scripts.quality.cells import BLEND, Cells, Deviation, Plan
 from scripts.quality.deviation import compared
-from scripts.quality.fit import fitted
+from scripts.quality.fit import fitted, sample
 from scripts.quality.means import guesses
 from scripts.quality.memory import nearest, summed
 from scripts.quality.metrics import Curve, World, gain
@@ -74,9 +74,12 @@ class Leaning:
                 put(metric, name, value, at=size)
             memory = own.memory_at(size, lent.prices)
             near = nearest(memory, questions, settings.k)
-            mine, likely, fit = summed(memory, near, settings.tau), guesses(memory, near), fitted(memory, settings)
+            mine, likely = summed(memory, near, settings.tau), guesses(memory, near)
+            rows = sample(memory)
+            theirs = summed(lent, nearest(lent, memory.rows.part(rows), settings.k), settings.tau)
             for weight in WEIGHTS if size else WEIGHTS[1:]:
                 base = Base.of(lent, sums, weight) if weight else None
+                fit = fitted(memory, settings, rows, base=Base.of(lent, theirs, weight) if weight else None)
                 found = estimated(memory, mine, questions, settings, base=base, fit=fit, likely=likely)
                 curve = Curve.of(world, chosen(found, ALPHAS, own.strong, settings))
                 put(metric, named(weight), gain(world, curve), at=size)

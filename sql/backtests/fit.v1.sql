@@ -12,6 +12,7 @@ declare
     v_until timestamptz := clock_timestamp() + make_interval(secs => p_seconds);
     v_policy router.policies;
     v_memories int;
+    v_base int;
     v_models smallint[];
     v_ledger_tokens double precision[];
     v_rule router_internal.rule;
@@ -36,12 +37,13 @@ begin
         delete from router.fits as f where f.tenant_id = p_tenant and f.policy_id = p_policy and f.space_id = p_space;
         return;
     end if;
+    select t.base_id into v_base from router.tenants as t where t.tenant_id = p_tenant and v_policy.base_weight > 0;
     v_rule := router_internal._rule(p_tenant, p_policy, p_space, v_models, null);
     v_trials := array(
         select t
         from router_internal._trials(
             p_tenant, p_space, v_models, v_ledger_tokens, array[v_policy.k], array[v_policy.tau], v_rule,
-            null, 0, 0, p_sample, 0.7 * p_seconds, 0, 0, false
+            v_base, v_policy.base_weight, greatest(v_policy.seed_count, 1), p_sample, 0.7 * p_seconds, 0, 0, false
         ) as t
     );
     v_fit := router_internal._fit(v_trials, v_rule, cardinality(v_models), v_until);

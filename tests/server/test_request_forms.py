@@ -58,7 +58,7 @@ async def test_an_unsupported_coding_is_named_with_the_supported_ones(
 
 @pytest.mark.parametrize(
     "packed",
-    [gzip.compress(BODY, mtime=0)[:-4], b"", BODY, zstandard.ZstdCompressor().compress(BODY)],
+    [gzip.compress(BODY)[:-4], b"", BODY, zstandard.ZstdCompressor().compress(BODY)],
     # The bytes have the time in them, and all workers have to know a test by the same name.
     ids=["cut", "empty", "plain", "zstd"],
 )

@@ -232,6 +232,29 @@ async def test_a_request_that_one_candidate_cannot_serve_still_hears_its_labels(
         assert alone[part] == same[part], part
 
 
+async def test_a_shared_memory_takes_part_in_the_fit(world: World) -> None:
+    tenant, policy = await correlated(world)
+    alone = await fit(world, tenant, policy)
+    base = await world.tenant("common")
+    await world.teach(
+        base,
+        *(
+            Taught(f"b{i}", {world.small: float(i % 2 == 0), world.large: 1.0}, direction(i % 2 * 1.5))
+            for i in range(60)
+        ),
+    )
+    await world.owner.execute("update router.tenants set shared = true where tenant_id = $1", base)
+    await world.owner.execute("update router.tenants set base_id = $2 where tenant_id = $1", tenant, base)
+    leaning = await fit(world, tenant, policy)
+    await world.policy(tenant, base_weight=0)
+    without = await fit(world, tenant, policy)
+    assert alone is not None
+    assert leaning is not None
+    assert without is not None
+    assert leaning["transfer"] != pytest.approx(alone["transfer"], abs=1e-3)
+    assert without["transfer"] == alone["transfer"]
+
+
 async def test_forgetting_everything_forgets_the_fit(world: World) -> None:
     tenant, policy = await correlated(world)
     await fit(world, tenant, policy)
