@@ -146,7 +146,8 @@ def test_the_table_needs_no_postgres_and_has_every_baseline(table: tuple[str, li
         if row["metric"] == "gain" and row["params"]["labels"] == "all"
     }
     rules = {
-        "earlier rule", "default", "memory means only", "honest static blend", "always cheapest", "always default",
+        "plain k=5, list price", "plain k=20, list price", "earlier rule", "default, no tags taught", "default",
+        "memory means only", "honest static blend", "always cheapest", "always default",
         "best single", "oracle",
     }  # fmt: skip
     for name, sizes in (("many", {"100", "all"}), ("free", {"100", "all"})):

@@ -29,14 +29,14 @@ def test_status_shows_what_is_fitted_to_the_memory(acme: Command, tmp_path: Path
         for n in range(200)
     ]
     acme("import", lines(tmp_path / "a.jsonl", examples), "--tenant", "acme")
+    acme("policy", "put", "acme", "late", "--models", "gpt-4o,gpt-4o-mini", "--default", "gpt-4o")
     acme("policy", "put", "acme", "plain", "--backend", "cheapest")
-    (unfitted, plain) = printed(acme("status", "--json"))
+    (fitted, unfitted, plain) = printed(acme("status", "--json"))
     assert (unfitted["fit"]["why"], plain["fit"]) == ("maintenance has not fitted it yet", None)
     fit = "select f.* from router.policies as p, router.fit(1, p.policy_id, 1::smallint) as f where p.name = 'auto'"
     (row,) = asyncio.run(with_database(database, lambda db: db.fetch(fit)))
-    (fitted, _) = printed(acme("status", "--json"))
     assert (fitted["fit"]["matrix"], fitted["fit"]["why"], fitted["fit"]["n0"]) == (True, None, row["n0"])
-    (line,) = [line for line in acme("status").stdout.splitlines() if line.startswith("fit of ")]
+    (line, _) = [line for line in acme("status").stdout.splitlines() if line.startswith("fit of ")]
     assert line == (
         f"fit of acme/auto: n0 {row['n0']:g}, no task is guessed, matrix; fitted {row['fitted_at']:%Y-%m-%d %H:%M} UTC"
         " to 200 of 200 memories, 200 with two labels or more"

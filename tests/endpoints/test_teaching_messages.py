@@ -40,9 +40,11 @@ async def test_examples_by_messages_have_the_text_of_the_policys_granularity(pro
 
 async def test_an_example_names_the_policy_that_learns_from_it(proxies: ProxyFactory) -> None:
     async with proxies() as proxy:
-        put = "select router.put_policy($1, 'steps', 'knn', $2, $3, null, row('step', {}))"
-        nulls = ", ".join(["null"] * 13)
-        await proxy.admin.fetch(put.replace("{}", nulls), proxy.tenant_id, STRONG, [CHEAP, STRONG])
+        put = (
+            "select router.put_policy($1, 'steps', 'knn', $2, $3, null,"
+            ' jsonb_populate_record(null::router.policy_settings, \'{"granularity": "step"}\'))'
+        )
+        await proxy.admin.fetch(put, proxy.tenant_id, STRONG, [CHEAP, STRONG])
         proxy.services.directory.invalidate()
         example = as_session({"prompt": easy(1), "scores": {CHEAP: 1.0}})
         for policy in ("auto", "steps"):

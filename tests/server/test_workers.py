@@ -109,6 +109,12 @@ async def test_a_worker_that_is_killed_comes_back_and_its_numbers_stay(database:
     server, url = await started("--workers", str(WORKERS), DATABASE_URL=database, ROUTER_POOL_SIZE="2")
     for _ in range(20):
         await ask(url, key)
+
+    async def counted(requests: int) -> bool:
+        return await metric(url, "pgrouter_requests_total") == requests
+
+    # A request is counted a moment after its answer has ended.
+    await until(lambda: counted(20))
     killed = workers_of(server)[0]
     killed.kill()
     await until(lambda: killed.pid not in [each.pid for each in workers_of(server)])
@@ -124,7 +130,7 @@ async def test_a_worker_that_is_killed_comes_back_and_its_numbers_stay(database:
             # Linux may reset a connection whose handshake is under way while another socket joins the shared port.
             status, _ = await ask(url, key)
         assert status == 200
-    assert await metric(url, "pgrouter_requests_total") == 40
+    await until(lambda: counted(40))
     await asyncio.to_thread(server.stop, signal.SIGTERM)
     assert "ended with -9" in server.output
     await until(lambda: server.members == [])
