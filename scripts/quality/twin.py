@@ -17,6 +17,8 @@ from scripts.quality.settings import Settings
 
 #: Expected tokens if no answer's length is known.
 TOKENS = 256.0
+#: Weight of a wider mean of answers' lengths in a narrower one, in answers.
+LENGTHS = 5.0
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,8 @@ def _costs(
         known = np.isfinite(memory.tokens[own])
         all_sum, all_count = all_sum - np.where(known, memory.tokens[own], 0), all_count - known
     wider = np.full(total.shape[1], np.nan) if base is None else base.tokens
-    mean_of_all = shrunk(all_sum, all_count, settings.n1, wider)
-    prior, _ = of_task(memory.sums[1], memory.tokens, questions.task, own, settings.n1, mean_of_all)
+    mean_of_all = shrunk(all_sum, all_count, LENGTHS, wider)
+    prior, _ = of_task(memory.sums[1], memory.tokens, questions.task, own, LENGTHS, mean_of_all)
     tokens = _blended(sums.tokens, sums.token_support, np.where(tagged, settings.n0_task, settings.n0), prior)
     known = np.isfinite(tokens)
     others = np.where(known, tokens, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -176,7 +178,7 @@ def _costs(
     expected = np.where(known, tokens, others[:, None])
     prices = memory.prices
     cost = questions.prompt_tokens[:, None] * prices.prompt + expected * prices.completion
-    usual = shrunk(total[-1], many[-1], settings.n1, wider)
+    usual = shrunk(total[-1], many[-1], LENGTHS, wider)
     usual = np.where(np.isfinite(usual), usual, expected)
     prompt = memory.mean_prompt if len(memory.quality) else questions.prompt_tokens[:, None]
     unit = (prompt * prices.prompt + usual * prices.completion).max(axis=1, keepdims=True)

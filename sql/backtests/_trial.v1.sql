@@ -121,7 +121,7 @@ begin atomic
         case when (p_memory).task_id is not null then router_internal._prior(
             k.task_quality_sum, k.task_labels, (p_rule).n1, q.mean
         ) end,
-        router_internal._prior(k.task_completion_sum, k.task_completions, (p_rule).n1, q.mean_tokens),
+        router_internal._prior(k.task_completion_sum, k.task_completions, 5, q.mean_tokens),
         coalesce(k.task_labels > 0, false), q.mean_tokens,
         (p_memory).prompt_tokens::double precision, coalesce(k.prompt, (p_memory).prompt_tokens)
     from kept as k
@@ -134,7 +134,7 @@ begin atomic
                 k.labels, k.quality_sum, k.paired, k.paired_sum, (p_rule).n2, coalesce(b.mean_quality, k.common)
             ) end as mean,
             router_internal._prior(
-                k.completion_sum, k.completions, (p_rule).n1, coalesce(k.ledger_tokens, b.mean_tokens)
+                k.completion_sum, k.completions, 5, coalesce(k.ledger_tokens, b.mean_tokens)
             ) as mean_tokens
     ) as q
     cross join lateral (

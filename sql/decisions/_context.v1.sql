@@ -49,7 +49,7 @@ begin atomic
                 a.completions,
                 a.completion_sum,
                 p_models is null or m.model_id = any(p_models) or m.model_id = p_default as able,
-                router_internal._prior(a.completion_sum, a.completions, p.n1, r.completion_tokens) as mean_tokens,
+                router_internal._prior(a.completion_sum, a.completions, 5, r.completion_tokens) as mean_tokens,
                 null::double precision as prior_tokens,
                 null::router.base_sums as lent
         ) as v

@@ -12,7 +12,7 @@ begin atomic
         where u.task_id is not null
         group by u.task_id
     ),
-    told as materialized (
+    labelled as materialized (
         select
             k.model_id, sum(t.share * k.labels / (k.labels + p_n1)) as share,
             sum(t.share * k.quality_sum / (k.labels + p_n1)) as quality
@@ -23,7 +23,7 @@ begin atomic
     )
     select array_agg((coalesce(o.share, 0), coalesce(o.quality, 0))::router_internal.guess order by c.ordinality)
     from unnest(p_models) with ordinality as c (model_id, ordinality)
-    left join told as o on o.model_id = c.model_id;
+    left join labelled as o on o.model_id = c.model_id;
 end;
 
 comment on function router_internal._guessed_tasks is

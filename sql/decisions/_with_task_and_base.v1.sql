@@ -19,7 +19,7 @@ begin
             -- If few answer lengths were taught, the lengths that providers reported count for more.
             select
                 router_internal._prior(
-                    c.completion_sum, c.completions, p_context.n1, coalesce(c.ledger_tokens, b.mean_tokens)
+                    c.completion_sum, c.completions, 5, coalesce(c.ledger_tokens, b.mean_tokens)
                 ) as tokens
         ) as t
         cross join lateral (
@@ -29,7 +29,7 @@ begin
                 c.labels, c.quality_sum, c.paired, c.paired_sum, coalesce(k.labels, 0) as task_labels,
                 k.quality_sum as task_sum, c.completions, c.completion_sum, c.able,
                 t.tokens as mean_tokens,
-                router_internal._prior(k.completion_sum, k.completions, p_context.n1, t.tokens) as prior_tokens,
+                router_internal._prior(k.completion_sum, k.completions, 5, t.tokens) as prior_tokens,
                 case when b.model_id is not null then (
                     b.model_id, b.labels, s.share * b.support, s.share * b.quality_sum, s.share * b.token_support,
                     s.share * b.token_sum, b.mean_quality, b.mean_tokens

@@ -64,7 +64,7 @@ async def test_a_change_of_a_policy_is_made_and_an_error_stands_at_its_field(ope
     await tab.page.wait_for_selector("dialog", state="detached")
     async with httpx.AsyncClient(base_url=demo.url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as client:
         (policy,) = (await client.get("/v1/router/admin/tenants/demo/policies")).json()["data"]
-    assert (policy["confidence_floor"], policy["alpha"]) == (0.05, 0.318)
+    assert (policy["confidence_floor"], policy["alpha"]) == (0.05, 0.265)
 
 
 async def test_limits_show_what_is_left_and_are_removed(open_tab: OpenTab, demo: Demo) -> None:

@@ -79,7 +79,7 @@ async def test_a_target_is_seen_as_a_diff_applied_and_undone(open_tab: OpenTab, 
     await tab.page.wait_for_selector("dialog .worth-diff")
     diff = await tab.page.inner_text("dialog .worth-diff")
     planned = await call(demo, "calibrate", json={"policy": "auto", "target": 0.995, "tune": False, "dry_run": True})
-    assert all(text in diff for text in ("alpha", "0.318", f"{planned['after']['alpha']:g}"))
+    assert all(text in diff for text in ("alpha", "0.265", f"{planned['after']['alpha']:g}"))
     # Nothing is changed by looking, nor by leaving.
     await tab.page.keyboard.press("Escape")
     await tab.page.wait_for_selector("dialog", state="detached")
@@ -93,7 +93,7 @@ async def test_a_target_is_seen_as_a_diff_applied_and_undone(open_tab: OpenTab, 
     newest = (await changes(demo))[0]
     entry = await tab.page.inner_text(f"li[data-change='{newest['id']}']")
     assert f"key {newest['key_id']}" in entry
-    assert "0.318" in entry
+    assert "0.265" in entry
     assert newest["target"] == 0.995
     await tab.page.click(f"li[data-change='{newest['id']}'] .button")
     await tab.page.click("dialog .button.primary")
@@ -102,7 +102,7 @@ async def test_a_target_is_seen_as_a_diff_applied_and_undone(open_tab: OpenTab, 
         f"document.querySelector('.worth-changes li .badge').innerText.includes('undid change {newest['id']}')"
     )
     assert await settings(demo) == before
-    assert await rows_of("select 1 from router.policies where name = 'auto' and alpha = 0.318", demo.home) == 1
+    assert await rows_of("select 1 from router.policies where name = 'auto' and alpha = 0.265", demo.home) == 1
 
 
 async def test_a_toast_undoes_as_well(open_tab: OpenTab, demo: Demo) -> None:

@@ -56,9 +56,9 @@ async def test_a_target_out_of_reach_is_refused_with_the_best_there_is(proxy: Pr
     # Neither model is ever better than the other, so no mixture beats the default.
     await proxy.rank([{"prompt": easy(seed), "scores": {CHEAP: 0.5, STRONG: 0.5}} for seed in range(200)])
     before = [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)]
-    told = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
-    assert "1.2" in told
-    assert "the best supported target is" in told
+    message = await complaint(run, "calibrate", "--tenant", "acme", "--target", "1.2")
+    assert "1.2" in message
+    assert "the best supported target is" in message
     assert [dict(row) for row in await policies_store.list_policies(proxy.admin, proxy.tenant_id)] == before
 
 
@@ -79,9 +79,9 @@ async def test_a_certificate_is_printed_with_what_was_measured(proxy: Proxy, run
 
 async def test_a_share_out_of_reach_is_refused_with_the_best_there_is(proxy: Proxy, run: Command) -> None:
     await proxy.rank(lessons(200))
-    told = await complaint(run, "calibrate", "--tenant", "acme", "--at-most", "0.1%")
-    assert "at_most 0.001 is out of reach at confidence 0.9: the best supported share is 0.0" in told
-    assert "Teach more examples" in told
+    message = await complaint(run, "calibrate", "--tenant", "acme", "--at-most", "0.1%")
+    assert "at_most 0.001 is out of reach at confidence 0.9: the best supported share is 0.0" in message
+    assert "Teach more examples" in message
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from pgvector import HalfVector
 
 from tests.support.sql_world import Taught
 
+#: Weight of a wider mean of answers' lengths in a narrower one, in answers.
+LENGTHS = 5.0
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -141,7 +144,7 @@ class Twin:
             "prior": self._guessed(model, mean, near) if guesses else self._shrunk(mean, of_task),
             "confidence": support / (support + n0) if support + n0 else 0.0,
             "length": blend(
-                length_votes, self._shrunk(mean_length, of_task_lengths), self.n0_task if of_task else self.n0
+                length_votes, self._shrunk(mean_length, of_task_lengths, LENGTHS), self.n0_task if of_task else self.n0
             ),
             "mean_length": mean_length,
         }
@@ -177,14 +180,14 @@ class Twin:
     def _mean_length(self, lengths: Sequence[float], seen: float | None) -> float | None:
         if seen is None:
             return sum(lengths) / len(lengths) if lengths else None
-        weight = len(lengths) + self.n1
-        return (sum(lengths) + self.n1 * seen) / weight if weight else seen
+        return (sum(lengths) + LENGTHS * seen) / (len(lengths) + LENGTHS)
 
-    def _shrunk(self, mean: float | None, of_task: Sequence[float]) -> float | None:
+    def _shrunk(self, mean: float | None, of_task: Sequence[float], n1: float | None = None) -> float | None:
         if mean is None:
             return None
-        weight = len(of_task) + self.n1
-        return (sum(of_task) + self.n1 * mean) / weight if weight else mean
+        n1 = self.n1 if n1 is None else n1
+        weight = len(of_task) + n1
+        return (sum(of_task) + n1 * mean) / weight if weight else mean
 
 
 def blend(votes: Sequence[tuple[float, float]], prior: float | None, n0: float) -> float | None:
