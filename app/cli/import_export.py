@@ -18,7 +18,7 @@ import typer
 
 from ..catalog import Catalog
 from ..entities import Tenant
-from ..errors import BadRequest, Conflict, DatabaseError
+from ..errors import BadRequest, Conflict, DatabaseError, DatabaseUnavailable
 from ..memory.embedders import setting_of
 from ..operations.export_lines import line_of
 from ..settings import Settings
@@ -149,7 +149,7 @@ def import_file(
                                 "stored: run the import again."
                             ) from None
         # A proxy's maintenance would do this within a minute; a backtest of what was imported should not have to wait.
-        with suppress(Busy, DatabaseError):
+        with suppress(Busy, DatabaseError, DatabaseUnavailable):
             await stored_maintenance.fit(db, row.tenant_id)
         different = contents.memories_after(skip)
         return {

@@ -57,7 +57,7 @@ class ExplainedCandidate(TypedDict):
 
     model: str
     score: float | None
-    quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1.")]
+    quality: Annotated[float | None, Field(description="The estimated quality, 0 to 1, or slightly beyond.")]
     confidence: Annotated[
         float | None,
         Field(description="How much the neighbours' scores of this model weigh against the prior, 0 to 1."),

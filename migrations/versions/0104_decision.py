@@ -165,6 +165,8 @@ create table router.fits (
     guess boolean not null,
     lambda double precision,
     transfer double precision[],
+    labels int[] not null default '{}',
+    settings text not null default '',
     constraint fits_pkey primary key (policy_id, space_id),
     constraint fits_transfer_check check (cardinality(transfer) = cardinality(models) * cardinality(models)),
     constraint fits_policy_fkey foreign key (tenant_id, policy_id)
@@ -183,6 +185,8 @@ comment on column router.fits.k is 'Neighbours used; decisions with another k do
 comment on column router.fits.tau is 'Width of the kernel; decisions with another tau do not use the fit.';
 comment on column router.fits.n0 is 'Weight of the prior, in neighbours.';
 comment on column router.fits.guess is 'Whether the task of a request without a tag is guessed.';
+comment on column router.fits.labels is 'Labels of each of models at that time; once one of them has twice as many, the policy is fitted again.';
+comment on column router.fits.settings is 'Settings of the policy that it depends on, beside k and tau.';
 comment on column router.fits.lambda is 'Ridge of the matrix, in mean squares of the evidence; NULL: there is no matrix.';
 comment on column router.fits.transfer is 'Matrix in rows: what the evidence of the model of the row adds to the estimate of the model of the column; NULL: too few memories compare models.';
 grant select on router.fits to router_app, router_reader;
@@ -238,6 +242,7 @@ def upgrade() -> None:
     install("_antitonic_fit", 1, to=APP)
     install("_utility", 1, to=APP)
     install("_best_settings", 1, to=APP)
+    install("_fit_settings", 1, to=APP)
     install("_write_fit", 1, to=APP)
     install("fit", 1, to=APP)
     install("_check_goal", 1, to=APP)
@@ -259,7 +264,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     drop(
         "list_policy_changes", "savings", "_verdict", "_ledger_summary", "_certificate", "list_fits", "calibrate", "_set_calibrated",
-        "_copied_rows", "_certified_alpha", "_fixed_sequence", "_binomial_bound", "_binomial_cdf", "_check_goal", "fit", "_write_fit",
+        "_copied_rows", "_certified_alpha", "_fixed_sequence", "_binomial_bound", "_binomial_cdf", "_check_goal", "fit", "_write_fit", "_fit_settings",
         "_best_settings", "_utility", "_antitonic_fit",
         "backtest", "_curve", "_static_blend", "_choices", "_outcomes", "_cross_fits", "_fit", "_fit_transfer", "_inverse", "_expected", "_trials", "_trial", "_setup", "_with_weights", "_rule", "_alphas",
         "_candidates", "explain", "evidence", "_influence", "decide_many", "decide", "estimates", "_sort_keys", "_conversation", "_estimates", "_estimated", "_borrowed", "_guessed_tasks",

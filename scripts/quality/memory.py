@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 #: Queries searched at a time, and rows of neighbours summed at a time, to bound the memory used.
 SEARCHED, SUMMED = 512, 256
 #: Least exponent of a weight, as in `estimates`.
-LEAST = -600.0
+LEAST = -300.0
 #: Neighbours more than asked for among which exact similarities are compared.
 MARGIN = 20
 

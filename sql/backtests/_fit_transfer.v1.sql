@@ -56,9 +56,7 @@ begin
         group by i.place, m.place
     ) as s;
     foreach v_lambda in array array[0.1, 0.3, 1, 3, 10, 30, 100, 1e9] loop
-        if clock_timestamp() > p_until then
-            return p_fit;
-        end if;
+        exit when clock_timestamp() > p_until;
         v_inverses := '{}';
         for s in 0..v_systems - 1 loop
             v_at := s * p_size * p_size;
@@ -122,5 +120,5 @@ $$;
 comment on function router_internal._fit_transfer is
 'Return p_fit with the ridge regression of each model''s residual on the evidence of all p_size models, in rows.
 residual: label less prior. lambda, the ridge in mean squares of the evidence, is that of the least leave-one-out error
-of differences between models. A model with fewer than two labels borrows nothing. No
-matrix: it took until p_until.';
+of differences between models. A model with fewer than two labels borrows nothing. After
+p_until no other lambda is tried; no matrix: none was.';

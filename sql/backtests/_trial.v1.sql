@@ -150,7 +150,7 @@ begin atomic
             router_internal._add_known(sum(l.weight * l.tokens), k.base_share * b.token_sum) as token_weighted
         from (
             select
-                exp(greatest((n.similarity - 1) / s.tau, -600)) as weight,
+                exp(greatest((n.similarity - 1) / s.tau, -300)) as weight,
                 n.quality[k.model_id] as quality, n.completion_tokens[k.model_id] as tokens
             from near as n
             where n.rank <= s.k

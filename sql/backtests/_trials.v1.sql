@@ -40,7 +40,7 @@ begin
         offset p_after
     loop
         -- Fewer rows are not meaningful.
-        exit when v_row >= 30 and clock_timestamp() > v_ends;
+        exit when v_row - p_after >= 30 and clock_timestamp() > v_ends;
         v_row := v_row + 1;
         v_gone := array[v_drawn.memory];
         select x.prompt_hash into v_hash

@@ -124,7 +124,11 @@ begin
         from router_internal._trials(
             p_tenant, p_space, v_setup.models, v_setup.ledger_tokens, array[k], array[tau], v_setup.rule,
             v_setup.base, v_setup.base_weight, v_setup.seed_count, v_sample,
-            p_seconds - extract(epoch from clock_timestamp() - v_began), p_seed, v_first
+            greatest(
+                p_seconds - extract(epoch from clock_timestamp() - v_began),
+                -- The test has its own share, however long the choice took.
+                case when p_at_most is not null then (1 - c_comparing) * p_seconds else 0 end
+            ), p_seed, v_first
         ) as t
         where p_tune or p_at_most is not null
     );
@@ -238,8 +242,12 @@ begin
             perform router_internal._write_fit(
                 p_tenant, p_policy, p_space, v_setup.models, k, tau, v_calibrating, v_fits[1], memories, p_now
             );
+        elsif p_at_most is not null then
+            -- Backtests fit nothing below 200 memories, and what was tested is what decides.
+            delete from router.fits as f
+            where f.tenant_id = p_tenant and f.policy_id = p_policy and f.space_id = p_space;
         elsif k <> v_setup.k or tau <> v_setup.tau then
-            perform from router.fit(p_tenant, p_policy, p_space, p_seconds => p_seconds, p_now => p_now);
+            perform from router.fit(p_tenant, p_policy, p_space, p_seconds => least(p_seconds, 10), p_now => p_now);
         end if;
     end if;
     return next;

@@ -28,6 +28,15 @@ begin
             coalesce((c.new_settings).alpha <> p.alpha or (c.new_settings).k <> p.k or (c.new_settings).tau <> p.tau
                 or (c.new_settings).n0 <> p.n0 or (c.new_settings).n0_task <> p.n0_task
                 or c.default_model <> p.default_model or p.backend <> 'knn'
+                or exists (
+                    select from router.policy_changes as h
+                    where h.tenant_id = p_tenant and h.policy_id = p.policy_id and h.change_id > (
+                        select max(k.change_id) from router.policy_changes as k
+                        where
+                            k.tenant_id = p_tenant and k.policy_id = p.policy_id and k.cause = 'calibrate'
+                            and k.changed_at = c.calibrated_at
+                    )
+                )
                 or c.models <> array(select o.model_id from router_internal._candidates(p_tenant, p.policy_id) as o), false),
             c.memories, n.memories, c.certificate
         ),

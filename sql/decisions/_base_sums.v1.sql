@@ -23,7 +23,7 @@ begin
             );
         end if;
         with near as materialized (
-            select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_tau, -600)) as weight
+            select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_tau, -300)) as weight
             from router.neighbours(p_base, p_space, p_embedding, p_k + cardinality(v_gone)) as n
             where p_embedding is not null and n.memory_id <> all(v_gone)
             order by n.similarity desc

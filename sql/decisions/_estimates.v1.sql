@@ -31,13 +31,13 @@ begin
     if p_embedding is not null then
         -- Materialized; otherwise the search for neighbours would be repeated for each candidate.
         with near as materialized (
-            -- Below -600 exp() would raise an underflow; such a weight is practically zero.
+            -- Below -300 the product of two weights would be an underflow; such a weight is practically zero.
             select
-                n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -600)) as weight
+                n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -300)) as weight
             from router_internal._nearest(p_tenant, p_space, p_context.tier, p_embedding, p_context.k) as n
             where not p_guesses
             union all
-            select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -600))
+            select n.quality, n.completion_tokens, exp(greatest((n.similarity - 1) / p_context.tau, -300))
             from unnest(v_near) as n
         )
         select

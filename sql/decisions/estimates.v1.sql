@@ -19,7 +19,7 @@ begin atomic
     cross join lateral router_internal._with_task_and_base(p_tenant, p_space, b, p_task, p_base) as c
     cross join lateral unnest(router_internal._estimates(
         p_tenant, p_space, b, c, p_embedding, p_prompt_tokens, p_alpha, p_current, p_cached_tokens,
-        p_task is null and b.guesses
+        p_task is null and b.guesses and p_embedding is not null
     )) as e;
 end;
 

@@ -44,8 +44,9 @@ begin
     ) as l
     cross join lateral (
         select array_agg(
+            -- A smaller weight would be an underflow of type real; it is practically zero.
             case when e.prior is not null then (
-                exp(greatest((n.similarity - 1) / v_context.tau, -600)) * (
+                exp(greatest((n.similarity - 1) / v_context.tau, -60)) * (
                     select coalesce(sum(
                         v_influence[(o.ordinality - 1) * cardinality(v_estimates) + e.ordinality]
                         * (n.quality[o.model_id] - o.prior)

@@ -71,6 +71,7 @@ begin
         r.input_price, r.cached_input_price, r.output_price, r.priced_on,
         v_context.k, v_context.tau, r.mean, r.ease, r.borrowed, r.share,
         p_task is null and p_embedding is not null and v_context.guesses
+        and r.reason not in ('default', 'cold', 'sticky', 'cheapest', 'fastest', 'weighted')
     from ranked as r
     cross join explained as s
     left join router.tasks as t on t.tenant_id = p_tenant and t.name = p_task

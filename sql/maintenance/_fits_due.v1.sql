@@ -16,7 +16,17 @@ begin atomic
         and (p.fit_n0 = 'on' or p.transfer > 0 or p.guess_task = 'fit')
         and (
             f.policy_id is null
-            or f.k <> p.k or f.tau <> p.tau
+            or f.k <> p.k or f.tau <> p.tau or f.settings <> router_internal._fit_settings(p)
+            -- A full memory replaces its memories and keeps its size.
+            or f.fitted_at < now() - interval '30 days'
+            -- A model was labelled on prompts that were known.
+            or exists (
+                select from unnest(f.models, f.labels) as l (model_id, labels)
+                inner join router.priors as a
+                    on a.tenant_id = p.tenant_id and a.space_id = c.space_id and a.task_id = 0
+                    and a.model_id = l.model_id
+                where a.labels >= 2 * greatest(l.labels, 1)
+            )
             or c.memories >= 2 * f.memories or 2 * c.memories < f.memories
             -- A candidate came.
             or exists (
@@ -37,5 +47,5 @@ begin atomic
 end;
 
 comment on function router_internal._fits_due is
-'List the policies whose fit is missing or stale: other k, tau or candidates, or a memory twice or half as large.
+'List the policies whose fit is missing or stale: other settings or candidates, twice the labels, half the memories.
 The owner sees all tenants, other roles the one that they entered.';

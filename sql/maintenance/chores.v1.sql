@@ -81,10 +81,15 @@ begin atomic
                 where k.relation = l.oid and k.mode = 'ShareUpdateExclusiveLock' and k.granted
             )
         union all
-        select 8, 'fit', d.tenant_id, t.name, null, null, max(d.memories), count(*)::int
-        from router_internal._fits_due() as d
-        inner join router.tenants as t on t.tenant_id = d.tenant_id
-        group by d.tenant_id, t.name
+        -- A few at a time: other jobs that become due meanwhile come before the rest.
+        (
+            select 8, 'fit', d.tenant_id, t.name, null, null, max(d.memories), count(*)::int
+            from router_internal._fits_due() as d
+            inner join router.tenants as t on t.tenant_id = d.tenant_id
+            group by d.tenant_id, t.name
+            order by d.tenant_id
+            limit 10
+        )
     )
     select d.chore, d.tenant_id, d.tenant, d.space_id, d.day, d.amount, d.churn
     from due as d

@@ -187,6 +187,45 @@ async def test_a_fit_that_took_too_long_has_no_matrix(world: World) -> None:
     assert (row["transfer"], row["rows"]) == (None, 30)
 
 
+@pytest.mark.parametrize("setting", [{"n1": 7}, {"n2": 7}, {"ease": 9}, {"fit_n0": "off"}, {"guess_task": "always"}])
+async def test_other_settings_make_a_fit_due(world: World, setting: dict[str, Any]) -> None:
+    tenant, policy = await correlated(world)
+    await fit(world, tenant, policy)
+    due = "select count(*) from router.chores(6000, 90) where chore = 'fit'"
+    assert await world.app.fetchval(due) == 0
+    await world.policy(tenant, alpha=0.7, transfer=0.4)
+    assert await world.app.fetchval(due) == 0
+    await world.policy(tenant, **setting)
+    assert await world.app.fetchval(due) == 1
+
+
+async def test_labels_of_known_prompts_make_a_fit_due(world: World) -> None:
+    """A candidate that is labelled on the prompts that are there already: the memory does not grow."""
+    tenant, policy = await correlated(world)
+    await world.model("new", 1.0, 1.0)
+    await world.policy(tenant, ["small", "large", "new"])
+    await fit(world, tenant, policy)
+    due = "select count(*) from router.chores(6000, 90) where chore = 'fit'"
+    assert await world.app.fetchval(due) == 0
+    new = await world.owner.fetchval("select model_id from router.models where name = 'new'")
+    await world.teach(
+        tenant, *(Taught(f"{i}", {world.small: 1.0, world.large: 1.0, new: 0.5}, direction(i)) for i in range(5))
+    )
+    assert await world.app.fetchval(due) == 1
+    assert await world.app.fetchval("select router.fit_due($1)", tenant) == 1
+    assert await world.app.fetchval(due) == 0
+
+
+@pytest.mark.parametrize("tau", [0.0001, 0.001])
+async def test_a_tiny_tau_can_be_fitted_and_explained(world: World, tau: float) -> None:
+    tenant, policy = await correlated(world, noise=0.6, tau=tau)
+    assert await fit(world, tenant, policy) is not None
+    rows = await world.app.fetch(
+        "select * from router.evidence($1, $2, $3, $4, 100)", tenant, policy, world.space, direction(1)
+    )
+    assert len(rows) == 100
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -22,7 +22,7 @@ WORTH = {
 HISTORY = {"_changed_settings", "_policy_state", "list_fits", "list_policies", "list_policy_changes"}
 #: What the app calls to calibrate, and to undo it.
 CALIBRATION = {
-    "_antitonic_fit", "_best_settings", "_binomial_bound", "_fits_due", "fit", "fit_due", "_write_fit",
+    "_antitonic_fit", "_best_settings", "_binomial_bound", "_fit_settings", "_fits_due", "fit", "fit_due", "_write_fit",
     "_binomial_cdf", "_certified_alpha", "_check_goal",
     "_copied_rows", "_fixed_sequence", "_log_policy_change", "_utility", "_set_calibrated", "calibrate",
     "undo_policy_change",
