@@ -95,7 +95,7 @@ POLICY_SETTINGS: Mapping[str, PolicySetting] = {
         ),
         PolicySetting(
             "ease", float, 2,
-            "weight of an average prompt in the ease of a prompt by all candidates' labels, in neighbours; inf: none",
+            "neighbours that it takes to believe that a prompt is easier or harder than the average; inf: never",
             low=1e-4, high=float("inf"),
         ),
         PolicySetting(

@@ -75,4 +75,4 @@ $$;
 comment on function router_internal._fit is
 'Choose n0, whether to guess tasks, and the matrix of a policy of p_size candidates from trials of one setting.
 Each has the least squared leave-one-out error of differences between models: the error of a label less the mean error
-of its memory''s labels. What p_rule fixes is not fitted. The matrix is left out if it took until p_until.';
+of its memory''s labels. What p_rule fixes is not fitted. p_until: see _fit_transfer.';
