@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -118,6 +119,8 @@ class Workers:
         slot.serving = False
         environment = {metrics.DIRECTORY: self._directory, metrics.WORKER: str(slot.number)}
         os.environ.update(environment)
+        # `start` would start the tracker first, and that ends with these signals unblocked.
+        resource_tracker.ensure_running()
         # A signal that arrives before the child has its handlers stays pending.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:

@@ -7,6 +7,8 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from app.settings import Settings
 from app.store import keys, policies
 from app.store.database import Database
 from scripts.fake_provider.server import Running
-from tests.support.process import Serve
+from tests.support.process import ROOT, Serve
 from tests.support.proxy import CHEAP, STRONG, add_models, make_tenant
 
 pytestmark = pytest.mark.server
@@ -190,6 +192,29 @@ async def test_signals_while_it_starts_and_ends_leave_no_process_and_no_trace(da
     assert "Traceback" not in rest
     assert "did not end in time" not in rest
     await until(lambda: server.members == [])
+
+
+STARTED = """
+import os, signal, socket
+from app.server.supervisor import Workers
+from app.settings import Settings
+workers = Workers(Settings(workers=2), socket.create_server(("127.0.0.1", 0)))
+for slot in workers._slots:
+    workers._start(slot)
+    [blocked] = [line for line in open(f"/proc/{slot.process.pid}/status") if line.startswith("SigBlk:")]
+    print(int(blocked.split()[1], 16))
+    slot.process.kill()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_signals_wait_until_a_worker_can_handle_them() -> None:
+    ended = subprocess.run([sys.executable, "-c", STARTED], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    masks = [int(line) for line in ended.stdout.split()]
+    assert len(masks) == WORKERS
+    for mask in masks:
+        assert all(mask >> (stop - 1) & 1 for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)), masks
 
 
 async def test_workers_end_with_a_parent_that_is_killed(database: str, admin: Database, tmp_path: Path) -> None:
