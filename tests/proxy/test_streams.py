@@ -172,7 +172,7 @@ async def test_a_client_that_leaves_before_the_first_byte_ends_the_providers_wor
                 )
                 await until(lambda: upstream.log() or None, "the provider got no request")
                 if keepalive:
-                    await asking
+                    (await asking).close()
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
             await until(lambda: upstream.log()[-1]["disconnected"] or None, "the provider was not disconnected")
